@@ -1,0 +1,187 @@
+package order
+
+import "fmt"
+
+// Event is something that happened to an order, or to one of its commands.
+type Event uint8
+
+// The events. Those that tell what the payment service has stored under the order's key are facts: they stay true
+// however late they arrive, and they alone settle an order. All others are hints.
+const (
+	CustomerCancels Event = iota + 1
+
+	// What the payment service has stored.
+	PaymentCharged
+	PaymentDenied  // DECLINED, for want of money
+	PaymentExpired // DECLINED, because the charge came after its deadline
+	PaymentVoided
+	PaymentRefunded
+
+	// What became of the CHARGE command, short of an answer.
+	ChargeUndecided // ambiguous, or not this order's fault: try again
+	ChargeSpent     // ambiguous once more than allowed
+	ChargeRefused   // it can never succeed, but an earlier try may have
+	ChargeLate      // found in the outbox at or past the deadline
+	ChargeConflict  // the key belongs to another payment
+
+	// What became of the VOID command, short of an answer.
+	VoidUndecided
+	VoidConflict   // the key belongs to another payment
+	VoidUnreadable // its payload is damaged
+
+	OperatorSettles
+)
+
+// Events lists them all.
+var Events = []Event{
+	CustomerCancels,
+	PaymentCharged, PaymentDenied, PaymentExpired, PaymentVoided, PaymentRefunded,
+	ChargeUndecided, ChargeSpent, ChargeRefused, ChargeLate, ChargeConflict,
+	VoidUndecided, VoidConflict, VoidUnreadable,
+	OperatorSettles,
+}
+
+var eventNames = map[Event]string{
+	CustomerCancels: "customer cancels",
+	PaymentCharged:  "payment charged", PaymentDenied: "payment denied", PaymentExpired: "payment expired",
+	PaymentVoided: "payment voided", PaymentRefunded: "payment refunded",
+	ChargeUndecided: "charge undecided", ChargeSpent: "attempts spent", ChargeRefused: "charge refused",
+	ChargeLate: "deadline passed", ChargeConflict: "charge conflict",
+	VoidUndecided: "void undecided", VoidConflict: "void conflict", VoidUnreadable: "void unreadable",
+	OperatorSettles: "operator settles",
+}
+
+func (e Event) String() string { return eventNames[e] }
+
+// Fate is what becomes of an order's commands in the outbox.
+type Fate uint8
+
+// The fates. "The command" is the one that the event is about.
+const (
+	Keep    Fate = iota // the outbox stays as it is
+	Drop                // the command leaves the outbox
+	DropAll             // every command of the order leaves: the order is settled
+	Retry               // the command is delivered again later
+	Rebuild             // the same, with a payload made anew from the order
+	Park                // the command waits for a person
+)
+
+// Transition is what an event does to an order.
+type Transition struct {
+	To     Status       // the status afterwards; the old one when nothing changes
+	Reason CancelReason // why, when the order is given up by this event; empty otherwise
+	Fate   Fate         // what becomes of the order's commands
+	Void   bool         // a VOID command is put into the outbox
+	Alarm  bool         // a person should look: an assumption broke, or a key is in conflict
+}
+
+// Changes reports whether the transition leads an order away from s.
+func (t Transition) Changes(s Status) bool { return t.To != s }
+
+// IllegalError says that an event must not happen to an order in that status.
+type IllegalError struct {
+	Status Status
+	Event  Event
+}
+
+func (e *IllegalError) Error() string {
+	return fmt.Sprintf("%s is not possible for an order that is %s", e.Event, e.Status)
+}
+
+// Apply decides what an event does to an order in a status. It answers an *IllegalError, and changes nothing, for the
+// one event that may be refused: an operator settling a COMPLETED order.
+func Apply(s Status, e Event) (Transition, error) {
+	switch e {
+	case CustomerCancels:
+		return customerCancels(s), nil
+	case PaymentCharged:
+		if s == Pending {
+			return Transition{To: Completed, Fate: DropAll}, nil
+		}
+		return Transition{To: s, Fate: Drop}, nil // CANCELLING: the VOID decides
+	case PaymentDenied:
+		return noMoneyHeld(s, PaymentDeclined), nil
+	case PaymentExpired:
+		return noMoneyHeld(s, DeadlinePassed), nil
+	case PaymentVoided, PaymentRefunded:
+		return noMoneyHeld(s, PaymentFailed), nil
+	case ChargeUndecided:
+		return whilePending(s, Transition{To: Pending, Fate: Retry}), nil
+	case ChargeSpent, ChargeRefused:
+		return whilePending(s, giveUp(PaymentFailed)), nil
+	case ChargeLate:
+		return whilePending(s, giveUp(DeadlinePassed)), nil
+	case ChargeConflict:
+		return whilePending(s, Transition{To: Pending, Fate: Park, Alarm: true}), nil
+	case VoidUndecided:
+		return voidUnanswered(s, Transition{Fate: Retry}), nil
+	case VoidConflict:
+		return voidUnanswered(s, Transition{Fate: Retry, Alarm: true}), nil
+	case VoidUnreadable:
+		return voidUnanswered(s, Transition{Fate: Rebuild, Alarm: true}), nil
+	case OperatorSettles:
+		return operatorSettles(s)
+	}
+	panic(fmt.Sprintf("order: unknown event %d", e)) // events are made in this program only
+}
+
+// giveUp is the compensating step: never straight to CANCELLED, since the charge may have been made.
+func giveUp(reason CancelReason) Transition {
+	return Transition{To: Cancelling, Reason: reason, Fate: Drop, Void: true}
+}
+
+func customerCancels(s Status) Transition {
+	if s == Pending || s == Completed {
+		// A CHARGE that is still in the outbox stays there: the process that cancels may only add to the outbox, and
+		// the claim passes over it because of the younger VOID.
+		return Transition{To: Cancelling, Reason: ByCustomer, Fate: Keep, Void: true}
+	}
+	return Transition{To: s, Fate: Keep}
+}
+
+// noMoneyHeld is the only way to CANCELLED but for the operator's: the payment service has said so.
+func noMoneyHeld(s Status, reason CancelReason) Transition {
+	switch s {
+	case Pending:
+		return Transition{To: Cancelled, Reason: reason, Fate: DropAll}
+	case Cancelling:
+		return Transition{To: Cancelled, Fate: DropAll} // the reason stands since it began
+	case Completed:
+		return Transition{To: s, Fate: Drop, Alarm: true} // paid, and yet no money: somebody else voided it
+	default:
+		return Transition{To: s, Fate: Drop}
+	}
+}
+
+// whilePending applies what became of a CHARGE to an order that still waits for it; any other order has no more use
+// for the command.
+func whilePending(s Status, t Transition) Transition {
+	if s != Pending {
+		return Transition{To: s, Fate: Drop}
+	}
+	return t
+}
+
+// voidUnanswered keeps a VOID going, for ever. PENDING and COMPLETED orders have none: should one appear, it is
+// kept and shown rather than dropped.
+func voidUnanswered(s Status, t Transition) Transition {
+	if s == Cancelled {
+		return Transition{To: s, Fate: Drop}
+	}
+	t.To = s
+	t.Alarm = t.Alarm || s != Cancelling
+	return t
+}
+
+func operatorSettles(s Status) (Transition, error) {
+	switch s {
+	case Pending:
+		return Transition{To: Cancelled, Reason: ByOperator, Fate: DropAll}, nil
+	case Cancelling:
+		return Transition{To: Cancelled, Fate: DropAll}, nil
+	case Cancelled:
+		return Transition{To: s, Fate: Keep}, nil
+	default:
+		return Transition{To: s, Fate: Keep}, &IllegalError{s, OperatorSettles}
+	}
+}
