@@ -1,0 +1,94 @@
+package pgembed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+const superuser = "postgres"
+
+// create makes the directories and, unless there is one, the data directory.
+func (s *Server) create(ctx context.Context) error {
+	if err := s.createDir(); err != nil {
+		return err
+	}
+	// Not below dir: the name of a socket has 104 bytes on macOS, 108 on Linux. Nor below os.TempDir, which is long there.
+	sockets, err := s.mkdirTemp("/tmp")
+	if err != nil {
+		return err
+	}
+	s.sockets = sockets
+	if err := s.owner.give(sockets); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.data()); err == nil {
+		return nil
+	}
+	return s.initdb(ctx)
+}
+
+func (s *Server) createDir() (err error) {
+	switch {
+	case s.config.Dir != "":
+		if s.dir, err = filepath.Abs(s.config.Dir); err == nil {
+			err = os.MkdirAll(s.dir, 0o755)
+		}
+	case !s.config.Durable && os.Getenv("TMPDIR") == "" && memoryDir() != "":
+		s.dir, err = s.mkdirTemp(memoryDir())
+	default:
+		s.dir, err = s.mkdirTemp(os.TempDir())
+	}
+	if err != nil {
+		return err
+	}
+	return s.owner.admit(s.dir)
+}
+
+func (s *Server) mkdirTemp(parent string) (string, error) {
+	t, err := newTemporary(parent)
+	if err != nil {
+		return "", err
+	}
+	s.made = append(s.made, t)
+	return t.dir, nil
+}
+
+// initdb works under another name, so that whatever interrupts it, a data directory is a whole one.
+func (s *Server) initdb(ctx context.Context) error {
+	unfinished := s.data() + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	if err := os.Mkdir(unfinished, 0o700); err != nil {
+		return err
+	}
+	if err := s.owner.give(unfinished); err != nil {
+		return err
+	}
+	args := []string{
+		"--pgdata=" + unfinished,
+		"--username=" + superuser,
+		"--auth=trust",
+		"--encoding=UTF8",
+		"--no-locale",
+	}
+	if !s.config.Durable {
+		args = append(args, "--no-sync")
+	}
+	p, err := s.launch("initdb", args...)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.gone:
+	case <-ctx.Done():
+		p.end(kill)
+		return ctx.Err()
+	}
+	if p.err != nil {
+		return fmt.Errorf("initdb: %w\n%s", p.err, p.log())
+	}
+	return os.Rename(unfinished, s.data())
+}

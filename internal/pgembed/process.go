@@ -1,0 +1,130 @@
+package pgembed
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The ways to end a server.
+const (
+	fast      = syscall.SIGINT  // end the sessions, write everything down
+	immediate = syscall.SIGQUIT // as in a crash: the next start recovers
+	kill      = syscall.SIGKILL // the postmaster alone; its children find out
+)
+
+// patience is how long a server is given to end at each degree of force, and a start to get at what another holds.
+const patience = 10 * time.Second
+
+// process is a program of PostgreSQL's with all the processes that it forks.
+type process struct {
+	cmd     *exec.Cmd
+	logFile string
+	logFrom int64         // where its part of the log begins
+	err     error         // how it ended; read it after exited
+	exited  chan struct{} // closed when the program itself has ended
+	gone    chan struct{} // closed when all of its processes have
+}
+
+// launch starts a program of PostgreSQL's, logging to the server's log.
+func (s *Server) launch(program string, args ...string) (*process, error) {
+	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	info, err := log.Stat()
+	if err != nil {
+		return nil, err
+	}
+	// Every process that descends from this one inherits the writing end and none ever writes: the reading end comes to
+	// its end when the last of them is gone. Process groups cannot tell that, for each backend makes one of its own.
+	alive, inherited, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer inherited.Close()
+
+	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd.Dir = s.dir
+	cmd.Env = environment()
+	cmd.Stdout = log
+	cmd.Stderr = log
+	cmd.ExtraFiles = []*os.File{inherited}
+	for _, t := range s.made {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, t.lock)
+	}
+	cmd.SysProcAttr = attributes(s.owner.credential)
+	p := &process{
+		cmd:     cmd,
+		logFile: log.Name(),
+		logFrom: info.Size(),
+		exited:  make(chan struct{}),
+		gone:    make(chan struct{}),
+	}
+	started := make(chan error)
+	go p.run(started, alive)
+	return p, <-started
+}
+
+// run forks and waits on one thread that it keeps: Linux takes the end of the thread that forked for the parent's
+// death, and Go ends threads as it pleases.
+func (p *process) run(started chan<- error, alive *os.File) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer alive.Close()
+	err := p.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	p.err = p.cmd.Wait()
+	close(p.exited)
+	io.Copy(io.Discard, alive) // whatever ends it, nobody is there any more
+	close(p.gone)
+}
+
+// end signals the program and reports whether all of its processes ended in time.
+func (p *process) end(signal syscall.Signal) bool {
+	p.cmd.Process.Signal(signal) // fails only when it has ended, which is what was wanted
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-p.gone:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// log answers what was logged since the program started, at most the last 4 KiB of it.
+func (p *process) log() string {
+	f, err := os.Open(p.logFile)
+	if err != nil {
+		return fmt.Sprintf("(no log: %v)", err)
+	}
+	defer f.Close()
+	from := p.logFrom
+	if info, err := f.Stat(); err == nil {
+		from = max(from, info.Size()-4096)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, from, 4096))
+	if err != nil {
+		return fmt.Sprintf("(no log: %v)", err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// environment leaves out the variables that steer PostgreSQL's programs, and fixes the language of the log, which
+// run reads.
+func environment() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
+	return append(env, "LC_ALL=C", "TZ=UTC")
+}

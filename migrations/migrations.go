@@ -1,0 +1,126 @@
+// Package migrations holds the schema of both databases as goose migrations: the same files serve the goose command
+// line and the daemons' migrate commands.
+//
+// Its promise: Up may be run by any number of processes at once, and a daemon can tell whether the schema that it
+// needs is there. Serving never migrates.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver that goose works through
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed orders/*.sql payments/*.sql
+var files embed.FS
+
+// The sets, each named after its folder.
+const (
+	Orders   Set = "orders"
+	Payments Set = "payments"
+)
+
+// Set is the migrations of one database.
+type Set string
+
+// ErrSchema says that the database's schema is older than this program needs.
+var ErrSchema = errors.New("the schema is not up to date")
+
+// Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
+// answers the versions that it applied.
+func (s Set) Up(ctx context.Context, databaseURL string) ([]int64, error) {
+	db, provider, err := s.open(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migrate %s: %w", s, err)
+	}
+	versions := make([]int64, len(results))
+	for i, r := range results {
+		versions[i] = r.Source.Version
+	}
+	return versions, nil
+}
+
+// Down undoes everything, data included. Tests prove with it that every Down undoes its Up.
+func (s Set) Down(ctx context.Context, databaseURL string) error {
+	db, provider, err := s.open(databaseURL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := provider.DownTo(ctx, 0); err != nil {
+		return fmt.Errorf("undo %s: %w", s, err)
+	}
+	return nil
+}
+
+// Check answers ErrSchema, with the versions got and wanted, when the newest migration is not applied. A newer schema
+// is fine: migrations land before the programs that need them.
+func (s Set) Check(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+},
+) error {
+	want, err := s.latest()
+	if err != nil {
+		return err
+	}
+	var got int64
+	err = db.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&got)
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == "42P01" { // undefined_table: never migrated
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the schema version of %s: %w", s, err)
+	}
+	if got < want {
+		return fmt.Errorf("%w: database %s is at version %d, want %d", ErrSchema, s, got, want)
+	}
+	return nil
+}
+
+func (s Set) folder() fs.FS {
+	sub, err := fs.Sub(files, string(s))
+	if err != nil {
+		panic(err) // a Set that is not a folder name: only the two constants exist
+	}
+	return sub
+}
+
+func (s Set) latest() (int64, error) {
+	names, err := fs.Glob(s.folder(), "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	return goose.NumericComponent(names[len(names)-1]) // Glob sorts, and the numbers have leading zeros
+}
+
+func (s Set) open(databaseURL string) (*sql.DB, *goose.Provider, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // ask each second, 60 times
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open database %s: %w", s, err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, s.folder(), goose.WithSessionLocker(locker))
+	if err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("read the migrations of %s: %w", s, err)
+	}
+	return db, provider, nil
+}

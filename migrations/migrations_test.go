@@ -1,0 +1,236 @@
+package migrations_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pgtest"
+	"hosho/migrations"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var sets = []migrations.Set{migrations.Orders, migrations.Payments}
+
+func TestDownUndoesUp(t *testing.T) {
+	t.Parallel()
+	for _, set := range sets {
+		t.Run(string(set), func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Empty(t)
+			check(t, set, db, migrations.ErrSchema)
+			up(t, set, db)
+			check(t, set, db, nil)
+			first := objects(t, db)
+			if err := set.Down(t.Context(), db.URL); err != nil {
+				t.Fatal(err)
+			}
+			check(t, set, db, migrations.ErrSchema)
+			if left := objects(t, db); len(left) > 0 {
+				t.Errorf("Down left %v", left)
+			}
+			up(t, set, db)
+			check(t, set, db, nil)
+			if diff := cmp.Diff(first, objects(t, db)); diff != "" {
+				t.Errorf("what Up makes after Down (-want +got):\n%s", diff)
+			}
+			if again, err := set.Up(t.Context(), db.URL); err != nil || len(again) != 0 {
+				t.Errorf("Up with nothing to do: got %v, %v", again, err)
+			}
+		})
+	}
+}
+
+// Five replicas are rolled out at once, and each migrates before it serves. One does the work, all go on.
+func TestConcurrentUp(t *testing.T) {
+	t.Parallel()
+	for _, set := range sets {
+		t.Run(string(set), func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Empty(t)
+			var (
+				wg      sync.WaitGroup
+				mu      sync.Mutex
+				applied []int64
+			)
+			for range 5 {
+				wg.Go(func() {
+					versions, err := set.Up(t.Context(), db.URL)
+					if err != nil {
+						t.Errorf("concurrent Up: %v", err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					applied = append(applied, versions...)
+				})
+			}
+			wg.Wait()
+			check(t, set, db, nil)
+			for i, version := range slices.Sorted(slices.Values(applied)) {
+				if want := int64(i + 1); version != want {
+					t.Errorf("got versions %v applied, want each once", applied)
+				}
+			}
+		})
+	}
+}
+
+// A newer schema than the program knows is fine; an older one is not, even by one version.
+func TestCheckComparesVersions(t *testing.T) {
+	t.Parallel()
+	for _, set := range sets {
+		t.Run(string(set), func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Empty(t)
+			applied := up(t, set, db)
+			newest := applied[len(applied)-1]
+			exec(t, db, `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, newest+1)
+			check(t, set, db, nil)
+			exec(t, db, `DELETE FROM goose_db_version WHERE version_id >= $1`, newest)
+			check(t, set, db, migrations.ErrSchema)
+		})
+	}
+}
+
+func up(t *testing.T, set migrations.Set, db *pgtest.Database) []int64 {
+	t.Helper()
+	applied, err := set.Up(t.Context(), db.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(applied) == 0 {
+		t.Fatal("Up applied nothing")
+	}
+	return applied
+}
+
+func check(t *testing.T, set migrations.Set, db *pgtest.Database, want error) {
+	t.Helper()
+	if err := set.Check(t.Context(), db.Pool); !errors.Is(err, want) {
+		t.Errorf("check: got %v, want %v", err, want)
+	}
+}
+
+// objects are the tables, indexes, sequences, functions and types of the database, but for goose's own.
+func objects(t *testing.T, db *pgtest.Database) []string {
+	t.Helper()
+	return column[string](t, db, `
+		SELECT object
+		FROM (
+			SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			UNION ALL
+			SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+			UNION ALL
+			SELECT 'type ' || typname FROM pg_type WHERE typnamespace = 'public'::regnamespace
+			UNION ALL
+			SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$|^public$'
+		) AS everything (object)
+		WHERE object !~ 'goose_db_version'
+		ORDER BY object`)
+}
+
+// columns are "name type", with " null" for those that may be.
+func columns(t *testing.T, db *pgtest.Database) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	for _, table := range column[string](t, db, `
+		SELECT relname FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'goose_db_version'`) {
+		found[table] = column[string](t, db, `
+			SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN '' ELSE ' null' END
+			FROM pg_attribute
+			WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped
+			ORDER BY attnum`, table)
+	}
+	return found
+}
+
+func column[T any](t *testing.T, db *pgtest.Database, sql string, args ...any) []T {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+func exec(t *testing.T, db *pgtest.Database, sql string, args ...any) {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// row is one row of a table, by column; what it does not mention takes its default.
+type row map[string]any
+
+func (r row) with(changes row) row {
+	changed := maps.Clone(r)
+	maps.Copy(changed, changes)
+	return changed
+}
+
+func (r row) insert(ctx context.Context, pool *pgxpool.Pool, table string) error {
+	names := slices.Sorted(maps.Keys(r))
+	marks := make([]string, len(names))
+	values := make([]any, len(names))
+	for i, name := range names {
+		marks[i] = fmt.Sprintf("$%d", i+1)
+		values[i] = r[name]
+	}
+	_, err := pool.Exec(ctx, fmt.Sprintf(`INSERT INTO %s (%s) VALUES (%s)`,
+		table, strings.Join(names, ", "), strings.Join(marks, ", ")), values...)
+	return err
+}
+
+// refused wants the error to name the constraint; an empty name wants no error.
+func refused(t *testing.T, err error, constraint string) {
+	t.Helper()
+	var pgErr *pgconn.PgError
+	switch {
+	case constraint == "" && err != nil:
+		t.Errorf("got %v, want it allowed", err)
+	case constraint == "":
+	case !errors.As(err, &pgErr):
+		t.Errorf("got %v, want it refused by %s", err, constraint)
+	case pgErr.ConstraintName != constraint:
+		t.Errorf("got %v by %q, want it refused by %s", err, pgErr.ConstraintName, constraint)
+	}
+}
+
+// allowed tells whether a status may be followed by another; to be written again is not to change.
+func allowed(statuses map[string][]string, from, to string) bool {
+	return from == to || slices.Contains(statuses[from], to)
+}
+
+// ifNot answers the constraint that refuses what is not allowed.
+func ifNot(allowed bool, constraint string) string {
+	if allowed {
+		return ""
+	}
+	return constraint
+}
+
+// notNull wants the error of a column that may not be NULL, which PostgreSQL 15 does not name as a constraint.
+func notNull(t *testing.T, err error) {
+	t.Helper()
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) || pgErr.Code != "23502" {
+		t.Errorf("got %v, want it refused as NULL", err)
+	}
+}

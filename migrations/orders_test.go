@@ -1,0 +1,222 @@
+package migrations_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"hosho/internal/pgtest"
+)
+
+func TestOrdersTables(t *testing.T) {
+	t.Parallel()
+	want := map[string][]string{
+		"orders": {
+			"id uuid", "customer_id text", "request_id text null", "request_hash bytea null", "items jsonb",
+			"amount_minor bigint", "currency text", "status text", "cancel_reason text null",
+			"created_at timestamp with time zone", "updated_at timestamp with time zone",
+			"deadline_at timestamp with time zone",
+		},
+		"outbox": {
+			"id bigint", "key uuid", "kind text", "payload bytea", "expires_at timestamp with time zone null",
+			"traceparent text null", "attempts integer", "claims integer", "answers integer",
+			"ready_at timestamp with time zone", "lease_token uuid null", "parked_at timestamp with time zone null",
+			"last_code text null", "created_at timestamp with time zone",
+		},
+		"audit": {
+			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
+		},
+	}
+	if diff := cmp.Diff(want, columns(t, pgtest.Orders(t))); diff != "" {
+		t.Errorf("tables (-want +got):\n%s", diff)
+	}
+}
+
+// orderStatuses lists for each status the ones that may follow.
+var orderStatuses = map[string][]string{
+	"PENDING":    {"COMPLETED", "CANCELLING", "CANCELLED"},
+	"COMPLETED":  {"CANCELLING"},
+	"CANCELLING": {"CANCELLED"},
+	"CANCELLED":  {},
+}
+
+// Every status followed by every other, written with a plain UPDATE as no program of ours does.
+func TestOrderTransitions(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	for from := range orderStatuses {
+		for to := range orderStatuses {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				id := newOrder(t, db)
+				for _, step := range orderPath(from) {
+					if err := setOrderStatus(t, db, id, step); err != nil {
+						t.Fatal(err)
+					}
+				}
+				refused(t, setOrderStatus(t, db, id, to), ifNot(allowed(orderStatuses, from, to), "orders_legal_transition"))
+			})
+		}
+	}
+}
+
+// orderPath leads from PENDING to the status, over legal transitions alone.
+func orderPath(status string) []string {
+	return map[string][]string{
+		"COMPLETED":  {"COMPLETED"},
+		"CANCELLING": {"CANCELLING"},
+		"CANCELLED":  {"CANCELLING", "CANCELLED"},
+	}[status]
+}
+
+func setOrderStatus(t *testing.T, db *pgtest.Database, id, status string) error {
+	t.Helper()
+	_, err := db.Pool.Exec(t.Context(), `
+		UPDATE orders
+		SET status = $2::text, cancel_reason = CASE WHEN $2::text LIKE 'CANCEL%' THEN 'CUSTOMER' END
+		WHERE id = $1`, id, status)
+	return err
+}
+
+func TestOrderIsBornPending(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	for status := range orderStatuses {
+		order := anOrder().with(row{"status": status})
+		if strings.HasPrefix(status, "CANCEL") {
+			order["cancel_reason"] = "CUSTOMER"
+		}
+		refused(t, order.insert(t.Context(), db.Pool, "orders"), ifNot(status == "PENDING", "orders_born_pending"))
+	}
+}
+
+func TestOrderFactsDoNotChange(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	id := newOrder(t, db)
+	tests := []struct{ set, constraint string }{
+		{`updated_at = clock_timestamp()`, ""},
+		{`amount_minor = amount_minor`, ""},
+		{`id = gen_random_uuid()`, "orders_facts_fixed"},
+		{`customer_id = 'other'`, "orders_facts_fixed"},
+		{`request_id = 'other'`, "orders_facts_fixed"},
+		{`request_hash = '\x00'`, "orders_facts_fixed"},
+		{`request_id = NULL, request_hash = NULL`, "orders_facts_fixed"},
+		{`items = '[{}, {}]'`, "orders_facts_fixed"},
+		{`amount_minor = amount_minor + 1`, "orders_facts_fixed"},
+		{`currency = 'USD'`, "orders_facts_fixed"},
+		{`created_at = created_at - interval '1 day'`, "orders_facts_fixed"},
+		{`deadline_at = clock_timestamp()`, "orders_facts_fixed"},
+		// Not even on the occasion of a legal transition.
+		{`status = 'COMPLETED', amount_minor = 1`, "orders_facts_fixed"},
+		{`status = 'CANCELLING', cancel_reason = 'CUSTOMER'`, ""},
+		{`cancel_reason = 'DEADLINE'`, "orders_facts_fixed"},
+		{`status = NULL`, "NOT NULL"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.set, func(t *testing.T) {
+			_, err := db.Pool.Exec(t.Context(), `UPDATE orders SET `+tt.set+` WHERE id = $1`, id)
+			if tt.constraint == "NOT NULL" {
+				notNull(t, err)
+				return
+			}
+			refused(t, err, tt.constraint)
+		})
+	}
+}
+
+func TestOrderConstraints(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	tests := []struct {
+		change     row
+		constraint string
+	}{
+		{row{}, ""},
+		{row{"request_id": nil, "request_hash": nil}, ""},
+		{row{"request_hash": nil}, "orders_request_with_hash"},
+		{row{"request_id": nil}, "orders_request_with_hash"},
+		{row{"request_id": ""}, "orders_request_id_form"},
+		{row{"customer_id": ""}, "orders_customer_id_form"},
+		{row{"customer_id": strings.Repeat("c", 64)}, ""},
+		{row{"customer_id": strings.Repeat("c", 65)}, "orders_customer_id_form"},
+		{row{"customer_id": "two\nlines"}, "orders_customer_id_form"},
+		{row{"customer_id": "newline\n"}, "orders_customer_id_form"},
+		{row{"items": `[]`}, "orders_items_list"},
+		{row{"items": `{}`}, "orders_items_list"},
+		{row{"items": `null`}, "orders_items_list"},
+		{row{"items": "[" + strings.Repeat("{},", 99) + "{}]"}, ""},
+		{row{"items": "[" + strings.Repeat("{},", 100) + "{}]"}, "orders_items_list"},
+		{row{"amount_minor": 0}, "orders_amount_range"},
+		{row{"amount_minor": -1}, "orders_amount_range"},
+		{row{"amount_minor": 1}, ""},
+		{row{"amount_minor": 99_999_999_999}, ""},
+		{row{"amount_minor": 100_000_000_000}, "orders_amount_range"},
+		{row{"currency": "jpy"}, "orders_currency_form"},
+		{row{"currency": "YEN "}, "orders_currency_form"},
+		{row{"cancel_reason": "CUSTOMER"}, "orders_cancelled_for_a_reason"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.change), func(t *testing.T) {
+			refused(t, anOrder().with(tt.change).insert(t.Context(), db.Pool, "orders"), tt.constraint)
+		})
+	}
+}
+
+func TestOrderStatusAndReasonAreKnown(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	tests := []struct{ set, constraint string }{
+		{`status = 'CANCELLING'`, "orders_cancelled_for_a_reason"},
+		{`status = 'COMPLETED', cancel_reason = 'CUSTOMER'`, "orders_cancelled_for_a_reason"},
+		{`status = 'CANCELLING', cancel_reason = 'WHIM'`, "orders_cancel_reason_known"},
+		{`status = 'SHIPPED'`, "orders_legal_transition"},
+	}
+	for _, reason := range []string{"PAYMENT_DECLINED", "PAYMENT_FAILED", "CUSTOMER", "DEADLINE", "OPERATOR"} {
+		tests = append(tests, struct{ set, constraint string }{`status = 'CANCELLING', cancel_reason = '` + reason + `'`, ""})
+	}
+	for _, tt := range tests {
+		t.Run(tt.set, func(t *testing.T) {
+			_, err := db.Pool.Exec(t.Context(), `UPDATE orders SET `+tt.set+` WHERE id = $1`, newOrder(t, db))
+			refused(t, err, tt.constraint)
+		})
+	}
+}
+
+func TestOneOrderPerRequest(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	first := anOrder()
+	insert := func(changes row) error { return first.with(changes).insert(t.Context(), db.Pool, "orders") }
+	refused(t, insert(row{}), "")
+	refused(t, insert(row{}), "orders_pkey")
+	refused(t, insert(row{"id": uuid.NewString()}), "orders_request_once")
+	refused(t, insert(row{"id": uuid.NewString(), "customer_id": "another"}), "")
+	for range 2 { // without a request_id each is a new order
+		refused(t, insert(row{"id": uuid.NewString(), "request_id": nil, "request_hash": nil}), "")
+	}
+}
+
+func anOrder() row {
+	return row{
+		"id":           uuid.NewString(),
+		"customer_id":  "customer-1",
+		"request_id":   uuid.NewString(),
+		"request_hash": []byte{1},
+		"items":        `[{"name": "tea", "quantity": 1, "unit_price": 500}]`,
+		"amount_minor": 500,
+		"currency":     "JPY",
+		"deadline_at":  "infinity",
+	}
+}
+
+func newOrder(t *testing.T, db *pgtest.Database) (id string) {
+	t.Helper()
+	order := anOrder()
+	if err := order.insert(t.Context(), db.Pool, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	return order["id"].(string)
+}
