@@ -1,0 +1,36 @@
+package rpc
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+const (
+	// keepaliveTime and keepaliveTimeout find a half-open link within 13 s. 10 s is the least that grpc-go allows its
+	// clients.
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 3 * time.Second
+	// reconnectDelay caps the wait before a lost peer is tried again; grpc-go's own cap is two minutes.
+	reconnectDelay = time.Second
+)
+
+// Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
+// retries a call by itself: retries have one owner, the caller.
+func Dial(target string) (*grpc.ClientConn, error) {
+	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * time.Second}
+	connect.Backoff.BaseDelay = 50 * time.Millisecond
+	connect.Backoff.MaxDelay = reconnectDelay
+	return grpc.NewClient(target,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDisableRetry(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithConnectParams(connect),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,
+		}),
+	)
+}

@@ -1,0 +1,151 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	rpccode "google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// interceptor wraps every call: admission, a deadline, panics, errors, and the one line in the log.
+type interceptor struct {
+	log      *slog.Logger
+	toStatus func(error) error
+	admit    func() error
+	timeout  time.Duration
+}
+
+func (i interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if builtin(info.FullMethod) {
+		return handle(ctx, req)
+	}
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, i.timeout)
+	defer cancel()
+	var reply any
+	err := i.guard(func() (err error) {
+		reply, err = handle(bounded, req)
+		return err
+	})
+	answer := i.answer(ctx, err)
+	i.record(ctx, info.FullMethod, start, err, answer, storyID(req, reply))
+	if answer != nil {
+		return nil, answer
+	}
+	return reply, nil
+}
+
+func (i interceptor) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if builtin(info.FullMethod) {
+		return handle(srv, stream)
+	}
+	start := time.Now()
+	watched := &watchedStream{ServerStream: stream}
+	err := i.guard(func() error { return handle(srv, watched) })
+	answer := i.answer(stream.Context(), err)
+	i.record(stream.Context(), info.FullMethod, start, err, answer, storyID(watched.first.Load()))
+	return answer
+}
+
+// guard keeps the call out while the server is not ready, and turns a panic into an error.
+func (i interceptor) guard(handle func() error) (err error) {
+	if i.admit() != nil {
+		return Status(codes.Unavailable, ReasonNotReady, "the server is not ready: try again") // the gate has logged why
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return handle()
+}
+
+// answer turns a handler's error into the status that the client gets. A client that has gone, or whose deadline has
+// passed, is told so; a deadline of our own means that the database was too slow.
+func (i interceptor) answer(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return i.toStatus(err)
+}
+
+// record writes the one line that a call gets. The client sees the status; whoever reads the log sees the cause.
+func (i interceptor) record(ctx context.Context, method string, start time.Time, err, answer error, story []slog.Attr) {
+	code := status.Code(answer)
+	attrs := []slog.Attr{
+		slog.String("method", strings.TrimPrefix(method, "/")),
+		slog.String("code", rpccode.Code(code).String()),
+		slog.Duration("took", time.Since(start)),
+	}
+	attrs = append(attrs, story...)
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	level := slog.LevelInfo
+	switch code {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		level = slog.LevelError
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
+		level = slog.LevelWarn
+	}
+	i.log.LogAttrs(ctx, level, "rpc", attrs...)
+}
+
+// storyID finds the id by which a call's line belongs to the story of one order. A payment's id is its order's.
+func storyID(messages ...any) []slog.Attr {
+	for _, m := range messages {
+		switch m := m.(type) {
+		case interface{ GetOrderId() string }:
+			return idAttr("order_id", m.GetOrderId())
+		case interface{ GetPaymentId() string }:
+			return idAttr("payment_id", m.GetPaymentId())
+		}
+	}
+	return nil
+}
+
+// idAttr keeps what is no id, and may be anything of any length, out of the log. The error says what came instead,
+// quoted and cut short.
+func idAttr(name, id string) []slog.Attr {
+	if uuid.Validate(id) != nil {
+		return nil
+	}
+	return []slog.Attr{slog.String(name, id)}
+}
+
+// builtin reports whether a method is grpc's own: health checks and reflection are neither gated nor logged.
+func builtin(method string) bool { return strings.HasPrefix(method, "/grpc.") }
+
+// watchedStream remembers the first message of a stream, to log its id. A handler may return while another goroutine of
+// it is still receiving.
+type watchedStream struct {
+	grpc.ServerStream
+	first atomic.Value
+}
+
+func (s *watchedStream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if err == nil {
+		s.first.CompareAndSwap(nil, m)
+	}
+	return err
+}
+
+// ErrStopping ends a stream because its server stops. The client may open another elsewhere.
+var ErrStopping = errors.New("the server is stopping")

@@ -1,0 +1,177 @@
+// Package rpc is how hosho's processes serve and dial gRPC.
+//
+// Its promise: a server answers NOT_SERVING until it is ready, logs each call once, turns every error into one status
+// with one ErrorInfo, survives a handler's panic, and stops within StopTimeout. A client never retries behind its
+// caller's back and finds a dead link in seconds.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+)
+
+const (
+	// StopTimeout is how long calls under way may take once the server is told to stop. GracefulStop alone would wait
+	// for an open stream for ever.
+	StopTimeout = 10 * time.Second
+
+	maxStreams       = 2048             // per connection, so that one client cannot take all memory
+	maxConnectionAge = 30 * time.Minute // so that clients find new servers
+	ageGrace         = 30 * time.Second
+)
+
+// ServerConfig says what to serve, and how.
+type ServerConfig struct {
+	Listen      string // the gRPC address
+	AdminListen string // the address of metrics and profiles; empty: none
+	Reflection  bool
+	MaxReceive  int           // the largest message accepted, in bytes
+	CallTimeout time.Duration // bounds a unary call whose client set no shorter deadline
+	Log         *slog.Logger
+
+	// Register adds the services.
+	Register func(*grpc.Server)
+	// Ready is asked again and again: nil lets calls in, an error keeps them out.
+	Ready func(context.Context) error
+	// ToStatus turns a handler's error into a status.
+	ToStatus func(error) error
+	// Stopping, if set, is called when the server begins to stop, to end the streams that would not end by themselves.
+	Stopping func()
+}
+
+// Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It answers an error
+// when an address cannot be had.
+func Serve(ctx context.Context, c ServerConfig) error {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for gRPC: %w", err)
+	}
+	gate := newGate(c.Ready, c.Log)
+	calls := interceptor{log: c.Log, toStatus: c.ToStatus, admit: gate.admit, timeout: c.CallTimeout}
+	server := grpc.NewServer(
+		grpc.MaxRecvMsgSize(c.MaxReceive),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: maxConnectionAge, MaxConnectionAgeGrace: ageGrace,
+			Time: keepaliveTime, Timeout: keepaliveTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
+		}),
+		grpc.UnaryInterceptor(calls.unary),
+		grpc.StreamInterceptor(calls.stream),
+	)
+	c.Register(server)
+	for name := range server.GetServiceInfo() {
+		gate.services = append(gate.services, name)
+	}
+	healthpb.RegisterHealthServer(server, gate.health)
+	if c.Reflection {
+		reflection.Register(server)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveAdmin(ctx, c.AdminListen) })
+	group.Go(func() error { gate.run(ctx); return nil })
+	group.Go(func() error {
+		<-ctx.Done()
+		gate.health.Shutdown()
+		if c.Stopping != nil {
+			c.Stopping()
+		}
+		stop(server)
+		return nil
+	})
+	group.Go(func() error {
+		c.Log.Info("serving", "address", listener.Addr().String(), "admin", c.AdminListen)
+		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			return fmt.Errorf("serve gRPC: %w", err)
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func stop(server *grpc.Server) {
+	timer := time.AfterFunc(StopTimeout, server.Stop)
+	defer timer.Stop()
+	server.GracefulStop()
+}
+
+// gate keeps calls out until the server is ready, and says so through the health service.
+type gate struct {
+	ready    func(context.Context) error
+	log      *slog.Logger
+	health   *health.Server
+	services []string
+	state    chan error // holds the latest answer of ready
+}
+
+const (
+	readyPoll    = 500 * time.Millisecond // how often a server that is not ready asks again
+	servingPoll  = 5 * time.Second        // and one that is
+	readyTimeout = 2 * time.Second
+)
+
+var errStarting = errors.New("the server is starting")
+
+func newGate(ready func(context.Context) error, log *slog.Logger) *gate {
+	g := &gate{ready: ready, log: log, health: health.NewServer(), state: make(chan error, 1)}
+	g.state <- errStarting
+	g.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	return g
+}
+
+// admit answers nil when calls may come in.
+func (g *gate) admit() error {
+	err := <-g.state
+	g.state <- err
+	return err
+}
+
+func (g *gate) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := servingPoll
+		if err := g.check(ctx); err != nil {
+			wait = readyPoll
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// check asks once, and logs when the answer has changed.
+func (g *gate) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	err := g.ready(ctx)
+	before := <-g.state
+	g.state <- err
+	serving := healthpb.HealthCheckResponse_SERVING
+	if err != nil {
+		serving = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	for _, name := range append([]string{""}, g.services...) {
+		g.health.SetServingStatus(name, serving)
+	}
+	switch {
+	case err == nil && before != nil:
+		g.log.Info("ready")
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		g.log.Warn("not ready", "error", err)
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+// Package validate collects what is wrong with a request, field by field.
+//
+// Its promise: a message says field, got and want; it never repeats raw input that could break a terminal or a log.
+package validate
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/bojanz/currency"
+	"github.com/google/uuid"
+)
+
+// Violation is one rule that one field breaks.
+type Violation struct {
+	Field       string // the path as in the proto, "items[3].quantity"
+	Description string // got and want
+}
+
+func (v Violation) String() string { return v.Field + ": " + v.Description }
+
+// Error is a request that breaks rules.
+type Error struct {
+	Violations []Violation // at least one
+}
+
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Violations))
+	for i, v := range e.Violations {
+		lines[i] = v.String()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Fields collects violations. The zero value is ready.
+type Fields struct {
+	violations []Violation
+}
+
+// Add notes a violation.
+func (f *Fields) Add(field, format string, args ...any) {
+	f.violations = append(f.violations, Violation{field, fmt.Sprintf(format, args...)})
+}
+
+// Err answers an *Error, or nil when nothing was noted.
+func (f *Fields) Err() error {
+	if len(f.violations) == 0 {
+		return nil
+	}
+	return &Error{f.violations}
+}
+
+var idForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+
+// ID checks an id that a client made: customer_id, request_id.
+func (f *Fields) ID(field, got string) {
+	if !idForm.MatchString(got) {
+		f.Add(field, "got %s, want 1 to 64 of A-Z a-z 0-9 . _ : -", shown(got))
+	}
+}
+
+var operatorForm = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,64}$`)
+
+// Operator checks the name of a person: an id that may be a mail address.
+func (f *Fields) Operator(field, got string) {
+	if !operatorForm.MatchString(got) {
+		f.Add(field, "got %s, want 1 to 64 of A-Z a-z 0-9 . _ : @ -", shown(got))
+	}
+}
+
+// UUID checks an id that we made, in its canonical form of 36 characters.
+func (f *Fields) UUID(field, got string) {
+	if id, err := uuid.Parse(got); err != nil || id.String() != strings.ToLower(got) {
+		f.Add(field, "got %s, want a UUID such as 0190b6a4-7c5e-7d3a-8f00-0123456789ab", shown(got))
+	}
+}
+
+// Range checks a number against its bounds, both allowed.
+func (f *Fields) Range(field string, got, low, high int64) {
+	if got < low || got > high {
+		f.Add(field, "got %d, want %d to %d", got, low, high)
+	}
+}
+
+var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// CurrencyForm checks that a currency could be one.
+func (f *Fields) CurrencyForm(field, got string) {
+	if !currencyForm.MatchString(got) {
+		f.Add(field, "got %s, want three capital letters such as JPY", shown(got))
+	}
+}
+
+// Currency checks that a currency is in use today (ISO 4217, as the Unicode CLDR has it).
+func (f *Fields) Currency(field, got string) {
+	switch {
+	case !currencyForm.MatchString(got):
+		f.CurrencyForm(field, got)
+	case !currency.IsValid(got):
+		f.Add(field, "got %s, want an active currency code of ISO 4217 such as JPY", shown(got))
+	}
+}
+
+// shown quotes what was got, in ASCII and cut short.
+func shown(got string) string {
+	const most = 64
+	if len(got) > most {
+		return fmt.Sprintf("%+q... (%d bytes)", got[:most], len(got))
+	}
+	return fmt.Sprintf("%+q", got)
+}
