@@ -1,0 +1,149 @@
+// Package paymentdb is the payment service's SQL: what is decided under each payment key, and the ledger.
+//
+// Its promise: the first command that commits under a key decides, every other is answered what is stored, and money
+// moves in the ledger in the same transaction as the payment. What to write is asked of internal/payment, never decided
+// here. paymentd is its only user, and nobody else writes these tables.
+//
+// Locks are taken by ascending key, and new keys before stored ones, so that batches which overlap wait for each other
+// and never deadlock.
+package paymentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/payment"
+)
+
+var (
+	// ErrNotFound says that nothing is decided under the key, not that nothing will be.
+	ErrNotFound = errors.New("no such payment")
+	// ErrKeyReused says that the key was decided for another customer, amount or currency. Nothing was changed.
+	ErrKeyReused = errors.New("the payment key was used for another customer, amount or currency")
+)
+
+// Store reads and writes payments. Its keys are UUIDs in lower case, as PostgreSQL writes them. Errors keep their
+// meaning for pg.Classify.
+type Store struct {
+	pool *pgxpool.Pool
+}
+
+// New makes a Store on the payments database.
+func New(pool *pgxpool.Pool) *Store {
+	return &Store{pool: pool}
+}
+
+// Result answers one command of a batch.
+type Result struct {
+	Payment payment.Payment // what is decided under the key
+	Err     error           // ErrKeyReused or ErrNotFound, and no Payment
+}
+
+// Get answers a payment as it is now, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, id string) (payment.Payment, error) {
+	found, err := read(ctx, s.pool, []string{id})
+	if err != nil {
+		return payment.Payment{}, fmt.Errorf("get payment %s: %w", id, err)
+	}
+	p, ok := found[id]
+	if !ok {
+		return payment.Payment{}, fmt.Errorf("get payment %s: %w", id, ErrNotFound)
+	}
+	return p, nil
+}
+
+// Lookup answers for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
+// ErrKeyReused when it was decided for something else.
+func (s *Store) Lookup(ctx context.Context, requests []payment.Request) ([]Result, error) {
+	stored, err := read(ctx, s.pool, keys(requests))
+	if err != nil {
+		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
+	}
+	return answer(requests, stored), nil
+}
+
+// answer answers each request by what is stored under its key.
+func answer(requests []payment.Request, stored map[string]payment.Payment) []Result {
+	results := make([]Result, len(requests))
+	for i, r := range requests {
+		switch p, ok := stored[r.ID]; {
+		case !ok:
+			results[i] = Result{Err: ErrNotFound}
+		case !p.Matches(r):
+			results[i] = Result{Err: ErrKeyReused}
+		default:
+			results[i] = Result{Payment: p}
+		}
+	}
+	return results
+}
+
+func keys(requests []payment.Request) []string {
+	ids := make([]string, len(requests))
+	for i, r := range requests {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// row is a row of payments, as columns lists it.
+type row struct {
+	ID            string
+	CustomerID    string
+	AmountMinor   int64
+	Currency      string
+	Status        payment.Status
+	DeclineReason *payment.DeclineReason
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+const columns = `id, customer_id, amount_minor, currency, status, decline_reason, created_at, updated_at`
+
+func (r row) payment() payment.Payment {
+	p := payment.Payment{
+		ID: r.ID, CustomerID: r.CustomerID, AmountMinor: r.AmountMinor, Currency: r.Currency,
+		Status: r.Status, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.DeclineReason != nil {
+		p.DeclineReason = *r.DeclineReason
+	}
+	return p
+}
+
+func collect(rows pgx.Rows, err error) ([]payment.Payment, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (payment.Payment, error) {
+		got, err := pgx.RowToStructByName[row](r)
+		return got.payment(), err
+	})
+}
+
+// querier is the pool, or the transaction that must be read in.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// read answers the payments stored under the keys, by key.
+func read(ctx context.Context, db querier, ids []string) (map[string]payment.Payment, error) {
+	found, err := collect(db.Query(ctx, `
+		SELECT `+columns+`
+		FROM payments
+		WHERE id = ANY($1)`, ids))
+	return byKey(found), err
+}
+
+func byKey(payments []payment.Payment) map[string]payment.Payment {
+	found := make(map[string]payment.Payment, len(payments))
+	for _, p := range payments {
+		found[p.ID] = p
+	}
+	return found
+}

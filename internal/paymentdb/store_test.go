@@ -1,0 +1,89 @@
+package paymentdb_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/payment"
+	"hosho/internal/paymentdb"
+	"hosho/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// newRequest is about 500 yen under a new key.
+func newRequest() payment.Request {
+	return payment.Request{ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "c-1", AmountMinor: 500, Currency: "JPY"}
+}
+
+func approved(r payment.Request) paymentdb.Charge {
+	return paymentdb.Charge{Request: r, Approved: true}
+}
+
+// entries answers what the ledger holds under a key, the charge first.
+func entries(t testing.TB, pool *pgxpool.Pool, id string) []payment.Entry {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `SELECT kind FROM ledger WHERE payment_id = $1 ORDER BY kind`, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := pgx.CollectRows(rows, pgx.RowTo[payment.Entry])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kinds
+}
+
+// checkBooks fails the test when the ledger does not say what the payments say: I1 and I7.
+func checkBooks(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	var wrong int
+	ctx := context.WithoutCancel(t.Context()) // some tests check when they have ended
+	err := pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM payments LEFT JOIN (
+			SELECT payment_id AS id,
+				count(*) FILTER (WHERE kind = 'CHARGE') AS charges,
+				count(*) FILTER (WHERE kind = 'REFUND') AS refunds,
+				bool_or((ledger.amount_minor, ledger.currency) <> (p.amount_minor, p.currency)) AS other_amount
+			FROM ledger JOIN payments p ON p.id = payment_id
+			GROUP BY payment_id
+		) AS booked USING (id)
+		WHERE coalesce(charges, 0) <> (status IN ('CHARGED', 'REFUNDED'))::int
+			OR coalesce(refunds, 0) <> (status = 'REFUNDED')::int
+			OR coalesce(other_amount, false)`).Scan(&wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong != 0 {
+		t.Errorf("got %d payments whose ledger says otherwise, want none", wrong)
+	}
+}
+
+// send carries out one command.
+func send(t testing.TB, store *paymentdb.Store, c payment.Command, r payment.Request) paymentdb.Result {
+	t.Helper()
+	charge := paymentdb.Charge{Request: r, Approved: c != payment.ChargeDeclined}
+	if c == payment.ChargeExpired {
+		charge.NotAfter = time.Now().Add(-time.Hour)
+	}
+	var results []paymentdb.Result
+	var err error
+	if c == payment.Void {
+		results, err = store.Void(t.Context(), []payment.Request{r})
+	} else {
+		results, err = store.Charge(t.Context(), []paymentdb.Charge{charge})
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", c, err)
+	}
+	if len(results) != 1 {
+		t.Fatalf("%s: got %d results, want 1", c, len(results))
+	}
+	return results[0]
+}

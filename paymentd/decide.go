@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"hosho/internal/payment"
+	"hosho/internal/paymentdb"
+	"hosho/internal/pg"
+)
+
+// decideTimeout bounds the database's part of a decision. The caller of a stream's command may have set no deadline.
+const decideTimeout = 10 * time.Second
+
+// answer is a command and what became of it.
+type answer struct {
+	command
+	payment payment.Payment
+	err     error // and no payment
+}
+
+// refuse answers the same error to all commands.
+func refuse(commands []command, err error) []answer {
+	answers := make([]answer, len(commands))
+	for i, c := range commands {
+		answers[i] = answer{command: c, err: err}
+	}
+	return answers
+}
+
+// decide answers each command through reply as soon as it is decided, but for those that it returns: their charge
+// hangs in the card network, nothing is written, and the caller may wait as long as it likes. reply may be called by
+// several goroutines at once, and no more when decide has returned.
+//
+// Voids, and charges that break no rule and that the network answers, go straight to the database: the INSERT is the
+// lookup of their key.
+func (s *server) decide(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
+	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+	defer cancel()
+	var refused []answer
+	var charges, voids, doubtful []command
+	for _, c := range commands {
+		switch {
+		case c.refused != nil:
+			refused = append(refused, answer{command: c, err: c.refused})
+		case c.kind == kindVoid:
+			voids = append(voids, c)
+		case c.invalid != nil || s.network.fails(c.request.AmountMinor):
+			doubtful = append(doubtful, c)
+		default:
+			charges = append(charges, c)
+		}
+	}
+	if len(refused) > 0 {
+		reply(refused)
+	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	if len(charges) > 0 {
+		others.Go(func() { reply(carryOut(ctx, charges, s.charge)) })
+	}
+	if len(voids) > 0 {
+		others.Go(func() { reply(carryOut(ctx, voids, s.void)) })
+	}
+	if len(doubtful) > 0 {
+		return s.decideDoubtful(ctx, doubtful, reply)
+	}
+	return nil
+}
+
+// decideDoubtful looks the keys up first. A known key is answered what is stored, whatever today's rules and the
+// network would say; only an unknown one meets them.
+func (s *server) decideDoubtful(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
+	var answers []answer
+	var lost []command
+	for _, a := range carryOut(ctx, commands, s.lookup) {
+		effect := s.network.effect(a.request.AmountMinor)
+		switch {
+		case !isNotFound(a.err):
+			answers = append(answers, a)
+		case a.invalid != nil:
+			answers = append(answers, answer{command: a.command, err: a.invalid})
+		case effect == effectHang:
+			hanging = append(hanging, a.command)
+		case effect == effectReplyLost:
+			lost = append(lost, a.command)
+		default:
+			answers = append(answers, answer{command: a.command, err: errSimulated})
+		}
+	}
+	if len(lost) > 0 {
+		answers = append(answers, loseReplies(carryOut(ctx, lost, s.charge))...)
+	}
+	if len(answers) > 0 {
+		reply(answers)
+	}
+	return hanging
+}
+
+// loseReplies puts an error in the place of what was decided. The decision stands.
+func loseReplies(answers []answer) []answer {
+	for i, a := range answers {
+		if a.err == nil {
+			answers[i] = answer{command: a.command, err: errReplyLost}
+		}
+	}
+	return answers
+}
+
+// operation is one of the store's: it answers all commands, in their order, or none.
+type operation func(context.Context, []command) ([]paymentdb.Result, error)
+
+func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+	charges := make([]paymentdb.Charge, len(commands))
+	for i, c := range commands {
+		charges[i] = paymentdb.Charge{
+			Request: c.request, NotAfter: c.notAfter, Approved: s.network.effect(c.request.AmountMinor) != effectDecline,
+		}
+	}
+	return s.store.Charge(ctx, charges)
+}
+
+func (s *server) void(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+	return s.store.Void(ctx, requests(commands))
+}
+
+func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+	return s.store.Lookup(ctx, requests(commands))
+}
+
+func requests(commands []command) []payment.Request {
+	out := make([]payment.Request, len(commands))
+	for i, c := range commands {
+		out[i] = c.request
+	}
+	return out
+}
+
+// carryOut carries out an operation on all commands at once. When it fails for a reason that may be one command's, it
+// is carried out on either half, and so on, until only the bad ones fail; the halves keep the order, so that of the
+// same key twice the first still decides. Any other error is everyone's.
+func carryOut(ctx context.Context, commands []command, do operation) []answer {
+	results, err := guarded(ctx, commands, do)
+	switch {
+	case err == nil:
+		answers := make([]answer, len(commands))
+		for i, r := range results {
+			answers[i] = answer{commands[i], r.Payment, r.Err}
+		}
+		return answers
+	case len(commands) > 1 && pg.Classify(err) == pg.Unexpected:
+		half := len(commands) / 2
+		return append(carryOut(ctx, commands[:half], do), carryOut(ctx, commands[half:], do)...)
+	}
+	return refuse(commands, err)
+}
+
+// guarded turns a panic into an error, so that a command which causes one takes nothing along.
+func guarded(ctx context.Context, commands []command, do operation) (results []paymentdb.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	return do(ctx, commands)
+}
+
+func panicked(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }

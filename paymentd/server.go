@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/daemon"
+	"hosho/internal/payment"
+	"hosho/internal/paymentdb"
+	"hosho/internal/rpc"
+)
+
+const (
+	maxReceive = 4 << 20 // bytes of one message
+	// callTimeout is how long a call, or a hanging command on a stream, may take when its caller set no deadline.
+	callTimeout = 30 * time.Second
+	// maxAside bounds the hanging commands that streams have set aside, over all streams.
+	maxAside = 10_000
+)
+
+// server is the payment service.
+type server struct {
+	paymentv1.UnimplementedPaymentServiceServer
+
+	store    *paymentdb.Store
+	network  simulation
+	log      *slog.Logger
+	patience time.Duration       // with a hanging command
+	aside    *semaphore.Weighted // the hanging commands that streams may still set aside
+
+	stopping context.Context // ends when the server stops
+	stop     context.CancelFunc
+}
+
+func newServer(store *paymentdb.Store, network simulation, log *slog.Logger) *server {
+	stopping, stop := context.WithCancel(context.Background())
+	return &server{
+		store: store, network: network, log: log,
+		patience: callTimeout, aside: semaphore.NewWeighted(maxAside),
+		stopping: stopping, stop: stop,
+	}
+}
+
+func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+	return rpc.ServerConfig{
+		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
+		MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
+		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
+		Ready:    ready, ToStatus: toStatus, Stopping: s.stop,
+	}
+}
+
+// ChargePayment takes an amount, once.
+func (s *server) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+	p, err := s.decideOne(ctx, fromCharge(r))
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.ChargePaymentResponse{Payment: toPayment(p)}, nil
+}
+
+// VoidPayment sees to it that no money is held.
+func (s *server) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest) (*paymentv1.VoidPaymentResponse, error) {
+	p, err := s.decideOne(ctx, fromVoid(r))
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.VoidPaymentResponse{Payment: toPayment(p)}, nil
+}
+
+// decideOne decides a batch of one, and waits where it hangs.
+func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, error) {
+	var decided answer
+	hanging := s.decide(ctx, []command{c}, func(answers []answer) { decided = answers[0] })
+	if len(hanging) == 0 {
+		return decided.payment, decided.err
+	}
+	going, end := s.untilStop(ctx)
+	defer end(nil)
+	return payment.Payment{}, s.hang(going)
+}
+
+// untilStop answers a context that also ends, for rpc.ErrStopping, when the server stops; or for the cause that its
+// function is given, which must be called.
+func (s *server) untilStop(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	going, end := context.WithCancelCause(ctx)
+	release := context.AfterFunc(s.stopping, func() { end(rpc.ErrStopping) })
+	return going, func(cause error) {
+		release()
+		end(cause)
+	}
+}
+
+// GetPayment answers a payment as it is now.
+func (s *server) GetPayment(ctx context.Context, r *paymentv1.GetPaymentRequest) (*paymentv1.GetPaymentResponse, error) {
+	if err := checkKey(r.GetPaymentId()); err != nil {
+		return nil, err
+	}
+	p, err := s.store.Get(ctx, strings.ToLower(r.GetPaymentId()))
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.GetPaymentResponse{Payment: toPayment(p)}, nil
+}
+
+// ListPayments answers a page of payments. It reads one more than it shows, to know whether another page follows.
+func (s *server) ListPayments(ctx context.Context, r *paymentv1.ListPaymentsRequest) (*paymentv1.ListPaymentsResponse, error) {
+	if err := checkList(r); err != nil {
+		return nil, err
+	}
+	filter := fromFilter(r)
+	after, err := fromToken(r.GetPageToken(), filter)
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(r.GetPageSize())
+	page, err := s.store.List(ctx, filter, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	response := &paymentv1.ListPaymentsResponse{}
+	if len(page) > size {
+		page = page[:size]
+		response.NextPageToken = toToken(page[size-1].ID, filter)
+	}
+	for _, p := range page {
+		response.Payments = append(response.Payments, toPayment(p))
+	}
+	return response, nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/payment"
+)
+
+// maxBatches is how many requests of one stream are decided at a time. The next one is read only when one is done, so
+// that a client which sends faster than it is served waits, and costs no memory.
+const maxBatches = 4
+
+// ProcessPayments decides commands in bulk.
+//
+// What is being decided when the stream ends is decided and answered to the end; what hangs is abandoned.
+func (s *server) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	going, end := s.untilStop(stream.Context())
+	defer end(nil)
+	c := &conversation{server: s, stream: stream, going: going, end: end, batches: make(chan struct{}, maxBatches)}
+	if err := c.read(); err != nil {
+		end(err)
+	}
+	c.running.Wait() // nothing may be sent once this method has returned
+	return context.Cause(going)
+}
+
+// conversation is one open stream.
+type conversation struct {
+	*server
+
+	stream  paymentv1.PaymentService_ProcessPaymentsServer
+	going   context.Context // ends, with the cause, when no more is read and nobody waits for what hangs
+	end     context.CancelCauseFunc
+	batches chan struct{}  // holds a token for each request that is being decided
+	running sync.WaitGroup // whoever may still send
+	sending sync.Mutex     // a stream takes one sender at a time
+}
+
+// read starts a batch for each request, until the client has sent its last one (nil) or the stream must end.
+func (c *conversation) read() error {
+	requests := c.receive()
+	for {
+		select {
+		case c.batches <- struct{}{}:
+		case <-c.going.Done():
+			return context.Cause(c.going)
+		}
+		select {
+		case r := <-requests:
+			if errors.Is(r.err, io.EOF) {
+				return nil
+			}
+			if r.err != nil {
+				return r.err
+			}
+			if err := checkCommands(r.message); err != nil {
+				return err
+			}
+			c.running.Go(func() { c.decideBatch(r.message) })
+		case <-c.going.Done():
+			return context.Cause(c.going)
+		}
+	}
+}
+
+type received struct {
+	message *paymentv1.ProcessPaymentsRequest
+	err     error
+}
+
+// receive hands on what the client sends. Recv cannot be interrupted while the stream is open: the goroutine ends a
+// moment after ProcessPayments has returned, when gRPC has closed the stream.
+func (c *conversation) receive() <-chan received {
+	requests := make(chan received)
+	go func() {
+		for {
+			message, err := c.stream.Recv()
+			select {
+			case requests <- received{message, err}:
+			case <-c.going.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return requests
+}
+
+func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest) {
+	defer func() { <-c.batches }()
+	defer c.rescue()
+	commands := make([]command, len(message.GetCommands()))
+	for i, m := range message.GetCommands() {
+		commands[i] = fromCommand(m)
+	}
+	c.setAside(c.decide(c.stream.Context(), commands, c.reply))
+}
+
+// setAside lets hanging commands wait where they delay nobody, as many as there is room for.
+func (c *conversation) setAside(hanging []command) {
+	n := 0
+	for n < len(hanging) && c.aside.TryAcquire(1) {
+		n++
+	}
+	if n < len(hanging) {
+		c.reply(refuse(hanging[n:], errNetworkBusy))
+	}
+	if n == 0 {
+		return
+	}
+	c.running.Go(func() {
+		defer c.aside.Release(int64(n))
+		err := c.hang(c.going)
+		if c.going.Err() == nil {
+			c.reply(refuse(hanging[:n], err))
+		}
+	})
+}
+
+// reply sends answers and logs each. Its callers may be several goroutines.
+func (c *conversation) reply(answers []answer) {
+	defer c.rescue()
+	response := &paymentv1.ProcessPaymentsResponse{Results: make([]*paymentv1.PaymentResult, len(answers))}
+	for i, a := range answers {
+		response.Results[i] = toResult(a)
+		c.record(response.Results[i], a)
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if err := c.stream.Send(response); err != nil {
+		c.end(err)
+	}
+}
+
+// record writes the line that an order's story is read from. The client sees the code; whoever reads the log sees the
+// cause. An expired charge is worth a look: it may mean that a clock runs ahead.
+func (c *conversation) record(result *paymentv1.PaymentResult, a answer) {
+	level := severity(result.GetError())
+	attrs := make([]slog.Attr, 0, 4)
+	attrs = append(attrs, slog.String("payment_id", a.request.ID), slog.String("kind", kindName(result.GetKind())))
+	switch {
+	case a.err != nil:
+		attrs = append(attrs, slog.String("code", codeName(result.GetError())), slog.String("error", a.err.Error()))
+	case a.payment.DeclineReason != "":
+		attrs = append(attrs, slog.String("status", string(a.payment.Status)), slog.String("reason", string(a.payment.DeclineReason)))
+		if a.payment.DeclineReason == payment.Expired {
+			level = slog.LevelWarn
+		}
+	default:
+		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
+	}
+	c.log.LogAttrs(c.stream.Context(), level, "payment", attrs...)
+}
+
+// rescue ends the stream instead of the process when there is a panic.
+func (c *conversation) rescue() {
+	if p := recover(); p != nil {
+		c.end(panicked(p))
+	}
+}

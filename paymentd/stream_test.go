@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	paymentv1 "hosho/gen/payment/v1"
+)
+
+func TestEveryCommandOfAStreamIsAnsweredByKeyAndKind(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	known, fresh, void := newCharge(500), newCharge(500), newCharge(500)
+	s.charge(t, known)
+	upper := proto.CloneOf(fresh)
+	upper.PaymentId = strings.ToUpper(fresh.GetPaymentId())
+
+	k.send(voidOf(known), upper, voidOf(void))
+	results := k.receive(3)
+	wantPayment(t, find(t, results, kindVoid, known.GetPaymentId()).GetPayment(), known, refunded)
+	wantPayment(t, find(t, results, kindVoid, void.GetPaymentId()).GetPayment(), void, voided)
+	wantPayment(t, find(t, results, kindCharge, upper.GetPaymentId()).GetPayment(), fresh, charged) // the key as it was sent
+
+	k.send(fresh, void)
+	results = k.receive(2)
+	wantPayment(t, find(t, results, kindCharge, fresh.GetPaymentId()).GetPayment(), fresh, charged)
+	wantPayment(t, find(t, results, kindCharge, void.GetPaymentId()).GetPayment(), void, voided)
+
+	if err := k.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.end(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end", err)
+	}
+}
+
+func TestTheStoryOfAPaymentIsInTheLog(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	c, poor := newCharge(500), newCharge(9996)
+	k.send(c, poor)
+	k.receive(2)
+	k.send(voidOf(c))
+	k.receive(1)
+	other := proto.CloneOf(c)
+	other.Amount = yen(700)
+	k.send(other)
+	k.receive(1)
+
+	var story []string
+	for _, line := range s.log.about(c.GetPaymentId()) {
+		outcome, _ := line["status"].(string)
+		if outcome == "" {
+			outcome, _ = line["code"].(string)
+		}
+		story = append(story, line["msg"].(string)+" "+line["kind"].(string)+" "+outcome)
+	}
+	want := []string{"payment CHARGE CHARGED", "payment VOID REFUNDED", "payment CHARGE ALREADY_EXISTS"}
+	if !slices.Equal(story, want) {
+		t.Errorf("got %q, want %q", story, want)
+	}
+	if lines := s.log.about(poor.GetPaymentId()); len(lines) != 1 || lines[0]["reason"] != "INSUFFICIENT_FUNDS" {
+		t.Errorf("got %v, want one line with the reason", lines)
+	}
+}
+
+func TestBadCommandsOfARequestFailAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	good, commands := charges(93)
+	reused := newCharge(500)
+	s.charge(t, reused)
+	reused.Amount = yen(501)
+	tooMuch, noKey, fails, lost := newCharge(1<<40), newCharge(500), newCharge(9999), newCharge(9998)
+	noKey.PaymentId = "abc"
+	badVoid := &paymentv1.VoidPaymentRequest{PaymentId: newID()}
+	commands = slices.Insert(commands, 50, []proto.Message{reused, tooMuch, noKey, fails, lost, badVoid, nil}...)
+
+	k.send(commands...)
+	results := k.receive(100)
+	wantResultError(t, find(t, results, kindCharge, reused.GetPaymentId()), codes.AlreadyExists, "KEY_REUSED")
+	wantResultError(t, find(t, results, kindCharge, tooMuch.GetPaymentId()), codes.InvalidArgument, "INVALID_FIELDS")
+	wantResultError(t, find(t, results, kindCharge, "abc"), codes.InvalidArgument, "INVALID_FIELDS")
+	wantResultError(t, find(t, results, kindCharge, fails.GetPaymentId()), codes.Internal, "INTERNAL")
+	wantResultError(t, find(t, results, kindCharge, lost.GetPaymentId()), codes.Unavailable, "REPLY_LOST")
+	wantResultError(t, find(t, results, kindVoid, badVoid.GetPaymentId()), codes.InvalidArgument, "INVALID_FIELDS")
+	wantResultError(t, find(t, results, paymentv1.PaymentResult_KIND_UNSPECIFIED, ""), codes.InvalidArgument, "INVALID_FIELDS")
+	for _, c := range good {
+		wantPayment(t, find(t, results, kindCharge, c.GetPaymentId()).GetPayment(), c, charged)
+	}
+
+	k.send(lost)
+	wantPayment(t, k.receive(1)[0].GetPayment(), lost, charged)
+}
+
+// The client does not wait for one answer before it sends the next request.
+func TestEveryCommandOfManyRequestsAtOnceIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	plain, commands := charges(1000)
+	go func() {
+		for batch := range slices.Chunk(commands, 5) {
+			k.send(append(batch, newCharge(9999), voidOf(newCharge(500)))...)
+		}
+	}()
+	results := k.receive(1400)
+	for _, c := range plain {
+		wantPayment(t, find(t, results, kindCharge, c.GetPaymentId()).GetPayment(), c, charged)
+	}
+}
+
+func TestTheSameKeyTwiceInARequestIsDecidedOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	c := newCharge(500)
+	other := proto.CloneOf(c)
+	other.Amount = yen(700)
+	k.send(c, c, other)
+	for i, r := range k.receive(3) {
+		if i == 2 {
+			wantResultError(t, r, codes.AlreadyExists, "KEY_REUSED")
+			continue
+		}
+		wantPayment(t, r.GetPayment(), c, charged)
+	}
+	if n := s.count(t, "ledger", c.GetPaymentId()); n != 1 {
+		t.Errorf("got %d ledger entries, want one charge", n)
+	}
+}
+
+func TestARequestOfNoOrTooManyCommandsEndsTheStream(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	_, tooMany := charges(1001)
+	for _, commands := range [][]proto.Message{nil, tooMany} {
+		k := s.open(t, t.Context())
+		c, hangs := newCharge(500), newCharge(9997) // the hang does not keep the stream open
+		k.send(c, hangs)
+		wantPayment(t, k.receive(1)[0].GetPayment(), c, charged)
+		k.send(commands...)
+		wantInvalid(t, k.end(), "commands")
+	}
+}
+
+// A request waits for a key that another transaction holds. The next one is read and answered meanwhile.
+func TestARequestIsAnsweredWhileAnEarlierOneWaits(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	held, next := newCharge(500), newCharge(500)
+	release := s.block(t, held)
+	k.send(held)
+	s.awaitBlocked(t, 1)
+	k.send(next)
+	wantPayment(t, k.receive(1)[0].GetPayment(), next, charged)
+	release()
+	wantPayment(t, k.receive(1)[0].GetPayment(), held, voided)
+}
+
+// Four requests wait for a key. The fifth is not begun: another stream's is, meanwhile.
+func TestAStreamIsNotReadFartherThanItIsServed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	held, fifth, others := newCharge(500), newCharge(500), newCharge(500)
+	release := s.block(t, held)
+	for range maxBatches {
+		k.send(held)
+	}
+	s.awaitBlocked(t, maxBatches)
+	k.send(fifth)
+	other := s.open(t, t.Context())
+	other.send(others)
+	other.receive(1)
+	if n := s.count(t, "payments", fifth.GetPaymentId()); n != 0 {
+		t.Errorf("got %d payments of the fifth request, want none yet", n)
+	}
+	release()
+	results := k.receive(maxBatches + 1)
+	wantPayment(t, find(t, results, kindCharge, fifth.GetPaymentId()).GetPayment(), fifth, charged)
+}
