@@ -36,11 +36,19 @@ type Commands struct {
 }
 
 func (c *Commands) logger(name string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Log.Level}
+	options := &slog.HandlerOptions{Level: c.Log.Level, ReplaceAttr: spellDurations}
 	if c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
 		return slog.New(slog.NewTextHandler(os.Stderr, options)).With("daemon", name)
 	}
 	return slog.New(slog.NewJSONHandler(os.Stderr, options)).With("daemon", name)
+}
+
+// spellDurations writes durations as people do, "1.5ms", in JSON too.
+func spellDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+	}
+	return a
 }
 
 // Main parses the command line into commands, a pointer to a struct that embeds Commands, and runs the command chosen:

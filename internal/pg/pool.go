@@ -1,0 +1,95 @@
+// Package pg is how hosho's processes talk to PostgreSQL: a pool, transactions whose every end is known or said to be
+// unknown, and wake-ups between processes.
+//
+// Its promise: InTx never reports a definite failure for a commit that may have happened, and Classify tells its
+// callers what an error means for them. Nothing here keeps session state that a pooler in transaction mode would break,
+// but for Listen, which has a connection of its own.
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DefaultMaxConns is the pool's size unless the URL says pool_max_conns. Few are enough: transactions are short, and
+// none is open across an RPC.
+const DefaultMaxConns = 16
+
+const connectTimeout = 3 * time.Second
+
+// Open makes a pool for a database URL. It connects lazily, so that a process may start before its database. The
+// application name shows up in pg_stat_activity.
+func Open(ctx context.Context, url, application string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err) // pgx redacts the password
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = DefaultMaxConns
+	}
+	tune(config.ConnConfig, application)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	return pool, nil
+}
+
+func tune(config *pgx.ConnConfig, application string) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	config.RuntimeParams["application_name"] = application
+	// No named prepared statements: they are session state that poolers break, and their generic plans go wrong on a
+	// queue that was once analyzed while it was empty.
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	// A caller that gives up takes its query along, instead of leaving it to wait for a lock on the server.
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
+	}
+}
+
+// ErrCommitUnknown says that a COMMIT was sent and its answer was lost: the transaction may have happened. Do it again
+// under the same key.
+var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
+
+// collisions is how often InTx starts over when concurrent transactions collide, before its caller is told.
+const collisions = 3
+
+// InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
+// its results in variables that it sets anew each time. Errors keep their meaning for Classify.
+func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+	var err error
+	for range collisions {
+		sent := false
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			err := f(tx)
+			sent = err == nil // BeginFunc goes on to COMMIT
+			return err
+		})
+		if sent && err != nil && !refused(err) {
+			return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		}
+		if Classify(err) != Collision {
+			return err
+		}
+	}
+	return err
+}
+
+// refused reports whether the error is the server's answer to a COMMIT: the transaction did not happen.
+func refused(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return !lost(answer)
+	}
+	return errors.Is(err, pgx.ErrTxCommitRollback) // f hid the failure of a statement, and the COMMIT was a ROLLBACK
+}

@@ -1,0 +1,111 @@
+package pg
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A wake-up is a hint that there is something to read. It may be lost, late or doubled: whoever waits for one polls as
+// well.
+
+const (
+	// wakeInterval is the least time between two NOTIFYs of one process on one channel. NOTIFY takes a lock that all
+	// sessions of the database share, so it is sent outside of the transactions that matter, and not for each of them.
+	wakeInterval = 2 * time.Millisecond
+	// wakeTimeout bounds one NOTIFY; there will be another.
+	wakeTimeout = time.Second
+	// listenPause is the wait before a lost LISTEN connection is made anew.
+	listenPause = 500 * time.Millisecond
+)
+
+// Waker sends wake-ups to every process that listens on a channel.
+type Waker struct {
+	pool    *pgxpool.Pool
+	channel string
+	wanted  chan struct{}
+}
+
+// NewWaker makes a Waker. It sends once Run is running.
+func NewWaker(pool *pgxpool.Pool, channel string) *Waker {
+	return &Waker{pool: pool, channel: channel, wanted: make(chan struct{}, 1)}
+}
+
+// Wake asks for a wake-up to be sent soon. It never blocks; calls that come close together share one.
+func (w *Waker) Wake() {
+	select {
+	case w.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends the wake-ups that were asked for, until ctx ends.
+func (w *Waker) Run(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wanted:
+		}
+		w.send(ctx)
+		pause.Reset(wakeInterval)
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// send drops its error: a wake-up is a hint, and a database that is down is noticed elsewhere.
+func (w *Waker) send(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
+	defer cancel()
+	_, _ = w.pool.Exec(ctx, `SELECT pg_notify($1, '')`, w.channel)
+}
+
+// Listen calls wake for each wake-up on a channel, and whenever it has connected, since some may have been missed. It
+// keeps one connection of its own, makes it anew when it is lost, and returns when ctx ends.
+func Listen(ctx context.Context, url, application, channel string, log *slog.Logger, wake func()) {
+	for ctx.Err() == nil {
+		err := listenOnce(ctx, url, application, channel, wake)
+		if ctx.Err() != nil {
+			return
+		}
+		log.Warn("wake-ups lost, polling until they are back", "channel", channel, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenPause):
+		}
+	}
+}
+
+func listenOnce(ctx context.Context, url, application, channel string, wake func()) error {
+	poolConfig, err := pgxpool.ParseConfig(url) // takes the pool's own parameters out of the URL
+	if err != nil {
+		return err
+	}
+	config := poolConfig.ConnConfig
+	atOnce := config.BuildContextWatcherHandler
+	tune(config, application+" listener")
+	config.BuildContextWatcherHandler = atOnce // pgx's own: a session that waits has no query to cancel first
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return err
+	}
+	for {
+		wake()
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return err
+		}
+	}
+}
