@@ -1,0 +1,165 @@
+package order_test
+
+import (
+	"strings"
+	"testing"
+
+	"hosho/internal/order"
+	"hosho/internal/payment"
+)
+
+// mutants are mistakes that systems like this one make, each a wrapper around the production functions, with the
+// invariant that must notice it. A mutant that lives would mean that the model check sees less than it says.
+var mutants = map[string]struct {
+	kills string
+	make  func(*machine)
+}{
+	"no idempotency key": {"I1", func(m *machine) {
+		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+			if stored == payment.Charged && c == payment.ChargeApproved {
+				d = payment.Apply(payment.None, c)
+			}
+			return d, d.Status
+		})
+	}},
+	"a decline is not stored": {"I3", func(m *machine) {
+		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+			if d.Status == payment.Declined {
+				return d, stored
+			}
+			return d, d.Status
+		})
+	}},
+	"a void leaves no tombstone": {"I3", func(m *machine) {
+		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+			if d.Status == payment.Voided {
+				return d, stored
+			}
+			return d, d.Status
+		})
+	}},
+	// The relay read PENDING, and writes without looking again.
+	"settle without compare-and-set": {"I6", func(m *machine) {
+		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+			if e == order.PaymentCharged {
+				t, _ = order.Apply(order.Pending, e)
+			}
+			return t
+		})
+	}},
+	// The proof of concept: a failed call means that nothing was charged.
+	"an error cancels": {"I3", func(m *machine) {
+		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+			if t.Void && e != order.CustomerCancels {
+				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
+			}
+			return t
+		})
+	}},
+	"user cancel without void": {"I3", func(m *machine) {
+		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+			if e == order.CustomerCancels && s == order.Pending {
+				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
+			}
+			return t
+		})
+	}},
+	"refund without void row": {"I5", func(m *machine) {
+		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+			t.Void = t.Void && s != order.Completed
+			return t
+		})
+	}},
+	"failover loses CANCELLING": {"I6", func(m *machine) {
+		m.fault = func(s state) (state, bool) {
+			lost := s.order == order.Cancelling
+			s.order, s.charge.rows, s.void.rows = order.Pending, 1, 0
+			return s, lost
+		}
+	}},
+	"void is abandoned": {"I5", func(m *machine) {
+		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+			if e == order.VoidUndecided {
+				t.Fate = order.Drop
+			}
+			return t
+		})
+	}},
+	"payment keys are pruned": {"I2", func(m *machine) {
+		m.fault = func(s state) (state, bool) {
+			stored := s.payment != payment.None
+			s.payment, s.declined = payment.None, ""
+			return s, stored
+		}
+	}},
+	"order without outbox row": {"I5", func(m *machine) { m.born.charge.rows = 0 }},
+
+	// Beyond the eleven of saga.md: one that only liveness can notice, and what the eleven leave untouched.
+	"void is never answered": {"I14", func(m *machine) {
+		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+			if e == order.PaymentVoided {
+				t, _ = order.Apply(s, order.VoidUndecided)
+			}
+			return t
+		})
+	}},
+	"giving up leaves no void": {"I5", func(m *machine) {
+		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+			t.Void = t.Void && e == order.CustomerCancels
+			return t
+		})
+	}},
+	"a late charge completes a cancelled order": {"I6", func(m *machine) {
+		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+			if e == order.PaymentCharged && s == order.Cancelled {
+				t.To = order.Completed
+			}
+			return t
+		})
+	}},
+	"a void refunds what was never charged": {"I1", func(m *machine) {
+		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+			if c == payment.Void && stored == payment.None {
+				d.Entry = payment.RefundEntry
+			}
+			return d, d.Status
+		})
+	}},
+}
+
+// wrapOrder lets change have the last word about a transition that order.Apply made.
+func (m *machine) wrapOrder(change func(order.Status, order.Event, order.Transition) order.Transition) {
+	apply := m.order
+	m.order = func(s order.Status, e order.Event) (order.Transition, error) {
+		t, err := apply(s, e)
+		return change(s, e, t), err
+	}
+}
+
+// wrapPayment lets change have the last word about a decision that payment.Apply made, and about what is stored of it.
+func (m *machine) wrapPayment(change func(payment.Status, payment.Command, payment.Decision) (payment.Decision, payment.Status)) {
+	apply := m.payment
+	m.payment = func(stored payment.Status, c payment.Command) (payment.Decision, payment.Status) {
+		d, _ := apply(stored, c)
+		return change(stored, c, d)
+	}
+}
+
+func TestEveryMutantIsKilled(t *testing.T) {
+	t.Parallel()
+	for name, mutant := range mutants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := production()
+			mutant.make(&m)
+			switch found := m.search(); {
+			case found.broken == "":
+				t.Errorf("the mutant lives, in %d states; want it killed by %s", found.states, mutant.kills)
+			case !strings.HasPrefix(found.broken, mutant.kills+":"):
+				t.Errorf("killed by %s; want by %s", found.broken, mutant.kills)
+			default:
+				t.Logf("killed by %s", found.broken)
+			}
+		})
+	}
+}

@@ -1,0 +1,63 @@
+package orderdb
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+)
+
+// Cancel gives an order up because its customer wants so: the status and the VOID command are written together. It
+// answers the order as it is afterwards; changed is false when it was CANCELLING or CANCELLED before. An order that
+// does not exist is ErrNotFound.
+func (s *Store) Cancel(ctx context.Context, id string) (o order.Order, changed bool, err error) {
+	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		o, changed, err = s.cancel(ctx, tx, id)
+		return err
+	})
+	if err != nil {
+		return order.Order{}, false, fmt.Errorf("cancel order %s: %w", id, err)
+	}
+	return o, changed, nil
+}
+
+// cancel only ever adds to the outbox: orderd has no right to take commands out, and order.Apply asks it for none.
+func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id string) (o order.Order, changed bool, err error) {
+	o, err = lockOne(ctx, tx, id)
+	if err != nil {
+		return o, false, err
+	}
+	t, err := order.Apply(o.Status, order.CustomerCancels)
+	if err != nil || !t.Changes(o.Status) {
+		return o, false, err
+	}
+	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
+		return o, false, err
+	}
+	if t.Void {
+		void, err := voidOf(s.encode, o)
+		if err != nil {
+			return o, false, err
+		}
+		if err := outbox.Append(ctx, tx, void); err != nil {
+			return o, false, err
+		}
+	}
+	o, err = lockOne(ctx, tx, id) // as it is now, with the database's time of the change
+	return o, true, err
+}
+
+// lockOne waits for whoever is changing the order, and answers what they left. FOR UPDATE then keeps the order as it
+// was read, but for this transaction's own changes, until the transaction ends. Unknown ids are ErrNotFound.
+func lockOne(ctx context.Context, tx pgx.Tx, id string) (order.Order, error) {
+	return collectOne(tx.Query(ctx, `
+		SELECT `+orderColumns+`
+		FROM orders
+		WHERE id = $1
+		FOR UPDATE`,
+		id))
+}

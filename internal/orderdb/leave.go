@@ -1,0 +1,64 @@
+package orderdb
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+)
+
+// change is a status to be left for another.
+type change struct {
+	id     string
+	from   order.Status
+	to     order.Status
+	reason order.CancelReason // empty keeps what is there
+}
+
+// leave is the compare-and-set by which every order leaves a status: the WHERE on the old status decides, and the count
+// must come out. The caller has the rows locked, so a count that does not come out is a fault of the program.
+func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var (
+		ids     = make([]string, len(changes))
+		froms   = make([]string, len(changes))
+		tos     = make([]string, len(changes))
+		reasons = make([]*string, len(changes))
+	)
+	for i, c := range changes {
+		ids[i], froms[i], tos[i] = c.id, string(c.from), string(c.to)
+		if c.reason != "" {
+			reason := string(c.reason)
+			reasons[i] = &reason
+		}
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE orders
+		SET status = c.to_status,
+			cancel_reason = coalesce(c.reason, orders.cancel_reason),
+			updated_at = clock_timestamp()
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, from_status, to_status, reason)
+		WHERE orders.id = c.id AND orders.status = c.from_status`,
+		ids, froms, tos, reasons)
+	if err != nil {
+		return fmt.Errorf("leave a status: %w", err)
+	}
+	if got := tag.RowsAffected(); got != int64(len(changes)) {
+		return fmt.Errorf("leave a status: got %d rows, want %d", got, len(changes))
+	}
+	return nil
+}
+
+// voidOf makes the compensating command of an order. It never expires: compensation is never abandoned.
+func voidOf(encode Encoder, o order.Order) (outbox.New, error) {
+	payload, err := encode(order.Void, o)
+	if err != nil {
+		return outbox.New{}, err
+	}
+	return outbox.New{Key: o.ID, Kind: string(order.Void), Payload: payload}, nil
+}

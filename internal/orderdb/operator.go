@@ -1,0 +1,75 @@
+package orderdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+)
+
+// ErrNotParked says that an order settles by itself: the payment service has not said that its key is another's.
+var ErrNotParked = errors.New("the order is not parked: it settles by itself")
+
+// Decision is what an operator decided about an order.
+type Decision struct {
+	OrderID  string
+	Operator string
+	Reason   string
+	Codes    []string // the last_code of a command that makes its order need a person
+}
+
+// SettleByHand cancels an order that the saga can never settle, and writes down who decided and why, in one
+// transaction. It answers the order as it is afterwards, and false when it was settled by hand before. It answers
+// ErrNotFound, or ErrNotParked for an order none of whose commands came to one of the codes.
+func (s *Store) SettleByHand(ctx context.Context, d Decision) (o order.Order, changed bool, err error) {
+	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		o, changed, err = settleByHand(ctx, tx, d)
+		return err
+	})
+	if err != nil {
+		return order.Order{}, false, fmt.Errorf("settle order %s by hand: %w", d.OrderID, err)
+	}
+	return o, changed, nil
+}
+
+func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, changed bool, err error) {
+	o, err = lockOne(ctx, tx, d.OrderID)
+	if err != nil {
+		return o, false, err
+	}
+	decided, parked, err := standing(ctx, tx, d)
+	if err != nil || decided {
+		return o, false, err
+	}
+	t, illegal := order.Apply(o.Status, order.OperatorSettles)
+	if illegal != nil || !parked {
+		return o, false, ErrNotParked
+	}
+	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
+		return o, false, err
+	}
+	if err := outbox.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
+		return o, false, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', $2, $3)`,
+		d.OrderID, d.Operator, d.Reason)
+	if err != nil {
+		return o, false, err
+	}
+	o, err = lockOne(ctx, tx, d.OrderID) // as it is now, with the database's time of the change
+	return o, true, err
+}
+
+// standing tells whether the order was settled by hand before, and whether it needs to be.
+func standing(ctx context.Context, tx pgx.Tx, d Decision) (decided, parked bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM audit WHERE order_id = $1 AND action = 'SETTLE'),
+			EXISTS (SELECT FROM outbox WHERE key = $1 AND last_code = ANY($2))`,
+		d.OrderID, d.Codes).Scan(&decided, &parked)
+	return decided, parked, err
+}

@@ -1,0 +1,474 @@
+package orderdb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/command"
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+	"hosho/internal/pgtest"
+)
+
+// subject is the command that an event is about. Decisions of the payment service and people's come with either.
+func subject(event order.Event) []order.Command {
+	switch event {
+	case order.ChargeUndecided, order.ChargeSpent, order.ChargeRefused, order.ChargeLate, order.ChargeConflict:
+		return []order.Command{order.Charge}
+	case order.VoidUndecided, order.VoidConflict, order.VoidUnreadable:
+		return []order.Command{order.Void}
+	}
+	return []order.Command{order.Charge, order.Void}
+}
+
+// stored is what a test wants to know of an order's row in the outbox.
+type stored struct {
+	Kind     string
+	Attempts int
+	Answers  int
+	Leased   bool
+	Parked   bool
+	Due      bool
+	LastCode string
+	Rebuilt  bool // it holds what the order's command is encoded to
+}
+
+// inOutbox answers an order's commands, CHARGE before VOID.
+func inOutbox(t testing.TB, db *pgtest.Database, o order.Order) []stored {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), `
+		SELECT kind, attempts, answers, lease_token IS NOT NULL AS leased, parked_at IS NOT NULL AS parked,
+			ready_at <= clock_timestamp() AS due, coalesce(last_code, '') AS last_code,
+			payload = CASE kind WHEN 'VOID' THEN $2::bytea ELSE $3::bytea END AS rebuilt
+		FROM outbox
+		WHERE key = $1
+		ORDER BY kind`, o.ID, payloadOf(t, order.Void, o), payloadOf(t, order.Charge, o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowToStructByName[stored])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func payloadOf(t testing.TB, kind order.Command, o order.Order) []byte {
+	t.Helper()
+	payload, err := command.Encode(kind, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+// standingIn is an order in a status whose command of a kind was claimed, with no other command. Where the order could
+// not have that command any more, or not yet, the row is made all the same: a stale claim may bring it up.
+func standingIn(t testing.TB, db *pgtest.Database, status order.Status, kind order.Command) (order.Order, outbox.Message) {
+	t.Helper()
+	o := placed(t, db, status)
+	_, err := db.Pool.Exec(t.Context(), `DELETE FROM outbox WHERE key = $1`, o.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, db, o.ID, kind)
+	return o, claimed(t, db, o.ID)
+}
+
+// add puts a command into the outbox whose payload is damaged.
+func add(t testing.TB, db *pgtest.Database, id string, kind order.Command) {
+	t.Helper()
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		return outbox.Append(t.Context(), tx, outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// claimed claims what is due, and answers the command of an order.
+func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
+	t.Helper()
+	messages, err := outbox.NewQueue(db.Pool, time.Hour).Claim(t.Context(), 1000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(messages, func(m outbox.Message) bool { return m.Key == id })
+	if i < 0 {
+		t.Fatalf("claimed %d messages, none of them of order %s", len(messages), id)
+	}
+	return messages[i]
+}
+
+// found is a finding about a command.
+func found(event order.Event, m outbox.Message) orderdb.Finding {
+	return orderdb.Finding{Event: event, Retry: outbox.Retry{
+		Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true,
+	}}
+}
+
+func apply(t testing.TB, s *orderdb.Store, findings ...orderdb.Finding) orderdb.Settlement {
+	t.Helper()
+	done, err := s.Settle(t.Context(), findings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// expected is what order.Apply says about an order and its commands after an event that is about its only command.
+func expected(o order.Order, m outbox.Message, event order.Event) (order.Order, []stored, orderdb.Settlement) {
+	t, _ := order.Apply(o.Status, event)
+	before := o.Status
+	o.Status = t.To
+	if t.Reason != "" {
+		o.CancelReason = t.Reason
+	}
+	left := []stored{}
+	switch t.Fate {
+	case order.Keep:
+		left = []stored{{Kind: m.Kind, Leased: true}}
+	case order.Retry, order.Rebuild:
+		left = []stored{{Kind: m.Kind, Attempts: 1, Answers: 1, LastCode: "SAID", Rebuilt: t.Fate == order.Rebuild}}
+	case order.Park:
+		left = []stored{{Kind: m.Kind, Answers: 1, LastCode: "SAID", Parked: true}}
+	}
+	if t.Void {
+		left = append(left, stored{Kind: "VOID", Due: true, Rebuilt: true})
+	}
+	done := orderdb.Settlement{More: t.Void || t.Fate == order.Retry || t.Fate == order.Rebuild}
+	if t.Changes(before) || t.Alarm {
+		done.Changes = []orderdb.Change{{Order: o, From: before, Event: event, Alarm: t.Alarm}}
+	}
+	return o, left, done
+}
+
+// Every event that can happen to an order in every status, on real rows: what is in the database afterwards is what
+// order.Apply says, and applying the same finding again changes nothing more.
+func TestSettleDoesWhatTheStateMachineSays(t *testing.T) {
+	t.Parallel()
+	for _, status := range order.Statuses {
+		t.Run(string(status), func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Orders(t)
+			s := orderdb.New(db.Pool, command.Encode)
+			for _, event := range order.Events {
+				for _, kind := range subject(event) {
+					transition, err := order.Apply(status, event)
+					if err != nil || transition.Void && kind == order.Void && transition.Fate == order.Keep {
+						continue // refused, tested below; or a second VOID, which the outbox refuses
+					}
+					o, m := standingIn(t, db, status, kind)
+					wantOrder, wantLeft, wantDone := expected(o, m, event)
+					at := fmt.Sprintf("%s on a %s", event, kind)
+
+					done := apply(t, s, found(event, m))
+					if diff := cmp.Diff(wantDone, done); diff != "" {
+						t.Errorf("%s: settlement (-want +got):\n%s", at, diff)
+					}
+					got := get(t, s, o.ID)
+					if later, changed := got.UpdatedAt.After(o.UpdatedAt), transition.Changes(status); later != changed {
+						t.Errorf("%s: got a new updated_at %v, want %v", at, later, changed)
+					}
+					wantOrder.UpdatedAt = got.UpdatedAt
+					if diff := cmp.Diff(wantOrder, got); diff != "" {
+						t.Errorf("%s: order (-want +got):\n%s", at, diff)
+					}
+					left := inOutbox(t, db, o)
+					if diff := cmp.Diff(wantLeft, left); diff != "" {
+						t.Errorf("%s: commands (-want +got):\n%s", at, diff)
+					}
+
+					if event == order.CustomerCancels {
+						continue // not a finding about a command: Store.Cancel is tested to repeat well
+					}
+					apply(t, s, found(event, m))
+					if diff := cmp.Diff(got, get(t, s, o.ID)); diff != "" {
+						t.Errorf("%s, applied again: order (-once +twice):\n%s", at, diff)
+					}
+					if diff := cmp.Diff(left, inOutbox(t, db, o)); diff != "" {
+						t.Errorf("%s, applied again: commands (-once +twice):\n%s", at, diff)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestSettleRefusesWhatTheStateMachineRefuses(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o, m := standingIn(t, db, order.Completed, order.Charge)
+	_, err := s.Settle(t.Context(), []orderdb.Finding{found(order.OperatorSettles, m)})
+	var illegal *order.IllegalError
+	if !errors.As(err, &illegal) {
+		t.Errorf("got error %v, want an *order.IllegalError", err)
+	}
+	if diff := cmp.Diff(o, get(t, s, o.ID)); diff != "" {
+		t.Errorf("order (-before +after):\n%s", diff)
+	}
+}
+
+func TestSettlingNothing(t *testing.T) {
+	t.Parallel()
+	s := orderdb.New(pgtest.Orders(t).Pool, command.Encode)
+	if diff := cmp.Diff(orderdb.Settlement{}, apply(t, s)); diff != "" {
+		t.Errorf("settlement (-want +got):\n%s", diff)
+	}
+}
+
+// The customer has cancelled while the charge was under way. That the charge was made is old news then: its command
+// goes, and the VOID decides.
+func TestAChargeThatComesAfterTheCancelLeavesItToTheVoid(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := place(t, s, newOrder())
+	charge := claimed(t, db, o.ID)
+	if _, _, err := s.Cancel(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, found(order.PaymentCharged, charge))
+	if got := get(t, s, o.ID).Status; got != order.Cancelling {
+		t.Errorf("got %s, want %s", got, order.Cancelling)
+	}
+	if diff := cmp.Diff([]string{"VOID"}, commands(t, db.Pool, o.ID)); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+	apply(t, s, found(order.PaymentRefunded, claimed(t, db, o.ID)))
+	if got := get(t, s, o.ID); got.Status != order.Cancelled || got.CancelReason != order.ByCustomer {
+		t.Errorf("got %s because of %s, want %s because of %s", got.Status, got.CancelReason, order.Cancelled, order.ByCustomer)
+	}
+}
+
+// An order that was decided once is not decided again, whatever a worker that woke up late still believes.
+func TestALateFindingChangesNothingThatWasDecided(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	for _, event := range order.Events {
+		if slices.Contains([]order.Event{order.CustomerCancels, order.OperatorSettles}, event) {
+			continue // not from a worker
+		}
+		o := place(t, s, newOrder())
+		charge := claimed(t, db, o.ID)
+		apply(t, s, found(order.PaymentCharged, charge))
+		apply(t, s, found(event, charge))
+		if got := get(t, s, o.ID).Status; got != order.Completed {
+			t.Errorf("%s: got %s, want %s", event, got, order.Completed)
+		}
+		if got := commands(t, db.Pool, o.ID); len(got) != 0 {
+			t.Errorf("%s: got commands %v, want none", event, got)
+		}
+	}
+}
+
+// Two findings about one order in a batch: a customer's cancel came between two deliveries. One is applied, the other
+// is to come again, and sees what the first has done.
+func TestTwoFindingsAboutOneOrderAreAppliedOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := place(t, s, newOrder())
+	charge := claimed(t, db, o.ID)
+	other := place(t, s, newOrder())
+	findings := []orderdb.Finding{
+		found(order.ChargeSpent, charge), found(order.PaymentCharged, charge), found(order.PaymentCharged, claimed(t, db, other.ID)),
+	}
+	if diff := cmp.Diff([]int{1}, apply(t, s, findings...).Later); diff != "" {
+		t.Errorf("later (-want +got):\n%s", diff)
+	}
+	apply(t, s, findings[1])
+	if got, want := get(t, s, o.ID).Status, order.Cancelling; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if diff := cmp.Diff([]string{"VOID"}, commands(t, db.Pool, o.ID)); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+// A person in psql has locked an order. The findings about the others are applied at once, and the one is answered as
+// one to come again; nobody waits.
+func TestAnOrderThatSomebodyElseHasLockedHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	var orders []order.Order
+	var findings []orderdb.Finding
+	for range 5 {
+		orders = append(orders, place(t, s, newOrder()))
+		findings = append(findings, found(order.PaymentCharged, claimed(t, db, orders[len(orders)-1].ID)))
+	}
+	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SELECT FROM orders WHERE id = $1 FOR UPDATE`, orders[2].ID); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		done, err := s.Settle(ctx, findings)
+		if diff := cmp.Diff([]int{2}, done.Later); diff != "" {
+			t.Errorf("later (-want +got):\n%s", diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range orders {
+		want := order.Completed
+		if i == 2 {
+			want = order.Pending
+		}
+		if got := get(t, s, o.ID).Status; got != want {
+			t.Errorf("order %d: got %s, want %s", i, got, want)
+		}
+	}
+	if got := apply(t, s, findings[2]); len(got.Later) != 0 || get(t, s, orders[2].ID).Status != order.Completed {
+		t.Errorf("got %+v once the lock was gone, want the order COMPLETED", got)
+	}
+}
+
+// A finding about an order that does not exist cannot be applied, ever: the caller gives it up after its lease.
+func TestAFindingAboutNoOrderIsLeftForLater(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	id := uuid.NewString()
+	add(t, db, id, order.Void)
+	if diff := cmp.Diff([]int{0}, apply(t, s, found(order.PaymentVoided, claimed(t, db, id))).Later); diff != "" {
+		t.Errorf("later (-want +got):\n%s", diff)
+	}
+}
+
+// The crash window of giving up: the session dies while the VOID is being made, after the orders are locked and before
+// anything reached the disk. Neither the status nor the outbox of any order in the batch has changed.
+func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	paid, given := place(t, s, newOrder()), place(t, s, newOrder())
+	findings := []orderdb.Finding{{}, found(order.ChargeSpent, claimed(t, db, given.ID))}
+	findings[0] = found(order.PaymentCharged, reclaimed(t, db, paid.ID))
+	killing := orderdb.New(db.Pool, func(kind order.Command, o order.Order) ([]byte, error) {
+		killed := count(t, db.Pool, `
+			SELECT count(pg_terminate_backend(pid))
+			FROM pg_stat_activity
+			WHERE datname = current_database() AND state = 'idle in transaction'`)
+		if killed != 1 {
+			t.Errorf("killed %d sessions, want the one that settles", killed)
+		}
+		return command.Encode(kind, o)
+	})
+	unchanged := func() {
+		t.Helper()
+		eventually(t, "the session that died lets go of its locks", func() bool {
+			return free(t, db) == 2
+		})
+		for _, o := range []order.Order{paid, given} {
+			if diff := cmp.Diff(o, get(t, s, o.ID)); diff != "" {
+				t.Errorf("order (-before +after):\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{"CHARGE"}, commands(t, db.Pool, o.ID)); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		}
+	}
+	if _, err := killing.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
+		t.Errorf("got error %v, want the session's end", err)
+	}
+	unchanged()
+
+	// And the window after it: the statuses are written, the outbox is not. A trigger kills the session at the first row
+	// that would leave or enter the outbox.
+	for _, window := range []string{"DELETE", "INSERT"} {
+		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON outbox`, window))
+		if _, err := s.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
+			t.Errorf("%s: got error %v, want the session's end", window, err)
+		}
+		spare(t, db, "outbox")
+		unchanged()
+	}
+	apply(t, s, findings...)
+	if a, b := get(t, s, paid.ID).Status, get(t, s, given.ID).Status; a != order.Completed || b != order.Cancelling {
+		t.Errorf("got %s and %s afterwards, want %s and %s", a, b, order.Completed, order.Cancelling)
+	}
+}
+
+// free counts the orders that nobody has locked.
+func free(t testing.TB, db *pgtest.Database) int {
+	t.Helper()
+	return count(t, db.Pool, `SELECT count(*) FROM (SELECT FROM orders FOR UPDATE SKIP LOCKED) AS free`)
+}
+
+// reclaimed claims what was claimed before: its lease is over.
+func reclaimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	return claimed(t, db, id)
+}
+
+// killer makes a trigger that ends its own session.
+func killer(t testing.TB, db *pgtest.Database, create string) {
+	t.Helper()
+	_, err := db.Pool.Exec(t.Context(), `
+		CREATE OR REPLACE FUNCTION kill_me() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM pg_terminate_backend(pg_backend_pid());
+			RETURN NULL;
+		END
+		$$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Pool.Exec(t.Context(), create+` FOR EACH ROW EXECUTE FUNCTION kill_me()`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spare takes the killer off a table again.
+func spare(t testing.TB, db *pgtest.Database, table string) {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), `DROP TRIGGER killer ON `+table); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The session dies within the COMMIT, and the settler cannot know whether it happened: the error says so. Here it did
+// not; it may as well have, so that all is applied again, and once more.
+func TestALostCommitIsReportedAsUnknownAndMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := place(t, s, newOrder())
+	finding := found(order.ChargeSpent, claimed(t, db, o.ID))
+	killer(t, db, `CREATE CONSTRAINT TRIGGER killer AFTER UPDATE ON orders DEFERRABLE INITIALLY DEFERRED`)
+	if _, err := s.Settle(t.Context(), []orderdb.Finding{finding}); !errors.Is(err, pg.ErrCommitUnknown) {
+		t.Errorf("got error %v, want ErrCommitUnknown", err)
+	}
+	eventually(t, "the session that died lets go of its locks", func() bool {
+		return free(t, db) == 1
+	})
+	spare(t, db, "orders")
+	for range 2 {
+		apply(t, s, finding)
+		if got := get(t, s, o.ID).Status; got != order.Cancelling {
+			t.Errorf("got %s, want %s", got, order.Cancelling)
+		}
+		if diff := cmp.Diff([]string{"VOID"}, commands(t, db.Pool, o.ID)); diff != "" {
+			t.Errorf("commands (-want +got):\n%s", diff)
+		}
+	}
+}

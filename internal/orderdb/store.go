@@ -1,0 +1,95 @@
+// Package orderdb is the order context's SQL: the orders, and the commands that they put into the outbox.
+//
+// Its promise: an order and its commands change in one transaction; a status is left by a compare-and-set whose row
+// count decides; and what to change is asked of internal/order, never decided here. orderd and relay are its only
+// users, and nobody else writes these tables.
+package orderdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/order"
+)
+
+// Channel is the NOTIFY channel that says that orders have changed (pg.Waker).
+const Channel = "orders"
+
+// ErrNotFound says that there is no such order.
+var ErrNotFound = errors.New("no such order")
+
+// Encoder makes the payload of an order's command. The database layer stores bytes and does not look inside.
+type Encoder func(order.Command, order.Order) ([]byte, error)
+
+// Store reads and writes orders.
+type Store struct {
+	pool   *pgxpool.Pool
+	encode Encoder
+}
+
+// New makes a Store on the orders database.
+func New(pool *pgxpool.Pool, encode Encoder) *Store {
+	return &Store{pool: pool, encode: encode}
+}
+
+// row is a row of orders, as orderColumns lists it.
+type row struct {
+	ID           string
+	CustomerID   string
+	Items        []order.Item
+	AmountMinor  int64
+	Currency     string
+	Status       order.Status
+	CancelReason *order.CancelReason
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	DeadlineAt   time.Time
+}
+
+const orderColumns = `id, customer_id, items, amount_minor, currency, status, cancel_reason, created_at, updated_at, deadline_at`
+
+func (r row) order() order.Order {
+	o := order.Order{
+		ID: r.ID, CustomerID: r.CustomerID, Items: r.Items, AmountMinor: r.AmountMinor, Currency: r.Currency,
+		Status: r.Status, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DeadlineAt: r.DeadlineAt,
+	}
+	if r.CancelReason != nil {
+		o.CancelReason = *r.CancelReason
+	}
+	return o
+}
+
+func collect(rows pgx.Rows, err error) ([]order.Order, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (order.Order, error) {
+		got, err := pgx.RowToStructByName[row](r)
+		return got.order(), err
+	})
+}
+
+func collectOne(rows pgx.Rows, err error) (order.Order, error) {
+	if err != nil {
+		return order.Order{}, err
+	}
+	got, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[row])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return order.Order{}, ErrNotFound
+	}
+	return got.order(), err
+}
+
+// Get answers an order as it is now, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, id string) (order.Order, error) {
+	o, err := collectOne(s.pool.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
+	if err != nil {
+		return order.Order{}, fmt.Errorf("get order %s: %w", id, err)
+	}
+	return o, nil
+}

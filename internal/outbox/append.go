@@ -1,0 +1,56 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Channel is the NOTIFY channel on which a process that has committed an Append may wake the workers (pg.Waker).
+const Channel = "outbox"
+
+// New is a message to be delivered.
+type New struct {
+	Key         string    // a UUID: what the message is about
+	Kind        string    // capital letters; at most one message of a kind and key is in the outbox
+	Payload     []byte    // what to deliver; the engine does not look inside
+	ExpiresAt   time.Time // from then on it is reported as expired instead of delivered; zero: never
+	Traceparent string    // W3C trace context of the request that caused it; may be empty
+}
+
+// Append puts messages into the outbox, in the caller's transaction: they will be delivered if, and only if, that
+// transaction commits. A message whose kind and key are in the outbox already is an error.
+func Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	var (
+		keys         = make([]string, len(messages))
+		kinds        = make([]string, len(messages))
+		payloads     = make([][]byte, len(messages))
+		expiries     = make([]*time.Time, len(messages))
+		traceparents = make([]*string, len(messages))
+	)
+	for i, m := range messages {
+		keys[i], kinds[i], payloads[i] = m.Key, m.Kind, m.Payload
+		if !m.ExpiresAt.IsZero() {
+			expiries[i] = &m.ExpiresAt
+		}
+		if m.Traceparent != "" {
+			traceparents[i] = &m.Traceparent
+		}
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO outbox (key, kind, payload, expires_at, traceparent)
+		SELECT key, kind, payload, expires_at, traceparent
+		FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[])
+			AS m (key, kind, payload, expires_at, traceparent)
+		ORDER BY key`,
+		keys, kinds, payloads, expiries, traceparents)
+	if err != nil {
+		return fmt.Errorf("append to the outbox: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package outbox
+
+import (
+	"sync"
+	"time"
+)
+
+// Breaker keeps a destination that is down from being called for every message. It opens after a streak of messages
+// with different keys that all failed for causes that are not theirs, without one decision between them. While it is
+// open one message a ProbeInterval may probe. A decision closes it.
+type Breaker struct {
+	streakLimit int
+
+	mu        sync.Mutex
+	streak    map[string]struct{} // keys that failed since the last decision, as long as it is closed
+	open      bool
+	nextProbe time.Time
+}
+
+// ProbeInterval is the time between two probes of an open breaker.
+const ProbeInterval = time.Second
+
+// NewBreaker makes a closed breaker that opens at a streak of so many keys.
+func NewBreaker(streak int) *Breaker {
+	return &Breaker{streakLimit: streak, streak: map[string]struct{}{}}
+}
+
+// Decided notes a decision, and reports whether it closed the breaker.
+func (b *Breaker) Decided() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.streak)
+	closed := b.open
+	b.open = false
+	return closed
+}
+
+// Failed notes that a message failed for a cause that is not its own, and reports whether that opened the breaker.
+func (b *Breaker) Failed(key string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open {
+		return false
+	}
+	b.streak[key] = struct{}{}
+	if len(b.streak) < b.streakLimit {
+		return false
+	}
+	b.open = true
+	b.nextProbe = now.Add(ProbeInterval)
+	return true
+}
+
+// Open reports whether the destination is taken to be down.
+func (b *Breaker) Open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
+// Admit answers how many of limit messages may be sent now, and whether that is a probe; when none, how long to wait
+// before asking again.
+func (b *Breaker) Admit(limit int, now time.Time) (n int, probe bool, wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
+		return limit, false, 0
+	}
+	if wait := b.nextProbe.Sub(now); wait > 0 {
+		return 0, false, wait
+	}
+	b.nextProbe = now.Add(ProbeInterval)
+	return min(1, limit), true, 0
+}

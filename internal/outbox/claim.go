@@ -1,0 +1,156 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Message is a row of the outbox as it was claimed.
+type Message struct {
+	ID          int64
+	Key         string
+	Kind        string
+	Payload     []byte
+	ExpiresAt   *time.Time // nil: never
+	Traceparent *string
+	Attempts    int // deliveries that were answered ambiguously
+	Claims      int // how often it was claimed, this time included
+	Answers     int // how many of the claims came to an answer
+	CreatedAt   time.Time
+	Expired     bool    // it was past ExpiresAt when it was claimed
+	Alone       bool    // too many claims came to no answer: it may be killing its workers
+	LeaseToken  *string // names the latest claim; nil when there is none
+}
+
+const messageColumns = `outbox.id, outbox.key, outbox.kind, outbox.payload, outbox.expires_at, outbox.traceparent,
+	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token,
+	coalesce(outbox.expires_at <= clock_timestamp(), false) AS expired`
+
+// Queue is the outbox of one database.
+type Queue struct {
+	pool  *pgxpool.Pool
+	lease time.Duration
+}
+
+// NewQueue makes a Queue whose claims last for the length of a lease.
+func NewQueue(pool *pgxpool.Pool, lease time.Duration) *Queue {
+	return &Queue{pool: pool, lease: lease}
+}
+
+// Claim leases up to limit messages that are due, the longest due first, and up to alone (0 or 1) of those that must
+// be delivered alone. Rows that another worker is claiming are passed over, not waited for. A row with a younger row of
+// the same key is deleted instead: it is superseded.
+func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) {
+	rows, err := q.pool.Query(ctx, `
+		WITH plain AS (
+			SELECT id, key
+			FROM outbox
+			WHERE parked_at IS NULL
+				AND ready_at <= (SELECT clock_timestamp())
+				AND claims - answers < 3
+			ORDER BY ready_at
+			LIMIT $1
+			FOR UPDATE SKIP LOCKED
+		), suspect AS (
+			SELECT id, key
+			FROM outbox
+			WHERE parked_at IS NULL
+				AND ready_at <= (SELECT clock_timestamp())
+				AND claims - answers >= 3 -- the index outbox_suspect says the same
+			ORDER BY ready_at
+			LIMIT $2
+			FOR UPDATE SKIP LOCKED
+		), due AS (
+			SELECT id, false AS alone, EXISTS (SELECT FROM outbox AS y WHERE y.key = plain.key AND y.id > plain.id) AS superseded FROM plain
+			UNION ALL
+			SELECT id, true AS alone, EXISTS (SELECT FROM outbox AS y WHERE y.key = suspect.key AND y.id > suspect.id) AS superseded FROM suspect
+		), gone AS (
+			DELETE FROM outbox
+			USING due
+			WHERE outbox.id = due.id AND due.superseded
+		)
+		UPDATE outbox
+		SET lease_token = $3, claims = claims + 1, ready_at = clock_timestamp() + $4::interval
+		FROM due
+		WHERE outbox.id = due.id AND NOT due.superseded
+		RETURNING `+messageColumns+`, due.alone`,
+		limit, alone, uuid.NewString(), q.lease)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return messages, nil
+}
+
+// Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
+// up needs no lease.
+func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
+	rows, err := q.pool.Query(ctx, `
+		SELECT `+messageColumns+`, false AS alone
+		FROM outbox
+		WHERE expires_at <= (SELECT clock_timestamp())
+			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
+		ORDER BY expires_at
+		LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find expired messages: %w", err)
+	}
+	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
+	if err != nil {
+		return nil, fmt.Errorf("find expired messages: %w", err)
+	}
+	return messages, nil
+}
+
+// NextDue answers how long it is until the next message is due: zero or less when one is due now, false when there is
+// none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
+// wait for them.
+func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
+	var seconds *float64
+	err := q.pool.QueryRow(ctx, `
+		SELECT extract(epoch FROM min(ready_at) - clock_timestamp())::float8
+		FROM outbox
+		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3)`, alone).Scan(&seconds)
+	if err != nil {
+		return 0, false, fmt.Errorf("find the next message due: %w", err)
+	}
+	if seconds == nil {
+		return 0, false, nil
+	}
+	return time.Duration(*seconds * float64(time.Second)), true, nil
+}
+
+// Release gives claims back that were not used, as if they had not been made: the worker stops before it delivered.
+func (q *Queue) Release(ctx context.Context, messages []Message) error {
+	ids, tokens := leases(messages)
+	_, err := q.pool.Exec(ctx, `
+		WITH held AS (
+			SELECT outbox.id
+			FROM outbox
+			JOIN unnest($1::bigint[], $2::uuid[]) AS m (id, token) ON m.id = outbox.id AND m.token = outbox.lease_token
+			FOR UPDATE OF outbox SKIP LOCKED
+		)
+		UPDATE outbox
+		SET lease_token = NULL, claims = claims - 1, ready_at = clock_timestamp()
+		FROM held
+		WHERE outbox.id = held.id`, ids, tokens)
+	if err != nil {
+		return fmt.Errorf("release %d claims: %w", len(messages), err)
+	}
+	return nil
+}
+
+func leases(messages []Message) (ids []int64, tokens []*string) {
+	for _, m := range messages {
+		ids, tokens = append(ids, m.ID), append(tokens, m.LeaseToken)
+	}
+	return ids, tokens
+}

@@ -1,0 +1,31 @@
+// Package outbox is the engine that delivers messages which were written in somebody's transaction.
+//
+// Its promise: a message that was committed is delivered at least once, however often a worker dies, and it leaves the
+// outbox only in the transaction that applies what became of it. The engine knows neither orders nor gRPC: a Handler
+// delivers and settles, the engine claims, leases, retries and parks.
+//
+// The life of a row:
+//
+//	Append, in the writer's transaction
+//	   |
+//	   v
+//	  due ----------- claim ----------> leased ---- the handler delivers it, and no transaction is open ----+
+//	   ^     (one statement: SKIP        |   |                                                              |
+//	   |      LOCKED, token, count)      |   |  lease over: the worker died, the row is due again           |
+//	   +---------------------------------+---+                                                              |
+//	   |                                                                                                    v
+//	   +-- waiting (ready_at in the future) <-- Reschedule, fenced by the token ---------------------- what became
+//	   |                                                                                                of it?
+//	   +-- parked, until an operator retries it <-- Park, fenced by the token --------------------------- | |
+//	                                                                                                      | |
+//	   gone <-- Remove, in the transaction that applies the outcome <-------------------------------------+ |
+//	   gone <-- a younger row with the same key supersedes it: the claim deletes it without delivering      |
+//	   given up (expired) --> the handler settles it without delivering <-----------------------------------+
+//
+// A lease saves work and is no lock: two workers may hold the same row, one of them too late. What they settle must
+// therefore be decided by the state of the thing that the message is about, under its own row's lock. Only reschedule,
+// park and release go by the lease: they say nothing about the thing, and a worker that is too late must not move a
+// row that another one works on.
+//
+// All times are the database's clock_timestamp(). No property depends on clocks being right, only the pace does.
+package outbox

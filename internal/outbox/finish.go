@@ -1,0 +1,116 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The statements below belong into the transaction that applies what became of the messages. The caller holds the locks
+// of the things that the messages are about, taken before, so that no two transactions here meet on a row.
+
+// Remove takes messages out of the outbox, whoever holds them: their outcome is applied.
+func Remove(ctx context.Context, tx pgx.Tx, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM outbox WHERE id = ANY($1)`, ids); err != nil {
+		return fmt.Errorf("remove from the outbox: %w", err)
+	}
+	return nil
+}
+
+// RemoveAll takes every message of the keys out of the outbox, whoever holds them: there is nothing left to tell.
+//
+// It looks them up key by key. With key = ANY($1), a database that has no statistics about the outbox, because it was
+// empty when it was last analyzed, expects half a percent of the table for each key, and reads all of it.
+func RemoveAll(ctx context.Context, tx pgx.Tx, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		DELETE FROM outbox
+		WHERE id = ANY(ARRAY(
+			SELECT m.id
+			FROM unnest($1::uuid[]) AS k (key)
+			CROSS JOIN LATERAL (SELECT id FROM outbox WHERE outbox.key = k.key OFFSET 0) AS m))`,
+		keys)
+	if err != nil {
+		return fmt.Errorf("remove from the outbox: %w", err)
+	}
+	return nil
+}
+
+// Retry says how a message goes on.
+type Retry struct {
+	Message  Message
+	Delay    time.Duration // until it is due again
+	Code     string        // what the delivery came to, for people
+	Spends   bool          // it counts against the budget of attempts
+	Answered bool          // the delivery came to an answer, or was not begun
+	Payload  []byte        // replaces the payload; nil keeps it
+}
+
+// Reschedule makes messages due again later. A message whose lease has gone to another worker is left alone: the WHERE
+// on lease_token is the fence.
+func Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
+	if len(retries) == 0 {
+		return nil
+	}
+	var (
+		messages = make([]Message, len(retries))
+		delays   = make([]time.Duration, len(retries))
+		codes    = make([]string, len(retries))
+		spends   = make([]int32, len(retries))
+		answered = make([]int32, len(retries))
+		payloads = make([][]byte, len(retries))
+	)
+	for i, r := range retries {
+		messages[i], delays[i], codes[i], payloads[i] = r.Message, r.Delay, r.Code, r.Payload
+		spends[i], answered[i] = count(r.Spends), count(r.Answered)
+	}
+	ids, tokens := leases(messages)
+	_, err := tx.Exec(ctx, `
+		UPDATE outbox
+		SET lease_token = NULL,
+			ready_at = clock_timestamp() + r.delay,
+			attempts = attempts + r.spends,
+			answers = answers + r.answered,
+			last_code = r.code,
+			payload = coalesce(r.payload, outbox.payload)
+		FROM unnest($1::bigint[], $2::uuid[], $3::interval[], $4::text[], $5::integer[], $6::integer[], $7::bytea[])
+			AS r (id, token, delay, code, spends, answered, payload)
+		WHERE outbox.id = r.id AND outbox.lease_token = r.token`,
+		ids, tokens, delays, codes, spends, answered, payloads)
+	if err != nil {
+		return fmt.Errorf("reschedule: %w", err)
+	}
+	return nil
+}
+
+// Park sets messages aside until an operator retries them, or until they expire. It is fenced like Reschedule.
+func Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []string) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	ids, tokens := leases(messages)
+	_, err := tx.Exec(ctx, `
+		UPDATE outbox
+		SET lease_token = NULL, parked_at = clock_timestamp(), answers = answers + 1, last_code = p.code
+		FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS p (id, token, code)
+		WHERE outbox.id = p.id AND outbox.lease_token = p.token`,
+		ids, tokens, codes)
+	if err != nil {
+		return fmt.Errorf("park: %w", err)
+	}
+	return nil
+}
+
+func count(b bool) int32 {
+	if b {
+		return 1
+	}
+	return 0
+}

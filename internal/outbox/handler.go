@@ -1,0 +1,64 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// Handler is what a worker works for: it knows what the messages mean.
+type Handler interface {
+	// Deliver sends messages on their way and returns without waiting for what becomes of them. For each it calls
+	// report exactly once, from any goroutine, within the worker's CallTimeout or soon after; when ctx ends, at once.
+	// A message that is marked Alone goes by itself, so that what it breaks is broken for itself only.
+	Deliver(ctx context.Context, messages []Message, report func(Report))
+
+	// Explain is called once for each report, before it is settled, when it is clear what the report means.
+	Explain(Report)
+
+	// Settle applies what became of messages, each in the transaction that also changes the outbox. It answers the
+	// reports that it could not apply yet, because somebody else is at the thing they are about. On an error none was
+	// applied, or it is unknown whether they were; applying a report twice must be harmless.
+	Settle(ctx context.Context, reports []Report) (Settled, error)
+}
+
+// Settled is what Settle did.
+type Settled struct {
+	Later []Report // could not be applied yet
+	More  bool     // messages were appended or rescheduled: the next one may be due sooner than it was
+}
+
+// Result is what became of delivering a message, as far as the engine cares.
+type Result uint8
+
+// The results.
+const (
+	Decided    Result = iota + 1 // the peer has decided, durably
+	Ambiguous                    // it may have been done or not: try again, and spend an attempt
+	TimedOut                     // Ambiguous; Blocked while the breaker is open
+	Blocked                      // not the message's fault: try again, and spend none
+	Refused                      // it will not get better
+	Conflict                     // the peer knows the key as something else
+	Expired                      // it is too late, and was not sent
+	Unreadable                   // it cannot be sent
+)
+
+func (r Result) String() string {
+	return [...]string{"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable"}[r]
+}
+
+// Report is what became of delivering one message.
+type Report struct {
+	Message    Message
+	Result     Result
+	Unanswered bool          // it was sent, and no answer came: the message may have broken its carrier
+	Code       string        // what came back, for people: a reason or a gRPC code
+	Body       any           // what Deliver wants Settle to know; the engine does not look inside
+	RetryAfter time.Duration // the peer asked for at least this wait
+	Immediate  bool          // it is worth one more try at once
+	Took       time.Duration // from sending to the answer
+
+	// Delay is the wait before the next try, filled in by the worker.
+	Delay time.Duration
+
+	until time.Time // when the lease of the message ends, by this process's clock
+}

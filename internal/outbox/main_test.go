@@ -1,0 +1,362 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pg"
+	"hosho/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// patience bounds every wait. It is long, so that only a test that would fail runs into it.
+const patience = 30 * time.Second
+
+// discard is where workers log to.
+var discard = slog.New(slog.DiscardHandler)
+
+// hello is a message to somebody new.
+func hello() New { return New{Key: uuid.NewString(), Kind: "HELLO", Payload: []byte("good morning")} }
+
+func goodbye(key string) New { return New{Key: key, Kind: "GOODBYE", Payload: []byte("good night")} }
+
+func hellos(n int) []New {
+	messages := make([]New, n)
+	for i := range messages {
+		messages[i] = hello()
+	}
+	return messages
+}
+
+// put appends messages and commits.
+func put(t testing.TB, db *pgtest.Database, messages ...New) {
+	t.Helper()
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return Append(t.Context(), tx, messages...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// queue is a Queue whose leases do not end in a test, unless it moves the rows in time.
+func queue(db *pgtest.Database) *Queue { return NewQueue(db.Pool, time.Hour) }
+
+func claim(t testing.TB, q *Queue, limit, alone int) []Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	messages, err := q.Claim(ctx, limit, alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
+// claimOne claims the one message that is due.
+func claimOne(t testing.TB, q *Queue) Message {
+	t.Helper()
+	messages := claim(t, q, 10, 1)
+	if len(messages) != 1 {
+		t.Fatalf("claimed %d messages, want 1", len(messages))
+	}
+	return messages[0]
+}
+
+// inTx does what a Handler does in its Settle.
+func inTx(t testing.TB, db *pgtest.Database, f func(ctx context.Context, tx pgx.Tx) error) {
+	t.Helper()
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return f(t.Context(), tx) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// row is what a test wants to know of a row of the outbox.
+type row struct {
+	Key      string
+	Kind     string
+	Payload  string
+	Attempts int
+	Claims   int
+	Answers  int
+	Leased   bool
+	Parked   bool
+	Due      bool
+	LastCode string
+}
+
+// rows answers what is in the outbox, in the order of the ids.
+func rows(t testing.TB, db *pgtest.Database) []row {
+	t.Helper()
+	found, err := db.Pool.Query(t.Context(), `
+		SELECT key, kind, convert_from(payload, 'UTF8') AS payload, attempts, claims, answers,
+			lease_token IS NOT NULL AS leased, parked_at IS NOT NULL AS parked, ready_at <= clock_timestamp() AS due,
+			coalesce(last_code, '') AS last_code
+		FROM outbox
+		ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(found, pgx.RowToStructByName[row])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func exec(t testing.TB, db *pgtest.Database, sql string, args ...any) {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leasesEnd moves the rows in time: all leases are over.
+func leasesEnd(t testing.TB, db *pgtest.Database) {
+	t.Helper()
+	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp() - interval '1 second'`)
+}
+
+func number(t testing.TB, db *pgtest.Database, sql string, args ...any) (n int) {
+	t.Helper()
+	if err := db.Pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// eventually waits for something that others do.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); !done(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+	}
+}
+
+// awaitBlocked waits until n sessions of the database wait for locks of others.
+func awaitBlocked(t testing.TB, db *pgtest.Database, n int) {
+	t.Helper()
+	eventually(t, "sessions wait for a lock", func() bool {
+		return number(t, db, `
+			SELECT count(*)
+			FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`) == n
+	})
+}
+
+// receive waits for a value.
+func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited %s in vain: %s", patience, what)
+	}
+	return v
+}
+
+// greeter is a Handler that has nothing to do with orders: it greets people. Each has a row in the table greeted, and
+// what was settled is decided by a compare-and-set on it.
+type greeter struct {
+	pool *pgxpool.Pool
+
+	// answer is what becomes of delivering a message; nil decides it. It runs in a goroutine of its own.
+	answer func(context.Context, Message) Report
+	// disturb runs in each transaction of Settle, before anything else; nil does nothing.
+	disturb func(context.Context, pgx.Tx, []Report) error
+
+	answering sync.WaitGroup
+	mu        sync.Mutex
+	sent      [][]Message // what Deliver was called with
+	explained []Report
+}
+
+// newGreeter makes a greeter and people who were not greeted yet, one a message.
+func newGreeter(t testing.TB, db *pgtest.Database) *greeter {
+	t.Helper()
+	exec(t, db, `
+		CREATE TABLE greeted (
+			key     uuid    PRIMARY KEY,
+			mood    text    NOT NULL DEFAULT 'CURIOUS',
+			effects integer NOT NULL DEFAULT 0
+		)`)
+	g := &greeter{pool: db.Pool}
+	t.Cleanup(g.answering.Wait)
+	return g
+}
+
+// meet puts messages into the outbox, and the people they are to into the table.
+func (g *greeter) meet(t testing.TB, db *pgtest.Database, messages ...New) {
+	t.Helper()
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		var keys []string
+		for _, m := range messages {
+			keys = append(keys, m.Key)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO greeted (key) SELECT unnest($1::uuid[])`, keys)
+		return errors.Join(err, Append(ctx, tx, messages...))
+	})
+}
+
+func (g *greeter) Deliver(ctx context.Context, messages []Message, report func(Report)) {
+	g.mu.Lock()
+	g.sent = append(g.sent, messages)
+	g.mu.Unlock()
+	for _, m := range messages {
+		g.answering.Go(func() {
+			r := Report{Result: Decided, Code: "OK"}
+			if g.answer != nil {
+				r = g.answer(ctx, m)
+			}
+			r.Message = m
+			report(r)
+		})
+	}
+}
+
+// deliveries answers how many messages were handed to the greeter.
+func (g *greeter) deliveries() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, batch := range g.sent {
+		n += len(batch)
+	}
+	return n
+}
+
+func (g *greeter) Explain(r Report) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.explained = append(g.explained, r)
+}
+
+func (g *greeter) Settle(ctx context.Context, reports []Report) (settled Settled, err error) {
+	err = pg.InTx(ctx, g.pool, func(tx pgx.Tx) error {
+		if g.disturb != nil {
+			if err := g.disturb(ctx, tx, reports); err != nil {
+				return err
+			}
+		}
+		settled, err = g.settle(ctx, tx, reports)
+		return err
+	})
+	return settled, err
+}
+
+func (g *greeter) settle(ctx context.Context, tx pgx.Tx, reports []Report) (settled Settled, err error) {
+	present, err := g.lock(ctx, tx, reports)
+	if err != nil {
+		return Settled{}, err
+	}
+	var happy, forgotten []string
+	var gone []int64
+	var retries []Retry
+	var rude []Message
+	for _, r := range reports {
+		switch m := r.Message; {
+		case !present[m.Key]:
+			settled.Later = append(settled.Later, r)
+		case r.Result == Decided:
+			happy, gone = append(happy, m.Key), append(gone, m.ID)
+		case r.Result == Expired:
+			forgotten, gone = append(forgotten, m.Key), append(gone, m.ID)
+		case r.Result == Conflict:
+			rude = append(rude, m)
+		default:
+			retries = append(retries, Retry{
+				Message: m, Delay: r.Delay, Code: r.Code, Spends: r.Result == Ambiguous, Answered: !r.Unanswered,
+			})
+		}
+	}
+	settled.More = len(retries) > 0
+	return settled, errors.Join(
+		become(ctx, tx, happy, "HAPPY"), become(ctx, tx, forgotten, "FORGOTTEN"), Remove(ctx, tx, gone),
+		Reschedule(ctx, tx, retries), Park(ctx, tx, rude, slices.Repeat([]string{"RUDE"}, len(rude))))
+}
+
+func (g *greeter) lock(ctx context.Context, tx pgx.Tx, reports []Report) (map[string]bool, error) {
+	var keys []string
+	for _, r := range reports {
+		keys = append(keys, r.Message.Key)
+	}
+	found, err := tx.Query(ctx, `
+		SELECT key::text
+		FROM greeted
+		WHERE key = ANY($1::uuid[])
+		ORDER BY key
+		FOR UPDATE SKIP LOCKED`, keys)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := pgx.CollectRows(found, pgx.RowTo[string])
+	present := map[string]bool{}
+	for _, key := range locked {
+		present[key] = true
+	}
+	return present, err
+}
+
+func become(ctx context.Context, tx pgx.Tx, keys []string, mood string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE greeted
+		SET mood = $2, effects = effects + 1
+		WHERE key = ANY($1::uuid[]) AND mood = 'CURIOUS'`, keys, mood)
+	return err
+}
+
+// people counts those in a mood that one message brought about.
+func people(t testing.TB, db *pgtest.Database, mood string) int {
+	t.Helper()
+	return number(t, db, `SELECT count(*) FROM greeted WHERE mood = $1 AND effects = 1`, mood)
+}
+
+// patient is a configuration with which nothing happens by the clock during a test.
+func patient() Config {
+	return Config{
+		CallTimeout: patience, SettleTimeout: patience, Lease: time.Hour, Batch: 100, PollInterval: time.Hour, BreakerStreak: 5,
+		Backoff: func(string) Backoff { return Backoff{Base: time.Millisecond, Cap: time.Millisecond} }, LongestDelay: time.Hour,
+	}
+}
+
+// restless is a configuration that looks at the outbox all the time.
+func restless() Config {
+	c := patient()
+	c.PollInterval = 2 * time.Millisecond
+	return c
+}
+
+func newWorker(db *pgtest.Database, c Config, g *greeter) *Worker {
+	return NewWorker(c, NewQueue(db.Pool, c.Lease), g, discard)
+}
+
+// start runs a worker. The function that it answers tells the worker to stop; the channel is closed when it has. It is
+// stopped at the end of the test at the latest.
+func start(t testing.TB, w *Worker) (stop context.CancelFunc, stopped <-chan struct{}) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		w.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-end
+	})
+	return stop, end
+}
