@@ -1,0 +1,45 @@
+package main
+
+import (
+	"testing"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/order"
+)
+
+func TestTheStatusesOfDomainAndProtoAreTheSame(t *testing.T) {
+	t.Parallel()
+	if got, want := len(orderv1.Order_Status_name), len(order.Statuses)+1; got != want {
+		t.Errorf("got %d statuses in the proto, want %d and unspecified", got, want-1)
+	}
+	for _, s := range order.Statuses {
+		out := toOrder(order.Order{Status: s}).GetStatus()
+		if back := fromFilter(&orderv1.ListOrdersRequest{Status: out}).Status; back != s {
+			t.Errorf("%s: got %s and back %q, want the same word", s, out, back)
+		}
+	}
+	if got := fromFilter(&orderv1.ListOrdersRequest{}).Status; got != "" {
+		t.Errorf("unspecified: got %q, want no status", got)
+	}
+}
+
+func TestTheCancelReasonsOfDomainAndProtoAreTheSame(t *testing.T) {
+	t.Parallel()
+	reasons := []order.CancelReason{
+		order.PaymentDeclined, order.PaymentFailed, order.ByCustomer, order.DeadlinePassed, order.ByOperator,
+	}
+	if got, want := len(orderv1.Order_CancelReason_name), len(reasons)+1; got != want {
+		t.Errorf("got %d reasons in the proto, want %d and unspecified", got, want-1)
+	}
+	seen := map[orderv1.Order_CancelReason]bool{orderv1.Order_CANCEL_REASON_UNSPECIFIED: true}
+	for _, reason := range reasons {
+		out := toOrder(order.Order{CancelReason: reason}).GetCancelReason()
+		if seen[out] {
+			t.Errorf("%s: got %s, want a word of its own", reason, out)
+		}
+		seen[out] = true
+	}
+	if got := toOrder(order.Order{}).GetCancelReason(); got != orderv1.Order_CANCEL_REASON_UNSPECIFIED {
+		t.Errorf("no reason: got %s, want unspecified", got)
+	}
+}

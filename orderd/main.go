@@ -1,0 +1,84 @@
+// Command orderd is the order service: it accepts orders, tells what became of them, and takes cancellations.
+//
+// Its promise: an order that it acknowledged is in the database together with the command that will have it paid, and
+// a repeated request makes no second one. It never calls the payment service: that is the relay's work, and it goes on
+// while orderd is down.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hosho/internal/daemon"
+	"hosho/internal/pg"
+	"hosho/internal/rpc"
+	"hosho/migrations"
+)
+
+type commands struct {
+	daemon.Commands
+
+	Serve   serve   `cmd:"" default:"withargs" help:"Serve orders; this is what happens without a command."`
+	Migrate migrate `cmd:"" help:"Bring the database's schema up to date."`
+}
+
+func main() {
+	daemon.Main("orderd", "The order service of hosho.", "127.0.0.1:50051", "127.0.0.1:9101", &commands{})
+}
+
+type serve struct {
+	daemon.Database
+	daemon.Listen
+
+	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"An order that is still PENDING after this long is given up."`
+}
+
+// Run serves until ctx ends. What the server does in the background ends after the last call has, which may still have
+// a wake-up to send.
+func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
+	if c.OrderDeadline <= 0 {
+		return fmt.Errorf("--order-deadline: got %s, want more than 0", c.OrderDeadline)
+	}
+	url, err := c.URL()
+	if err != nil {
+		return err
+	}
+	pool, err := pg.Open(ctx, url, application)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	server := newServer(pool, c.OrderDeadline, log)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stop()
+	background.Go(func() { server.run(running, url) })
+	return rpc.Serve(ctx, server.config(c.Listen, ready(pool)))
+}
+
+type migrate struct {
+	daemon.Database
+}
+
+// Run applies the migrations that are missing and prints their versions.
+func (c *migrate) Run(ctx context.Context) error {
+	url, err := c.URL()
+	if err != nil {
+		return err
+	}
+	applied, err := migrations.Orders.Up(ctx, url)
+	if err != nil {
+		return err
+	}
+	for _, version := range applied {
+		fmt.Printf("applied %s %d\n", migrations.Orders, version)
+	}
+	if len(applied) == 0 {
+		fmt.Printf("%s is up to date\n", migrations.Orders)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/command"
+	"hosho/internal/daemon"
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+	"hosho/internal/rpc"
+	"hosho/migrations"
+)
+
+const (
+	application = "orderd"         // how the database names the connections
+	maxReceive  = 64 << 10         // bytes of one message: 100 items with the longest names fit
+	patience    = 10 * time.Second // how long a call may take whose caller set no shorter deadline
+)
+
+// server is the order service.
+type server struct {
+	orderv1.UnimplementedOrderServiceServer
+
+	store    *orderdb.Store
+	deadline time.Duration // of a new order
+	hub      *hub
+	relays   *pg.Waker // tells the relays that there is a command
+	watchers *pg.Waker // tells the hubs of all orderds that an order has changed
+	log      *slog.Logger
+}
+
+func newServer(pool *pgxpool.Pool, deadline time.Duration, log *slog.Logger) *server {
+	store := orderdb.New(pool, command.Encode)
+	return &server{
+		store: store, deadline: deadline, hub: newHub(store, log),
+		relays: pg.NewWaker(pool, outbox.Channel), watchers: pg.NewWaker(pool, orderdb.Channel), log: log,
+	}
+}
+
+func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+	return rpc.ServerConfig{
+		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
+		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
+		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
+		Ready:    ready, ToStatus: toStatus, Stopping: s.hub.stop,
+	}
+}
+
+// ready keeps calls out until the schema is the one that this program was written for. Serving never migrates.
+func ready(pool *pgxpool.Pool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := migrations.Orders.Check(ctx, pool)
+		if errors.Is(err, migrations.ErrSchema) {
+			return fmt.Errorf("%w: run `orderd migrate`", err)
+		}
+		return err
+	}
+}
+
+// run sends and hears wake-ups and keeps the watchers up to date, until ctx ends.
+func (s *server) run(ctx context.Context, databaseURL string) {
+	var all sync.WaitGroup
+	all.Go(func() { s.relays.Run(ctx) })
+	all.Go(func() { s.watchers.Run(ctx) })
+	all.Go(func() { s.hub.run(ctx) })
+	all.Go(func() { pg.Listen(ctx, databaseURL, application, orderdb.Channel, s.log, s.hub.wake) })
+	all.Wait()
+}
+
+// CreateOrder accepts an order, or answers the one that the same request made before.
+func (s *server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest) (*orderv1.CreateOrderResponse, error) {
+	if err := checkCreate(r); err != nil {
+		return nil, err
+	}
+	wanted, err := fromCreate(ctx, r, s.deadline)
+	if err != nil {
+		return nil, err
+	}
+	o, fresh, err := s.store.Place(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		s.relays.Wake()
+		s.tell(ctx, o, "accepted")
+	}
+	return &orderv1.CreateOrderResponse{Order: toOrder(o)}, nil
+}
+
+// GetOrder answers an order as it is now.
+func (s *server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
+	id, err := fromOrderID(r.GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &orderv1.GetOrderResponse{Order: toOrder(o)}, nil
+}
+
+// ListOrders answers a page of orders. It reads one more than it shows, to know whether another page follows.
+func (s *server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (*orderv1.ListOrdersResponse, error) {
+	if err := checkList(r); err != nil {
+		return nil, err
+	}
+	filter := fromFilter(r)
+	after, err := fromToken(r.GetPageToken(), filter)
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(r.GetPageSize())
+	page, err := s.store.List(ctx, filter, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	response := &orderv1.ListOrdersResponse{}
+	if len(page) > size {
+		page = page[:size]
+		response.NextPageToken = toToken(page[size-1].ID, filter)
+	}
+	for _, o := range page {
+		response.Orders = append(response.Orders, toOrder(o))
+	}
+	return response, nil
+}
+
+// CancelOrder gives an order up, or answers it as it is when that has happened before.
+func (s *server) CancelOrder(ctx context.Context, r *orderv1.CancelOrderRequest) (*orderv1.CancelOrderResponse, error) {
+	id, err := fromOrderID(r.GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	o, changed, err := s.store.Cancel(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		s.relays.Wake()
+		s.watchers.Wake()
+		s.tell(ctx, o, order.CustomerCancels.String())
+	}
+	return &orderv1.CancelOrderResponse{Order: toOrder(o)}, nil
+}
+
+// tell writes the line that each change of an order's status gets, in whichever process it happens: an order's story
+// is found in the logs by its id.
+func (s *server) tell(ctx context.Context, o order.Order, cause string) {
+	s.log.InfoContext(ctx, "order", "order_id", o.ID, "status", string(o.Status), "cause", cause)
+}
