@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"time"
+
+	rpccode "google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
+	"hosho/internal/rpc"
+	"hosho/internal/validate"
+)
+
+// The reasons that the relay gives beside those of package rpc. Clients tell errors apart by them: they never change.
+const (
+	reasonNotFound  = "ORDER_NOT_FOUND"
+	reasonNoCommand = "COMMAND_NOT_FOUND"
+	reasonNotParked = "NOT_PARKED"
+	reasonStopping  = "STOPPING"
+)
+
+// The reasons that paymentd gives and the relay acts on, and those that the relay finds itself. They stand in the
+// outbox as last_code.
+const (
+	reasonKeyReused = "KEY_REUSED"    // the key was decided for another payment
+	codeEcho        = "ECHO_MISMATCH" // the reply is about another payment than the command
+	codeUnknown     = "UNKNOWN_OUTCOME"
+	codeUnreadable  = "UNREADABLE"
+	codeSilent      = "NO_ANSWER" // nothing came in time
+)
+
+// conflictCodes are the last_codes of commands that need a person.
+var conflictCodes = []string{reasonKeyReused, codeEcho}
+
+// meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
+// or not. Only an OK with a durable outcome is that.
+func meaning(code codes.Code, reason string) outbox.Result {
+	switch code {
+	case codes.AlreadyExists:
+		if reason == reasonKeyReused {
+			return outbox.Conflict
+		}
+		return outbox.Ambiguous
+	case codes.Internal, codes.Unknown, codes.Canceled, codes.DataLoss:
+		return outbox.Ambiguous // it answered, or died on this call: it may have committed, and it may be this order
+	case codes.DeadlineExceeded:
+		return outbox.TimedOut
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, // an outage, an overload, a collision
+		codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented: // a configuration, or versions that differ
+		return outbox.Blocked
+	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.OutOfRange:
+		return outbox.Refused
+	}
+	return outbox.Ambiguous // OK without a body, and codes of the future
+}
+
+// refusal is an error reply, from a call of its own or from the stream.
+type refusal struct {
+	code       codes.Code
+	reason     string
+	message    string
+	retryAfter *errdetails.RetryInfo
+}
+
+// longestRetryAfter is how long a peer may ask the relay to wait. One that asks for more is asked again all the same.
+const longestRetryAfter = time.Minute
+
+// apply notes in a report what a refusal means.
+func (f refusal) apply(r *outbox.Report) {
+	r.Result = meaning(f.code, f.reason)
+	r.Code = f.shown(r.Result)
+	r.Body = f.message
+	r.RetryAfter = min(f.retryAfter.GetRetryDelay().AsDuration(), longestRetryAfter)
+	if f.code == codes.Aborted && r.Message.Claims == 1 {
+		r.Immediate = true // it was rolled back: once more at once
+	}
+}
+
+// blocks notes in a report that a refusal of the whole stream kept the command from its answer: whatever it says, it
+// is not about this command.
+func (f refusal) blocks(r *outbox.Report) {
+	f.apply(r)
+	r.Result, r.Code, r.Immediate = outbox.Blocked, f.shown(outbox.Blocked), false
+}
+
+// reasonForm is what a reason looks like (AIP-193). Anything else is not written down: it may not even be storable.
+var reasonForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,62}$`)
+
+// shown is the refusal's last_code. Only a conflict may be called one: an operator may settle by hand what is.
+func (f refusal) shown(means outbox.Result) string {
+	switch {
+	case f.code == codes.OK:
+		return codeUnknown // an error that says it is none
+	case reasonForm.MatchString(f.reason) && (means == outbox.Conflict || !slices.Contains(conflictCodes, f.reason)):
+		return f.reason
+	}
+	return rpccode.Code(f.code).String()
+}
+
+// errStreamEnded says that a stream was over before a command could be put on it.
+var errStreamEnded = errors.New("the stream ended")
+
+func refusalOf(err error) refusal {
+	if errors.Is(err, errStreamEnded) || errors.Is(err, io.EOF) || errors.Is(err, errSilentPeer) {
+		return refusal{code: codes.Unavailable, message: err.Error()}
+	}
+	st := status.Convert(err)
+	f := refusal{code: st.Code(), reason: rpc.Reason(err), message: st.Message()}
+	for _, detail := range st.Details() {
+		if retry, ok := detail.(*errdetails.RetryInfo); ok {
+			f.retryAfter = retry
+		}
+	}
+	return f
+}
+
+// fromTransport reports whether the refusal was made up on the way: paymentd gives a reason for each of its own.
+func (f refusal) fromTransport() bool { return f.reason == "" }
+
+func refusalIn(e *paymentv1.PaymentError) refusal {
+	f := refusal{code: codes.Code(e.GetCode()), reason: e.GetReason(), message: e.GetMessage()}
+	if e.GetRetryDelay() != nil {
+		f.retryAfter = &errdetails.RetryInfo{RetryDelay: e.GetRetryDelay()}
+	}
+	return f
+}
+
+// toStatus maps the errors of the OutboxService.
+func toStatus(err error) error {
+	var invalid *validate.Error
+	switch {
+	case errors.As(err, &invalid):
+		return rpc.Invalid(invalid)
+	case errors.Is(err, orderdb.ErrNotFound):
+		return rpc.Status(codes.NotFound, reasonNotFound, "there is no such order")
+	case errors.Is(err, errNoCommand):
+		return rpc.Status(codes.NotFound, reasonNoCommand, "the outbox holds no such command: it was settled, or never was")
+	case errors.Is(err, orderdb.ErrNotParked):
+		return rpc.Status(codes.FailedPrecondition, reasonNotParked,
+			"the order settles by itself: paymentd has not said that its key is another's")
+	case errors.Is(err, rpc.ErrStopping):
+		return rpc.Status(codes.Unavailable, reasonStopping, "the server is stopping: try again")
+	}
+	return rpc.Fault(err)
+}

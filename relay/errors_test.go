@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/outbox"
+)
+
+// classes is saga.md's table of what an error reply means. A and D stand beside it: A needs an OK, D the reason
+// KEY_REUSED.
+var classes = map[codes.Code]outbox.Result{
+	codes.OK:                 outbox.Ambiguous, // in the place of an error: it decides nothing
+	codes.Internal:           outbox.Ambiguous,
+	codes.Unknown:            outbox.Ambiguous,
+	codes.Canceled:           outbox.Ambiguous,
+	codes.DataLoss:           outbox.Ambiguous,
+	codes.AlreadyExists:      outbox.Ambiguous,
+	codes.DeadlineExceeded:   outbox.TimedOut,
+	codes.Unavailable:        outbox.Blocked,
+	codes.ResourceExhausted:  outbox.Blocked,
+	codes.Aborted:            outbox.Blocked,
+	codes.PermissionDenied:   outbox.Blocked,
+	codes.Unauthenticated:    outbox.Blocked,
+	codes.Unimplemented:      outbox.Blocked,
+	codes.InvalidArgument:    outbox.Refused,
+	codes.NotFound:           outbox.Refused,
+	codes.FailedPrecondition: outbox.Refused,
+	codes.OutOfRange:         outbox.Refused,
+}
+
+func TestMeaningIsTheSagasTable(t *testing.T) {
+	t.Parallel()
+	if got, want := len(classes), 17; got != want {
+		t.Fatalf("got %d codes, want %d", got, want)
+	}
+	for code, want := range classes {
+		for _, reason := range []string{"", "COMMIT_UNKNOWN", reasonKeyReused} {
+			want := want
+			if code == codes.AlreadyExists && reason == reasonKeyReused {
+				want = outbox.Conflict
+			}
+			if got := meaning(code, reason); got != want {
+				t.Errorf("%s, reason %q: got %s, want %s", code, reason, got, want)
+			}
+		}
+	}
+	if got, want := meaning(99, ""), outbox.Ambiguous; got != want {
+		t.Errorf("a code of the future: got %s, want %s", got, want)
+	}
+}
+
+func TestARefusalIsWrittenDownAsAReasonOrACode(t *testing.T) {
+	t.Parallel()
+	long := "A234567890123456789012345678901234567890123456789012345678901234" // 64 characters
+	tests := []struct {
+		code   codes.Code
+		reason string
+		want   string
+	}{
+		{codes.Unavailable, "COMMIT_UNKNOWN", "COMMIT_UNKNOWN"},
+		{codes.AlreadyExists, "KEY_REUSED", "KEY_REUSED"},
+		// An operator may settle by hand what is called a conflict: nothing else may be called one.
+		{codes.Internal, "KEY_REUSED", "INTERNAL"},
+		{codes.AlreadyExists, "ECHO_MISMATCH", "ALREADY_EXISTS"},
+		// A reason that is none is not stored: PostgreSQL refuses NUL, and the row could never be settled.
+		{codes.Internal, "NUL\x00", "INTERNAL"},
+		{codes.Internal, "line\nbreak", "INTERNAL"},
+		{codes.Internal, long, "INTERNAL"},
+		{codes.OK, "", "UNKNOWN_OUTCOME"},
+		{99, "", "99"},
+	}
+	for code := range classes {
+		if code != codes.OK {
+			tests = append(tests, struct {
+				code   codes.Code
+				reason string
+				want   string
+			}{code, "", upperSnake(code)})
+		}
+	}
+	for _, test := range tests {
+		r := outbox.Report{}
+		refusalIn(&paymentv1.PaymentError{Code: int32(test.code), Reason: test.reason}).apply(&r)
+		if r.Code != test.want {
+			t.Errorf("%s, reason %q: got code %q, want %q", test.code, test.reason, r.Code, test.want)
+		}
+	}
+}
+
+func TestCanonicalCodes(t *testing.T) {
+	t.Parallel()
+	want := map[codes.Code]string{
+		codes.Canceled: "CANCELLED", codes.DeadlineExceeded: "DEADLINE_EXCEEDED", codes.Unauthenticated: "UNAUTHENTICATED",
+		codes.OutOfRange: "OUT_OF_RANGE", codes.DataLoss: "DATA_LOSS",
+	}
+	for code, want := range want {
+		r := outbox.Report{}
+		refusal{code: code}.apply(&r)
+		if r.Code != want {
+			t.Errorf("%v: got %q, want %q", code, r.Code, want)
+		}
+	}
+}
+
+// A stream that ends takes its commands along, and says nothing about any of them.
+func TestAStreamsEndIsNoCommandsFault(t *testing.T) {
+	t.Parallel()
+	for code := range classes {
+		for _, reason := range []string{"", reasonKeyReused} {
+			if code == codes.OK {
+				continue // no error at all
+			}
+			r := outbox.Report{Message: outbox.Message{Claims: 1}}
+			refusalOf(failure(code, reason, 0)).blocks(&r)
+			if r.Result != outbox.Blocked || r.Code != upperSnake(code) || r.Immediate {
+				t.Errorf("%s, reason %q: got %s, code %q, at once: %v; want blocked, %s, at leisure",
+					code, reason, r.Result, r.Code, r.Immediate, upperSnake(code))
+			}
+		}
+	}
+}
+
+// Whether a refusal came as a status or on the stream, it is the same refusal.
+func TestRefusalsOfCallsAndStreamsAreAlike(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []time.Duration{0, 7 * time.Second, time.Hour, -time.Second} {
+		fromCall, fromStream := outbox.Report{}, outbox.Report{}
+		refusalOf(failure(codes.ResourceExhausted, "DATABASE_FULL", wait)).apply(&fromCall)
+		refusalIn(&paymentv1.PaymentError{
+			Code: int32(codes.ResourceExhausted), Reason: "DATABASE_FULL", Message: "as the script says", RetryDelay: durationpb.New(wait),
+		}).apply(&fromStream)
+		want := outbox.Report{
+			Result: outbox.Blocked, Code: "DATABASE_FULL", Body: "as the script says", RetryAfter: min(wait, time.Minute),
+		}
+		if got, want := fmt.Sprintf("%+v", fromCall), fmt.Sprintf("%+v", want); got != want {
+			t.Errorf("a call, wait %v: got %s, want %s", wait, got, want)
+		}
+		if got, want := fmt.Sprintf("%+v", fromStream), fmt.Sprintf("%+v", want); got != want {
+			t.Errorf("the stream, wait %v: got %s, want %s", wait, got, want)
+		}
+	}
+}

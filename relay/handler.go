@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+)
+
+// handler is the relay's side of the outbox engine: it carries commands to paymentd and applies the replies to orders.
+type handler struct {
+	*dispatcher
+	store       *orderdb.Store
+	watchers    *pg.Waker // tells orderd that orders have changed
+	maxAttempts int
+	log         *slog.Logger
+}
+
+// Explain logs the one line that a delivery gets: what came back, and what it means.
+func (h *handler) Explain(r outbox.Report) {
+	attrs := []any{
+		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
+		"code", r.Code, "means", r.Result.String(), "event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
+	}
+	if text, ok := r.Body.(string); ok && text != "" {
+		attrs = append(attrs, "error", text)
+	}
+	if h.again(r) {
+		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
+	}
+	switch {
+	case r.Result == outbox.Decided:
+		h.log.Info("delivery", attrs...)
+	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable:
+		h.log.Error("delivery", attrs...)
+	default:
+		h.log.Warn("delivery", attrs...)
+	}
+}
+
+// again reports whether a command is, as far as its order allows, tried again.
+func (h *handler) again(r outbox.Report) bool {
+	switch eventOf(r, h.maxAttempts) {
+	case order.ChargeUndecided, order.VoidUndecided, order.VoidConflict, order.VoidUnreadable:
+		return true
+	}
+	return false
+}
+
+// Settle applies reports to their orders and logs what changed, once it is committed.
+func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.Settled, error) {
+	findings := make([]orderdb.Finding, len(reports))
+	for i, r := range reports {
+		findings[i] = orderdb.Finding{Event: eventOf(r, h.maxAttempts), Retry: outbox.Retry{
+			Message: r.Message, Delay: r.Delay, Code: r.Code,
+			Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
+		}}
+	}
+	done, err := h.store.Settle(ctx, findings)
+	if err != nil {
+		return outbox.Settled{}, err
+	}
+	h.tell(done.Changes)
+	settled := outbox.Settled{More: done.More}
+	for _, i := range done.Later {
+		settled.Later = append(settled.Later, reports[i])
+	}
+	return settled, nil
+}
+
+// tell logs changes of status and alarms, and wakes those who watch the orders.
+func (h *handler) tell(changes []orderdb.Change) {
+	for _, c := range changes {
+		attrs := []any{"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From), "cause", c.Event.String()}
+		if c.Order.CancelReason != "" {
+			attrs = append(attrs, "reason", string(c.Order.CancelReason))
+		}
+		if c.Alarm {
+			h.log.Error("order needs a person", attrs...)
+		}
+		if c.From != c.Order.Status {
+			h.log.Info("order", attrs...)
+		}
+	}
+	if len(changes) > 0 {
+		h.watchers.Wake()
+	}
+}

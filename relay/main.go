@@ -1,0 +1,81 @@
+// Command relay delivers the order service's outbox to the payment service, and applies the replies to the orders.
+//
+// Its promise: a reply changes an order in the transaction that finishes its outbox row, an error never cancels an
+// order but only starts its compensation, and any number of relays may run, die and come back. It needs no orderd to
+// be up.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/daemon"
+	"hosho/internal/pg"
+	"hosho/internal/rpc"
+)
+
+type commands struct {
+	daemon.Commands
+
+	Serve serve `cmd:"" default:"withargs" help:"Deliver the outbox (the default)."`
+}
+
+func main() {
+	daemon.Main("relay", "The relay of hosho: delivers the orders' outbox to the payment service.",
+		"127.0.0.1:50053", "127.0.0.1:9103", &commands{})
+}
+
+type serve struct {
+	daemon.Database
+	daemon.Listen
+	PaymentTarget string `default:"127.0.0.1:50052" env:"RELAY_PAYMENT_TARGET" help:"The gRPC address of paymentd."`
+	Pace          pace   `embed:""`
+}
+
+// Run works until ctx ends: first it stops claiming and serving, then it finishes what is under way, and what runs in
+// the background ends last, since settling still sends wake-ups.
+func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
+	config, err := s.Pace.config()
+	if err != nil {
+		return err
+	}
+	url, err := s.URL()
+	if err != nil {
+		return err
+	}
+	pool, err := pg.Open(ctx, url, application)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	paymentd, err := rpc.Dial(s.PaymentTarget)
+	if err != nil {
+		return fmt.Errorf("dial paymentd at %s: %w", s.PaymentTarget, err)
+	}
+	defer paymentd.Close()
+	server := newServer(pool, config, s.Pace.MaxAttempts, paymentv1.NewPaymentServiceClient(paymentd), log)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stop()
+	background.Go(func() { server.run(running, url, s.Pace.Wake) })
+
+	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer end()
+	working.Go(func() { server.work(ctx) })
+
+	return rpc.Serve(ctx, rpc.ServerConfig{
+		Listen: s.Listen.Listen, AdminListen: s.AdminListen, Reflection: s.Reflection,
+		MaxReceive: maxReceive, CallTimeout: callTimeout, Log: log,
+		Register: func(s *grpc.Server) { relayv1.RegisterOutboxServiceServer(s, server) },
+		Ready:    server.ready, ToStatus: toStatus,
+	})
+}

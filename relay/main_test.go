@@ -1,0 +1,421 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	moneyv1 "hosho/gen/money/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/command"
+	"hosho/internal/daemon"
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
+	"hosho/internal/payment"
+	"hosho/internal/pgtest"
+	"hosho/internal/rpc"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// patience bounds every wait. It is long, so that only a test that would fail runs into it.
+const patience = 30 * time.Second
+
+// system is an orders database, a peer in paymentd's place, and whatever relays a test starts between them.
+type system struct {
+	t    testing.TB
+	db   *pgtest.Database
+	bank *memory
+	peer *peer
+	log  *journal
+
+	store  *orderdb.Store
+	relays []*running
+}
+
+// newSystem makes a system whose peer is up.
+func newSystem(t testing.TB) *system {
+	t.Helper()
+	s := newSystemDown(t)
+	s.peer.start()
+	return s
+}
+
+// newSystemDown makes a system whose peer is not up yet.
+func newSystemDown(t testing.TB) *system {
+	t.Helper()
+	b := newMemory()
+	s := &system{t: t, db: pgtest.Orders(t), bank: b, peer: newPeer(t, b), log: &journal{}}
+	s.store = orderdb.New(s.db.Pool, command.Encode)
+	t.Cleanup(func() {
+		s.peer.kill() // first, so that no relay waits for answers that hang
+		for _, r := range s.relays {
+			r.stop()
+		}
+		if t.Failed() {
+			s.log.dump(t)
+		}
+	})
+	return s
+}
+
+// running is a relay, the whole daemon but for its flags.
+type running struct {
+	s      *system
+	cancel context.CancelFunc
+	ended  chan error
+	once   sync.Once
+	log    *journal
+}
+
+// quick is a pace that never makes a test wait, with a breaker that does not open by itself. Its timeouts are long: tests
+// that need short ones set them, and then give every order attempts enough for a machine that stalls.
+func quick() pace {
+	return pace{
+		CallTimeout: 10 * time.Second, SettleTimeout: 10 * time.Second, Lease: 30 * time.Second, MaxAttempts: 5, Batch: 500,
+		BackoffBase: time.Millisecond, BackoffCap: 10 * time.Millisecond, VoidBackoffCap: 10 * time.Millisecond,
+		BreakerStreak: 10_000, PollInterval: 20 * time.Millisecond, Wake: true,
+	}
+}
+
+// relay starts a relay at the quick pace, but for changes.
+func (s *system) relay(changes ...func(*pace)) *running {
+	s.t.Helper()
+	p := quick()
+	for _, change := range changes {
+		change(&p)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	r := &running{s: s, cancel: cancel, ended: make(chan error, 1), log: &journal{also: s.log}}
+	daemon := &serve{
+		Database: daemon.Database{DatabaseURL: s.db.URL}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
+		PaymentTarget: s.peer.target(), Pace: p,
+	}
+	go func() { r.ended <- daemon.Run(ctx, slog.New(r.log)) }()
+	s.relays = append(s.relays, r)
+	return r
+}
+
+// stop stops the relay and waits for it.
+func (r *running) stop() {
+	r.once.Do(func() {
+		r.cancel()
+		select {
+		case err := <-r.ended:
+			if err != nil {
+				r.s.t.Errorf("the relay ended with %v", err)
+			}
+		case <-time.After(patience):
+			r.s.t.Errorf("the relay does not stop")
+		}
+	})
+}
+
+// client answers a client of the relay's own service, once that is ready.
+func (r *running) client() relayv1.OutboxServiceClient {
+	t := r.s.t
+	t.Helper()
+	eventually(t, "the relay is ready", func() bool { return len(r.log.lines("ready")) > 0 })
+	conn, err := rpc.Dial(r.log.lines("serving")[0]["address"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return relayv1.NewOutboxServiceClient(conn)
+}
+
+// place places an order, with its CHARGE in the outbox.
+func (s *system) place() order.Order {
+	s.t.Helper()
+	o, _, err := s.store.Place(s.t.Context(), orderdb.NewOrder{
+		ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "alice", Currency: "JPY", AmountMinor: 900,
+		Items: []order.Item{{Name: "tea", Quantity: 2, UnitPrice: 450}}, Deadline: 15 * time.Minute,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return o
+}
+
+// placeMany places n orders in one transaction.
+func (s *system) placeMany(n int) []order.Order {
+	s.t.Helper()
+	orders := make([]order.Order, n)
+	err := pgx.BeginFunc(s.t.Context(), s.db.Pool, func(tx pgx.Tx) error {
+		messages := make([]outbox.New, n)
+		batch := &pgx.Batch{}
+		for i := range orders {
+			orders[i] = order.Order{
+				ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "alice", AmountMinor: 900, Currency: "JPY",
+				Status: order.Pending, DeadlineAt: time.Now().Add(15 * time.Minute),
+			}
+			payload, err := command.Encode(order.Charge, orders[i])
+			if err != nil {
+				return err
+			}
+			messages[i] = outbox.New{Key: orders[i].ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: orders[i].DeadlineAt}
+			batch.Queue(`
+				INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
+				VALUES ($1, 'alice', '[{}]', 900, 'JPY', $2)`, orders[i].ID, orders[i].DeadlineAt)
+		}
+		if err := tx.SendBatch(s.t.Context(), batch).Close(); err != nil {
+			return err
+		}
+		return outbox.Append(s.t.Context(), tx, messages...)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return orders
+}
+
+// cancelling places an order that its customer has cancelled at once. Its CHARGE is gone, as after a claim.
+func (s *system) cancelling() order.Order {
+	s.t.Helper()
+	o := s.place()
+	o, _, err := s.store.Cancel(s.t.Context(), o.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.exec(`DELETE FROM outbox WHERE key = $1 AND kind = 'CHARGE'`, o.ID)
+	return o
+}
+
+func (s *system) get(id string) order.Order {
+	s.t.Helper()
+	o, err := s.store.Get(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return o
+}
+
+// await waits until an order has a status, and answers it.
+func (s *system) await(id string, want order.Status) order.Order {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("order %s is %s", id, want), func() bool { return s.get(id).Status == want })
+	return s.get(id)
+}
+
+// row is a row of the outbox.
+type row struct {
+	Attempts, Claims, Answers int
+	LastCode                  string
+	Parked, Leased            bool
+	ReadyIn                   float64 // seconds from now
+	ReadyAfter                float64 // seconds after it was written
+	Payload                   []byte
+}
+
+// row answers the row of an order's command, false when there is none.
+func (s *system) row(id string, kind order.Command) (row, bool) {
+	s.t.Helper()
+	rows, err := s.db.Pool.Query(s.t.Context(), `
+		SELECT attempts, claims, answers, coalesce(last_code, '') AS last_code, parked_at IS NOT NULL AS parked,
+			lease_token IS NOT NULL AS leased, extract(epoch FROM ready_at - clock_timestamp())::float8 AS ready_in,
+			extract(epoch FROM ready_at - created_at)::float8 AS ready_after, payload
+		FROM outbox
+		WHERE key = $1 AND kind = $2`, id, string(kind))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(found) == 0 {
+		return row{}, false
+	}
+	return found[0], true
+}
+
+// awaitRow waits until the row of an order's command is as wanted, and answers it.
+func (s *system) awaitRow(id string, kind order.Command, what string, wanted func(row) bool) row {
+	s.t.Helper()
+	var got row
+	eventually(s.t, what, func() bool {
+		r, ok := s.row(id, kind)
+		got = r
+		return ok && wanted(r)
+	})
+	return got
+}
+
+// count answers the one number that a query selects.
+func (s *system) count(sql string, args ...any) (n int) {
+	s.t.Helper()
+	if err := s.db.Pool.QueryRow(s.t.Context(), sql, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *system) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.db.Pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// expire moves an order's CHARGE past its deadline.
+func (s *system) expire(id string) {
+	s.t.Helper()
+	s.exec(`UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE key = $1 AND kind = 'CHARGE'`, id)
+}
+
+// suspect makes every command one that must be delivered alone.
+func (s *system) suspect() {
+	s.t.Helper()
+	s.exec(`UPDATE outbox SET claims = 3, answers = 0`)
+}
+
+// hurry makes everything that waits for its next attempt due.
+func (s *system) hurry() {
+	s.t.Helper()
+	s.exec(`UPDATE outbox SET ready_at = clock_timestamp() WHERE parked_at IS NULL AND lease_token IS NULL AND ready_at > clock_timestamp()`)
+}
+
+// drained waits until the outbox is empty, and checks that both sides agree about every order: I1, I2, I3 and I5.
+func (s *system) drained() {
+	s.t.Helper()
+	eventually(s.t, "the outbox is empty", func() bool {
+		s.hurry()
+		return s.count(`SELECT count(*) FROM outbox`) == 0
+	})
+	rows, err := s.db.Pool.Query(s.t.Context(), `SELECT id::text, status FROM orders`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var id, is string
+	_, err = pgx.ForEachRow(rows, []any{&id, &is}, func() error {
+		paid, entries := s.bank.get(id)
+		var want []payment.Entry
+		switch {
+		case is == "COMPLETED" && paid == payment.Charged:
+			want = []payment.Entry{payment.ChargeEntry}
+		case is == "CANCELLED" && paid == payment.Refunded:
+			want = []payment.Entry{payment.ChargeEntry, payment.RefundEntry}
+		case is == "CANCELLED" && (paid == payment.Declined || paid == payment.Voided):
+		default:
+			s.t.Errorf("order %s is %s, and its payment %q", id, is, paid)
+		}
+		if !slices.Equal(entries, want) {
+			s.t.Errorf("order %s: got ledger entries %q, want %q", id, entries, want)
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// deliveries answers the log's lines about an order's command.
+func (s *system) deliveries(id string, kind order.Command) []line {
+	return slices.DeleteFunc(s.log.lines("delivery"), func(l line) bool {
+		return l["order_id"] != id || l["kind"] != string(kind)
+	})
+}
+
+func (s *system) logger() *slog.Logger { return slog.New(s.log) }
+
+// paymentClient answers a client of the peer, as the relay has one.
+func paymentClient(t testing.TB, s *system) paymentv1.PaymentServiceClient {
+	t.Helper()
+	conn, err := rpc.Dial(s.peer.target())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return paymentv1.NewPaymentServiceClient(conn)
+}
+
+func money(o order.Order) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: o.Currency, AmountMinor: o.AmountMinor}
+}
+
+// eventually waits for something that happens elsewhere.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); !done(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+	}
+}
+
+// line is a line of a log, by attribute.
+type line map[string]string
+
+// journal is a log that tests can read.
+type journal struct {
+	also *journal // gets every line, too
+
+	mu  sync.Mutex
+	all []line
+}
+
+func (*journal) Enabled(context.Context, slog.Level) bool { return true }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler     { return j }
+func (j *journal) WithGroup(string) slog.Handler          { return j }
+
+func (j *journal) Handle(ctx context.Context, r slog.Record) error {
+	l := line{"msg": r.Message, "level": r.Level.String()}
+	r.Attrs(func(a slog.Attr) bool {
+		l[a.Key] = a.Value.String()
+		return true
+	})
+	j.mu.Lock()
+	j.all = append(j.all, l)
+	j.mu.Unlock()
+	if j.also != nil {
+		return j.also.Handle(ctx, r)
+	}
+	return nil
+}
+
+// lines answers the lines with a message.
+func (j *journal) lines(msg string) []line {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(j.all), func(l line) bool { return l["msg"] != msg })
+}
+
+const dumped = 200
+
+func (j *journal) dump(t testing.TB) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, l := range j.all[max(0, len(j.all)-dumped):] {
+		t.Log(l)
+	}
+}
+
+// upperSnake is how a code is written: DEADLINE_EXCEEDED.
+func upperSnake(c codes.Code) string {
+	var b strings.Builder
+	for i, r := range c.String() {
+		if i > 0 && 'A' <= r && r <= 'Z' && c != codes.OK {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	if c == codes.Canceled {
+		return "CANCELLED" // two l on the wire, one in Go
+	}
+	return strings.ToUpper(b.String())
+}

@@ -1,0 +1,445 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/order"
+	"hosho/internal/payment"
+	"hosho/internal/rpc"
+)
+
+// peer is a paymentd that does what a test says: a real gRPC server at the other end of a real connection. What no
+// script speaks of, its bank decides.
+//
+// It listens on a Unix socket, so that it can come back to its address without racing anybody for a port.
+type peer struct {
+	paymentv1.UnimplementedPaymentServiceServer
+
+	t      testing.TB
+	socket string
+	bank   bank
+
+	mu       sync.Mutex
+	server   *grpc.Server
+	scripts  map[commandKey]*script
+	arrivals []arrival
+	send     func(reply func(*paymentv1.ProcessPaymentsResponse) error, results []*paymentv1.PaymentResult) error
+	deaf     chan struct{} // the next stream is never read from; closed when that stream has ended
+}
+
+// bank decides commands as paymentd would.
+type bank interface {
+	carryOut(context.Context, *paymentv1.PaymentCommand) (*paymentv1.Payment, error)
+}
+
+// step is what the peer does with one arrival of a command. decide has it carried out.
+type step func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error)
+
+type script struct {
+	steps []step // in turn
+	rest  step   // afterwards; nil: the bank's
+}
+
+// arrival is a command that reached the peer.
+type arrival struct {
+	commandKey
+	alone    bool // in a call of its own
+	together int  // commands in the same message
+}
+
+var (
+	errBroken   = errors.New("the stream breaks")
+	errNoAnswer = errors.New("no answer")
+)
+
+// fails answers an error as paymentd does on the stream; reason may be empty, wait 0.
+func fails(code codes.Code, reason string, wait time.Duration) step {
+	return func(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+		return nil, failure(code, reason, wait)
+	}
+}
+
+func failure(code codes.Code, reason string, wait time.Duration) error {
+	var details []protoadapt.MessageV1
+	if reason != "" {
+		details = append(details, &errdetails.ErrorInfo{Reason: reason, Domain: rpc.Domain})
+	}
+	if wait != 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	}
+	st, err := status.New(code, "as the script says").WithDetails(details...)
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
+// loses carries the command out, and answers an error all the same.
+func loses(code codes.Code) step {
+	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+		if _, err := decide(); err != nil {
+			return nil, err
+		}
+		return nil, failure(code, "", 0)
+	}
+}
+
+// breaks ends the stream with everything that is in flight on it.
+func breaks(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+	return nil, errBroken
+}
+
+// hangs never answers, and carries nothing out.
+func hangs(ctx context.Context, _ func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+	<-ctx.Done()
+	return nil, errNoAnswer
+}
+
+// holds carries the command out, and answers when told.
+func holds(told <-chan struct{}) step {
+	return func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+		p, err := decide()
+		select {
+		case <-told:
+			return p, err
+		case <-ctx.Done():
+			return nil, errNoAnswer
+		}
+	}
+}
+
+// twists carries the command out, and answers something else.
+func twists(twist func(*paymentv1.Payment)) step {
+	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+		p, err := decide()
+		if err == nil {
+			twist(p)
+		}
+		return p, err
+	}
+}
+
+func newPeer(t testing.TB, b bank) *peer {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "peer") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return &peer{t: t, socket: filepath.Join(dir, "s"), bank: b, scripts: map[commandKey]*script{}}
+}
+
+func (p *peer) target() string { return "unix://" + p.socket }
+
+func (p *peer) start() {
+	p.t.Helper()
+	p.serve(p.listen())
+}
+
+// listen has the kernel take connections, and nobody answer them: a process that is frozen looks like that.
+func (p *peer) listen() net.Listener {
+	p.t.Helper()
+	os.Remove(p.socket)
+	listener, err := net.Listen("unix", p.socket)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return listener
+}
+
+func (p *peer) serve(listener net.Listener) {
+	server := grpc.NewServer(grpc.WaitForHandlers(true))
+	paymentv1.RegisterPaymentServiceServer(server, p)
+	p.mu.Lock()
+	p.server = server
+	p.mu.Unlock()
+	go server.Serve(listener)
+}
+
+// kill ends the server with everything that is in flight.
+func (p *peer) kill() {
+	p.mu.Lock()
+	server := p.server
+	p.server = nil
+	p.mu.Unlock()
+	if server != nil {
+		server.Stop()
+	}
+}
+
+// script says what becomes of the next arrivals of a command; those after them are the bank's.
+func (p *peer) script(id string, kind order.Command, steps ...step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scripts[key(id, kind)] = &script{steps: steps}
+}
+
+// always says what becomes of every arrival of a command; nil gives them back to the bank.
+func (p *peer) always(id string, kind order.Command, rest step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scripts[key(id, kind)] = &script{rest: rest}
+}
+
+func key(id string, kind order.Command) commandKey {
+	if kind == order.Void {
+		return commandKey{id, paymentv1.PaymentResult_KIND_VOID}
+	}
+	return commandKey{id, paymentv1.PaymentResult_KIND_CHARGE}
+}
+
+// arrived answers the arrivals of a command.
+func (p *peer) arrived(id string, kind order.Command) []arrival {
+	all := p.all()
+	return slices.DeleteFunc(all, func(a arrival) bool { return a.commandKey != key(id, kind) })
+}
+
+func (p *peer) all() []arrival {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.arrivals)
+}
+
+// arrive notes an arrival and answers what to do with it, nil for the bank's answer.
+func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) step {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := keyOfCommand(c)
+	p.arrivals = append(p.arrivals, arrival{k, alone, together})
+	s := p.scripts[k]
+	if s == nil {
+		return nil
+	}
+	if len(s.steps) == 0 {
+		return s.rest
+	}
+	next := s.steps[0]
+	s.steps = s.steps[1:]
+	return next
+}
+
+func keyOfCommand(c *paymentv1.PaymentCommand) commandKey {
+	if c.GetVoid() != nil {
+		return key(c.GetVoid().GetPaymentId(), order.Void)
+	}
+	return key(c.GetCharge().GetPaymentId(), order.Charge)
+}
+
+func (p *peer) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+	got, err := p.call(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: r}})
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.ChargePaymentResponse{Payment: got}, nil
+}
+
+func (p *peer) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest) (*paymentv1.VoidPaymentResponse, error) {
+	got, err := p.call(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Void{Void: r}})
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.VoidPaymentResponse{Payment: got}, nil
+}
+
+func (p *peer) call(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
+	do := p.arrive(c, true, 1)
+	got, err := p.perform(ctx, do, c)
+	if errors.Is(err, errBroken) || errors.Is(err, errNoAnswer) {
+		err = status.Error(codes.Unavailable, err.Error()) // no reason: as the transport would have said
+	}
+	return got, err
+}
+
+func (p *peer) perform(ctx context.Context, do step, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
+	decide := func() (*paymentv1.Payment, error) { return p.bank.carryOut(ctx, c) }
+	if do == nil {
+		return decide()
+	}
+	return do(ctx, decide)
+}
+
+// ProcessPayments answers what the bank decides at once, message by message, and what scripts say as they say it.
+func (p *peer) ProcessPayments(stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse]) error {
+	p.mu.Lock()
+	deaf := p.deaf
+	p.deaf = nil
+	p.mu.Unlock()
+	if deaf != nil {
+		<-stream.Context().Done()
+		close(deaf)
+		return nil
+	}
+	ctx, end := context.WithCancelCause(stream.Context())
+	w := &replies{peer: p, stream: stream}
+	go func() {
+		for {
+			request, err := stream.Recv()
+			if err != nil {
+				end(err)
+				return
+			}
+			var plain []*paymentv1.PaymentCommand
+			for _, c := range request.GetCommands() {
+				do := p.arrive(c, false, len(request.GetCommands()))
+				if do == nil {
+					plain = append(plain, c)
+					continue
+				}
+				go func() {
+					if result := p.result(ctx, do, c, end); result != nil {
+						w.write(result)
+					}
+				}()
+			}
+			var results []*paymentv1.PaymentResult
+			for _, c := range plain {
+				if result := p.result(ctx, nil, c, end); result != nil {
+					results = append(results, result)
+				}
+			}
+			w.write(results...)
+		}
+	}()
+	<-ctx.Done()
+	w.close()
+	if err := context.Cause(ctx); !errors.Is(err, io.EOF) {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	return nil
+}
+
+func (p *peer) result(ctx context.Context, do step, c *paymentv1.PaymentCommand, end context.CancelCauseFunc) *paymentv1.PaymentResult {
+	k := keyOfCommand(c)
+	result := &paymentv1.PaymentResult{PaymentId: k.id, Kind: k.kind}
+	got, err := p.perform(ctx, do, c)
+	switch {
+	case err == nil:
+		result.Outcome = &paymentv1.PaymentResult_Payment{Payment: got}
+	case errors.Is(err, errBroken):
+		end(err)
+		return nil
+	case errors.Is(err, errNoAnswer):
+		return nil
+	default:
+		refused := &paymentv1.PaymentError{Code: int32(status.Code(err)), Reason: rpc.Reason(err), Message: err.Error()}
+		if wait := rpc.RetryDelay(err); wait != 0 {
+			refused.RetryDelay = durationpb.New(wait)
+		}
+		result.Outcome = &paymentv1.PaymentResult_Error{Error: refused}
+	}
+	return result
+}
+
+// replies is the sending half of a stream: one sender at a time, and none when it has ended.
+type replies struct {
+	peer   *peer
+	stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse]
+	mu     sync.Mutex
+	closed bool
+}
+
+func (r *replies) write(results ...*paymentv1.PaymentResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || len(results) == 0 {
+		return
+	}
+	if send := r.peer.send; send != nil {
+		_ = send(r.stream.Send, results) // a peer that is gone needs no answer
+		return
+	}
+	_ = r.stream.Send(&paymentv1.ProcessPaymentsResponse{Results: results})
+}
+
+func (r *replies) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+}
+
+// memory is a bank without a database. Its rules are paymentd's own.
+type memory struct {
+	mu       sync.Mutex
+	payments map[string]*paymentv1.Payment
+	entries  map[string][]payment.Entry
+}
+
+func newMemory() *memory {
+	return &memory{payments: map[string]*paymentv1.Payment{}, entries: map[string][]payment.Entry{}}
+}
+
+var wireStatus = map[payment.Status]paymentv1.Payment_Status{
+	payment.None:    paymentv1.Payment_STATUS_UNSPECIFIED,
+	payment.Charged: paymentv1.Payment_STATUS_CHARGED, payment.Declined: paymentv1.Payment_STATUS_DECLINED,
+	payment.Voided: paymentv1.Payment_STATUS_VOIDED, payment.Refunded: paymentv1.Payment_STATUS_REFUNDED,
+}
+
+func (b *memory) carryOut(_ context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	want := askedBy(c)
+	p := b.payments[want.GetPaymentId()]
+	if p == nil {
+		p = &paymentv1.Payment{PaymentId: want.GetPaymentId(), CustomerId: want.GetCustomerId(), Amount: want.GetAmount()}
+		b.payments[want.GetPaymentId()] = p
+	}
+	command := payment.ChargeApproved
+	if c.GetVoid() != nil {
+		command = payment.Void
+	}
+	decision := payment.Apply(stored(p), command)
+	p.Status = wireStatus[decision.Status]
+	if decision.Entry != payment.NoEntry {
+		b.entries[p.PaymentId] = append(b.entries[p.PaymentId], decision.Entry)
+	}
+	return proto.CloneOf(p), nil
+}
+
+func stored(p *paymentv1.Payment) payment.Status {
+	for s, wire := range wireStatus {
+		if p.GetStatus() == wire {
+			return s
+		}
+	}
+	panic("no such status")
+}
+
+// decided puts a payment down as decided earlier.
+func (b *memory) decided(o order.Order, s payment.Status, reason paymentv1.Payment_DeclineReason) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.payments[o.ID] = &paymentv1.Payment{
+		PaymentId: o.ID, CustomerId: o.CustomerID, Amount: money(o), Status: wireStatus[s], DeclineReason: reason,
+	}
+	if s == payment.Charged || s == payment.Refunded {
+		b.entries[o.ID] = append(b.entries[o.ID], payment.ChargeEntry)
+	}
+	if s == payment.Refunded {
+		b.entries[o.ID] = append(b.entries[o.ID], payment.RefundEntry)
+	}
+}
+
+// get answers the payment under a key and what the ledger holds of it.
+func (b *memory) get(id string) (payment.Status, []payment.Entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return stored(b.payments[id]), b.entries[id]
+}

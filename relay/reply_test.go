@@ -1,0 +1,420 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/order"
+	"hosho/internal/payment"
+)
+
+// both runs a test with commands that go over the stream, and with commands that go each in a call of its own. The test
+// places its orders and calls begin before it starts a relay.
+func both(t *testing.T, test func(s *system, begin func())) {
+	t.Parallel()
+	t.Run("on the stream", func(t *testing.T) {
+		t.Parallel()
+		test(newSystem(t), func() {})
+	})
+	t.Run("alone", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t)
+		test(s, s.suspect)
+		for _, a := range s.peer.all() {
+			if !a.alone && a.kind == paymentv1.PaymentResult_KIND_CHARGE {
+				t.Errorf("%s went over the stream, want a call of its own", a.id)
+			}
+		}
+	})
+}
+
+func TestEveryOutcomeSettles(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		const none = paymentv1.Payment_DECLINE_REASON_UNSPECIFIED
+		const funds = paymentv1.Payment_DECLINE_REASON_INSUFFICIENT_FUNDS
+		const late = paymentv1.Payment_DECLINE_REASON_EXPIRED
+		tests := []struct {
+			place    func() order.Order
+			stored   payment.Status // before the relay starts
+			declined paymentv1.Payment_DeclineReason
+			want     order.Status
+			reason   order.CancelReason
+		}{
+			{s.place, payment.None, none, order.Completed, ""},
+			{s.place, payment.Charged, none, order.Completed, ""},
+			{s.place, payment.Declined, funds, order.Cancelled, order.PaymentDeclined},
+			{s.place, payment.Declined, late, order.Cancelled, order.DeadlinePassed},
+			{s.place, payment.Declined, none, order.Cancelled, order.PaymentDeclined},
+			{s.place, payment.Voided, none, order.Cancelled, order.PaymentFailed},
+			{s.place, payment.Refunded, none, order.Cancelled, order.PaymentFailed},
+			{s.cancelling, payment.None, none, order.Cancelled, order.ByCustomer},
+			{s.cancelling, payment.Charged, none, order.Cancelled, order.ByCustomer},
+			{s.cancelling, payment.Declined, funds, order.Cancelled, order.ByCustomer},
+			{s.cancelling, payment.Voided, none, order.Cancelled, order.ByCustomer},
+			{s.cancelling, payment.Refunded, none, order.Cancelled, order.ByCustomer},
+		}
+		orders := make([]order.Order, len(tests))
+		for i, test := range tests {
+			orders[i] = test.place()
+			if test.stored != payment.None {
+				s.bank.decided(orders[i], test.stored, test.declined)
+			}
+		}
+		begin()
+		s.relay()
+		s.drained()
+		for i, test := range tests {
+			o := s.get(orders[i].ID)
+			if o.Status != test.want || o.CancelReason != test.reason {
+				s.t.Errorf("order born %s, payment %q (%s): got %s (%s), want %s (%s)", orders[i].Status, test.stored, test.declined,
+					o.Status, o.CancelReason, test.want, test.reason)
+			}
+			deliveries := append(s.deliveries(o.ID, order.Charge), s.deliveries(o.ID, order.Void)...)
+			if len(deliveries) != 1 || deliveries[0]["code"] != "OK" {
+				s.t.Errorf("got deliveries %v, want one line, with the code OK", deliveries)
+			}
+		}
+	})
+}
+
+// An OK that carries no durable outcome is no evidence: it costs an attempt and settles nothing.
+func TestAnUnknownOutcomeDecidesNothing(t *testing.T) {
+	outcomes := map[string]step{
+		"unspecified": twists(func(p *paymentv1.Payment) { p.Status = paymentv1.Payment_STATUS_UNSPECIFIED }),
+		"unknown":     twists(func(p *paymentv1.Payment) { p.Status = 99 }),
+		"no payment": func(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+			return nil, nil
+		},
+	}
+	both(t, func(s *system, begin func()) {
+		charges, voids := map[string]order.Order{}, map[string]order.Order{}
+		for name, outcome := range outcomes {
+			charges[name] = s.place()
+			s.peer.script(charges[name].ID, order.Charge, outcome)
+			voids[name] = s.cancelling()
+			s.peer.script(voids[name].ID, order.Void, outcome)
+		}
+		// CHARGED says nothing about a void: it is what the void undoes.
+		voids["charged"] = s.cancelling()
+		s.peer.script(voids["charged"].ID, order.Void, twists(func(p *paymentv1.Payment) { p.Status = paymentv1.Payment_STATUS_CHARGED }))
+		begin()
+		s.relay()
+		s.drained()
+		check := func(name string, o order.Order, kind order.Command) {
+			deliveries := s.deliveries(o.ID, kind)
+			if len(deliveries) != 2 {
+				s.t.Fatalf("%s, %s: got deliveries %v, want two", name, kind, deliveries)
+			}
+			if got, want := deliveries[0]["code"], "UNKNOWN_OUTCOME"; got != want {
+				s.t.Errorf("%s, %s: got code %s, want %s", name, kind, got, want)
+			}
+			if got, want := deliveries[1]["attempts"], "1"; got != want {
+				s.t.Errorf("%s, %s: got %s attempts spent, want %s", name, kind, got, want)
+			}
+		}
+		for name, o := range charges {
+			check(name, o, order.Charge)
+			s.await(o.ID, order.Completed)
+		}
+		for name, o := range voids {
+			check(name, o, order.Void)
+			s.await(o.ID, order.Cancelled)
+		}
+	})
+}
+
+// A reply about another payment than the one that was asked for is nobody's evidence: a person must look.
+func TestAnEchoThatDoesNotMatchParks(t *testing.T) {
+	echoes := map[string]func(*paymentv1.Payment){
+		"id":       func(p *paymentv1.Payment) { p.PaymentId = "0190b6a4-7c5e-7d3a-8f00-0123456789ab" },
+		"customer": func(p *paymentv1.Payment) { p.CustomerId = "mallory" },
+		"amount":   func(p *paymentv1.Payment) { p.Amount.AmountMinor++ },
+		"currency": func(p *paymentv1.Payment) { p.Amount.CurrencyCode = "USD" },
+		"none":     func(p *paymentv1.Payment) { p.Amount = nil },
+	}
+	both(t, func(s *system, begin func()) {
+		orders := map[string]order.Order{}
+		for name, echo := range echoes {
+			orders[name] = s.place()
+			s.peer.script(orders[name].ID, order.Charge, twists(echo))
+		}
+		voided := s.cancelling()
+		s.peer.script(voided.ID, order.Void, twists(echoes["amount"]))
+		begin()
+		r := s.relay()
+		for name, o := range orders {
+			parked := s.awaitRow(o.ID, order.Charge, "the charge is parked: "+name, func(r row) bool { return r.Parked })
+			if parked.LastCode != "ECHO_MISMATCH" || parked.Attempts != 0 {
+				s.t.Errorf("%s: got %+v, want ECHO_MISMATCH and no attempt spent", name, parked)
+			}
+			if got := s.get(o.ID).Status; got != order.Pending {
+				s.t.Errorf("%s: got order %s, want PENDING", name, got)
+			}
+			s.alarmed(o.ID)
+		}
+		s.await(voided.ID, order.Cancelled) // a void is never parked
+		s.alarmed(voided.ID)
+
+		// The operator finds out that it was the peer's mistake, and has them tried again.
+		for _, o := range orders {
+			s.retryParked(r, o.ID)
+		}
+		s.drained()
+	})
+}
+
+// alarmed waits until a person was called to an order.
+func (s *system) alarmed(id string) {
+	s.t.Helper()
+	eventually(s.t, "somebody is called to order "+id, func() bool {
+		for _, l := range s.log.lines("order needs a person") {
+			if l["order_id"] == id && l["level"] == "ERROR" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestEveryCodeOnceAndThenSuccess(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		charges, voids := map[codes.Code]order.Order{}, map[codes.Code]order.Order{}
+		for code := range classes {
+			if code == codes.OK {
+				continue
+			}
+			charges[code], voids[code] = s.place(), s.cancelling()
+			s.peer.script(charges[code].ID, order.Charge, fails(code, "", 0))
+			s.peer.script(voids[code].ID, order.Void, fails(code, "", 0))
+		}
+		begin()
+		s.relay()
+		s.drained()
+		for code, o := range charges {
+			deliveries := s.deliveries(o.ID, order.Charge)
+			if got, want := deliveries[0]["code"], upperSnake(code); got != want {
+				s.t.Errorf("%s: got code %s, want %s", code, got, want)
+			}
+			if classes[code].String() == "refused" { // void first: it may have been charged all the same
+				if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+					s.t.Errorf("%s: got %s (%s), want CANCELLED (PAYMENT_FAILED)", code, got.Status, got.CancelReason)
+				}
+				if got := len(s.deliveries(o.ID, order.Void)); got != 1 || len(deliveries) != 1 {
+					s.t.Errorf("%s: got %d charges and %d voids, want one of each", code, len(deliveries), got)
+				}
+				continue
+			}
+			spent := "0"
+			if means := classes[code].String(); means == "ambiguous" || means == "timed out" { // the breaker is closed
+				spent = "1"
+			}
+			if len(deliveries) != 2 || deliveries[1]["attempts"] != spent || deliveries[1]["code"] != "OK" {
+				s.t.Errorf("%s: got deliveries %v, want a second with %s attempts spent", code, deliveries, spent)
+			}
+			s.await(o.ID, order.Completed)
+		}
+		for code, o := range voids { // whatever it says, a void goes on
+			if deliveries := s.deliveries(o.ID, order.Void); len(deliveries) != 2 || deliveries[0]["code"] != upperSnake(code) {
+				s.t.Errorf("%s: got deliveries %v, want two", code, deliveries)
+			}
+		}
+	})
+}
+
+// Ambiguous replies are counted, and when there were too many the order is given up: through a void, since any of them
+// may have been a charge.
+func TestTheBudgetOfAttempts(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		never, lost := s.place(), s.place()
+		s.peer.always(never.ID, order.Charge, fails(codes.Internal, "", 0))
+		s.peer.always(lost.ID, order.Charge, loses(codes.Internal))
+		begin()
+		s.relay(func(p *pace) { p.MaxAttempts = 3 })
+		s.drained()
+		for o, want := range map[string]payment.Status{never.ID: payment.Voided, lost.ID: payment.Refunded} {
+			if got := s.get(o); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+				s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
+			}
+			if got, _ := s.bank.get(o); got != want {
+				s.t.Errorf("got payment %s, want %s", got, want)
+			}
+			if got := len(s.peer.arrived(o, order.Charge)); got != 3 {
+				s.t.Errorf("got %d charges, want the 3 of the budget", got)
+			}
+		}
+	})
+}
+
+// An order that makes paymentd hang is given up like any other: each silence may have been a charge, and spends an
+// attempt.
+func TestAnOrderThatHangsIsGivenUp(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		o := s.place()
+		s.peer.always(o.ID, order.Charge, hangs)
+		begin()
+		s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 200*time.Millisecond, 2 })
+		s.drained()
+		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+			s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
+		}
+		arrived := s.peer.arrived(o.ID, order.Charge)
+		if len(arrived) != 2 {
+			s.t.Errorf("got %d charges, want the 2 of the budget", len(arrived))
+		}
+		want := "NO_ANSWER"
+		if arrived[0].alone {
+			want = "DEADLINE_EXCEEDED"
+		}
+		if got := s.deliveries(o.ID, order.Charge)[0]["code"]; got != want {
+			s.t.Errorf("got code %s, want %s", got, want)
+		}
+	})
+}
+
+// The first charge is made and its reply lost. The second is refused, as the rules have changed meanwhile: cancelling
+// right away would keep the customer's money.
+func TestARefusalAfterALostReplyGivesTheMoneyBack(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		o := s.place()
+		s.peer.script(o.ID, order.Charge, loses(codes.Unavailable), fails(codes.InvalidArgument, "INVALID_FIELDS", 0))
+		begin()
+		s.relay()
+		s.drained()
+		s.await(o.ID, order.Cancelled)
+		if got, _ := s.bank.get(o.ID); got != payment.Refunded {
+			t.Errorf("got payment %s, want REFUNDED", got)
+		}
+	})
+}
+
+// An outage is no poison: however long it lasts, it spends no attempt and cancels nothing. Only the deadline does.
+func TestAnOutageSpendsNothingUntilTheDeadline(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		o := s.place()
+		s.peer.always(o.ID, order.Charge, fails(codes.Unavailable, "", 0))
+		begin()
+		s.relay(func(p *pace) { p.MaxAttempts = 2 })
+		eventually(s.t, "the charge is tried more often than the budget allows", func() bool {
+			s.hurry()
+			return len(s.peer.arrived(o.ID, order.Charge)) >= 6
+		})
+		if got, ok := s.row(o.ID, order.Charge); !ok || got.Attempts != 0 {
+			s.t.Errorf("got row %+v, %v; want it there, with no attempt spent", got, ok)
+		}
+		if got := s.get(o.ID).Status; got != order.Pending {
+			s.t.Errorf("got order %s, want PENDING", got)
+		}
+		s.expire(o.ID)
+		s.drained()
+		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.DeadlinePassed {
+			s.t.Errorf("got %s (%s), want CANCELLED (DEADLINE)", got.Status, got.CancelReason)
+		}
+	})
+}
+
+func TestRetryInfoIsHonoured(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		soon, never := s.place(), s.place()
+		s.peer.script(soon.ID, order.Charge, fails(codes.ResourceExhausted, "DATABASE_FULL", 30*time.Second))
+		s.peer.script(never.ID, order.Charge, fails(codes.ResourceExhausted, "DATABASE_FULL", 24*time.Hour))
+		begin()
+		s.relay()
+		answered := func(r row) bool { return r.Answers == 1 && !r.Leased }
+		if got := s.awaitRow(soon.ID, order.Charge, "the first is answered", answered); got.ReadyAfter < 30 || got.LastCode != "DATABASE_FULL" {
+			s.t.Errorf("got %+v, want it ready in 30 s at the earliest, DATABASE_FULL", got)
+		}
+		if got := s.awaitRow(never.ID, order.Charge, "the second is answered", answered); got.ReadyAfter < 60 || got.ReadyIn > 60 {
+			s.t.Errorf("got %+v, want it ready in 60 s: a peer's wish is granted up to a minute", got)
+		}
+		s.drained()
+	})
+}
+
+// ABORTED was rolled back: once more at once, and then at leisure. A leisure of an hour, here, that no test would wait for.
+func TestAbortedIsTriedOnceMoreAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	once, twice := s.place(), s.place()
+	s.peer.script(once.ID, order.Charge, fails(codes.Aborted, "COLLISION", 0))
+	s.peer.script(twice.ID, order.Charge, fails(codes.Aborted, "COLLISION", 0), fails(codes.Aborted, "COLLISION", 0))
+	s.relay(func(p *pace) { p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = time.Hour, time.Hour, time.Hour })
+	s.await(once.ID, order.Completed)
+	got := s.awaitRow(twice.ID, order.Charge, "the second ABORTED is written down", func(r row) bool { return r.Answers == 2 && !r.Leased })
+	if got.ReadyIn <= 0 || got.Attempts != 0 {
+		t.Errorf("got %+v, want it to wait, with no attempt spent", got)
+	}
+	s.drained()
+}
+
+// A key that belongs to another payment never gets better. The charge waits for a person until its deadline; the void
+// keeps trying, and calls for one. The person looks and decides.
+func TestAReusedKey(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	o := s.place()
+	s.peer.always(o.ID, order.Charge, fails(codes.AlreadyExists, "KEY_REUSED", 0))
+	s.peer.always(o.ID, order.Void, fails(codes.AlreadyExists, "KEY_REUSED", 0))
+	s.relay()
+	charge := s.awaitRow(o.ID, order.Charge, "the charge is parked", func(r row) bool { return r.Parked })
+	if charge.LastCode != "KEY_REUSED" || charge.Attempts != 0 {
+		t.Errorf("got %+v, want KEY_REUSED and no attempt spent", charge)
+	}
+	s.alarmed(o.ID)
+	if got := s.get(o.ID).Status; got != order.Pending {
+		t.Errorf("got order %s, want PENDING until somebody decides", got)
+	}
+
+	s.expire(o.ID)
+	s.await(o.ID, order.Cancelling)
+	void := s.awaitRow(o.ID, order.Void, "the void is tried for the third time", func(r row) bool { return r.Answers >= 3 })
+	if void.Parked {
+		t.Errorf("got %+v, want a void that is never parked", void)
+	}
+	if got := s.get(o.ID); got.Status != order.Cancelling || got.CancelReason != order.DeadlinePassed {
+		t.Errorf("got %s (%s), want CANCELLING (DEADLINE)", got.Status, got.CancelReason)
+	}
+
+	// It turns out that the other payment can be moved: then the saga ends by itself.
+	s.peer.always(o.ID, order.Void, nil)
+	s.await(o.ID, order.Cancelled)
+	s.drained()
+}
+
+// Damaged payloads: what cannot be read cannot be sent, and what the order says is enough to compensate.
+func TestUnreadablePayloads(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		charge, void, foreign := s.place(), s.cancelling(), s.place()
+		s.exec(`UPDATE outbox SET payload = '\xff' WHERE key = ANY($1)`, []string{charge.ID, void.ID})
+		s.exec(`UPDATE outbox SET payload = (SELECT payload FROM outbox WHERE key = $2 AND kind = 'CHARGE') WHERE key = $1`,
+			foreign.ID, s.place().ID)
+		s.peer.script(charge.ID, order.Void, fails(codes.Unavailable, "", 0)) // so that the VOID can be seen
+		begin()
+		s.relay()
+		s.drained()
+		for _, o := range []order.Order{charge, foreign} {
+			if got := len(s.peer.arrived(o.ID, order.Charge)); got != 0 {
+				s.t.Errorf("got %d charges sent, want none", got)
+			}
+			if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+				s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
+			}
+			if got := s.deliveries(o.ID, order.Charge)[0]["code"]; got != "UNREADABLE" {
+				s.t.Errorf("got code %s, want UNREADABLE", got)
+			}
+		}
+		s.await(void.ID, order.Cancelled)
+		s.alarmed(void.ID)
+		for _, o := range []order.Order{charge, void, foreign} { // the bank echoes what it was asked for
+			s.bank.mu.Lock()
+			p := s.bank.payments[o.ID]
+			s.bank.mu.Unlock()
+			if p.GetCustomerId() != o.CustomerID || p.GetAmount().GetAmountMinor() != o.AmountMinor || p.GetAmount().GetCurrencyCode() != o.Currency {
+				s.t.Errorf("got a void of %v, want it built from the order", p)
+			}
+		}
+	})
+}

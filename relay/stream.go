@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+)
+
+// stream is one ProcessPayments stream with the commands that are on their way over it. Each command is answered by its
+// key and kind, is reported as silent when its time is over, or is reported as unanswered when the stream breaks:
+// exactly one of the three.
+//
+// One command that hangs says nothing about the stream. But when nothing at all came for as long as a command may take,
+// the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing more, keeps listening
+// for what is still pending, and ends when that is answered or silent.
+type stream struct {
+	grpc    paymentv1.PaymentService_ProcessPaymentsClient
+	cancel  context.CancelFunc
+	timeout time.Duration
+
+	sending sync.Mutex // a gRPC stream takes one sender at a time
+
+	mu      sync.Mutex
+	broken  bool
+	retired bool
+	heard   time.Time                  // when something came last
+	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
+	queue   []*delivery                // by the time they were sent, answered ones included
+	added   chan struct{}
+}
+
+type commandKey struct {
+	id   string
+	kind paymentv1.PaymentResult_Kind
+}
+
+func keyOf(m outbox.Message) commandKey {
+	kind := paymentv1.PaymentResult_KIND_CHARGE
+	if order.Command(m.Kind) == order.Void {
+		kind = paymentv1.PaymentResult_KIND_VOID
+	}
+	return commandKey{m.Key, kind}
+}
+
+var errSilentPeer = errors.New("paymentd did not open the stream in time")
+
+// openStream opens a stream that lives until it breaks or ctx ends. The opening itself is bounded by timeout, which
+// runs since the given time.
+func openStream(ctx context.Context, client paymentv1.PaymentServiceClient, timeout time.Duration, since time.Time) (*stream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	impatient := time.AfterFunc(timeout-time.Since(since), cancel)
+	opened, err := client.ProcessPayments(ctx)
+	if !impatient.Stop() {
+		err = errSilentPeer
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s := &stream{
+		grpc: opened, cancel: cancel, timeout: timeout,
+		pending: map[commandKey][]*delivery{}, added: make(chan struct{}, 1),
+	}
+	go s.receive()
+	go s.expire(ctx)
+	return s, nil
+}
+
+// usable reports whether commands should be put on the stream.
+func (s *stream) usable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.broken && !s.retired
+}
+
+// send puts commands on the stream. An error means that the stream had ended and none of them was sent; later losses
+// are reported, command by command.
+func (s *stream) send(bulk []*delivery) error {
+	request := &paymentv1.ProcessPaymentsRequest{}
+	for _, d := range bulk {
+		request.Commands = append(request.Commands, d.command)
+	}
+	if err := s.expect(bulk); err != nil {
+		return err
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if err := s.grpc.Send(request); err != nil {
+		s.cancel() // receive learns of it, and reports everything that is pending
+	}
+	return nil
+}
+
+// expect notes deliveries as pending. Their time runs from here, so that a stream that takes nothing is noticed.
+func (s *stream) expect(bulk []*delivery) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errStreamEnded
+	}
+	for _, d := range bulk {
+		d.sent = time.Now()
+		s.pending[keyOf(d.message)] = append(s.pending[keyOf(d.message)], d)
+		s.queue = append(s.queue, d)
+	}
+	select {
+	case s.added <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// receive reports answers until the stream breaks, and then everything that got none.
+func (s *stream) receive() {
+	for {
+		reply, err := s.grpc.Recv()
+		if err != nil {
+			s.close(err)
+			return
+		}
+		s.hear()
+		for _, result := range reply.GetResults() {
+			for _, d := range s.take(commandKey{result.GetPaymentId(), result.GetKind()}) {
+				d.answer(func(r *outbox.Report) { interpret(r, d, result) })
+			}
+		}
+	}
+}
+
+func (s *stream) hear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
+}
+
+func interpret(r *outbox.Report, d *delivery, result *paymentv1.PaymentResult) {
+	switch outcome := result.GetOutcome().(type) {
+	case *paymentv1.PaymentResult_Payment:
+		decide(r, askedBy(d.command), outcome.Payment)
+	case *paymentv1.PaymentResult_Error:
+		refusalIn(outcome.Error).apply(r)
+	default:
+		r.Result, r.Code = outbox.Ambiguous, codeUnknown
+	}
+}
+
+// take removes the deliveries of a key from those that are pending. Whoever takes them reports them.
+func (s *stream) take(key commandKey) []*delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.pending[key]
+	delete(s.pending, key)
+	return taken
+}
+
+// close reports every pending command as unanswered: it may have been carried out, and the break may be its doing, but
+// the code says nothing about it.
+func (s *stream) close(err error) {
+	s.cancel()
+	s.mu.Lock()
+	s.broken = true
+	lost := s.pending
+	s.pending = map[commandKey][]*delivery{}
+	s.mu.Unlock()
+	f := refusalOf(err)
+	for _, deliveries := range lost {
+		for _, d := range deliveries {
+			d.answer(func(r *outbox.Report) {
+				f.blocks(r)
+				r.Unanswered = true
+			})
+		}
+	}
+}
+
+// expire reports commands as silent whose time is over, until the stream ends. All have the same timeout, so the queue
+// is in the order of their ends.
+func (s *stream) expire(ctx context.Context) {
+	timer := time.NewTimer(s.timeout)
+	defer timer.Stop()
+	for {
+		for _, d := range s.overdue() {
+			d.answer(func(r *outbox.Report) {
+				r.Result, r.Code, r.Unanswered = outbox.TimedOut, codeSilent, true
+			})
+		}
+		if s.done() {
+			s.cancel() // which also frees whoever is stuck in Send
+			return
+		}
+		timer.Reset(s.untilNext())
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.added:
+		}
+	}
+}
+
+// overdue takes the deliveries whose time is over.
+func (s *stream) overdue() []*delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var over []*delivery
+	for len(s.queue) > 0 && time.Since(s.queue[0].sent) >= s.timeout {
+		d := s.queue[0]
+		s.queue = s.queue[1:]
+		key := keyOf(d.message)
+		i := slices.Index(s.pending[key], d)
+		if i < 0 {
+			continue // answered
+		}
+		over = append(over, d)
+		if s.pending[key] = slices.Delete(s.pending[key], i, i+1); len(s.pending[key]) == 0 {
+			delete(s.pending, key)
+		}
+		s.retired = s.retired || s.heard.Before(d.sent)
+	}
+	return over
+}
+
+// done reports whether the stream was retired and nothing is pending any more. Then it takes nothing more, either.
+func (s *stream) done() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = s.broken || s.retired && len(s.pending) == 0
+	return s.broken
+}
+
+// untilNext answers how long the oldest delivery still has.
+func (s *stream) untilNext() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return s.timeout
+	}
+	return max(0, s.timeout-time.Since(s.queue[0].sent))
+}
