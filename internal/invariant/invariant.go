@@ -1,0 +1,157 @@
+// Package invariant reads both databases and says whether they agree.
+//
+// Its promise: each rule that the README claims is a query here, with the name it has there; a running system raises no
+// false alarm, because the side whose fact is stable is read first; and memory is bounded by a window of rows, however
+// many orders there are. It only reads.
+package invariant
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Violation is a rule that is broken.
+type Violation struct {
+	Rule   string // "I3"
+	What   string // the rule's short name: "cancelled, not sealed"
+	ID     string // the order's, which is the payment's, too
+	Detail string // what was found
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%s %s: %s (%s)", v.Rule, v.What, v.ID, v.Detail)
+}
+
+// Rules are the rules that Check checks, in the words of the README.
+var Rules = []struct{ Name, Says string }{
+	{"I1", "a payment is charged at most once, and refunded only after its charge"},
+	{"I2", "a COMPLETED order's payment is CHARGED: same amount, currency and customer"},
+	{"I3", "a CANCELLED order's payment is DECLINED, VOIDED or REFUNDED"},
+	{"I4", "every payment belongs to an order of the same amount"},
+	{"I5", "a PENDING order has its CHARGE command, a CANCELLING one its VOID, a settled one none"},
+	{"I7", "the ledger adds up: money is held for COMPLETED orders and for nothing else"},
+	{"I9", "one order per customer and request_id"},
+	{"I12", "the order of 9999 took no money"},
+	{"I13", "no command waits or tries longer than it may"},
+	{"I14", "every order is settled"},
+	{"I16", "a settled order's payment key is stored"},
+	{"I17", "amounts and currencies are in their domains"},
+}
+
+// Options says what may be expected.
+type Options struct {
+	Quiet       bool          // nothing is under way: every order must be settled
+	Simulated   bool          // paymentd runs the demo's simulated card network
+	MaxAttempts int           // the relays' budget for a charge; 0: not checked
+	LongestWait time.Duration // the relays' longest backoff and lease together; 0: not checked
+}
+
+// Report is what Check found.
+type Report struct {
+	Orders     map[string]int64 // orders by status
+	Payments   map[string]int64 // payments by status
+	Outbox     int64            // commands in the outbox
+	Held       map[string]int64 // money held by currency, in minor units: charges less refunds
+	Owed       map[string]int64 // the totals of the COMPLETED orders by currency
+	ByHand     []string         // orders that an operator settled; they are exempt from I3
+	Violations []Violation
+}
+
+// Check reads both databases. Its error means that they could not be read, not that a rule is broken.
+func Check(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Report, error) {
+	c := checker{orders: orders, payments: payments, options: o}
+	for _, step := range []func(context.Context) error{
+		c.readAudit, c.checkOrders, c.checkPayments, c.ordersFirst, c.paymentsFirst, c.sum,
+	} {
+		if err := step(ctx); err != nil {
+			return Report{}, fmt.Errorf("check the invariants: %w", err)
+		}
+	}
+	return c.report, nil
+}
+
+type checker struct {
+	orders, payments *pgxpool.Pool
+	options          Options
+	byHand           map[string]bool
+	report           Report
+}
+
+func (c *checker) violated(rule, what, id, format string, args ...any) {
+	c.report.Violations = append(c.report.Violations, Violation{rule, what, id, fmt.Sprintf(format, args...)})
+}
+
+// readAudit learns which orders were settled by hand.
+func (c *checker) readAudit(ctx context.Context) error {
+	rows, _ := c.orders.Query(ctx, `SELECT order_id::text FROM audit WHERE action = 'SETTLE' ORDER BY order_id`)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	c.report.ByHand = ids
+	c.byHand = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		c.byHand[id] = true
+	}
+	return err
+}
+
+// sum counts, and compares the money: what is held must be what the completed orders cost.
+func (c *checker) sum(ctx context.Context) (err error) {
+	if c.report.Orders, err = counts(ctx, c.orders, `SELECT status, count(*) FROM orders GROUP BY status`); err != nil {
+		return err
+	}
+	if c.report.Payments, err = counts(ctx, c.payments, `SELECT status, count(*) FROM payments GROUP BY status`); err != nil {
+		return err
+	}
+	if err = c.orders.QueryRow(ctx, `SELECT count(*) FROM outbox`).Scan(&c.report.Outbox); err != nil {
+		return err
+	}
+	if c.report.Owed, err = counts(ctx, c.orders, `
+		SELECT currency, sum(amount_minor)::bigint FROM orders WHERE status = 'COMPLETED' GROUP BY currency`); err != nil {
+		return err
+	}
+	if c.report.Held, err = counts(ctx, c.payments, `
+		SELECT currency, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END)::bigint AS net
+		FROM ledger
+		GROUP BY currency
+		HAVING sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) <> 0`); err != nil {
+		return err
+	}
+	if c.options.Quiet && !maps.Equal(c.report.Owed, c.report.Held) {
+		c.violated("I7", "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s", Line(c.report.Held), Line(c.report.Owed))
+	}
+	return nil
+}
+
+func counts(ctx context.Context, pool *pgxpool.Pool, query string) (map[string]int64, error) {
+	rows, _ := pool.Query(ctx, query) // CollectRows answers the error
+	type entry struct {
+		Name string
+		N    int64
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByPos[entry])
+	found := map[string]int64{}
+	for _, e := range entries {
+		found[e.Name] = e.N
+	}
+	return found, err
+}
+
+// Line answers a map of counts as one line, in alphabetic order.
+func Line(counts map[string]int64) string {
+	text := ""
+	for i, name := range slices.Sorted(maps.Keys(counts)) {
+		if i > 0 {
+			text += "  "
+		}
+		text += fmt.Sprintf("%s %d", name, counts[name])
+	}
+	if text == "" {
+		return "none"
+	}
+	return text
+}

@@ -1,0 +1,182 @@
+package invariant_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/invariant"
+	"hosho/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// The orders of a healthy system, each named by the last digit of its id.
+const (
+	paid       = "00000000-0000-7000-8000-000000000001"
+	declined   = "00000000-0000-7000-8000-000000000002"
+	refunded   = "00000000-0000-7000-8000-000000000003"
+	pending    = "00000000-0000-7000-8000-000000000004"
+	cancelling = "00000000-0000-7000-8000-000000000005"
+)
+
+// healthy makes both databases of a system at work. The triggers that would refuse damage are disarmed.
+func healthy(t *testing.T) (orders, payments *pgxpool.Pool) {
+	t.Helper()
+	orders, payments = pgtest.Orders(t).Pool, pgtest.Payments(t).Pool
+	run(t, orders, `ALTER TABLE orders DISABLE TRIGGER USER`)
+	run(t, payments, `ALTER TABLE payments DISABLE TRIGGER USER`)
+	run(t, payments, `ALTER TABLE ledger DISABLE TRIGGER USER`)
+	for _, o := range [][3]string{
+		{paid, "COMPLETED", ""}, {declined, "CANCELLED", "PAYMENT_DECLINED"}, {refunded, "CANCELLED", "CUSTOMER"},
+		{pending, "PENDING", ""}, {cancelling, "CANCELLING", "DEADLINE"},
+	} {
+		run(t, orders, `
+			INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, cancel_reason, deadline_at)
+			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', $2, nullif($3, ''), now() + '1 hour')`,
+			o[0], o[1], o[2])
+	}
+	run(t, orders, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`, pending, cancelling)
+	for _, p := range [][3]string{
+		{paid, "CHARGED", ""}, {declined, "DECLINED", "EXPIRED"}, {refunded, "REFUNDED", ""}, {pending, "CHARGED", ""},
+	} {
+		run(t, payments, `
+			INSERT INTO payments (id, customer_id, amount_minor, currency, status, decline_reason)
+			VALUES ($1, 'ada', 600, 'JPY', $2, nullif($3, ''))`, p[0], p[1], p[2])
+	}
+	run(t, payments, `
+		INSERT INTO ledger (payment_id, kind, amount_minor, currency)
+		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'), ($3, 'CHARGE', 600, 'JPY')`,
+		paid, refunded, pending)
+	return orders, payments
+}
+
+func run(t *testing.T, pool *pgxpool.Pool, query string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+func check(t *testing.T, orders, payments *pgxpool.Pool, o invariant.Options) []string {
+	t.Helper()
+	report, err := invariant.Check(t.Context(), orders, payments, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, v := range report.Violations {
+		got = append(got, v.Rule+" "+v.ID)
+	}
+	slices.Sort(got)
+	return got
+}
+
+var atWork = invariant.Options{MaxAttempts: 5, LongestWait: time.Minute}
+
+func TestASystemAtWorkBreaksNoRule(t *testing.T) {
+	t.Parallel()
+	orders, payments := healthy(t)
+	if got := check(t, orders, payments, atWork); len(got) > 0 {
+		t.Errorf("got violations %q, want none", got)
+	}
+}
+
+func TestAnUnsettledOrderBreaksARuleWhenNothingIsUnderWay(t *testing.T) {
+	t.Parallel()
+	orders, payments := healthy(t)
+	got := check(t, orders, payments, invariant.Options{Quiet: true})
+	want := []string{"I14 " + pending, "I14 " + cancelling, "I7 all orders"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got violations %q, want %q", got, want)
+	}
+}
+
+// Each damage is planted by hand into a healthy system, and must be found under its own name.
+func TestPlantedDamageIsFound(t *testing.T) {
+	t.Parallel()
+	const unknown = "00000000-0000-7000-8000-000000000009"
+	for _, tt := range []struct {
+		name     string
+		orders   string
+		payments string
+		want     []string
+	}{
+		{name: "charged twice", want: []string{"I1 " + paid, "I7 " + paid},
+			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`},
+		{name: "refunded without its charge", want: []string{"I1 " + declined, "I7 " + declined},
+			payments: `INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + declined + `', 'REFUND', 600, 'JPY')`},
+		{name: "completed, and voided", want: []string{"I2 " + paid, "I7 " + paid},
+			payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'`},
+		{name: "completed for another amount", want: []string{"I2 " + paid, "I4 " + paid},
+			orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`},
+		{name: "completed for another customer", want: []string{"I2 " + paid, "I4 " + paid},
+			orders: `UPDATE orders SET customer_id = 'eve' WHERE id = '` + paid + `'`},
+		{name: "cancelled, and the money is held", want: []string{"I3 " + paid},
+			orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`},
+		{name: "cancelled, and a late charge may come", want: []string{"I16 " + declined, "I3 " + declined},
+			payments: `DELETE FROM payments WHERE id = '` + declined + `'`},
+		{name: "a payment without its order", want: []string{"I4 " + unknown},
+			payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`},
+		{name: "pending, and no command", want: []string{"I5 " + pending}, orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`},
+		{name: "cancelling, and no void", want: []string{"I5 " + cancelling}, orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`},
+		{name: "settled, and a command is left", want: []string{"I5 " + paid},
+			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`},
+		{name: "a command without its order", want: []string{"I5 " + unknown},
+			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`},
+		{name: "the ledger lacks a charge", want: []string{"I7 " + paid}, payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`},
+		{name: "a wait without end", want: []string{"I13 " + pending},
+			orders: `UPDATE outbox SET ready_at = now() + '1 day' WHERE kind = 'CHARGE'`},
+		{name: "too many attempts", want: []string{"I13 " + pending}, orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`},
+		{name: "two orders for one request", want: []string{"I9 " + paid},
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once; UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`},
+		{name: "an amount out of its domain", want: []string{"I17 " + cancelling},
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			orders, payments := healthy(t)
+			for statement := range strings.SplitSeq(tt.orders, ";") {
+				run(t, orders, statement)
+			}
+			for statement := range strings.SplitSeq(tt.payments, ";") {
+				run(t, payments, statement)
+			}
+			slices.Sort(tt.want)
+			if got := check(t, orders, payments, atWork); !slices.Equal(got, tt.want) {
+				t.Errorf("got violations %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// The simulated card network never charges 9999.
+func TestAChargedBombIsFound(t *testing.T) {
+	t.Parallel()
+	orders, payments := healthy(t)
+	run(t, orders, `UPDATE orders SET amount_minor = 9999 WHERE id = $1`, paid)
+	run(t, payments, `UPDATE payments SET amount_minor = 9999 WHERE id = $1`, paid)
+	run(t, payments, `UPDATE ledger SET amount_minor = 9999 WHERE payment_id = $1`, paid)
+	got := check(t, orders, payments, invariant.Options{Simulated: true})
+	if want := []string{"I12 " + paid}; !slices.Equal(got, want) {
+		t.Errorf("got violations %q, want %q", got, want)
+	}
+}
+
+// An order that an operator settled is exempt from the rule that its payment is sealed, and is listed.
+func TestOrdersSettledByHandAreListedAndExempt(t *testing.T) {
+	t.Parallel()
+	orders, payments := healthy(t)
+	run(t, orders, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = $1`, paid)
+	run(t, orders, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`, paid)
+	report, err := invariant.Check(t.Context(), orders, payments, atWork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Violations) > 0 || !slices.Equal(report.ByHand, []string{paid}) {
+		t.Errorf("got violations %v, settled by hand %v; want none, and %s", report.Violations, report.ByHand, paid)
+	}
+}

@@ -1,0 +1,90 @@
+package invariant
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// rule is an invariant that one database can check in one snapshot. Its query answers the violating rows: an id, and
+// what is wrong.
+type rule struct {
+	name, what, query string
+	args              []any
+}
+
+// checkOrders checks what the orders database knows by itself.
+func (c *checker) checkOrders(ctx context.Context) error {
+	rules := []rule{
+		{name: "I5", what: "an order and its commands disagree", query: `
+			SELECT o.id::text, o.status || ' with ' || coalesce(string_agg(b.kind, ' and '), 'no command')
+			FROM orders AS o
+			LEFT JOIN outbox AS b ON b.key = o.id
+			GROUP BY o.id
+			HAVING o.status = 'PENDING' AND NOT coalesce(bool_or(b.kind = 'CHARGE'), false)
+				OR o.status = 'CANCELLING' AND NOT coalesce(bool_or(b.kind = 'VOID'), false)
+				OR o.status IN ('COMPLETED', 'CANCELLED') AND count(b.id) > 0`},
+		{name: "I5", what: "a command without its order", query: `
+			SELECT key::text, kind FROM outbox WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = outbox.key)`},
+		{name: "I9", what: "two orders for one request", query: `
+			SELECT min(id::text), customer_id || ' ' || request_id
+			FROM orders WHERE request_id IS NOT NULL GROUP BY customer_id, request_id HAVING count(*) > 1`},
+		{name: "I17", what: "out of domain", query: `
+			SELECT id::text, amount_minor || ' ' || currency
+			FROM orders WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
+	}
+	if c.options.LongestWait > 0 {
+		rules = append(rules, rule{name: "I13", what: "a command waits too long", args: []any{c.options.LongestWait}, query: `
+			SELECT key::text, kind || ' until ' || ready_at FROM outbox WHERE ready_at > clock_timestamp() + $1::interval`})
+	}
+	if c.options.MaxAttempts > 0 {
+		rules = append(rules, rule{name: "I13", what: "more attempts than allowed", args: []any{c.options.MaxAttempts}, query: `
+			SELECT key::text, attempts || ' attempts' FROM outbox WHERE kind = 'CHARGE' AND attempts >= $1`})
+	}
+	if c.options.Quiet {
+		rules = append(rules, rule{name: "I14", what: "not settled", query: `
+			SELECT id::text, status FROM orders WHERE status IN ('PENDING', 'CANCELLING')`})
+	}
+	return c.apply(ctx, c.orders, rules)
+}
+
+// checkPayments checks what the payments database knows by itself.
+func (c *checker) checkPayments(ctx context.Context) error {
+	return c.apply(ctx, c.payments, []rule{
+		{name: "I1", what: "charged or refunded twice", query: `
+			SELECT payment_id::text, count(*) || ' x ' || kind FROM ledger GROUP BY payment_id, kind HAVING count(*) > 1`},
+		{name: "I1", what: "refunded without its charge", query: `
+			SELECT r.payment_id::text, r.amount_minor || ' ' || r.currency
+			FROM ledger AS r
+			WHERE r.kind = 'REFUND' AND NOT EXISTS (
+				SELECT FROM ledger AS c
+				WHERE c.payment_id = r.payment_id AND c.kind = 'CHARGE'
+					AND c.amount_minor = r.amount_minor AND c.currency = r.currency)`},
+		{name: "I7", what: "ledger and payment disagree", query: `
+			SELECT p.id::text, p.status || ' ' || p.amount_minor || ', ledger ' || coalesce(l.net, 0)
+			FROM payments AS p
+			LEFT JOIN (
+				SELECT payment_id, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) AS net
+				FROM ledger GROUP BY payment_id
+			) AS l ON l.payment_id = p.id
+			WHERE coalesce(l.net, 0) <> CASE p.status WHEN 'CHARGED' THEN p.amount_minor ELSE 0 END`},
+		{name: "I17", what: "out of domain", query: `
+			SELECT id::text, amount_minor || ' ' || currency
+			FROM payments WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
+	})
+}
+
+func (c *checker) apply(ctx context.Context, pool *pgxpool.Pool, rules []rule) error {
+	for _, r := range rules {
+		rows, _ := pool.Query(ctx, r.query, r.args...) // ForEachRow answers the error
+		var id, detail string
+		if _, err := pgx.ForEachRow(rows, []any{&id, &detail}, func() error {
+			c.violated(r.name, r.what, id, "%s", detail)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

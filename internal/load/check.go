@@ -1,0 +1,73 @@
+package load
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	orderv1 "hosho/gen/order/v1"
+)
+
+// ranks are the statuses' places on the way through the saga: every legal path goes up.
+var ranks = map[orderv1.Order_Status]int{
+	orderv1.Order_STATUS_PENDING: 1, orderv1.Order_STATUS_COMPLETED: 2,
+	orderv1.Order_STATUS_CANCELLING: 3, orderv1.Order_STATUS_CANCELLED: 4,
+}
+
+var rankOf = map[string]int{"PENDING": 1, "COMPLETED": 2, "CANCELLING": 3, "CANCELLED": 4}
+
+// Check holds what the clients were told against the orders database, and answers a line for each contradiction. Call
+// it after Run has returned.
+func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]string, error) {
+	wrong := l.wrong
+	const window = 5000
+	for from := 0; from < len(l.told); from += window {
+		told := l.told[from:min(from+window, len(l.told))]
+		now, err := statuses(ctx, orders, told)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range told {
+			wrong = append(wrong, t.against(now[t.OrderID])...)
+		}
+	}
+	return wrong, nil
+}
+
+// against answers what contradicts the order's status now, which is empty when there is no such order.
+func (t *Told) against(now string) (wrong []string) {
+	if now == "" {
+		return []string{fmt.Sprintf("I10 order %s was acknowledged and does not exist", t.OrderID)}
+	}
+	last := 0
+	for _, s := range t.Statuses {
+		if ranks[s] < last {
+			wrong = append(wrong, fmt.Sprintf("I10 order %s went back: %v", t.OrderID, t.Statuses))
+		}
+		last = ranks[s]
+	}
+	if rankOf[now] < last {
+		wrong = append(wrong, fmt.Sprintf("I10 order %s is %s after it was seen as %v", t.OrderID, now, t.Statuses))
+	}
+	if t.Cancelled && (now == "PENDING" || now == "COMPLETED") {
+		wrong = append(wrong, fmt.Sprintf("I11 order %s is %s although its cancellation was acknowledged", t.OrderID, now))
+	}
+	return wrong
+}
+
+func statuses(ctx context.Context, orders *pgxpool.Pool, told []*Told) (map[string]string, error) {
+	ids := make([]string, len(told))
+	for i, t := range told {
+		ids[i] = t.OrderID
+	}
+	rows, _ := orders.Query(ctx, `SELECT id::text, status FROM orders WHERE id = ANY($1::uuid[])`, ids) // ForEachRow answers the error
+	found := map[string]string{}
+	var id, status string
+	_, err := pgx.ForEachRow(rows, []any{&id, &status}, func() error {
+		found[id] = status
+		return nil
+	})
+	return found, err
+}

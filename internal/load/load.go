@@ -1,0 +1,228 @@
+// Package load is clients that place orders, repeat requests, cancel, and remember what they were told.
+//
+// Its promise: a client that gets no answer asks again with the same request_id, as real ones must, and what it was
+// told is held against the database afterwards: an acknowledged order exists, statuses never went back, and an
+// acknowledged cancellation is never followed by COMPLETED.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	orderv1 "hosho/gen/order/v1"
+)
+
+// Config says what the clients do.
+type Config struct {
+	Orders  orderv1.OrderServiceClient
+	Clients int
+	Seed    uint64
+	// CancelWithin is the span after the order in which some customers change their minds.
+	CancelWithin time.Duration
+}
+
+// The mix of orders, in percent. The rest are ordinary.
+const (
+	bombs   = 15 // of 9999, which paymentd never charges when it simulates
+	cancels = 15 // that the customer cancels
+	repeats = 10 // whose request is sent again on purpose
+	watches = 10 // that are watched to their end
+)
+
+const (
+	bombAmount  = 9999
+	mostAmount  = 5000 // below what the simulated card network makes a special case of
+	callTimeout = 3 * time.Second
+	retryPause  = 20 * time.Millisecond
+)
+
+// Load is clients at work.
+type Load struct {
+	config   Config
+	accepted atomic.Int64
+
+	mu    sync.Mutex
+	told  []*Told
+	wrong []string // what contradicted itself at once
+	grown chan struct{}
+}
+
+// Told is what one customer was told about one order.
+type Told struct {
+	OrderID   string
+	Statuses  []orderv1.Order_Status // in the order in which they were seen
+	Cancelled bool                   // a cancellation was acknowledged
+}
+
+// New makes clients; Run sets them to work.
+func New(config Config) *Load {
+	return &Load{config: config, grown: make(chan struct{})}
+}
+
+// Run works until ctx ends. An order that was begun is seen through in after, which ends later, so that what was asked
+// is known to have been answered.
+func (l *Load) Run(ctx, after context.Context) {
+	var clients sync.WaitGroup
+	for n := range l.config.Clients {
+		clients.Go(func() {
+			random := rand.New(rand.NewPCG(l.config.Seed, uint64(n)))
+			for i := 0; ctx.Err() == nil; i++ {
+				l.order(after, random, fmt.Sprintf("load-%d", n), fmt.Sprintf("%d-%d", l.config.Seed, i))
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// Accepted answers how many orders were acknowledged so far.
+func (l *Load) Accepted() int64 { return l.accepted.Load() }
+
+// AwaitAccepted waits until at least n orders were acknowledged.
+func (l *Load) AwaitAccepted(ctx context.Context, n int64) error {
+	for {
+		l.mu.Lock()
+		grown := l.grown
+		l.mu.Unlock()
+		if l.Accepted() >= n {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return fmt.Errorf("got %d orders accepted, want %d: %w", l.Accepted(), n, ctx.Err())
+		}
+	}
+}
+
+// order places one order and does with it what chance has in store.
+func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID string) {
+	amount := random.Int64N(mostAmount) + 1
+	fate := random.IntN(100)
+	if fate < bombs {
+		amount = bombAmount
+	}
+	again := random.IntN(100) < repeats
+	watch := random.IntN(100) < watches
+	delay := time.Duration(random.Int64N(int64(l.config.CancelWithin) + 1))
+
+	told, err := l.create(ctx, customer, requestID, amount)
+	if err != nil {
+		return // only when ctx ended
+	}
+	if again {
+		repeated, err := l.create(ctx, customer, requestID, amount)
+		if err == nil && repeated.OrderID != told.OrderID {
+			l.contradiction("%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
+		}
+	}
+	l.remember(told)
+	switch {
+	case fate >= bombs && fate < bombs+cancels:
+		l.pause(ctx, delay)
+		l.cancel(ctx, told)
+	case watch:
+		l.watch(ctx, told)
+	}
+}
+
+func (l *Load) create(ctx context.Context, customer, requestID string, amount int64) (*Told, error) {
+	request := &orderv1.CreateOrderRequest{
+		CustomerId: customer, RequestId: &requestID, CurrencyCode: "JPY",
+		Items: []*orderv1.Item{{Name: "load", Quantity: 1, UnitPrice: amount}},
+	}
+	told := &Told{}
+	err := l.persist(ctx, func(ctx context.Context) error {
+		reply, err := l.config.Orders.CreateOrder(ctx, request)
+		if err == nil {
+			told.OrderID = reply.GetOrder().GetOrderId()
+			told.Statuses = append(told.Statuses, reply.GetOrder().GetStatus())
+		}
+		return err
+	})
+	return told, err
+}
+
+func (l *Load) cancel(ctx context.Context, told *Told) {
+	err := l.persist(ctx, func(ctx context.Context) error {
+		reply, err := l.config.Orders.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: told.OrderID})
+		if err == nil {
+			told.Statuses = append(told.Statuses, reply.GetOrder().GetStatus())
+		}
+		return err
+	})
+	told.Cancelled = err == nil
+}
+
+func (l *Load) watch(ctx context.Context, told *Told) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := l.config.Orders.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: told.OrderID})
+	for err == nil {
+		var reply *orderv1.WatchOrderResponse
+		if reply, err = stream.Recv(); err == nil {
+			told.Statuses = append(told.Statuses, reply.GetOrder().GetStatus())
+		}
+	}
+	if !errors.Is(err, io.EOF) && !transient(err) && ctx.Err() == nil {
+		l.contradiction("watch %s: %v", told.OrderID, err)
+	}
+}
+
+// persist calls until it is answered, or ctx ends. Errors that a client must not meet are remembered.
+func (l *Load) persist(ctx context.Context, call func(context.Context) error) error {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(bounded)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !transient(err) {
+			l.contradiction("%v", err)
+			return err
+		}
+		l.pause(ctx, retryPause)
+	}
+}
+
+// transient reports whether an error says: ask again.
+func transient(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted:
+		return true
+	}
+	return false
+}
+
+func (l *Load) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (l *Load) remember(told *Told) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, told)
+	l.accepted.Add(1)
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+func (l *Load) contradiction(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+}

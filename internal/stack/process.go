@@ -1,0 +1,148 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"hosho/internal/rpc"
+)
+
+// Process is a daemon that runs as a child process, and may be killed and started again as often as one likes.
+type Process struct {
+	Name    string // "orderd", "relay-2"
+	Address string // its gRPC address, the same after each start
+	LogFile string
+
+	binary string
+	env    []string
+	logTo  io.Writer // besides the file; may be nil
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process of cmd has ended
+}
+
+const (
+	readyTimeout = 30 * time.Second
+	readyPoll    = 10 * time.Millisecond
+	stopTimeout  = 15 * time.Second // a daemon gives calls under way ten seconds
+)
+
+// Start starts the daemon. It does not wait until it is ready.
+func (p *Process) Start() error {
+	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(p.binary, "serve")
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stderr = log
+	if p.logTo != nil {
+		cmd.Stderr = io.MultiWriter(log, p.logTo)
+	}
+	cmd.SysProcAttr = attributes()
+	started, exited := make(chan error, 1), make(chan struct{})
+	go func() {
+		// Linux takes the end of the thread that forked for the parent's death: keep it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer log.Close()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = cmd.Wait() // how it ended is in its log; whoever waits asks whether it did
+		close(exited)
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	p.mu.Lock()
+	p.cmd, p.exited = cmd, exited
+	p.mu.Unlock()
+	return nil
+}
+
+// WaitReady waits until the daemon serves. It answers an error with the end of the log when the daemon ends first.
+func (p *Process) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	conn, err := rpc.Dial(p.Address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	health := healthpb.NewHealthClient(conn)
+	_, exited := p.current()
+	for {
+		reply, err := health.Check(ctx, &healthpb.HealthCheckRequest{})
+		if err == nil && reply.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+			return nil
+		}
+		select {
+		case <-exited:
+			return fmt.Errorf("%s ended before it was ready:\n%s", p.Name, p.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready (%w):\n%s", p.Name, errors.Join(ctx.Err(), err), p.tail())
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+func (p *Process) current() (*exec.Cmd, chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd, p.exited
+}
+
+// Signal sends a signal to the daemon, if it runs.
+func (p *Process) Signal(signal syscall.Signal) {
+	if cmd, _ := p.current(); cmd != nil {
+		_ = cmd.Process.Signal(signal) // it has ended already: nothing to tell
+	}
+}
+
+// Kill kills the daemon with SIGKILL and waits for its end.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	if _, exited := p.current(); exited != nil {
+		<-exited
+	}
+}
+
+// Stop asks the daemon to stop, and kills it when it does not in time.
+func (p *Process) Stop() error {
+	cmd, exited := p.current()
+	if cmd == nil {
+		return nil
+	}
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-exited:
+		return nil
+	case <-time.After(stopTimeout):
+		p.Kill()
+		return fmt.Errorf("%s did not stop within %v:\n%s", p.Name, stopTimeout, p.tail())
+	}
+}
+
+// tail answers the end of the log.
+func (p *Process) tail() string {
+	const most = 2048
+	log, err := os.ReadFile(p.LogFile)
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[max(0, len(log)-most):])
+}

@@ -1,0 +1,253 @@
+// Package stack runs the whole system as child processes: two PostgreSQL servers, the migrations, orderd, paymentd and
+// any number of relays. The demo, the experiments and the end-to-end tests stand on it.
+//
+// Its promise: these are the real programs on real databases, each with a process of its own that may be killed and
+// started again; and after Stop no process is left, and no directory that Start made. On Linux that holds even when
+// the process that runs the stack is killed, but for the directory.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"hosho/internal/pgembed"
+)
+
+// Simulate is the simulated card network of the demo: what amounts make paymentd do.
+const Simulate = "9999:internal,9998:reply-lost,9997:hang,9996:decline"
+
+// Config says what to run.
+type Config struct {
+	Bin        string // the folder with the daemons that Build has built
+	Dir        string // for data and logs; empty: a new one, which Stop removes
+	Durable    bool   // databases that survive a crash of the machine, as everywhere but in quick tests
+	FixedPorts bool   // the daemons' default addresses; free ones otherwise
+	Relays     int    // at least 1
+	Simulate   string // paymentd's rules; empty: none
+	Env        []string
+	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
+	Progress   func(step string)             // told what happens; may be nil
+}
+
+// Stack is a running system.
+type Stack struct {
+	Dir              string
+	Orders, Payments *pgembed.Server
+	Orderd, Paymentd *Process
+	Relays           []*Process
+
+	config  Config
+	ownsDir bool
+}
+
+// OrdersURL is the URL of the orders database.
+func (s *Stack) OrdersURL() string { return s.Orders.URL("orders") }
+
+// PaymentsURL is the URL of the payments database.
+func (s *Stack) PaymentsURL() string { return s.Payments.URL("payments") }
+
+// Daemons answers every daemon of the stack.
+func (s *Stack) Daemons() []*Process {
+	return append([]*Process{s.Orderd, s.Paymentd}, s.Relays...)
+}
+
+// Start starts everything and waits until it is ready. When something fails, it stops the rest.
+func Start(ctx context.Context, config Config) (*Stack, error) {
+	s := &Stack{config: config, Dir: config.Dir}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	if err := s.makeDir(); err != nil {
+		return err
+	}
+	s.progress("starting two PostgreSQL servers")
+	if err := s.startDatabases(ctx); err != nil {
+		return err
+	}
+	if err := s.describe(); err != nil {
+		return err
+	}
+	s.progress("migrating both databases")
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	s.progress("starting orderd, paymentd and relay")
+	for _, p := range s.Daemons() {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.Daemons() {
+		if err := p.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) progress(step string) {
+	if s.config.Progress != nil {
+		s.config.Progress(step)
+	}
+}
+
+func (s *Stack) makeDir() (err error) {
+	if s.Dir == "" {
+		s.ownsDir = true
+		s.Dir, err = os.MkdirTemp("", "hosho-")
+		if err != nil {
+			return err
+		}
+		return os.Chmod(s.Dir, 0o755) // the databases may run as another user
+	}
+	return os.MkdirAll(s.Dir, 0o755)
+}
+
+func (s *Stack) startDatabases(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	start := func(server **pgembed.Server, database string) func() error {
+		return func() error {
+			made, err := pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(s.Dir, database), Durable: s.config.Durable})
+			if err != nil {
+				return fmt.Errorf("start the PostgreSQL server of %s: %w", database, err)
+			}
+			*server = made
+			return made.CreateDatabase(ctx, database)
+		}
+	}
+	group.Go(start(&s.Orders, "orders"))
+	group.Go(start(&s.Payments, "payments"))
+	return group.Wait()
+}
+
+// describe works out the daemons' addresses and environments.
+func (s *Stack) describe() error {
+	ports := []string{"50051", "50052"}
+	for i := range s.config.Relays {
+		ports = append(ports, fmt.Sprint(50053+i))
+	}
+	if s.config.FixedPorts {
+		if err := checkFree(ports); err != nil {
+			return err
+		}
+	} else {
+		var err error
+		if ports, err = freePorts(len(ports)); err != nil {
+			return err
+		}
+	}
+	s.Orderd = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+s.OrdersURL())
+	s.Paymentd = s.daemon("paymentd", "paymentd", ports[1],
+		"PAYMENTD_DATABASE_URL="+s.PaymentsURL(), "PAYMENTD_SIMULATE="+s.config.Simulate)
+	for i := range s.config.Relays {
+		name := "relay"
+		if i > 0 {
+			name = fmt.Sprintf("relay-%d", i+1)
+		}
+		s.Relays = append(s.Relays, s.daemon("relay", name, ports[2+i],
+			"RELAY_DATABASE_URL="+s.OrdersURL(), "RELAY_PAYMENT_TARGET="+s.Paymentd.Address))
+	}
+	return nil
+}
+
+// daemon describes a daemon. The admin listeners stay off, but for those with fixed addresses.
+func (s *Stack) daemon(binary, name, port string, env ...string) *Process {
+	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
+	p := &Process{
+		Name: name, Address: net.JoinHostPort("127.0.0.1", port),
+		LogFile: filepath.Join(s.Dir, name+".log"),
+		binary:  filepath.Join(s.config.Bin, binary),
+	}
+	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json")
+	if !s.config.FixedPorts || binary != name {
+		p.env = append(p.env, prefix+"_ADMIN_LISTEN=")
+	}
+	p.env = append(p.env, s.config.Env...)
+	if s.config.LogTo != nil {
+		p.logTo = s.config.LogTo(name)
+	}
+	return p
+}
+
+// migrate runs the daemons' own migrate commands, as an operator would.
+func (s *Stack) migrate(ctx context.Context) error {
+	for _, p := range []*Process{s.Orderd, s.Paymentd} {
+		cmd := exec.CommandContext(ctx, p.binary, "migrate")
+		cmd.Env = append(os.Environ(), p.env...)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s migrate: %w\n%s", p.Name, err, output)
+		}
+	}
+	return nil
+}
+
+// Stop stops the daemons, then the databases, and removes the directory if Start made it. It may be called again.
+func (s *Stack) Stop() error {
+	var group errgroup.Group
+	for _, p := range s.running() {
+		group.Go(p.Stop)
+	}
+	err := group.Wait()
+	for _, server := range []*pgembed.Server{s.Orders, s.Payments} {
+		if server != nil {
+			err = errors.Join(err, server.Stop())
+		}
+	}
+	if s.ownsDir {
+		err = errors.Join(err, os.RemoveAll(s.Dir))
+	}
+	return err
+}
+
+// running answers the daemons that start has got to.
+func (s *Stack) running() []*Process {
+	if s.Orderd == nil {
+		return nil
+	}
+	return s.Daemons()
+}
+
+// freePorts asks the system for ports that are free now.
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close() // all are held until all are known, so that they differ
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+// ErrPortTaken says that somebody else uses an address that the stack was to have.
+var ErrPortTaken = errors.New("the address is in use")
+
+// checkFree tells a port that is taken before anything is started on the others.
+func checkFree(ports []string) error {
+	for _, port := range ports {
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrPortTaken, err)
+		}
+		listener.Close()
+	}
+	return nil
+}
