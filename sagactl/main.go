@@ -1,0 +1,45 @@
+// Command sagactl is a person's way into hosho: it runs the whole system on this machine, shows what it does, and
+// proves that nothing was lost.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Demo demo `cmd:"" help:"Place orders that are paid, declined, lost and cancelled, show what happens to each, and prove that both databases agree."`
+	Up   up   `cmd:"" help:"Run the whole system until Ctrl-C, and print where it is."`
+}
+
+// errBroken says that what was to be proven does not hold. What is broken has been printed by then.
+var errBroken = errors.New("the proof failed")
+
+func main() {
+	cli := kong.Parse(&commands{}, kong.Name("sagactl"), kong.ShortUsageOnError(),
+		kong.Description("Runs hosho on this machine, with databases of its own, and shows that it keeps its promise."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal is not caught
+	cli.BindTo(ctx, (*context.Context)(nil))
+	err := cli.Run()
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case err == nil:
+	case errors.Is(err, errBroken):
+		os.Exit(1)
+	case interrupted: // whatever else it says is a consequence
+		fmt.Fprintln(os.Stderr, "sagactl: interrupted")
+		os.Exit(130) // 128 + SIGINT, as shells have it
+	default:
+		fmt.Fprintln(os.Stderr, "sagactl:", err)
+		os.Exit(1)
+	}
+}
