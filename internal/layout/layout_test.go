@@ -1,0 +1,322 @@
+package layout
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// table is the rules. Beside the standard library, a package imports what its row says and nothing else: these modules
+// of others (* is any), and these packages of hosho. A row names packages of its own layer and of the layers below.
+// internal/ is left out, and so are versions. A package without a row fails the test.
+const table = `
+package    | of others     | of hosho
+
+tools
+sagactl    | *             | gen/... invariant load migrations pg rpc stack
+load       | *             | gen/order
+stack      | *             | migrations pgembed rpc
+invariant  | pgx           | pg
+pgtest     | *             | migrations pgembed
+pgembed    | *             |
+layout     |               |
+
+main
+orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox pg rpc validate
+relay      | *             | gen/money gen/payment gen/relay command daemon migrations order orderdb outbox pg rpc validate
+paymentd   | *             | gen/money gen/payment daemon migrations payment paymentdb pg rpc validate
+
+server
+daemon     | *             |
+rpc        | *             | pg validate
+command    | protobuf      | gen/money gen/payment order
+validate   | currency uuid |
+gen/...    | grpc protobuf | gen/...
+
+database
+orderdb    | pgx uuid      | order outbox pg
+paymentdb  | pgx uuid      | payment pg
+outbox     | pgx uuid      | pg
+pg         | pgx           |
+migrations | goose pgx     |
+
+domain
+order      |               |
+payment    |               |
+`
+
+// inTests is what the tests of a package import of hosho besides. Of other modules they may import any.
+var inTests = map[string]string{
+	"sagactl":    "pgtest",
+	"load":       "stack",
+	"stack":      "gen/... invariant load pg",
+	"invariant":  "migrations pgtest",
+	"orderd":     "pgtest",
+	"relay":      "payment paymentdb pgtest", // whose tests ask the other side what it stored
+	"paymentd":   "pgtest",
+	"rpc":        "pgtest",
+	"orderdb":    "command pgtest",
+	"paymentdb":  "pgtest",
+	"outbox":     "pgtest", // which delivers greetings: neither orders nor gRPC
+	"pg":         "pgtest",
+	"migrations": "pgtest",
+	"order":      "payment", // the two state machines, checked together
+	"payment":    "order",
+}
+
+// modules are the names of the table's second column.
+var modules = map[string]string{
+	"currency": "github.com/bojanz/currency",
+	"goose":    "github.com/pressly/goose/v3",
+	"grpc":     "google.golang.org/grpc",
+	"pgx":      "github.com/jackc/pgx/v5",
+	"protobuf": "google.golang.org/protobuf",
+	"uuid":     "github.com/google/uuid",
+}
+
+// codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone; the tools only look
+// at what they were given.
+var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
+
+func mayNameCodes(f file, r row) bool {
+	return f.isTest() || r.layer == "tools" || r.name == "rpc" || r.name == "gen/..." ||
+		r.layer == "main" && path.Base(f.path) == "errors.go"
+}
+
+func TestImports(t *testing.T) {
+	rules := parse(t, table)
+	for _, f := range sources(t, filepath.Join("..", "..")) {
+		for _, finding := range rules.check(f) {
+			t.Error(finding)
+		}
+	}
+}
+
+func TestTheTablePointsDown(t *testing.T) {
+	for _, finding := range parse(t, table).upward() {
+		t.Error(finding)
+	}
+}
+
+func TestUpwardIsFound(t *testing.T) {
+	got := parse(t, "main\na | | b c\ndatabase\nb | | a\nc | |").upward()
+	if want := []string{"the table lets b (database) import a (main), which is above it"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestForbiddenImportsAreFound shows that the test above can fail, and holds the rules that a changed row must not lose.
+func TestForbiddenImportsAreFound(t *testing.T) {
+	tests := []struct{ file, imports, want string }{
+		{"internal/order/apply.go", "time", ""},
+		{"internal/order/apply.go", "github.com/google/uuid", "order imports the module"},
+		{"internal/payment/payment.go", "hosho/internal/order", "payment imports order"},
+		{"internal/outbox/claim.go", "github.com/jackc/pgx/v5/pgxpool", ""},
+		{"internal/outbox/claim.go", "hosho/gen/order/v1", "outbox imports gen/order"},
+		{"internal/outbox/claim.go", "hosho/internal/order", "outbox imports order"},
+		{"internal/outbox/claim.go", "google.golang.org/grpc", "outbox imports the module"},
+		{"internal/outbox/claim_test.go", "pgregory.net/rapid", ""},
+		{"internal/outbox/claim_test.go", "hosho/internal/order", "outbox imports order"},
+		{"internal/orderdb/place.go", "hosho/gen/order/v1", "orderdb imports gen/order"},
+		{"internal/orderdb/place.go", "hosho/internal/rpc", "orderdb imports rpc"},
+		{"internal/orderdb/place.go", "hosho/internal/pgtest", "orderdb imports pgtest"},
+		{"internal/orderdb/place_test.go", "hosho/internal/orderdb", ""},
+		{"internal/orderdb/place_test.go", "hosho/internal/pgtest", ""},
+		{"orderd/server.go", "hosho/gen/payment/v1", "orderd imports gen/payment"},
+		{"orderd/server.go", "hosho/internal/payment", "orderd imports payment"},
+		{"relay/handler.go", "hosho/internal/paymentdb", "relay imports paymentdb"},
+		{"relay/handler.go", "hosho/orderd", "relay imports orderd"},
+		{"paymentd/server.go", "hosho/internal/order", "paymentd imports order"},
+		{"paymentd/server.go", "hosho/internal/orderdb", "paymentd imports orderdb"},
+		{"paymentd/server.go", "hosho/internal/outbox", "paymentd imports outbox"},
+		{"paymentd/server.go", "hosho/internal/command", "paymentd imports command"},
+		{"paymentd/main.go", "hosho/internal/pgembed", "paymentd imports pgembed"},
+		{"migrations/migrations.go", "hosho/internal/pg", "migrations imports pg"},
+		{"paymentd/server.go", "google.golang.org/grpc/codes", "names gRPC codes"},
+		{"paymentd/server_test.go", "google.golang.org/grpc/codes", ""},
+		{"paymentd/errors.go", "google.golang.org/grpc/codes", ""},
+		{"relay/outcome.go", "google.golang.org/genproto/googleapis/rpc/code", "names gRPC codes"},
+		{"internal/newcomer/new.go", "time", "newcomer has no row"},
+	}
+	rules := parse(t, table)
+	for _, tt := range tests {
+		t.Run(tt.file+" "+tt.imports, func(t *testing.T) {
+			got := strings.Join(rules.check(file{tt.file, []string{tt.imports}}), "\n")
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+type row struct {
+	layer, name   string
+	others, hosho []string
+}
+
+type rules struct {
+	layers []string // from the top down
+	rows   []row
+}
+
+func parse(t *testing.T, text string) rules {
+	t.Helper()
+	var r rules
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		switch {
+		case cells[0] == "" || strings.HasPrefix(line, "package "):
+		case len(cells) == 1:
+			r.layers = append(r.layers, cells[0])
+		case len(cells) == 3 && len(r.layers) > 0:
+			r.rows = append(r.rows, row{
+				layer:  r.layers[len(r.layers)-1],
+				name:   strings.TrimSpace(cells[0]),
+				others: strings.Fields(cells[1]),
+				hosho:  strings.Fields(cells[2]),
+			})
+		default:
+			t.Fatalf("the table's line %q: got %d cells, want 1 or 3 below a layer's name", line, len(cells))
+		}
+	}
+	return r
+}
+
+// row answers the row of a package, by its name in the table.
+func (r rules) row(name string) (row, bool) {
+	i := slices.IndexFunc(r.rows, func(r row) bool { return covers([]string{r.name}, name) })
+	if i < 0 {
+		return row{}, false
+	}
+	return r.rows[i], true
+}
+
+// upward answers what the table allows and its layers forbid.
+func (r rules) upward() []string {
+	var findings []string
+	for _, from := range r.rows {
+		for _, name := range from.hosho {
+			to, ok := r.row(name)
+			switch {
+			case !ok:
+				findings = append(findings, fmt.Sprintf("the table lets %s import %s, which has no row", from.name, name))
+			case slices.Index(r.layers, to.layer) < slices.Index(r.layers, from.layer):
+				findings = append(findings, fmt.Sprintf("the table lets %s (%s) import %s (%s), which is above it",
+					from.name, from.layer, to.name, to.layer))
+			}
+		}
+	}
+	return findings
+}
+
+// check answers what is wrong with the imports of a file.
+func (r rules) check(f file) []string {
+	self := short(path.Dir(f.path))
+	rule, ok := r.row(self)
+	if !ok {
+		return []string{fmt.Sprintf("%s: the package %s has no row in the table: say there where it belongs", f.path, self)}
+	}
+	allowed := append([]string{self}, rule.hosho...)
+	if f.isTest() {
+		allowed = append(allowed, strings.Fields(inTests[rule.name])...)
+	}
+	var findings []string
+	for _, imported := range f.imports {
+		ours, isOurs := strings.CutPrefix(imported, "hosho/")
+		first, _, _ := strings.Cut(imported, "/")
+		switch {
+		case slices.Contains(codes, imported) && !mayNameCodes(f, rule):
+			findings = append(findings, fmt.Sprintf("%s names gRPC codes: that is for a daemon's errors.go", f.path))
+		case isOurs && !covers(allowed, short(ours)):
+			findings = append(findings, fmt.Sprintf("%s: %s imports %s; of hosho it may import %v",
+				f.path, self, short(ours), allowed[1:]))
+		case !isOurs && strings.Contains(first, ".") && !f.isTest() && !rule.allowsModule(imported):
+			findings = append(findings, fmt.Sprintf("%s: %s imports the module of %s; of others it may import %v",
+				f.path, self, imported, rule.others))
+		}
+	}
+	return findings
+}
+
+func (r row) allowsModule(imported string) bool {
+	return slices.ContainsFunc(r.others, func(name string) bool {
+		return name == "*" || imported == modules[name] || strings.HasPrefix(imported, modules[name]+"/")
+	})
+}
+
+// short is a package's name in the table.
+func short(dir string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(dir, "internal/"), "/v1")
+}
+
+// covers reports whether the names, which may end in /..., include a package.
+func covers(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool {
+		prefix, all := strings.CutSuffix(n, "...")
+		return n == name || all && strings.HasPrefix(name, prefix)
+	})
+}
+
+type file struct {
+	path    string // from the repository's root, with slashes
+	imports []string
+}
+
+func (f file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+// sources reads the imports of the module's Go files, whichever system and build tags they are for. It reads the files
+// itself: of what `go list` reads, go test's cache would know nothing, and go on saying ok.
+func sources(t *testing.T, root string) []file {
+	t.Helper()
+	var files []file
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && !holdsPackages(root, name) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || path.Ext(name) != ".go" {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		f := file{path: name}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, imported)
+		}
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatalf("found no Go files below %s", root)
+	}
+	return files
+}
+
+// holdsPackages reports whether the go command looks for the module's packages in a folder.
+func holdsPackages(root, dir string) bool {
+	base := path.Base(dir)
+	if base == "testdata" || base[0] == '.' || base[0] == '_' {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(root, dir, "go.mod")) // a module of its own
+	return err != nil
+}
