@@ -1,0 +1,52 @@
+package outbox
+
+import (
+	"fmt"
+	"time"
+	"errors"
+)
+
+// Config says how a worker goes about it. Every field is needed.
+type Config struct {
+	CallTimeout   time.Duration // within which Deliver reports
+	SettleTimeout time.Duration // bounds one call of Settle, and any other use of the database
+	Lease         time.Duration // how long a claim lasts; longer than the two together, or work is done twice
+	Batch         int           // messages claimed at once, and settled at once
+	PollInterval  time.Duration // how often to look when nothing woke the worker
+	BreakerStreak int           // keys that fail in a row before the breaker opens
+	Backoff       func(kind string) Backoff
+	LongestDelay  time.Duration // no message waits longer than this for its next try
+}
+
+// Validate checks that the parts fit together. unsafeShortLease allows a lease that may end before its message is
+// settled: that costs work and no correctness, and exists to prove just that.
+func (c Config) Validate(unsafeShortLease bool) error {
+	for name, d := range map[string]time.Duration{
+		"call timeout": c.CallTimeout, "settle timeout": c.SettleTimeout, "lease": c.Lease, "poll interval": c.PollInterval,
+		"longest delay": c.LongestDelay,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("%s: got %v, want more than 0", name, d)
+		}
+	}
+	if c.Batch < 1 || c.Batch > MaxBatch {
+		return fmt.Errorf("batch: got %d, want 1 to %d", c.Batch, MaxBatch)
+	}
+	if c.BreakerStreak < 1 {
+		return fmt.Errorf("breaker streak: got %d, want at least 1", c.BreakerStreak)
+	}
+	if c.Backoff == nil {
+		return errors.New("backoff: got none")
+	}
+	if c.Lease <= c.CallTimeout+c.SettleTimeout && !unsafeShortLease {
+		return fmt.Errorf("lease: got %v, want more than call timeout + settle timeout = %v, or messages are delivered twice as a rule",
+			c.Lease, c.CallTimeout+c.SettleTimeout)
+	}
+	return nil
+}
+
+// MaxBatch is the most messages that a worker claims at once.
+const MaxBatch = 1000
+
+// inFlightBatches bounds what a worker holds, so that a few batches of messages that hang do not stop the others.
+const inFlightBatches = 4

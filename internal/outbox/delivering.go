@@ -1,0 +1,113 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// sweepLoop gives up messages that are too late and that no claim finds: those that are parked, and all while the
+// breaker is open.
+func (w *Worker) sweepLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
+			w.log.Error("cannot look for expired messages", "error", err)
+		}
+		pause(ctx, w.config.PollInterval)
+	}
+}
+
+// sweep makes one pass. Nobody leased what it finds: what cannot be settled in time is found again.
+func (w *Worker) sweep(ctx context.Context) error {
+	until := time.Now().Add(w.config.SettleTimeout)
+	bounded, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	messages, err := w.queue.Expired(bounded, w.config.Batch)
+	if err != nil {
+		return err
+	}
+	w.deliver(ctx, messages, until)
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// deliver hands messages to the handler, and those that are too late straight to the settling.
+func (w *Worker) deliver(ctx context.Context, messages []Message, until time.Time) {
+	report := func(r Report) {
+		r.until = until
+		w.report(r)
+	}
+	var send, late []Message
+	for _, m := range messages {
+		if m.Expired {
+			late = append(late, m)
+		} else {
+			send = append(send, m)
+		}
+	}
+	w.mu.Lock()
+	w.inFlight += len(messages)
+	w.budget.earn(time.Now(), len(send))
+	for _, m := range messages {
+		w.alone = w.alone || m.Alone
+	}
+	w.mu.Unlock()
+	for _, m := range late {
+		report(Report{Message: m, Result: Expired, Code: "EXPIRED"})
+	}
+	if len(send) > 0 {
+		w.handler.Deliver(ctx, send, report)
+	}
+}
+
+// report works out what a report means for the worker, and puts it down to be settled.
+func (w *Worker) report(r Report) {
+	w.judge(&r)
+	w.handler.Explain(r)
+	w.mu.Lock()
+	w.reports = append(w.reports, r)
+	w.mu.Unlock()
+	signal(w.news)
+}
+
+// judge feeds the breaker and decides when the message is tried again.
+func (w *Worker) judge(r *Report) {
+	now := time.Now()
+	switch r.Result {
+	case Decided:
+		if w.breaker.Decided() {
+			w.log.Info("the destination is back") // settling this report makes room, and wakes the claiming
+		}
+	case TimedOut, Blocked:
+		// The breaker is asked before it is told, so that the message which opens it still spends its attempt.
+		if r.Result == TimedOut && !w.breaker.Open() {
+			r.Result = Ambiguous
+		} else {
+			r.Result = Blocked
+		}
+		if w.breaker.Failed(r.Message.Key, now) {
+			w.log.Warn("the destination is down: one message a second probes it", "code", r.Code)
+		}
+	}
+	r.Delay = w.delay(*r, now)
+}
+
+func (w *Worker) delay(r Report, now time.Time) time.Duration {
+	if r.Immediate {
+		return 0
+	}
+	delay := max(w.config.Backoff(r.Message.Kind).Delay(r.Message.Claims), r.RetryAfter)
+	if r.Unanswered {
+		w.mu.Lock()
+		delay = max(delay, w.budget.reserve(now))
+		w.mu.Unlock()
+	}
+	return min(delay, w.config.LongestDelay)
+}
