@@ -1,9 +1,9 @@
 package outbox
 
 import (
+	"errors"
 	"fmt"
 	"time"
-	"errors"
 )
 
 // Config says how a worker goes about it. Every field is needed.
