@@ -31,8 +31,11 @@ func healthy(t *testing.T) (orders, payments *pgxpool.Pool) {
 	run(t, payments, `ALTER TABLE payments DISABLE TRIGGER USER`)
 	run(t, payments, `ALTER TABLE ledger DISABLE TRIGGER USER`)
 	for _, o := range [][3]string{
-		{paid, "COMPLETED", ""}, {declined, "CANCELLED", "PAYMENT_DECLINED"}, {refunded, "CANCELLED", "CUSTOMER"},
-		{pending, "PENDING", ""}, {cancelling, "CANCELLING", "DEADLINE"},
+		{paid, "COMPLETED", ""},
+		{declined, "CANCELLED", "PAYMENT_DECLINED"},
+		{refunded, "CANCELLED", "CUSTOMER"},
+		{pending, "PENDING", ""},
+		{cancelling, "CANCELLING", "DEADLINE"},
 	} {
 		run(t, orders, `
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, cancel_reason, deadline_at)
@@ -105,36 +108,62 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		payments string
 		want     []string
 	}{
-		{name: "charged twice", want: []string{"I1 " + paid, "I7 " + paid},
-			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`},
-		{name: "refunded without its charge", want: []string{"I1 " + declined, "I7 " + declined},
-			payments: `INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + declined + `', 'REFUND', 600, 'JPY')`},
-		{name: "completed, and voided", want: []string{"I2 " + paid, "I7 " + paid},
-			payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'`},
-		{name: "completed for another amount", want: []string{"I2 " + paid, "I4 " + paid},
-			orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`},
-		{name: "completed for another customer", want: []string{"I2 " + paid, "I4 " + paid},
-			orders: `UPDATE orders SET customer_id = 'eve' WHERE id = '` + paid + `'`},
-		{name: "cancelled, and the money is held", want: []string{"I3 " + paid},
-			orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`},
-		{name: "cancelled, and a late charge may come", want: []string{"I16 " + declined, "I3 " + declined},
-			payments: `DELETE FROM payments WHERE id = '` + declined + `'`},
-		{name: "a payment without its order", want: []string{"I4 " + unknown},
-			payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`},
+		{
+			name: "charged twice", want: []string{"I1 " + paid, "I7 " + paid},
+			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`,
+		},
+		{
+			name: "refunded without its charge", want: []string{"I1 " + declined, "I7 " + declined},
+			payments: `INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + declined + `', 'REFUND', 600, 'JPY')`,
+		},
+		{
+			name: "completed, and voided", want: []string{"I2 " + paid, "I7 " + paid},
+			payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'`,
+		},
+		{
+			name: "completed for another amount", want: []string{"I2 " + paid, "I4 " + paid},
+			orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`,
+		},
+		{
+			name: "completed for another customer", want: []string{"I2 " + paid, "I4 " + paid},
+			orders: `UPDATE orders SET customer_id = 'eve' WHERE id = '` + paid + `'`,
+		},
+		{
+			name: "cancelled, and the money is held", want: []string{"I3 " + paid},
+			orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`,
+		},
+		{
+			name: "cancelled, and a late charge may come", want: []string{"I16 " + declined, "I3 " + declined},
+			payments: `DELETE FROM payments WHERE id = '` + declined + `'`,
+		},
+		{
+			name: "a payment without its order", want: []string{"I4 " + unknown},
+			payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+		},
 		{name: "pending, and no command", want: []string{"I5 " + pending}, orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`},
 		{name: "cancelling, and no void", want: []string{"I5 " + cancelling}, orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`},
-		{name: "settled, and a command is left", want: []string{"I5 " + paid},
-			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`},
-		{name: "a command without its order", want: []string{"I5 " + unknown},
-			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`},
+		{
+			name: "settled, and a command is left", want: []string{"I5 " + paid},
+			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`,
+		},
+		{
+			name: "a command without its order", want: []string{"I5 " + unknown},
+			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
+		},
 		{name: "the ledger lacks a charge", want: []string{"I7 " + paid}, payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`},
-		{name: "a wait without end", want: []string{"I13 " + pending},
-			orders: `UPDATE outbox SET ready_at = now() + '1 day' WHERE kind = 'CHARGE'`},
+		{
+			name: "a wait without end", want: []string{"I13 " + pending},
+			orders: `UPDATE outbox SET ready_at = now() + '1 day' WHERE kind = 'CHARGE'`,
+		},
 		{name: "too many attempts", want: []string{"I13 " + pending}, orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`},
-		{name: "two orders for one request", want: []string{"I9 " + paid},
-			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once; UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`},
-		{name: "an amount out of its domain", want: []string{"I17 " + cancelling},
-			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`},
+		{
+			name: "two orders for one request", want: []string{"I9 " + paid},
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once; UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`,
+		},
+		{
+			name: "an amount out of its domain", want: []string{"I17 " + cancelling},
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -119,8 +119,11 @@ func TestAYoungerMessageSupersedesTheOlderOneOfItsKey(t *testing.T) {
 		{"due", ``, []string{"GOODBYE"}, []string{"GOODBYE"}},
 		{"leased", `UPDATE outbox SET ready_at = 'infinity' WHERE kind = 'GOODBYE'`, nil, []string{"GOODBYE"}},
 		{"parked", `UPDATE outbox SET parked_at = clock_timestamp() WHERE kind = 'GOODBYE'`, nil, []string{"GOODBYE"}},
-		{"somebody else's", `UPDATE outbox SET key = gen_random_uuid() WHERE kind = 'GOODBYE'`,
-			[]string{"GOODBYE", "HELLO"}, []string{"HELLO", "GOODBYE"}},
+		{
+			"somebody else's", `UPDATE outbox SET key = gen_random_uuid() WHERE kind = 'GOODBYE'`,
+			[]string{"GOODBYE", "HELLO"},
+			[]string{"HELLO", "GOODBYE"},
+		},
 		{"and the older one goes alone", `UPDATE outbox SET claims = 3 WHERE kind = 'HELLO'`, []string{"GOODBYE"}, []string{"GOODBYE"}},
 	}
 	for _, test := range tests {

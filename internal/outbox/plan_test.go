@@ -108,8 +108,10 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 				send    func(pool *pgxpool.Pool)
 				indexes []string
 			}{
-				{"claim", func(pool *pgxpool.Pool) { claim(t, queue(&pgtest.Database{Pool: pool}), 500, 1) },
-					[]string{"outbox_ready", "outbox_suspect"}},
+				{
+					"claim", func(pool *pgxpool.Pool) { claim(t, queue(&pgtest.Database{Pool: pool}), 500, 1) },
+					[]string{"outbox_ready", "outbox_suspect"},
+				},
 				{"expired", func(pool *pgxpool.Pool) {
 					if _, err := NewQueue(pool, 0).Expired(t.Context(), 500); err != nil {
 						t.Fatal(err)
@@ -125,15 +127,21 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 						t.Fatal(err)
 					}
 				}, []string{"outbox_pkey"}},
-				{"reschedule", inTx(func(ctx context.Context, tx pgx.Tx) error { return Reschedule(ctx, tx, retries) }),
-					[]string{"outbox_pkey"}},
+				{
+					"reschedule", inTx(func(ctx context.Context, tx pgx.Tx) error { return Reschedule(ctx, tx, retries) }),
+					[]string{"outbox_pkey"},
+				},
 				{"park", inTx(func(ctx context.Context, tx pgx.Tx) error {
 					return Park(ctx, tx, claimed, make([]string, len(claimed)))
 				}), []string{"outbox_pkey"}},
-				{"remove", inTx(func(ctx context.Context, tx pgx.Tx) error { return Remove(ctx, tx, ids) }),
-					[]string{"outbox_pkey"}},
-				{"remove all", inTx(func(ctx context.Context, tx pgx.Tx) error { return RemoveAll(ctx, tx, keys(claimed)) }),
-					[]string{"outbox_one_of_a_kind"}},
+				{
+					"remove", inTx(func(ctx context.Context, tx pgx.Tx) error { return Remove(ctx, tx, ids) }),
+					[]string{"outbox_pkey"},
+				},
+				{
+					"remove all", inTx(func(ctx context.Context, tx pgx.Tx) error { return RemoveAll(ctx, tx, keys(claimed)) }),
+					[]string{"outbox_one_of_a_kind"},
+				},
 			} {
 				plan := explain(t, db, test.send)
 				if strings.Contains(plan, "Seq Scan on outbox") {

@@ -592,8 +592,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"large batch", func(c *Config) { c.Batch = 1001 }, false, "batch: got 1001, want 1 to 1000"},
 		{"no streak", func(c *Config) { c.BreakerStreak = 0 }, false, "breaker streak: got 0, want at least 1"},
 		{"no backoff", func(c *Config) { c.Backoff = nil }, false, "backoff: got none"},
-		{"short lease", func(c *Config) { c.Lease = 5 * time.Second }, false,
-			"lease: got 5s, want more than call timeout + settle timeout = 5s, or messages are delivered twice as a rule"},
+		{
+			"short lease", func(c *Config) { c.Lease = 5 * time.Second }, false,
+			"lease: got 5s, want more than call timeout + settle timeout = 5s, or messages are delivered twice as a rule",
+		},
 		{"short lease, on purpose", func(c *Config) { c.Lease = time.Second }, true, ""},
 	}
 	for _, test := range tests {

@@ -1,0 +1,89 @@
+# What one does with this repository; `make` lists it. For GNU make 3.81, which macOS has, and newer.
+
+# The tools' versions. go.mod has those of the code generators, and .ci/postgres.go what PostgreSQL is installed.
+BUF         := 1.75.0
+GOFUMPT     := 0.12.0
+STATICCHECK := 0.8.2
+
+# buf: the one on the PATH, else npm's, else built from source.
+buf := $(shell command -v buf || \
+	if command -v npx; then echo "--yes @bufbuild/buf@$(BUF)"; else echo "go run github.com/bufbuild/buf/cmd/buf@v$(BUF)"; fi)
+gofumpt     := go run mvdan.cc/gofumpt@v$(GOFUMPT)
+staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v$(STATICCHECK)
+
+# The race detector needs a C compiler.
+race := $(shell test "$$(go env CGO_ENABLED)" = 1 && echo -race)
+
+# The contract that clients rely on: the newest release's, else the first one. A break is made on purpose by a release.
+contract = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || \
+	git log --reverse --format=%H -- proto 2>/dev/null | head -1)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets.
+	@bold= plain=; if test -t 1; then bold=$$(printf '\033[1m') plain=$$(printf '\033[0m'); fi; \
+		awk -F ':.*## ' -v bold="$$bold" -v plain="$$plain" \
+			'/^[a-z]+:.*## / { printf "%s%-10s%s %s\n", bold, $$1, plain, $$2 }' Makefile
+
+.PHONY: demo
+demo: postgres ## Run the whole system and watch it keep its promise.
+	@go run ./sagactl demo
+
+# -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml.
+.PHONY: test
+test: postgres ## Run all tests, on real databases.
+	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
+	go test $(race) -count=1 -timeout 5m ./...
+	cd internal/composetest && go test -count=1 ./...
+
+.PHONY: build
+build: ## Build orderd, paymentd, relay and sagactl into bin/.
+	go build -trimpath -o bin/ ./orderd ./paymentd ./relay ./sagactl
+
+.PHONY: generate
+generate: buf ## Write gen/ from proto/.
+	$(buf) generate
+
+.PHONY: format
+format: buf ## Format the Go and the proto files.
+	$(gofumpt) -w .
+	$(buf) format --write
+
+.PHONY: lint
+lint: buf breaking ## Check all that needs no database.
+	@echo "lint: gofumpt"
+	@files=$$($(gofumpt) -l .) && if [ -n "$$files" ]; then echo "not formatted (make format):" $$files; exit 1; fi
+	@echo "lint: go vet"
+	@go vet ./... && go vet .ci/postgres.go && cd internal/composetest && go vet ./...
+	@echo "lint: staticcheck"
+	@$(staticcheck) ./...
+	@echo "lint: go mod tidy"
+	@go mod tidy -diff && cd internal/composetest && go mod tidy -diff
+	@echo "lint: buf lint, buf format"
+	@$(buf) lint
+	@$(buf) format --diff --exit-code
+	@echo "lint: gen/ is what make generate writes"
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(buf) generate --output "$$dir" && \
+		{ diff -rq gen "$$dir/gen" || { echo "gen/ is stale: make generate"; exit 1; }; }
+
+.PHONY: breaking
+breaking: buf ## Check that the contract breaks no client; against another commit: contract=COMMIT.
+	@if [ -n "$(contract)" ]; then \
+		echo "breaking: against the contract of $$(git log -1 --format='%h (%cs)' $(contract))"; \
+		$(buf) breaking --against ".git#ref=$(contract)"; \
+	else \
+		echo "breaking: there is no earlier contract"; \
+	fi
+
+.PHONY: buf
+buf:
+	@case "$(buf)" in "go run"*) echo "buf: none on the PATH and no npm, so it is built from source: the first time takes minutes" ;; esac
+
+.PHONY: postgres
+postgres: ## Install PostgreSQL, if the machine has none.
+	@go run .ci/postgres.go
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin
