@@ -16,6 +16,10 @@ import (
 type commands struct {
 	Demo demo `cmd:"" help:"Place orders that are paid, declined, lost and cancelled, show what happens to each, and prove that both databases agree."`
 	Up   up   `cmd:"" help:"Run the whole system until Ctrl-C, and print where it is."`
+
+	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments."`
+	Retry  retry  `cmd:"" help:"Try a parked command again at once."`
+	Settle settle `cmd:"" help:"Cancel by hand an order that the saga can never settle."`
 }
 
 // errBroken says that what was to be proven does not hold. What is broken has been printed by then.

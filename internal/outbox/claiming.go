@@ -54,7 +54,7 @@ func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) 
 	if err != nil || len(messages) == 0 {
 		return 0, err
 	}
-	if ctx.Err() != nil { // told to stop in the meantime: nothing was sent
+	if ctx.Err() != nil || w.breaker.Open() && !p.probe { // in the meantime: nothing was sent
 		return 0, w.giveBack(working, messages)
 	}
 	w.deliver(working, messages, until)

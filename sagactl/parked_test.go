@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	moneyv1 "hosho/gen/money/v1"
+	orderv1 "hosho/gen/order/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/rpc"
+	"hosho/internal/stack"
+)
+
+// Somebody has charged another amount under the key of an order before its own charge came. The order can never be
+// paid and never be voided: it is parked, an operator finds it, tries it once more in vain, and settles it by hand.
+func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	orders := orderv1.NewOrderServiceClient(dial(t, s.Orderd.Address))
+	s.Relays[0].Kill()
+	order := orderWithTakenKey(t, orders, paymentv1.NewPaymentServiceClient(dial(t, s.Paymentd.Address)))
+	if err := s.Relays[0].Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Relays[0].WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(args ...string) (string, error) {
+		cmd, _ := sagactl(t, append(args, "--relay", s.Relays[0].Address)...)
+		output, err := cmd.CombinedOutput()
+		return string(output), err
+	}
+
+	listed := func(output string) bool { return strings.Contains(output, order) }
+	awaitOutput(t, ask, listed, "parked")
+	if output, err := ask("retry", order); err != nil {
+		t.Errorf("retry: %v\n%s", err, output)
+	}
+	output := awaitOutput(t, ask, listed, "parked") // it is parked again, for the same cause
+	if !strings.Contains(output, "CHARGE") || !strings.Contains(output, "KEY_REUSED") {
+		t.Errorf("parked: got\n%s\nwant the CHARGE and KEY_REUSED", output)
+	}
+	if output, err := ask("settle", order, "--operator", "ada"); err == nil || !strings.Contains(output, "--reason") {
+		t.Errorf("settle without a reason: got %v\n%s\nwant it to ask for one", err, output)
+	}
+	if output, err := ask("settle", order, "--operator", "ada", "--reason", "the key is taken"); err != nil {
+		t.Errorf("settle: %v\n%s", err, output)
+	}
+	if output, err := ask("parked"); err != nil || output != "nothing is parked\n" {
+		t.Errorf("parked after it was settled: got %v\n%s\nwant nothing", err, output)
+	}
+	if output, err := ask("retry", order); err == nil || !strings.Contains(output, "NotFound") {
+		t.Errorf("retry after it was settled: got %v\n%s\nwant NotFound", err, output)
+	}
+	reply, err := orders.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := reply.GetOrder(); got.GetStatus() != orderv1.Order_STATUS_CANCELLED || got.GetCancelReason() != orderv1.Order_CANCEL_REASON_OPERATOR {
+		t.Errorf("got the order %v, want it CANCELLED by the operator", got)
+	}
+}
+
+func startStack(t *testing.T) *stack.Stack {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "hosho-t-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "bin")
+	if err := stack.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
+	}
+	s, err := stack.Start(t.Context(), stack.Config{Bin: bin, Dir: filepath.Join(dir, "data"), Relays: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func dial(t *testing.T, address string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := rpc.Dial(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// orderWithTakenKey places an order and takes its key, while no relay is there to pay for it.
+func orderWithTakenKey(t *testing.T, orders orderv1.OrderServiceClient, payments paymentv1.PaymentServiceClient) string {
+	t.Helper()
+	placed, err := orders.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
+		CustomerId: "ada", CurrencyCode: "JPY", Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: 600}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := placed.GetOrder().GetOrderId()
+	if _, err := payments.ChargePayment(t.Context(), &paymentv1.ChargePaymentRequest{
+		PaymentId: order, CustomerId: "ada", Amount: &moneyv1.Money{CurrencyCode: "JPY", AmountMinor: 1},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return order
+}
+
+// awaitOutput repeats a command until it prints what is wanted.
+func awaitOutput(t *testing.T, ask func(...string) (string, error), wanted func(string) bool, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		output, err := ask(args...)
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, output)
+		}
+		if wanted(output) {
+			return output
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%v: got\n%s", args, output)
+		}
+	}
+}
