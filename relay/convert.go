@@ -15,10 +15,10 @@ var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
 	relayv1.ParkedCommand_KIND_VOID:   order.Void,
 }
 
-func protoParked(w outbox.Waiting) *relayv1.ParkedCommand {
+func toParked(w outbox.Waiting) *relayv1.ParkedCommand {
 	p := &relayv1.ParkedCommand{
 		OrderId: w.Key, Attempts: int32(w.Attempts), CreateTime: timestamppb.New(w.CreatedAt),
-		ParkTime: protoTime(w.ParkedAt), DeadlineTime: protoTime(w.ExpiresAt),
+		ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
 	}
 	for kind, name := range kinds {
 		if string(name) == w.Kind {
@@ -31,7 +31,7 @@ func protoParked(w outbox.Waiting) *relayv1.ParkedCommand {
 	return p
 }
 
-func protoTime(t *time.Time) *timestamppb.Timestamp {
+func toTime(t *time.Time) *timestamppb.Timestamp {
 	if t == nil {
 		return nil
 	}

@@ -11,10 +11,7 @@ import (
 	"log/slog"
 	"sync"
 
-	"google.golang.org/grpc"
-
 	paymentv1 "hosho/gen/payment/v1"
-	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/daemon"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
@@ -70,12 +67,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()
-	working.Go(func() { server.work(ctx) })
+	working.Go(func() { server.work(ctx, ready(pool)) })
 
-	return rpc.Serve(ctx, rpc.ServerConfig{
-		Listen: s.Listen.Listen, AdminListen: s.AdminListen, Reflection: s.Reflection,
-		MaxReceive: maxReceive, CallTimeout: callTimeout, Log: log,
-		Register: func(s *grpc.Server) { relayv1.RegisterOutboxServiceServer(s, server) },
-		Ready:    server.ready, ToStatus: toStatus,
-	})
+	return rpc.Serve(ctx, server.config(s.Listen, ready(pool)))
 }

@@ -29,8 +29,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 // system is an orders database, a peer in paymentd's place, and whatever relays a test starts between them.
 type system struct {
@@ -116,7 +116,7 @@ func (r *running) stop() {
 			if err != nil {
 				r.s.t.Errorf("the relay ended with %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(longWait):
 			r.s.t.Errorf("the relay does not stop")
 		}
 	})
@@ -349,11 +349,11 @@ func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); !done(); {
+	for deadline := time.After(longWait); !done(); {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %s in vain: %s", patience, what)
+			t.Fatalf("waited %s in vain: %s", longWait, what)
 		}
 	}
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"encoding/base64"
-	"math"
 	"strconv"
 	"strings"
 
-	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/validate"
 )
 
@@ -15,51 +13,33 @@ const (
 	maxPageSize     = 1000
 )
 
-// page is what a request to list parked commands asks for.
-type page struct {
-	after int64 // the last command of the page before, 0 for the first page
-	size  int
-}
-
-// readPage answers a *validate.Error when the request breaks rules.
-func readPage(r *relayv1.ListParkedRequest) (page, error) {
-	var f validate.Fields
-	f.Range("page_size", int64(r.GetPageSize()), 0, math.MaxInt32)
-	p := page{size: pageSize(r.GetPageSize())}
-	if r.GetPageToken() != "" {
-		var ok bool
-		if p.after, ok = readPageToken(r.GetPageToken()); !ok {
-			f.Add("page_token", "got a token that was not made by this method, want a next_page_token")
-		}
-	}
-	return p, f.Err()
-}
-
 func pageSize(asked int32) int {
 	if asked == 0 {
 		return defaultPageSize
 	}
-	return min(int(asked), maxPageSize)
+	return int(min(asked, maxPageSize))
 }
 
-// A page token is the id of the page's last command, opaque to clients so that it may change.
+// A page token is base64url of a version and the id of the last command on the page before.
 const tokenPrefix = "parked/1:"
 
-var tokenEncoding = base64.RawURLEncoding.Strict() // one spelling for each token
-
-func pageToken(last int64) string {
-	return tokenEncoding.EncodeToString([]byte(tokenPrefix + strconv.FormatInt(last, 10)))
+// toToken continues the list after a command's id.
+func toToken(last int64) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(tokenPrefix + strconv.FormatInt(last, 10)))
 }
 
-func readPageToken(token string) (last int64, ok bool) {
-	text, err := tokenEncoding.DecodeString(token)
-	if err != nil {
-		return 0, false
+// fromToken answers the id that the list goes on after, 0 for the first page, or a *validate.Error.
+func fromToken(token string) (int64, error) {
+	if token == "" {
+		return 0, nil
 	}
-	digits, found := strings.CutPrefix(string(text), tokenPrefix)
-	if !found {
-		return 0, false
+	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	digits, ours := strings.CutPrefix(string(text), tokenPrefix)
+	last, wrong := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !ours || wrong != nil || last < 1 {
+		var fields validate.Fields
+		fields.Add("page_token", "got one that is damaged or belongs to another list, want a next_page_token of this one")
+		return 0, fields.Err()
 	}
-	last, err = strconv.ParseInt(digits, 10, 64)
-	return last, err == nil && last > 0
+	return last, nil
 }

@@ -122,7 +122,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
-	dead := newDispatcher(paymentClient(t, s), patience)
+	dead := newDispatcher(paymentClient(t, s), longWait)
 	claimed, err := outbox.NewQueue(s.db.Pool, 50*time.Millisecond).Claim(t.Context(), 100, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 		if err == nil {
 			t.Error("got no error, want that the address is in use")
 		}
-	case <-time.After(patience):
+	case <-time.After(longWait):
 		t.Fatal("the daemon does not end")
 	}
 }

@@ -5,29 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/command"
+	"hosho/internal/daemon"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
-	"hosho/internal/validate"
+	"hosho/internal/rpc"
 	"hosho/migrations"
 )
 
 const (
 	application = "relay"          // how the database names the connections
-	maxReceive  = 64 << 10         // bytes of a request
-	callTimeout = 10 * time.Second // of a call whose client set no shorter deadline
+	maxReceive  = 64 << 10         // bytes of one message
+	patience    = 10 * time.Second // how long a call may take whose caller set no shorter deadline
 	readyPoll   = 500 * time.Millisecond
 )
 
@@ -35,7 +35,6 @@ const (
 type server struct {
 	relayv1.UnimplementedOutboxServiceServer
 
-	pool     *pgxpool.Pool
 	queue    *outbox.Queue
 	store    *orderdb.Store
 	worker   *outbox.Worker
@@ -45,7 +44,7 @@ type server struct {
 
 func newServer(pool *pgxpool.Pool, config outbox.Config, maxAttempts int, paymentd paymentv1.PaymentServiceClient, log *slog.Logger) *server {
 	s := &server{
-		pool: pool, log: log,
+		log:      log,
 		queue:    outbox.NewQueue(pool, config.Lease),
 		store:    orderdb.New(pool, command.Encode),
 		watchers: pg.NewWaker(pool, orderdb.Channel),
@@ -55,6 +54,26 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, maxAttempts int, paymen
 		store:      s.store, watchers: s.watchers, maxAttempts: maxAttempts, log: log,
 	}, log)
 	return s
+}
+
+func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+	return rpc.ServerConfig{
+		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
+		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
+		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
+		Ready:    ready, ToStatus: toStatus,
+	}
+}
+
+// ready keeps calls out, and the worker from its work, until the schema is the one that this program was written for.
+func ready(pool *pgxpool.Pool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := migrations.Orders.Check(ctx, pool)
+		if errors.Is(err, migrations.ErrSchema) {
+			return fmt.Errorf("%w: run `orderd migrate`", err)
+		}
+		return err
+	}
 }
 
 // run sends and hears wake-ups, until ctx ends.
@@ -67,9 +86,9 @@ func (s *server) run(ctx context.Context, databaseURL string, listen bool) {
 	all.Wait()
 }
 
-// work delivers the outbox until ctx ends and what is under way is finished. It waits for the schema first.
-func (s *server) work(ctx context.Context) {
-	for s.ready(ctx) != nil {
+// work delivers the outbox until ctx ends and what is under way is finished.
+func (s *server) work(ctx context.Context, ready func(context.Context) error) {
+	for ready(ctx) != nil {
 		select {
 		case <-ctx.Done():
 			return
@@ -79,52 +98,39 @@ func (s *server) work(ctx context.Context) {
 	s.worker.Run(ctx)
 }
 
-// ready answers nil when the database can be reached and has the schema.
-func (s *server) ready(ctx context.Context) error {
-	err := migrations.Orders.Check(ctx, s.pool)
-	if errors.Is(err, migrations.ErrSchema) {
-		return fmt.Errorf("%w: run `orderd migrate`", err)
-	}
-	return err
-}
-
 var errNoCommand = errors.New("no such command")
-
-const maxReason = 500 // characters, as the table's constraint says
 
 // ListParked answers the commands that need a person.
 func (s *server) ListParked(ctx context.Context, req *relayv1.ListParkedRequest) (*relayv1.ListParkedResponse, error) {
-	p, err := readPage(req)
+	if err := checkList(req); err != nil {
+		return nil, err
+	}
+	after, err := fromToken(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := s.queue.Parked(ctx, conflictCodes, p.after, p.size+1)
+	size := pageSize(req.GetPageSize())
+	waiting, err := s.queue.Parked(ctx, conflictCodes, after, size+1)
 	if err != nil {
 		return nil, err
 	}
 	reply := &relayv1.ListParkedResponse{}
-	if len(waiting) > p.size {
-		waiting = waiting[:p.size]
-		reply.NextPageToken = pageToken(waiting[p.size-1].ID)
+	if len(waiting) > size {
+		waiting = waiting[:size]
+		reply.NextPageToken = toToken(waiting[size-1].ID)
 	}
 	for _, w := range waiting {
-		reply.Commands = append(reply.Commands, protoParked(w))
+		reply.Commands = append(reply.Commands, toParked(w))
 	}
 	return reply, nil
 }
 
 // RetryParked makes a command due at once.
 func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedRequest) (*relayv1.RetryParkedResponse, error) {
-	var fields validate.Fields
-	fields.UUID("order_id", req.GetOrderId())
-	kind, known := kinds[req.GetKind()]
-	if !known {
-		fields.Add("kind", "got %v, want KIND_CHARGE or KIND_VOID", req.GetKind())
-	}
-	if err := fields.Err(); err != nil {
+	if err := checkRetry(req); err != nil {
 		return nil, err
 	}
-	found, err := s.queue.Retry(ctx, req.GetOrderId(), string(kind))
+	found, err := s.queue.Retry(ctx, req.GetOrderId(), string(kinds[req.GetKind()]))
 	if err != nil {
 		return nil, err
 	}
@@ -137,13 +143,7 @@ func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedReques
 
 // SettleParked cancels an order by hand, and writes down who and why.
 func (s *server) SettleParked(ctx context.Context, req *relayv1.SettleParkedRequest) (*relayv1.SettleParkedResponse, error) {
-	var fields validate.Fields
-	fields.UUID("order_id", req.GetOrderId())
-	if n := utf8.RuneCountInString(req.GetReason()); n < 1 || n > maxReason || strings.ContainsRune(req.GetReason(), 0) {
-		fields.Add("reason", "got %d characters, want 1 to %d and no NUL", n, maxReason)
-	}
-	fields.Operator("operator", req.GetOperator())
-	if err := fields.Err(); err != nil {
+	if err := checkSettle(req); err != nil {
 		return nil, err
 	}
 	o, changed, err := s.store.SettleByHand(ctx, orderdb.Decision{

@@ -190,7 +190,7 @@ func TestAStreamThatIsStuckIsLeft(t *testing.T) {
 	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 300*time.Millisecond, 1_000_000 })
 	select {
 	case <-deaf:
-	case <-time.After(patience):
+	case <-time.After(longWait):
 		t.Fatal("the stuck stream is not ended")
 	}
 	s.drained()

@@ -64,15 +64,19 @@ var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
 // collisions is how often InTx starts over when concurrent transactions collide, before its caller is told.
 const collisions = 3
 
+// readCommitted is named, whatever the server's default is: a statement that follows an ON CONFLICT must see what was in
+// its way.
+var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
+
 // InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
 // its results in variables that it sets anew each time. Errors keep their meaning for Classify.
 func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
 	var err error
 	for range collisions {
 		sent := false
-		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		err = pgx.BeginTxFunc(ctx, pool, readCommitted, func(tx pgx.Tx) error {
 			err := f(tx)
-			sent = err == nil // BeginFunc goes on to COMMIT
+			sent = err == nil // BeginTxFunc goes on to COMMIT
 			return err
 		})
 		if sent && err != nil && !refused(err) {
