@@ -17,6 +17,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
+	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
@@ -117,21 +118,22 @@ func (s *server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (
 		return nil, err
 	}
 	filter := fromFilter(r)
-	after, err := fromToken(r.GetPageToken(), filter)
+	list := []string{"orders", filter.CustomerID, string(filter.Status)}
+	after, err := page.Read(r.GetPageToken(), list...)
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(r.GetPageSize())
-	page, err := s.store.List(ctx, filter, after, size+1)
+	size := page.Size(r.GetPageSize())
+	orders, err := s.store.List(ctx, filter, after.UUID(), size+1)
 	if err != nil {
 		return nil, err
 	}
 	response := &orderv1.ListOrdersResponse{}
-	if len(page) > size {
-		page = page[:size]
-		response.NextPageToken = toToken(page[size-1].ID, filter)
+	if len(orders) > size {
+		orders = orders[:size]
+		response.NextPageToken = page.Token(page.AtUUID(orders[size-1].ID), list...)
 	}
-	for _, o := range page {
+	for _, o := range orders {
 		response.Orders = append(response.Orders, toOrder(o))
 	}
 	return response, nil

@@ -9,6 +9,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
+	"hosho/internal/page"
 	"hosho/internal/validate"
 )
 
@@ -73,9 +74,7 @@ func checkName(f *validate.Fields, field, name string) {
 
 func checkList(r *orderv1.ListOrdersRequest) error {
 	var f validate.Fields
-	if r.GetPageSize() < 0 {
-		f.Add("page_size", "got %d, want 0 (which is %d) or more", r.GetPageSize(), defaultPageSize)
-	}
+	page.CheckSize(&f, r.GetPageSize())
 	if r.GetCustomerId() != "" {
 		f.ID("customer_id", r.GetCustomerId())
 	}

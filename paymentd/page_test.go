@@ -1,15 +1,13 @@
 package main
 
 import (
-	"encoding/base64"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	paymentv1 "hosho/gen/payment/v1"
-	"hosho/internal/payment"
-	"hosho/internal/paymentdb"
+	"hosho/internal/page"
 )
 
 func TestListPaymentsPagesThroughWhatTheFiltersSelect(t *testing.T) {
@@ -67,61 +65,8 @@ func TestListPaymentsRefusesWhatItCannotRead(t *testing.T) {
 	s := start(t)
 	_, err := s.ListPayments(t.Context(), &paymentv1.ListPaymentsRequest{PageSize: -1, CustomerId: "a\r\nb", Status: 77})
 	wantInvalid(t, err, "page_size", "customer_id", "status")
-	for _, token := range []string{"x", "!", toToken(newID(), paymentdb.Filter{Status: payment.Charged})} {
+	for _, token := range []string{"x", "!", page.Token(page.AtUUID(newID()), "payments", "", "CHARGED")} {
 		_, err := s.ListPayments(t.Context(), &paymentv1.ListPaymentsRequest{PageToken: token})
 		wantInvalid(t, err, "page_token")
-	}
-}
-
-func TestAPageIsFiftyByDefaultAndAThousandAtMost(t *testing.T) {
-	t.Parallel()
-	for asked, want := range map[int32]int{0: 50, 1: 1, 1000: 1000, 1001: 1000, 1_000_000_000: 1000} {
-		if got := pageSize(asked); got != want {
-			t.Errorf("asked for %d: got %d, want %d", asked, got, want)
-		}
-	}
-}
-
-func TestAPageTokenIsGoodForItsOwnListOnly(t *testing.T) {
-	t.Parallel()
-	id := newID()
-	filters := []paymentdb.Filter{
-		{}, {CustomerID: "c"}, {Status: payment.Charged}, {CustomerID: "c", Status: payment.Charged}, {CustomerID: "c-CHARGED"},
-	}
-	for _, made := range filters {
-		token := toToken(id, made)
-		for _, used := range filters {
-			got, err := fromToken(token, used)
-			if made == used && (err != nil || got != id) {
-				t.Errorf("%+v: got %q, error %v, want %s", made, got, err, id)
-			}
-			if made != used && err == nil {
-				t.Errorf("a token of %+v was taken for %+v", made, used)
-			}
-		}
-	}
-}
-
-func TestAPageTokenThatWasAlteredIsRefused(t *testing.T) {
-	t.Parallel()
-	token := toToken(newID(), paymentdb.Filter{})
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range raw {
-		forged := slices.Clone(raw)
-		forged[i] ^= 1
-		if got, err := fromToken(base64.RawURLEncoding.EncodeToString(forged), paymentdb.Filter{}); err == nil {
-			t.Errorf("byte %d altered: got %s, want an error", i, got)
-		}
-	}
-	for i := 1; i < len(token); i++ {
-		if got, err := fromToken(token[:i], paymentdb.Filter{}); err == nil {
-			t.Errorf("cut to %d: got %s, want an error", i, got)
-		}
-	}
-	if got, err := fromToken(token+"A", paymentdb.Filter{}); err == nil {
-		t.Errorf("longer: got %s, want an error", got)
 	}
 }

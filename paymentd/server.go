@@ -11,6 +11,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/daemon"
+	"hosho/internal/page"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/rpc"
@@ -115,21 +116,22 @@ func (s *server) ListPayments(ctx context.Context, r *paymentv1.ListPaymentsRequ
 		return nil, err
 	}
 	filter := fromFilter(r)
-	after, err := fromToken(r.GetPageToken(), filter)
+	list := []string{"payments", filter.CustomerID, string(filter.Status)}
+	after, err := page.Read(r.GetPageToken(), list...)
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(r.GetPageSize())
-	page, err := s.store.List(ctx, filter, after, size+1)
+	size := page.Size(r.GetPageSize())
+	payments, err := s.store.List(ctx, filter, after.UUID(), size+1)
 	if err != nil {
 		return nil, err
 	}
 	response := &paymentv1.ListPaymentsResponse{}
-	if len(page) > size {
-		page = page[:size]
-		response.NextPageToken = toToken(page[size-1].ID, filter)
+	if len(payments) > size {
+		payments = payments[:size]
+		response.NextPageToken = page.Token(page.AtUUID(payments[size-1].ID), list...)
 	}
-	for _, p := range page {
+	for _, p := range payments {
 		response.Payments = append(response.Payments, toPayment(p))
 	}
 	return response, nil

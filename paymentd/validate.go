@@ -3,6 +3,7 @@ package main
 import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/page"
 	"hosho/internal/payment"
 	"hosho/internal/validate"
 )
@@ -62,9 +63,7 @@ func errNoCommand() error {
 
 func checkList(r *paymentv1.ListPaymentsRequest) error {
 	var f validate.Fields
-	if r.GetPageSize() < 0 {
-		f.Add("page_size", "got %d, want 0 (which is %d) or more", r.GetPageSize(), defaultPageSize)
-	}
+	page.CheckSize(&f, r.GetPageSize())
 	if r.GetCustomerId() != "" {
 		f.ID("customer_id", r.GetCustomerId())
 	}

@@ -19,6 +19,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
+	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
@@ -105,19 +106,19 @@ func (s *server) ListParked(ctx context.Context, req *relayv1.ListParkedRequest)
 	if err := checkList(req); err != nil {
 		return nil, err
 	}
-	after, err := fromToken(req.GetPageToken())
+	after, err := page.Read(req.GetPageToken(), "parked")
 	if err != nil {
 		return nil, err
 	}
-	size := pageSize(req.GetPageSize())
-	waiting, err := s.queue.Parked(ctx, conflictCodes, after, size+1)
+	size := page.Size(req.GetPageSize())
+	waiting, err := s.queue.Parked(ctx, conflictCodes, after.Number(), size+1)
 	if err != nil {
 		return nil, err
 	}
 	reply := &relayv1.ListParkedResponse{}
 	if len(waiting) > size {
 		waiting = waiting[:size]
-		reply.NextPageToken = toToken(waiting[size-1].ID)
+		reply.NextPageToken = page.Token(page.AtNumber(waiting[size-1].ID), "parked")
 	}
 	for _, w := range waiting {
 		reply.Commands = append(reply.Commands, toParked(w))

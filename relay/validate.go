@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/page"
 	"hosho/internal/validate"
 )
 
@@ -12,9 +13,7 @@ import (
 
 func checkList(r *relayv1.ListParkedRequest) error {
 	var f validate.Fields
-	if r.GetPageSize() < 0 {
-		f.Add("page_size", "got %d, want 0 (which is %d) or more", r.GetPageSize(), defaultPageSize)
-	}
+	page.CheckSize(&f, r.GetPageSize())
 	return f.Err()
 }
 

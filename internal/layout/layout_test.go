@@ -30,14 +30,15 @@ pgembed    | *             |
 layout     |               |
 
 main
-orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox pg rpc validate
-relay      | *             | gen/money gen/payment gen/relay command daemon migrations order orderdb outbox pg rpc validate
-paymentd   | *             | gen/money gen/payment daemon migrations payment paymentdb pg rpc validate
+orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
+relay      | *             | gen/money gen/payment gen/relay command daemon migrations order orderdb outbox page pg rpc validate
+paymentd   | *             | gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
 daemon     | *             |
 rpc        | *             | pg validate
 command    | protobuf      | gen/money gen/payment order
+page       | uuid          | validate
 validate   | currency uuid |
 gen/...    | grpc protobuf | gen/...
 
@@ -62,7 +63,7 @@ var inTests = map[string]string{
 	"orderd":     "pgtest",
 	"relay":      "payment paymentdb pgtest", // whose tests ask the other side what it stored
 	"paymentd":   "pgtest",
-	"rpc":        "pgtest",
+	"rpc":        "gen/order", // a service to be called
 	"orderdb":    "command pgtest",
 	"paymentdb":  "pgtest",
 	"outbox":     "pgtest", // which delivers greetings: neither orders nor gRPC
