@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run builds the daemons once, with the race detector, for every test.
+// run builds the daemons once, for every test.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "hosho-bin-")
 	if err != nil {
@@ -139,6 +140,22 @@ func (s *system) agree(t *testing.T, quiet bool) invariant.Report {
 	return report
 }
 
+// noAlarms checks that no relay asked for a person (I15): no key was in conflict, and no assumption broke.
+func (s *system) noAlarms(t *testing.T) {
+	t.Helper()
+	for _, relay := range s.Relays {
+		log, err := os.ReadFile(relay.LogFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(log) {
+			if bytes.Contains(line, []byte("order needs a person")) {
+				t.Errorf("%s: %s", relay.Name, line)
+			}
+		}
+	}
+}
+
 func (s *system) place(t *testing.T, amount int64) string {
 	t.Helper()
 	reply, err := s.client.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
@@ -194,6 +211,7 @@ func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 	for _, w := range wrong {
 		t.Error(w)
 	}
+	s.noAlarms(t)
 	t.Logf("%d kills, %d orders acknowledged; orders: %s; payments: %s", kills, clients.Accepted(),
 		invariant.Line(report.Orders), invariant.Line(report.Payments))
 	if report.Orders["COMPLETED"] == 0 || report.Orders["CANCELLED"] == 0 {
