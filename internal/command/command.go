@@ -1,8 +1,9 @@
 // Package command translates between an order and the commands that make the payment service pay for it or undo that.
 // orderd and relay, the two processes of the order context, write the same bytes through it.
 //
-// Its promise: what Decode accepts is what Encode made, for the right order and kind; anything else is an error, so
-// that a command that was damaged or comes from another version is never sent half-read.
+// Its promise: what Decode accepts has everything that Encode puts in, for the right order and kind; a command that was
+// damaged is an error, and never sent half-read. Fields of a newer version are sent along as they are, so that the two
+// processes need not be upgraded at once.
 package command
 
 import (
@@ -43,6 +44,7 @@ func Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.Paym
 	var (
 		command = &paymentv1.PaymentCommand{}
 		key     string
+		whole   bool
 		err     error
 	)
 	switch kind {
@@ -50,10 +52,12 @@ func Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.Paym
 		request := &paymentv1.ChargePaymentRequest{}
 		err = proto.Unmarshal(payload, request)
 		command.Command, key = &paymentv1.PaymentCommand_Charge{Charge: request}, request.GetPaymentId()
+		whole = request.GetCustomerId() != "" && request.GetAmount() != nil && request.GetNotAfter() != nil // without, it could be made for ever
 	case order.Void:
 		request := &paymentv1.VoidPaymentRequest{}
 		err = proto.Unmarshal(payload, request)
 		command.Command, key = &paymentv1.PaymentCommand_Void{Void: request}, request.GetPaymentId()
+		whole = request.GetCustomerId() != "" && request.GetAmount() != nil
 	default:
 		return nil, fmt.Errorf("decode a command of order %s: got kind %q, want %s or %s", orderID, kind, order.Charge, order.Void)
 	}
@@ -62,6 +66,9 @@ func Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.Paym
 	}
 	if key != orderID {
 		return nil, fmt.Errorf("decode the %s of order %s: got payment_id %q, want the order's id", kind, orderID, key)
+	}
+	if !whole {
+		return nil, fmt.Errorf("decode the %s of order %s: got %v, want every field", kind, orderID, command)
 	}
 	return command, nil
 }

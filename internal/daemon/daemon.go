@@ -1,7 +1,7 @@
 // Package daemon is what orderd, paymentd and relay have in common before they do anything of their own: the command
 // line, the log, signals, and the commands that every daemon has.
 //
-// Its promise: flags override environment variables, -help shows both, and a daemon stops on the first SIGINT or
+// Its promise: flags override environment variables, --help shows both, and a daemon stops on the first SIGINT or
 // SIGTERM and dies on the second.
 package daemon
 
@@ -84,10 +84,14 @@ type Database struct {
 func (d Database) URL() (string, error) {
 	if d.DatabaseURLFile != "" {
 		content, err := os.ReadFile(d.DatabaseURLFile)
-		return strings.TrimSpace(string(content)), err
+		url := strings.TrimSpace(string(content))
+		if err == nil && url == "" { // which pgx would take for whatever server is near
+			err = fmt.Errorf("--database-url-file: %s is empty", d.DatabaseURLFile)
+		}
+		return url, err
 	}
 	if d.DatabaseURL == "" {
-		return "", errors.New("no database given: set --database-url or --database-url-file, or their environment variables (see -help)")
+		return "", errors.New("no database given: set --database-url or --database-url-file, or their environment variables (see --help)")
 	}
 	return d.DatabaseURL, nil
 }

@@ -21,7 +21,8 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | gen/... invariant load migrations pg rpc stack
+sagactl    | *             | gen/... invariant load migrations pg reconcile rpc stack
+reconcile  | pgx           | command order orderdb outbox payment pg
 load       | *             | gen/order
 stack      | *             | migrations pgembed rpc
 invariant  | pgx           | pg
@@ -60,6 +61,7 @@ var inTests = map[string]string{
 	"load":       "stack",
 	"stack":      "gen/... invariant load pg",
 	"invariant":  "migrations pgtest",
+	"reconcile":  "gen/order load paymentdb pgtest rpc stack",
 	"orderd":     "pgtest",
 	"relay":      "payment paymentdb pgtest", // whose tests ask the other side what it stored
 	"paymentd":   "pgtest",

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // interceptor wraps every call: admission, a deadline, panics, errors, and the one line in the log.
@@ -76,7 +77,7 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := status.FromError(err); ok {
+	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours { // as it is: what wraps a peer's is not for clients
 		return err
 	}
 	if ctx.Err() != nil {
@@ -115,6 +116,11 @@ func storyID(messages ...any) []slog.Attr {
 			return idAttr("order_id", m.GetOrderId())
 		case interface{ GetPaymentId() string }:
 			return idAttr("payment_id", m.GetPaymentId())
+		case proto.Message: // a reply that holds an order, of which the request could not know the id
+			fields := m.ProtoReflect()
+			if order := fields.Descriptor().Fields().ByName("order"); order != nil && order.Message() != nil {
+				return storyID(fields.Get(order).Message().Interface())
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,13 +24,17 @@ import (
 	"hosho/internal/stack"
 )
 
-var bin string
+var (
+	bin      string   // the daemons, built as for use
+	watched  string   // the daemons, watched for data races if the test itself is
+	watching []string // the flags for that
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run builds the daemons once, for every test.
+// run builds the daemons once for every test.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "hosho-bin-")
 	if err != nil {
@@ -37,8 +42,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	bin = dir
-	if err := stack.Build(context.Background(), dir); err != nil {
+	bin, watched = filepath.Join(dir, "plain"), filepath.Join(dir, "watched")
+	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), watched, watching...)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -64,7 +69,7 @@ type system struct {
 	client           orderv1.OrderServiceClient
 }
 
-func start(t *testing.T, relays int, env ...string) *system {
+func start(t *testing.T, bin string, relays int) *system {
 	t.Helper()
 	dir := t.TempDir()
 	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) { // the databases may run as another user
@@ -73,7 +78,7 @@ func start(t *testing.T, relays int, env ...string) *system {
 		}
 	}
 	s, err := stack.Start(t.Context(), stack.Config{
-		Bin: bin, Dir: dir, Durable: true, Relays: relays, Simulate: stack.Simulate, Env: append(slices.Clone(pace), env...),
+		Bin: bin, Dir: dir, Durable: true, Relays: relays, Simulate: stack.Simulate, Env: pace,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,17 +145,18 @@ func (s *system) agree(t *testing.T, quiet bool) invariant.Report {
 	return report
 }
 
-// noAlarms checks that no relay asked for a person (I15): no key was in conflict, and no assumption broke.
+// noAlarms checks that no relay asked for a person (I15: no key was in conflict, and no assumption broke), and that no
+// daemon had a data race or a panic.
 func (s *system) noAlarms(t *testing.T) {
 	t.Helper()
-	for _, relay := range s.Relays {
-		log, err := os.ReadFile(relay.LogFile)
+	for _, daemon := range s.Daemons() {
+		log, err := os.ReadFile(daemon.LogFile)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for line := range bytes.Lines(log) {
-			if bytes.Contains(line, []byte("order needs a person")) {
-				t.Errorf("%s: %s", relay.Name, line)
+		for _, alarm := range []string{"order needs a person", "DATA RACE", "panic: "} {
+			if i := bytes.Index(log, []byte(alarm)); i >= 0 {
+				t.Errorf("%s: %s", daemon.Name, log[i:min(i+2000, len(log))])
 			}
 		}
 	}
@@ -172,7 +178,7 @@ func (s *system) place(t *testing.T, amount int64) string {
 func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	const kills = 210
-	s := start(t, 2)
+	s := start(t, watched, 2)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	clients := load.New(load.Config{Orders: s.client, Clients: 32, Seed: seed, CancelWithin: 300 * time.Millisecond})
@@ -224,7 +230,7 @@ func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 func TestKilledRelayLeavesItsClaimsToTheNext(t *testing.T) {
 	t.Parallel()
 	const orders = 20
-	s := start(t, 1)
+	s := start(t, bin, 1)
 	s.Paymentd.Signal(syscall.SIGSTOP)
 	for range orders {
 		s.place(t, 1200)
@@ -248,7 +254,7 @@ func TestKilledRelayLeavesItsClaimsToTheNext(t *testing.T) {
 func TestOrdersWaitWhilePaymentdIsDown(t *testing.T) {
 	t.Parallel()
 	const orders = 40
-	s := start(t, 1)
+	s := start(t, bin, 1)
 	s.Paymentd.Kill()
 	for range orders {
 		s.place(t, 1200)
@@ -271,7 +277,7 @@ func TestOrdersWaitWhilePaymentdIsDown(t *testing.T) {
 // One order after the other, on a system that has nothing else to do. The figures are printed, not judged.
 func TestLatencyOfAnIdleSystem(t *testing.T) {
 	const orders = 200
-	s := start(t, 1)
+	s := start(t, bin, 1)
 	var took []time.Duration
 	for range orders {
 		begin := time.Now()

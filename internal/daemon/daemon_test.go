@@ -1,0 +1,320 @@
+package daemon_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"hosho/internal/daemon"
+)
+
+// asDaemon makes this test binary the program sampled.
+const asDaemon = "DAEMON_TEST_AS_DAEMON"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) != "" {
+		daemon.Main("sampled", "A daemon for tests.", "127.0.0.1:1", "127.0.0.1:2", &commands{})
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+type commands struct {
+	daemon.Commands
+
+	Serve serve `cmd:"" default:"withargs" help:"Serve."`
+}
+
+type serve struct {
+	daemon.Database
+	daemon.Listen
+
+	Stubborn bool `help:"Do not stop."`
+}
+
+func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
+	url, err := s.URL()
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "listen", s.Listen.Listen, "database", url, "took", 1500*time.Microsecond+400*time.Nanosecond)
+	<-ctx.Done()
+	log.Info("stopping")
+	if s.Stubborn {
+		<-time.After(patience)
+	}
+	return nil
+}
+
+// patience bounds every wait. It is long, so that only a test that would fail runs into it.
+const patience = 30 * time.Second
+
+// command is sampled with arguments, and an environment of nothing but the variables.
+func command(t *testing.T, environment []string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, os.Args[0], args...)
+	c.Env = append([]string{asDaemon + "=1", "GORACE=atexit_sleep_ms=0"}, environment...) // else each exit takes a second
+	return c
+}
+
+// run runs sampled to its end.
+func run(t *testing.T, environment []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	c := command(t, environment, args...)
+	var out, complaints bytes.Buffer
+	c.Stdout, c.Stderr = &out, &complaints
+	if err := c.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return out.String(), complaints.String(), c.ProcessState.ExitCode()
+}
+
+// process is a sampled that serves.
+type process struct {
+	*exec.Cmd
+
+	first map[string]any // its first line, by which it says that it serves
+	log   *bufio.Scanner
+}
+
+func start(t *testing.T, environment []string, args ...string) *process {
+	t.Helper()
+	c := command(t, environment, args...)
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if c.ProcessState == nil {
+			c.Process.Kill()
+			c.Wait()
+		}
+	})
+	p := &process{Cmd: c, log: bufio.NewScanner(stderr)}
+	p.first = p.line(t)
+	return p
+}
+
+// line answers the next line of the log.
+func (p *process) line(t *testing.T) map[string]any {
+	t.Helper()
+	line := map[string]any{}
+	if !p.log.Scan() {
+		t.Fatalf("got no line: %v", p.log.Err())
+	}
+	if err := json.Unmarshal(p.log.Bytes(), &line); err != nil {
+		t.Fatalf("%q: %v", p.log.Text(), err)
+	}
+	return line
+}
+
+func wantIn(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("got %q, want %q in it", text, part)
+		}
+	}
+}
+
+const url = "postgres://alice@db.example/orders"
+
+func TestHelpShowsTheEnvironmentVariables(t *testing.T) {
+	t.Parallel()
+	stdout, _, code := run(t, nil, "serve", "--help")
+	if code != 0 {
+		t.Errorf("got exit %d, want 0", code)
+	}
+	for _, variable := range []string{
+		"DATABASE_URL", "DATABASE_URL_FILE", "LISTEN", "ADMIN_LISTEN", "REFLECTION", "LOG_LEVEL", "LOG_FORMAT",
+	} {
+		wantIn(t, stdout, "($SAMPLED_"+variable+")")
+	}
+	wantIn(t, stdout, "127.0.0.1:1", "127.0.0.1:2")
+}
+
+func TestFlagsOverrideTheEnvironmentWhichOverridesTheDefaults(t *testing.T) {
+	t.Parallel()
+	environment := []string{"SAMPLED_LISTEN=127.0.0.1:1001", "SAMPLED_DATABASE_URL=" + url, "SAMPLED_LOG_LEVEL=info"}
+	const other = "postgres://bob@db.example/orders"
+	tests := []struct {
+		environment      []string
+		args             []string
+		listen, database string
+	}{
+		{nil, []string{"--database-url", url}, "127.0.0.1:1", url},
+		{environment, nil, "127.0.0.1:1001", url},
+		{environment, []string{"serve"}, "127.0.0.1:1001", url},
+		{environment, []string{"--listen=127.0.0.1:1002", "--database-url=" + other}, "127.0.0.1:1002", other},
+		{append(environment, "SAMPLED_LOG_LEVEL=error"), []string{"--log-level=debug"}, "127.0.0.1:1001", url},
+	}
+	for _, test := range tests {
+		got := start(t, test.environment, test.args...).first
+		if got["listen"] != test.listen || got["database"] != test.database {
+			t.Errorf("%v %v: got %v, want %s and %s", test.environment, test.args, got, test.listen, test.database)
+		}
+	}
+}
+
+func TestTheLogIsJSONThatSpellsDurations(t *testing.T) {
+	t.Parallel()
+	got := start(t, nil, "--database-url", url).first
+	if got["daemon"] != "sampled" || got["msg"] != "serving" || got["level"] != "INFO" || got["took"] != "1.5ms" {
+		t.Errorf("got %v, want an INFO of sampled that took 1.5ms", got)
+	}
+}
+
+func TestTheDatabaseMayBeNamedInAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte("  "+url+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := start(t, nil, "--database-url-file", file).first["database"]; got != url {
+		t.Errorf("got database %q, want %q", got, url)
+	}
+	if got := start(t, []string{"SAMPLED_DATABASE_URL_FILE=" + file}).first["database"]; got != url {
+		t.Errorf("by the environment: got database %q, want %q", got, url)
+	}
+}
+
+func TestADaemonWithoutADatabaseSaysHowToNameOne(t *testing.T) {
+	t.Parallel()
+	_, stderr, code := run(t, nil, "serve")
+	wantIn(t, stderr, "sampled: no database given: set --database-url or --database-url-file", "--help")
+	if code != 1 {
+		t.Errorf("got exit %d, want 1", code)
+	}
+	_, stderr, code = run(t, nil, "serve", "--database-url-file", os.DevNull)
+	wantIn(t, stderr, "--database-url-file: /dev/null is empty")
+	if code != 1 {
+		t.Errorf("an empty file: got exit %d, want 1", code)
+	}
+}
+
+func TestAWrongCommandLineExits80(t *testing.T) {
+	t.Parallel()
+	for complaint, args := range map[string][]string{
+		"unknown flag --colour": {"serve", "--colour"},
+		"unexpected argument":   {"serve", "tea"},
+		"loud":                  {"--log-level=loud", "--database-url", url},
+		"--log-format":          {"--log-format=xml", "--database-url", url},
+		"can't be used together": {
+			"serve", "--database-url", url, "--database-url-file", os.DevNull,
+		},
+	} {
+		_, stderr, code := run(t, nil, args...)
+		wantIn(t, stderr, "sampled: error: ", complaint)
+		if code != 80 {
+			t.Errorf("%v: got exit %d, want 80", args, code)
+		}
+	}
+}
+
+func TestVersionPrintsWhatItWasBuiltWith(t *testing.T) {
+	t.Parallel()
+	stdout, _, code := run(t, nil, "version")
+	if !strings.HasSuffix(stdout, " "+runtime.Version()+"\n") || code != 0 {
+		t.Errorf("got %q, exit %d, want a version and %s, exit 0", stdout, code, runtime.Version())
+	}
+}
+
+func TestHealthcheckExits0OnlyWhenTheDaemonServes(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := listener.Addr().String()
+	state, server := health.NewServer(), grpc.NewServer()
+	healthpb.RegisterHealthServer(server, state)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(listener)
+	}()
+	stop := func() { server.Stop(); <-served }
+	defer stop()
+
+	stdout, _, code := run(t, nil, "healthcheck", "--listen", target)
+	if stdout != "SERVING\n" || code != 0 {
+		t.Errorf("it serves: got %q, exit %d, want SERVING, exit 0", stdout, code)
+	}
+	state.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	stdout, stderr, code := run(t, []string{"SAMPLED_LISTEN=" + target}, "healthcheck")
+	wantIn(t, stderr, "sampled: not ready")
+	if stdout != "NOT_SERVING\n" || code != 1 {
+		t.Errorf("it is not ready: got %q, exit %d, want NOT_SERVING, exit 1", stdout, code)
+	}
+	stop()
+	stdout, stderr, code = run(t, nil, "healthcheck", "--listen", target)
+	wantIn(t, stderr, "sampled: ")
+	if stdout != "" || code != 1 {
+		t.Errorf("nothing listens: got %q, exit %d, want nothing, exit 1", stdout, code)
+	}
+}
+
+func TestASignalStopsADaemonInOrder(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		p := start(t, nil, "--database-url", url)
+		if err := p.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if line := p.line(t); line["msg"] != "stopping" {
+			t.Errorf("%s: got %v, want stopping", signal, line)
+		}
+		if err := p.Wait(); err != nil {
+			t.Errorf("%s: got %v, want exit 0", signal, err)
+		}
+	}
+}
+
+// The daemon has heard the first signal and does not end. The next one is not caught as soon as the first was handled,
+// which may take a moment: until then it is sent again.
+func TestTheSecondSignalKills(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--stubborn", "--database-url", url)
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.line(t)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait() }()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+			p.Process.Signal(syscall.SIGTERM)
+			continue
+		case <-ended:
+		}
+		break
+	}
+	if got := p.ProcessState.Sys().(syscall.WaitStatus); !got.Signaled() || got.Signal() != syscall.SIGTERM {
+		t.Errorf("got %v, want the end by SIGTERM", p.ProcessState)
+	}
+}

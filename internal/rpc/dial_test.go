@@ -1,0 +1,49 @@
+package rpc
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+
+	orderv1 "hosho/gen/order/v1"
+)
+
+// insistent finds the server of the one test that uses it, and tells its clients to retry.
+var insistent = manual.NewBuilderWithScheme("insistent")
+
+const insistence = `{"methodConfig": [{"name": [{}], "retryPolicy": {
+	"maxAttempts": 5, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1,
+	"retryableStatusCodes": ["UNAVAILABLE"]
+}}]}`
+
+// Even a service configuration, which in production a DNS record could hold, does not make a client retry.
+func TestAClientDoesNotRetryByItself(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	s := start(t, &orders{get: func(context.Context) error {
+		calls.Add(1)
+		return Status(codes.Unavailable, "BUSY", "try again")
+	}})
+	insistent.BuildCallback = func(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) {
+		err := cc.UpdateState(resolver.State{
+			Addresses: []resolver.Address{{Addr: s.conn.Target()}}, ServiceConfig: cc.ParseServiceConfig(insistence),
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	conn, err := Dial("insistent:///orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{})
+	wantStatus(t, err, codes.Unavailable, "BUSY", "try again")
+	if got := calls.Load(); got != 1 {
+		t.Errorf("the server was called %d times, want once", got)
+	}
+}

@@ -1,0 +1,132 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+const (
+	serving    = healthpb.HealthCheckResponse_SERVING
+	notServing = healthpb.HealthCheckResponse_NOT_SERVING
+)
+
+// health watches the server's own health, and that of its service.
+func (s *system) health(t *testing.T, ctx context.Context) (streams []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]) {
+	t.Helper()
+	for _, service := range []string{"", "order.v1.OrderService"} {
+		stream, err := healthpb.NewHealthClient(s.conn).Watch(ctx, &healthpb.HealthCheckRequest{Service: service})
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, stream)
+	}
+	return streams
+}
+
+func TestCallsAreLetInWhenTheServerIsReady(t *testing.T) {
+	t.Parallel()
+	var ready atomic.Bool
+	s := serve(t, &orders{}, func(c *ServerConfig) {
+		c.Ready = func(context.Context) error {
+			if !ready.Load() {
+				return errSecret
+			}
+			return nil
+		}
+	})
+	if line := s.log.await(t, "not ready"); line["error"] != errSecret.Error() {
+		t.Errorf("got %v, want the cause", line)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	health := s.health(t, ctx)
+	want := func(want healthpb.HealthCheckResponse_ServingStatus) {
+		t.Helper()
+		for _, stream := range health {
+			if got, err := stream.Recv(); got.GetStatus() != want {
+				t.Fatalf("got %v, %v, want %s", got, err, want)
+			}
+		}
+	}
+
+	want(notServing)
+	const text = "the server is not ready: try again"
+	wantStatus(t, s.get(t.Context()), codes.Unavailable, "NOT_READY", text)
+	_, err := s.open(t, t.Context())
+	wantStatus(t, err, codes.Unavailable, "NOT_READY", text)
+
+	ready.Store(true)
+	want(serving)
+	if err := s.get(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	s.stop()
+	want(notServing)
+}
+
+func TestNoCallIsLetInBeforeTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &orders{}, func(c *ServerConfig) {
+		c.Ready = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	})
+	wantStatus(t, s.get(t.Context()), codes.Unavailable, "NOT_READY", "the server is not ready: try again")
+}
+
+// The database goes down for a minute, after which it answers nothing for another, and comes back.
+func TestAServerWhoseDatabaseFailsIsNotReadyMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var database atomic.Value // what it answers
+		up := func(context.Context) error { return nil }
+		down := func(context.Context) error { return errors.New("down") }
+		silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		database.Store(up)
+		log := newLogLines()
+		g := newGate(func(ctx context.Context) error { return database.Load().(func(context.Context) error)(ctx) }, log.logger())
+		g.services = []string{"order.v1.OrderService"}
+		ctx, stop := context.WithCancel(t.Context())
+		go g.run(ctx)
+		want := func(want healthpb.HealthCheckResponse_ServingStatus) {
+			t.Helper()
+			synctest.Wait()
+			for _, service := range []string{"", "order.v1.OrderService"} {
+				got, err := g.health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+				if err != nil || got.GetStatus() != want {
+					t.Errorf("service %q: got %v, %v, want %s", service, got, err, want)
+				}
+			}
+			if admitted := g.admit() == nil; admitted != (want == serving) {
+				t.Errorf("%s: got calls let in: %v", want, admitted)
+			}
+		}
+
+		want(serving)
+		database.Store(down)
+		<-time.After(servingPoll)
+		want(notServing)
+		<-time.After(time.Minute)
+		database.Store(silent)
+		<-time.After(time.Minute)
+		want(notServing)
+		database.Store(up)
+		<-time.After(readyPoll + readyTimeout)
+		want(serving)
+		stop()
+
+		if lines, _ := log.of("not ready"); len(lines) != 2 { // of hundreds of answers
+			t.Errorf("got %v, want a line for each cause", lines)
+		}
+		if lines, _ := log.of("ready"); len(lines) != 2 {
+			t.Errorf("got %v, want two lines", lines)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package rpc
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	orderv1 "hosho/gen/order/v1"
+)
+
+// One call and one stream are under way when the server is told to stop. The call is answered; the stream, which would
+// go on for ever, ends as Stopping has it end.
+func TestAStoppingServerFinishesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	waits, release, stopping := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := start(t, &orders{
+		get: func(context.Context) error { close(waits); <-release; return nil },
+		watch: func(context.Context) error {
+			<-stopping
+			return Status(codes.Unavailable, "STOPPING", ErrStopping.Error())
+		},
+	}, func(c *ServerConfig) { c.Stopping = func() { close(stopping) } })
+	stream, err := s.open(t, t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error)
+	go func() { answered <- s.get(t.Context()) }()
+	<-waits
+
+	s.stop()
+	_, err = stream.Recv()
+	wantStatus(t, err, codes.Unavailable, "STOPPING", "the server is stopping")
+	select {
+	case <-s.done:
+		t.Error("the server has stopped while a call is under way")
+	default:
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Errorf("the call: got %v, want its answer", err)
+	}
+	<-s.done
+}
+
+// Nobody ends the stream, and its client stays.
+func TestAStreamThatIgnoresTheStopIsEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		listener := bufconn.Listen(1 << 10)
+		server := grpc.NewServer()
+		orderv1.RegisterOrderServiceServer(server, &orders{watch: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
+		go server.Serve(listener)
+		conn, err := grpc.NewClient("passthrough:orders", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		s := &system{OrderServiceClient: orderv1.NewOrderServiceClient(conn)}
+		stream, err := s.open(t, t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		stop(server)
+		if took := time.Since(began); took != StopTimeout {
+			t.Errorf("stopped after %v, want %v", took, StopTimeout)
+		}
+		if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+	})
+}
+
+func TestReflectionIsServedIfAskedFor(t *testing.T) {
+	t.Parallel()
+	for on, want := range map[bool]codes.Code{true: codes.OK, false: codes.Unimplemented} {
+		s := start(t, &orders{}, func(c *ServerConfig) { c.Reflection = on })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stream, err := reflectionpb.NewServerReflectionClient(s.conn).ServerReflectionInfo(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Send(&reflectionpb.ServerReflectionRequest{
+			MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "order.v1.OrderService"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := stream.Recv()
+		if status.Code(err) != want || on && len(reply.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
+			t.Errorf("reflection %v: got %v, %v, want %s", on, reply, err, want)
+		}
+		cancel()
+	}
+}
+
+func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	start(t, &orders{}, func(c *ServerConfig) { c.AdminListen = address })
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for path, want := range map[string]string{
+		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/cmdline": "rpc.test",
+		"/debug/pprof/goroutine?debug=1": "serveAdmin",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(reply.Body)
+		reply.Body.Close()
+		if err != nil || reply.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: got %s, %v, %.200q, want %q", path, reply.Status, err, body, want)
+		}
+	}
+}
+
+func TestAnAddressThatIsTakenIsAnError(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for want, spoil := range map[string]func(*ServerConfig){
+		"listen for gRPC: ":    func(c *ServerConfig) { c.Listen = taken.Addr().String() },
+		"listen for metrics: ": func(c *ServerConfig) { c.AdminListen = taken.Addr().String() },
+	} {
+		c := config(&orders{}, newLogLines())
+		spoil(&c)
+		if err := Serve(t.Context(), c); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// freeAddress answers an address on which nobody listens now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
