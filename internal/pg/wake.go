@@ -66,9 +66,7 @@ func (w *Waker) Run(ctx context.Context) {
 func (w *Waker) send(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
 	defer cancel()
-	// One round trip, and no wait for the disk, which a NOTIFY's commit would otherwise take: there is nothing to keep.
-	_, _ = w.pool.Exec(ctx, `SET LOCAL synchronous_commit = off; NOTIFY `+pgx.Identifier{w.channel}.Sanitize(),
-		pgx.QueryExecModeSimpleProtocol)
+	_, _ = w.pool.Exec(ctx, `SELECT pg_notify($1, '')`, w.channel)
 }
 
 // Listen calls wake for each wake-up on a channel, and whenever it has connected, since some may have been missed. It
