@@ -20,6 +20,8 @@ type commands struct {
 	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments."`
 	Retry  retry  `cmd:"" help:"Try a parked command again at once."`
 	Settle settle `cmd:"" help:"Cancel by hand an order that the saga can never settle."`
+
+	Reconcile reconciliation `cmd:"" help:"Compare both databases order by order, while the system runs, and say what does not fit and who mends it. Exits 1 when something does not."`
 }
 
 // errBroken says that what was to be proven does not hold. What is broken has been printed by then.

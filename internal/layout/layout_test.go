@@ -61,7 +61,7 @@ var inTests = map[string]string{
 	"load":       "stack",
 	"stack":      "gen/... invariant load pg",
 	"invariant":  "migrations pgtest",
-	"reconcile":  "gen/order load paymentdb pgtest rpc stack",
+	"reconcile":  "gen/money gen/order gen/payment load pgtest rpc stack",
 	"orderd":     "pgtest",
 	"relay":      "payment paymentdb pgtest", // whose tests ask the other side what it stored
 	"paymentd":   "pgtest",

@@ -1,8 +1,8 @@
 // Package orderdb is the order context's SQL: the orders, and the commands that they put into the outbox.
 //
 // Its promise: an order and its commands change in one transaction; a status is left by a compare-and-set whose row
-// count decides; and what to change is asked of internal/order, never decided here. orderd and relay are its only
-// users, and nobody else writes these tables.
+// count decides; and what to change is asked of internal/order, never decided here. orderd, relay and the repair of
+// sagactl reconcile are its only users, and nobody else writes these tables.
 package orderdb
 
 import (

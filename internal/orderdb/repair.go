@@ -1,0 +1,111 @@
+package orderdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+	"hosho/internal/pg"
+)
+
+// Driven is what Redrive found or did.
+type Driven uint8
+
+// What Redrive finds or does. PutBack and MadeDue change the outbox; the others change nothing.
+const (
+	Settled Driven = iota + 1 // the order is settled: no command drives it
+	PutBack                   // its command was missing, and is in the outbox again
+	MadeDue                   // its command was to wait, and is due now
+	WasDue                    // its command is due already: a relay must run
+	Held                      // a relay has claimed its command
+	Parked                    // its command waits for a person, who alone may put it back to work
+)
+
+// Redriven says what Redrive did.
+type Redriven struct {
+	Order   order.Order   // as it is
+	Command order.Command // the one that drives it; empty when it is settled
+	Did     Driven
+}
+
+// Redrive sees to it that the command which an order under way waits for is in the outbox and due. It never changes the
+// order, and decides under the order's lock: every other writer of an order's commands holds it, but for the claim,
+// which takes none out that its order still needs. So the command is missing when it is not seen, and doing it twice
+// puts back one. A command that was delivered before is safe to deliver again: its key is the order's. Unknown orders
+// are ErrNotFound.
+func (s *Store) Redrive(ctx context.Context, id string) (Redriven, error) {
+	var done Redriven
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		o, err := lockOne(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		done, err = s.redrive(ctx, tx, o)
+		return err
+	})
+	if err != nil {
+		return Redriven{}, fmt.Errorf("redrive order %s: %w", id, err)
+	}
+	return done, nil
+}
+
+func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven, error) {
+	done := Redriven{Order: o, Did: Settled}
+	switch o.Status {
+	case order.Pending:
+		done.Command = order.Charge
+	case order.Cancelling:
+		done.Command = order.Void
+	default:
+		return done, nil
+	}
+	var err error
+	done.Did, err = hurry(ctx, tx, o.ID, done.Command)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return done, err
+	}
+	missing, err := s.commandOf(done.Command, o)
+	if err != nil {
+		return done, err
+	}
+	done.Did = PutBack
+	return done, outbox.Append(ctx, tx, missing)
+}
+
+// hurry makes a command due that waits for nobody but the clock. It answers pgx.ErrNoRows when there is no such command.
+func hurry(ctx context.Context, tx pgx.Tx, id string, kind order.Command) (Driven, error) {
+	var parked, due, leased bool
+	err := tx.QueryRow(ctx, `
+		SELECT parked_at IS NOT NULL, ready_at <= clock_timestamp(), lease_token IS NOT NULL
+		FROM outbox
+		WHERE key = $1 AND kind = $2
+		FOR UPDATE`, id, string(kind)).Scan(&parked, &due, &leased)
+	switch {
+	case err != nil:
+		return 0, err
+	case parked:
+		return Parked, nil
+	case due:
+		return WasDue, nil
+	case leased:
+		return Held, nil
+	}
+	_, err = tx.Exec(ctx, `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1 AND kind = $2`, id, string(kind))
+	return MadeDue, err
+}
+
+// commandOf makes the command of a kind anew from its order.
+func (s *Store) commandOf(kind order.Command, o order.Order) (outbox.New, error) {
+	if kind == order.Void {
+		return voidOf(s.encode, o)
+	}
+	payload, err := s.encode(kind, o)
+	if err != nil {
+		return outbox.New{}, err
+	}
+	return outbox.New{Key: o.ID, Kind: string(kind), Payload: payload, ExpiresAt: o.DeadlineAt}, nil
+}

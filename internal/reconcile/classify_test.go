@@ -1,0 +1,189 @@
+package reconcile_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"hosho/internal/order"
+	"hosho/internal/payment"
+	"hosho/internal/reconcile"
+)
+
+const stuckAfter = 15 * time.Minute
+
+var tea = reconcile.Money{CustomerID: "ada", Amount: 600, Currency: "JPY"}
+
+func anOrder(s order.Status) *reconcile.Order {
+	return &reconcile.Order{Money: tea, Status: s, Age: time.Second, Late: -time.Minute}
+}
+
+// aPayment comes with the ledger that it must have.
+func aPayment(s payment.Status) *reconcile.Payment {
+	p := &reconcile.Payment{Money: tea, Status: s, Age: time.Second}
+	if s == payment.Charged {
+		p.Ledger = p.Amount
+	}
+	return p
+}
+
+// under is a case of an order under way with its command, and its payment.
+func under(o *reconcile.Order, p *reconcile.Payment) reconcile.Case {
+	c := reconcile.Case{Order: o, Payment: p}
+	if o.Status == order.Pending {
+		c.Charge = &reconcile.Command{}
+	} else {
+		c.Void = &reconcile.Command{}
+	}
+	return c
+}
+
+func with[T any](v *T, change func(*T)) *T {
+	change(v)
+	return v
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	type (
+		o = reconcile.Order
+		p = reconcile.Payment
+	)
+	other := func(got *p) { got.CustomerID = "eve" }
+	old := func(got *p) { got.Age = stuckAfter + 1 }
+	tests := []struct {
+		name string
+		give reconcile.Case
+		want reconcile.Class
+	}{
+		{"nothing", reconcile.Case{}, ""},
+		{"PENDING", under(anOrder(order.Pending), nil), ""},
+		{"PENDING, just paid", under(anOrder(order.Pending), aPayment(payment.Charged)), ""},
+		{"PENDING, paid for as long as it may be", under(anOrder(order.Pending), with(aPayment(payment.Charged), func(got *p) { got.Age = stuckAfter })), ""},
+		{"PENDING, paid for too long", under(anOrder(order.Pending), with(aPayment(payment.Charged), old)), reconcile.PaidNotCompleted},
+		{"PENDING, declined for too long", under(anOrder(order.Pending), with(aPayment(payment.Declined), old)), reconcile.Stuck},
+		{"PENDING, just late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter }), nil), ""},
+		{"PENDING, too late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter + 1 }), nil), reconcile.Stuck},
+		{"PENDING for long, its deadline far", under(with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), nil), ""},
+		{"PENDING without its CHARGE", reconcile.Case{Order: anOrder(order.Pending)}, reconcile.Stranded},
+		{"PENDING and paid, without its CHARGE", reconcile.Case{Order: anOrder(order.Pending), Payment: with(aPayment(payment.Charged), old)}, reconcile.Stranded},
+		{"PENDING with a VOID alone", reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}}, reconcile.Stranded},
+		{"PENDING, parked", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}}, reconcile.Stuck},
+		{"PENDING, its key another's", under(anOrder(order.Pending), with(aPayment(payment.Charged), other)), reconcile.Stuck},
+		{"CANCELLING", under(anOrder(order.Cancelling), nil), ""},
+		{"CANCELLING, just paid", under(anOrder(order.Cancelling), aPayment(payment.Charged)), ""},
+		{"CANCELLING for too long", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), nil), reconcile.Stuck},
+		{"CANCELLING for too long, and refunded", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Refunded)), reconcile.Stuck},
+		{"CANCELLING for too long, and paid", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Charged)), reconcile.RefundMissing},
+		{"CANCELLING without its VOID", reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{}}, reconcile.Stranded},
+		{"CANCELLING, in conflict", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "KEY_REUSED"}}, reconcile.Stuck},
+		{"CANCELLING, a reply of another payment", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "ECHO_MISMATCH"}}, reconcile.Stuck},
+		{"CANCELLING, retried", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "UNAVAILABLE"}}, ""},
+		{"CANCELLING, its CHARGE parked", reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{Parked: true}, Void: &reconcile.Command{}}, ""},
+		{"COMPLETED", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Charged)}, ""},
+		{"COMPLETED without a payment", reconcile.Case{Order: anOrder(order.Completed)}, reconcile.CompletedNotHeld},
+		{"COMPLETED and refunded", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Refunded)}, reconcile.CompletedNotHeld},
+		{"COMPLETED for another customer", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), other)}, reconcile.CompletedNotHeld},
+		{"COMPLETED, the ledger empty", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 0 })}, reconcile.CompletedNotHeld},
+		{"COMPLETED, charged twice", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 1200 })}, reconcile.LedgerWrong},
+		{"COMPLETED with a command", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Charged), Charge: &reconcile.Command{}}, reconcile.Stuck},
+		{"CANCELLED", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided)}, ""},
+		{"CANCELLED without a payment", reconcile.Case{Order: anOrder(order.Cancelled)}, reconcile.CancelledButHeld},
+		{"CANCELLED and paid", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Charged)}, reconcile.CancelledButHeld},
+		{"CANCELLED, voided, and in the ledger", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), func(got *p) { got.Ledger = 600 })}, reconcile.CancelledButHeld},
+		{"CANCELLED, the ledger without a refund", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Refunded), func(got *p) { got.Ledger = 600 })}, reconcile.RefundMissing},
+		{"CANCELLED, refunded and never charged", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Declined), func(got *p) { got.Ledger = -600 })}, reconcile.LedgerWrong},
+		{"CANCELLED, its key another's", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), other)}, reconcile.PaymentWithoutOrder},
+		{"CANCELLED with a command", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided), Void: &reconcile.Command{}}, reconcile.Stuck},
+		{"CANCELLED by hand", reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true }), Payment: with(aPayment(payment.Charged), other)}, reconcile.SettledByOperator},
+		{"CANCELLED by hand without a payment", reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true })}, reconcile.SettledByOperator},
+		{"a payment alone", reconcile.Case{Payment: aPayment(payment.Voided)}, reconcile.PaymentWithoutOrder},
+		{"a command alone", reconcile.Case{Void: &reconcile.Command{}}, reconcile.Stuck},
+	}
+	seen := map[reconcile.Class]bool{}
+	for _, tt := range tests {
+		got, why := reconcile.Classify(tt.give, stuckAfter)
+		if got != tt.want || (why == "") != (got == "") {
+			t.Errorf("%s: got %q because %q, want %q", tt.name, got, why, tt.want)
+		}
+		seen[got] = true
+	}
+	for _, class := range reconcile.Classes {
+		if !seen[class.Class] {
+			t.Errorf("no case is %s", class.Class)
+		}
+	}
+}
+
+// Every state that one key can be in, damaged or not: Classify finds a failure exactly where a rule of
+// internal/invariant is broken, as long as nothing is old, parked or in conflict.
+func TestClassifyAgreesWithTheInvariants(t *testing.T) {
+	t.Parallel()
+	cases := 0
+	for c := range everyCase {
+		cases++
+		class, _ := reconcile.Classify(c, stuckAfter)
+		if broken := brokenRules(c); (class != "" && class.Fails()) != (len(broken) > 0) {
+			t.Errorf("%s: got %q, and broken are %q", c, class, broken)
+		}
+	}
+	if cases != 6*33*4 {
+		t.Errorf("got %d cases, want all of them", cases)
+	}
+}
+
+func everyCase(yield func(reconcile.Case) bool) {
+	orders := []*reconcile.Order{nil}
+	for _, s := range order.Statuses {
+		orders = append(orders, anOrder(s))
+	}
+	orders = append(orders, with(anOrder(order.Cancelled), func(o *reconcile.Order) { o.ByHand = true }))
+	payments := []*reconcile.Payment{nil}
+	for _, s := range payment.Statuses[1:] {
+		for _, ledger := range []int64{-600, 0, 600, 1200} {
+			for _, customer := range []string{"ada", "eve"} {
+				payments = append(payments, with(aPayment(s), func(p *reconcile.Payment) { p.Ledger, p.CustomerID = ledger, customer }))
+			}
+		}
+	}
+	commands := []*reconcile.Command{nil, {}}
+	for _, o := range orders {
+		for _, p := range payments {
+			for _, charge := range commands {
+				for _, void := range commands {
+					if !yield(reconcile.Case{Order: o, Payment: p, Charge: charge, Void: void}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// brokenRules are the rules of internal/invariant, for one key.
+func brokenRules(c reconcile.Case) (broken []string) {
+	o, p := c.Order, c.Payment
+	rule := func(name string, isBroken bool) {
+		if isBroken {
+			broken = append(broken, name)
+		}
+	}
+	sealed := p != nil && slices.Contains([]payment.Status{payment.Declined, payment.Voided, payment.Refunded}, p.Status)
+	status := order.Status("")
+	if o != nil {
+		status = o.Status
+	}
+	byHand := o != nil && o.ByHand
+	rule("I2", status == order.Completed && (p == nil || p.Status != payment.Charged || p.Money != o.Money))
+	rule("I3", status == order.Cancelled && !byHand && !sealed)
+	rule("I4", p != nil && (o == nil || !byHand && p.Money != o.Money))
+	rule("I5", status == order.Pending && c.Charge == nil || status == order.Cancelling && c.Void == nil)
+	rule("I5", (o == nil || status.Settled()) && (c.Charge != nil || c.Void != nil))
+	owed := int64(0)
+	if p != nil && p.Status == payment.Charged {
+		owed = p.Amount
+	}
+	rule("I7", p != nil && p.Ledger != owed)
+	rule("I16", status.Settled() && !byHand && p == nil)
+	return broken
+}

@@ -1,0 +1,201 @@
+package reconcile_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/reconcile"
+)
+
+func TestASystemAtWorkIsClean(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	for _, window := range []int{1, 2, 3, 0} {
+		got, _, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Window: window})
+		if len(got) > 0 || !summary.Clean || summary.Orders != 5 || summary.Payments != 4 || summary.UnderWay != 2 {
+			t.Errorf("window %d: got %q and %+v, want 5 orders, 2 of them under way, 4 payments and no finding", window, got, summary)
+		}
+	}
+}
+
+var plants = []struct {
+	name     string
+	orders   string
+	payments string
+	want     string
+	repair   string // what --repair says begins so
+}{
+	{
+		name: "paid long ago", want: "paid-not-completed " + pending, repair: "nothing: its CHARGE is due already",
+		payments: `UPDATE payments SET updated_at = now() - interval '1 hour' WHERE id = '` + pending + `'`,
+	},
+	{
+		name: "completed, and voided", want: "completed-not-held " + paid, repair: "none: no step",
+		payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'; DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
+	},
+	{
+		name: "completed, and the key is gone", want: "completed-not-held " + paid, repair: "none: no step",
+		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'; DELETE FROM payments WHERE id = '` + paid + `'`,
+	},
+	{
+		name: "completed for another amount", want: "completed-not-held " + paid, repair: "none: no step",
+		orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`,
+	},
+	{
+		name: "completed, and the ledger lacks the charge", want: "completed-not-held " + paid, repair: "none: no step",
+		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
+	},
+	{
+		name: "cancelled, and the money is held", want: "cancelled-but-held " + paid, repair: "none: no step of the saga leaves CANCELLED",
+		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`,
+	},
+	{
+		name: "cancelled, and a late charge may come", want: "cancelled-but-held " + declined, repair: "none: no step of the saga leaves CANCELLED",
+		payments: `DELETE FROM payments WHERE id = '` + declined + `'`,
+	},
+	{
+		name: "a payment without its order", want: "payment-without-order " + unknown, repair: "none: no order",
+		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+	},
+	{
+		name: "a payment under the first of all keys", want: "payment-without-order 00000000-0000-0000-0000-000000000000", repair: "none: no order",
+		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('00000000-0000-0000-0000-000000000000', 'ada', 600, 'JPY', 'VOIDED')`,
+	},
+	{
+		name: "a payment of another amount", want: "payment-without-order " + declined, repair: "none: no order",
+		orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + declined + `'`,
+	},
+	{
+		name: "refunded, and the ledger lacks the refund", want: "refund-missing " + refunded, repair: "none: the ledger is never edited",
+		payments: `DELETE FROM ledger WHERE payment_id = '` + refunded + `' AND kind = 'REFUND'`,
+	},
+	{
+		name: "cancelling for long, and charged", want: "refund-missing " + cancelling, repair: "nothing: its VOID is due already",
+		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `'`,
+		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + cancelling + `', 'ada', 600, 'JPY', 'CHARGED');
+			INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + cancelling + `', 'CHARGE', 600, 'JPY')`,
+	},
+	{
+		name: "charged twice", want: "ledger-wrong " + paid, repair: "none: the ledger is never edited",
+		payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`,
+	},
+	{
+		name: "pending, and no command", want: "stranded " + pending, repair: "put its CHARGE back",
+		orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`,
+	},
+	{
+		name: "cancelling, and no void", want: "stranded " + cancelling, repair: "put its VOID back",
+		orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`,
+	},
+	{
+		name: "past its deadline", want: "stuck " + pending, repair: "nothing: its CHARGE is due already",
+		orders: `UPDATE orders SET deadline_at = now() - interval '1 hour' WHERE id = '` + pending + `'`,
+	},
+	{
+		name: "cancelling for long", want: "stuck " + cancelling, repair: "made its VOID due",
+		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `'; UPDATE outbox SET ready_at = now() + interval '1 day' WHERE kind = 'VOID'`,
+	},
+	{
+		name: "parked", want: "stuck " + pending, repair: "nothing: its CHARGE is parked",
+		orders: `UPDATE outbox SET parked_at = now(), last_code = 'KEY_REUSED' WHERE kind = 'CHARGE'`,
+	},
+	{
+		name: "in conflict", want: "stuck " + cancelling, repair: "nothing: its VOID is due already",
+		orders: `UPDATE outbox SET last_code = 'KEY_REUSED' WHERE kind = 'VOID'`,
+	},
+	{
+		name: "settled, and a charge is left", want: "stuck " + paid, repair: "nothing: a relay drops the command",
+		orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`,
+	},
+	{
+		name: "completed, and a void is left", want: "stuck " + paid, repair: "none: delivering it would refund",
+		orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'VOID', '')`,
+	},
+	{
+		name: "a command without its order", want: "stuck " + unknown, repair: "none: nothing can settle it",
+		orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
+	},
+	{
+		name: "a command without its order, delivered", want: "payment-without-order " + unknown, repair: "none: no order",
+		orders:   `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'VOID', '')`,
+		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+	},
+	{
+		name: "settled by hand", want: "settled-by-operator " + paid, repair: "nothing to do",
+		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = '` + paid + `';
+			INSERT INTO audit (order_id, action, operator, reason) VALUES ('` + paid + `', 'SETTLE', 'ada', 'the key is another''s')`,
+	},
+}
+
+// Each damage is planted by hand into a healthy system. It alone is found, under its name, whatever the window.
+// Repair says what it did, changes no order and no payment, and is harmless the second time.
+func TestPlantedDamageIsFound(t *testing.T) {
+	t.Parallel()
+	for _, tt := range plants {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := healthy(t)
+			if tt.orders != "" {
+				runAll(t, s.orders.Pool, tt.orders)
+			}
+			if tt.payments != "" {
+				runAll(t, s.payments.Pool, tt.payments)
+			}
+			want := []string{tt.want}
+			for _, window := range []int{1, 2, 0} {
+				got, _, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Window: window})
+				if !slices.Equal(got, want) {
+					t.Errorf("window %d: got %q, want %q", window, got, want)
+				}
+				if failed := !strings.HasPrefix(tt.want, "settled-by-operator"); summary.Clean == failed {
+					t.Errorf("got clean %v, want %v", summary.Clean, !failed)
+				}
+			}
+			facts := s.facts(t)
+			got, found, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Repair: true})
+			if !slices.Equal(got, want) || !strings.HasPrefix(found[0].Repair, tt.repair) {
+				t.Errorf("repair: got %q, which says %q; want %q", got, found[0].Repair, tt.repair)
+			}
+			if again, _, second := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Repair: true}); second.PutBack > 0 ||
+				summary.PutBack > 0 && len(again) > 0 {
+				t.Errorf("repair again: got %q and %d put back; want nothing put back, and no finding that was mended", again, second.PutBack)
+			}
+			if after := s.facts(t); after != facts {
+				t.Errorf("repair changed an order or a payment: got\n%s\nwant\n%s", after, facts)
+			}
+		})
+	}
+}
+
+// facts are all that Repair must never change.
+func (s system) facts(t *testing.T) string {
+	t.Helper()
+	all := ""
+	for _, read := range []struct {
+		pool  *pgxpool.Pool
+		table string
+	}{{s.orders.Pool, "orders"}, {s.orders.Pool, "audit"}, {s.payments.Pool, "payments"}, {s.payments.Pool, "ledger"}} {
+		var text string
+		err := read.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '') FROM `+read.table+` AS r`).Scan(&text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += text + "\n"
+	}
+	return all
+}
+
+// The call that mends a finding names what paymentd has stored, or would store.
+func TestTheCallThatMendsIsGiven(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`, paid)
+	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
+	want := `{"payment_id": "` + paid + `", "customer_id": "ada", "amount": {"currency_code": "JPY", "amount_minor": 600}}`
+	if len(found) != 1 || !strings.Contains(found[0].Todo, want) || !strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
+		t.Errorf("got %+v, want the call of VoidPayment with %s", found, want)
+	}
+}

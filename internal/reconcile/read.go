@@ -1,0 +1,157 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/order"
+)
+
+// orderSide is what the orders database says of a key, in one snapshot.
+type orderSide struct {
+	id    string
+	facts Case // without the payment
+}
+
+// An order, its commands and the operator's decision are read in one statement: they change in one transaction. The
+// OFFSET 0 keeps the lookups in the outbox lookups, whatever the statistics say of a table that is mostly empty.
+const (
+	orderFacts = `
+		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
+			clock_timestamp() - o.updated_at, clock_timestamp() - o.deadline_at,
+			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
+			c.parked, c.last_code, v.parked, v.last_code
+		FROM (`
+	orderCommands = `) AS o
+		LEFT JOIN LATERAL (
+			SELECT parked_at IS NOT NULL AS parked, last_code FROM outbox WHERE key = o.id AND kind = 'CHARGE' OFFSET 0
+		) AS c ON true
+		LEFT JOIN LATERAL (
+			SELECT parked_at IS NOT NULL AS parked, last_code FROM outbox WHERE key = o.id AND kind = 'VOID' OFFSET 0
+		) AS v ON true
+		ORDER BY o.id`
+	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at`
+
+	// A payment and its ledger change in one transaction, too. Entries of another currency do not count.
+	paymentFacts = `
+		SELECT p.id::text, p.customer_id, p.amount_minor, p.currency, p.status, clock_timestamp() - p.updated_at, coalesce(l.net, 0)
+		FROM (`
+	paymentLedger = `) AS p
+		LEFT JOIN LATERAL (
+			SELECT sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END)::bigint AS net
+			FROM ledger
+			WHERE payment_id = p.id AND currency = p.currency
+			OFFSET 0
+		) AS l ON true
+		ORDER BY p.id`
+	paymentColumns = `id, customer_id, amount_minor, currency, status, updated_at`
+)
+
+// ordersAfter answers the next orders by key, limit at most. after is nil at the beginning.
+func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit int) ([]orderSide, error) {
+	return collectOrders(pool.Query(ctx, orderFacts+`
+			SELECT `+orderColumns+` FROM orders
+			WHERE $1::uuid IS NULL OR id > $1::uuid
+			ORDER BY id
+			LIMIT $2`+orderCommands, after, limit))
+}
+
+// ordersOf answers the orders that have the keys.
+func ordersOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]orderSide, error) {
+	orders, err := collectOrders(pool.Query(ctx, orderFacts+`
+			SELECT `+orderColumns+` FROM orders
+			WHERE id = ANY($1::uuid[])`+orderCommands, ids))
+	found := make(map[string]orderSide, len(orders))
+	for _, o := range orders {
+		found[o.id] = o
+	}
+	return found, err
+}
+
+func collectOrders(rows pgx.Rows, err error) ([]orderSide, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (orderSide, error) {
+		var (
+			side                     orderSide
+			o                        Order
+			chargeParked, voidParked *bool
+			chargeCode, voidCode     *string
+		)
+		err := row.Scan(&side.id, &o.CustomerID, &o.Amount, &o.Currency, &o.Status, &o.Age, &o.Late, &o.ByHand,
+			&chargeParked, &chargeCode, &voidParked, &voidCode)
+		side.facts = Case{Order: &o, Charge: commandOf(chargeParked, chargeCode), Void: commandOf(voidParked, voidCode)}
+		return side, err
+	})
+}
+
+// commandOf answers nil when there was none.
+func commandOf(parked *bool, code *string) *Command {
+	if parked == nil {
+		return nil
+	}
+	c := &Command{Parked: *parked}
+	if code != nil {
+		c.LastCode = *code
+	}
+	return c
+}
+
+// paymentSide is what the payments database says of a key, in one snapshot.
+type paymentSide struct {
+	id string
+	Payment
+}
+
+// paymentsBetween answers the next payments by key up to a last one, limit at most.
+func paymentsBetween(ctx context.Context, pool *pgxpool.Pool, after *string, upTo string, limit int) ([]paymentSide, error) {
+	return collectPayments(pool.Query(ctx, paymentFacts+`
+			SELECT `+paymentColumns+` FROM payments
+			WHERE ($1::uuid IS NULL OR id > $1::uuid) AND id <= $2::uuid
+			ORDER BY id
+			LIMIT $3`+paymentLedger, after, upTo, limit))
+}
+
+// paymentsOf answers the payments that have the keys.
+func paymentsOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]*Payment, error) {
+	payments, err := collectPayments(pool.Query(ctx, paymentFacts+`
+			SELECT `+paymentColumns+` FROM payments
+			WHERE id = ANY($1::uuid[])`+paymentLedger, ids))
+	found := make(map[string]*Payment, len(payments))
+	for i := range payments {
+		found[payments[i].id] = &payments[i].Payment
+	}
+	return found, err
+}
+
+func collectPayments(rows pgx.Rows, err error) ([]paymentSide, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p paymentSide, err error) {
+		return p, row.Scan(&p.id, &p.CustomerID, &p.Amount, &p.Currency, &p.Status, &p.Age, &p.Ledger)
+	})
+}
+
+// lone is a command, and whether its order exists.
+type lone struct {
+	ID      int64
+	Key     string
+	Kind    order.Command
+	Ordered bool
+}
+
+// commandsAfter answers the next commands by their number, limit at most.
+func commandsAfter(ctx context.Context, pool *pgxpool.Pool, after int64, limit int) ([]lone, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT b.id, b.key::text, b.kind, EXISTS (SELECT FROM orders WHERE orders.id = b.key OFFSET 0) AS ordered
+		FROM (SELECT id, key, kind FROM outbox WHERE id > $1 ORDER BY id LIMIT $2) AS b
+		ORDER BY b.id`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[lone])
+}

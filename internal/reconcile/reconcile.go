@@ -1,0 +1,81 @@
+// Package reconcile compares the orders database with the payments database, order by order, and puts back to work what
+// has stopped.
+//
+// Its promise: every damage that breaks the promise of an order or of a payment is found under one name, which says what
+// it means and who mends it. A running system raises no false alarm: what looks wrong is read again, order, payment,
+// order, and is a finding only if the order stood still meanwhile, so that both sides were seen in one state that really
+// was. What is under way counts as stuck only after a stated time. Memory is bounded by a window of rows, however many
+// orders there are. Repair only puts a command back into the outbox or makes it due; it never writes a status, a payment
+// or the ledger.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/order"
+	"hosho/internal/payment"
+)
+
+// Window is how many rows of each database are compared at a time.
+const Window = 5000
+
+// DefaultStuckAfter is how long an order may be under way without progress before it is stuck.
+const DefaultStuckAfter = 15 * time.Minute
+
+// Options says what to look for and what to do about it.
+type Options struct {
+	StuckAfter time.Duration        // 0: DefaultStuckAfter
+	Window     int                  // rows; 0: Window
+	Repair     bool                 // put back to work what may be
+	Found      func(Finding) error  // is given each finding; its error ends the run
+	Progress   func(sofar *Summary) // called after each window; may be nil
+}
+
+// Finding is an order or a payment that needs somebody's attention.
+type Finding struct {
+	Class    Class           `json:"class"`
+	OrderID  string          `json:"order_id"` // the payment's key, too
+	Order    order.Status    `json:"order_status,omitempty"`
+	Commands []order.Command `json:"commands,omitempty"` // what the outbox holds for the order
+	Payment  payment.Status  `json:"payment_status,omitempty"`
+	Found    string          `json:"found"`            // why it is one, and what both sides say
+	Todo     string          `json:"todo,omitempty"`   // what a person can do
+	Repair   string          `json:"repair,omitempty"` // what Repair did; empty when it was not asked for
+}
+
+// Summary counts what was read and found.
+type Summary struct {
+	Orders       int64           `json:"orders"`
+	Payments     int64           `json:"payments"`
+	UnderWay     int64           `json:"under_way"` // orders that were not settled when they were read
+	Findings     map[Class]int64 `json:"findings"`  // those that are none by themselves included
+	PutBack      int64           `json:"put_back"`  // commands that Repair put into the outbox again
+	MadeDue      int64           `json:"made_due"`  // commands that Repair made due
+	Clean        bool            `json:"clean"`
+	MostRowsHeld int             `json:"most_rows_held"` // at any moment: the bound of the memory
+}
+
+// Run reads both databases from the first key to the last. Its error means that they could not be read or that a repair
+// could not be written, not that something was found.
+func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summary, error) {
+	if o.StuckAfter == 0 {
+		o.StuckAfter = DefaultStuckAfter
+	}
+	if o.Window == 0 {
+		o.Window = Window
+	}
+	s := newSweep(orders, payments, o)
+	err := s.run(ctx)
+	if err != nil {
+		err = fmt.Errorf("reconcile: %w", err)
+	}
+	s.summary.Clean = err == nil
+	for class, n := range s.summary.Findings {
+		s.summary.Clean = s.summary.Clean && (n == 0 || !class.Fails())
+	}
+	return s.summary, err
+}

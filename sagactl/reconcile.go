@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"hosho/internal/pg"
+	"hosho/internal/reconcile"
+)
+
+type reconciliation struct {
+	OrdersURL   string        `required:"" env:"ORDERS_DATABASE_URL" help:"The orders database."`
+	PaymentsURL string        `required:"" env:"PAYMENTS_DATABASE_URL" help:"The payments database."`
+	StuckAfter  time.Duration `default:"15m" help:"An order under way may make no progress for so long: after its deadline when it is PENDING, after its payment was decided, after it became CANCELLING."`
+	Repair      bool          `help:"Put the commands of orders that stand still back to work. Nothing else is changed."`
+	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
+}
+
+// Run compares the two databases, prints what does not fit, and answers errBroken when something does not. What Repair
+// put to work counts, too: run it again to see what is left.
+func (r *reconciliation) Run(ctx context.Context) error {
+	if r.StuckAfter <= 0 {
+		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
+	}
+	orders, err := pg.Open(ctx, r.OrdersURL, "sagactl reconcile")
+	if err != nil {
+		return fmt.Errorf("orders: %w", err)
+	}
+	defer orders.Close()
+	payments, err := pg.Open(ctx, r.PaymentsURL, "sagactl reconcile")
+	if err != nil {
+		return fmt.Errorf("payments: %w", err)
+	}
+	defer payments.Close()
+	out := &reconcilePrinter{terminal: newTerminal(os.Stdout), json: r.JSON, progress: term.IsTerminal(int(os.Stderr.Fd())), began: time.Now()}
+	summary, err := reconcile.Run(ctx, orders, payments, reconcile.Options{
+		StuckAfter: r.StuckAfter, Repair: r.Repair, Found: out.found, Progress: out.sofar,
+	})
+	out.clear()
+	if err != nil {
+		return err
+	}
+	if err := out.end(summary, r.Repair); err != nil {
+		return err
+	}
+	if !summary.Clean {
+		return errBroken
+	}
+	return nil
+}
+
+// reconcilePrinter prints findings as they come, so that nothing is held back.
+type reconcilePrinter struct {
+	*terminal
+	json     bool
+	progress bool // standard error is a terminal
+	shown    bool // a line of progress stands there
+	headed   bool
+	began    time.Time
+	last     time.Time // when progress was shown
+}
+
+const progressInterval = time.Second
+
+// sofar shows progress when the run takes longer than a moment.
+func (p *reconcilePrinter) sofar(s *reconcile.Summary) {
+	if !p.progress || time.Since(p.began) < progressInterval || time.Since(p.last) < progressInterval {
+		return
+	}
+	p.last, p.shown = time.Now(), true
+	fmt.Fprintf(os.Stderr, "\r\x1b[K%d orders, %d payments", s.Orders, s.Payments)
+}
+
+// clear takes the line of progress away.
+func (p *reconcilePrinter) clear() {
+	if p.shown {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+func (p *reconcilePrinter) found(f reconcile.Finding) error {
+	p.clear()
+	if p.json {
+		return p.object(f)
+	}
+	if !p.headed {
+		p.headed = true
+		p.line("%s", p.paint(bold, fmt.Sprintf("%-21s  %-36s  %s", "CLASS", "ORDER", "FOUND")))
+	}
+	style := red
+	if !f.Class.Fails() {
+		style = yellow
+	}
+	p.line("%s  %s  %s", p.paint(style, fmt.Sprintf("%-21s", f.Class)), f.OrderID, f.Found)
+	if f.Repair != "" {
+		p.line("%-21s  repair: %s", "", f.Repair)
+	}
+	if f.Todo != "" {
+		p.line("%-21s  %s", "", f.Todo)
+	}
+	return nil
+}
+
+func (p *reconcilePrinter) object(v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		p.line("%s", text)
+	}
+	return err
+}
+
+// end prints what the classes that were found mean, and the sums.
+func (p *reconcilePrinter) end(s reconcile.Summary, repaired bool) error {
+	if p.json {
+		return p.object(map[string]any{"summary": s})
+	}
+	failures := int64(0)
+	for _, class := range reconcile.Classes {
+		n := s.Findings[class.Class]
+		if n == 0 {
+			continue
+		}
+		if class.Fails() {
+			failures += n
+		}
+		p.line("\n%s: %d", p.paint(bold, string(class.Class)), n)
+		p.line("  %s\n  %s", class.Means, class.Do)
+	}
+	if p.headed {
+		p.line("")
+	}
+	p.line("compared %d orders, %d of them under way, with %d payments in %s", s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
+	if repaired {
+		p.line("repair: %d commands put back, %d made due", s.PutBack, s.MadeDue)
+	}
+	if failures > 0 {
+		p.line("%s", p.paint(red, fmt.Sprintf("The two databases do not agree, or an order stands still: %d findings.", failures)))
+		return nil
+	}
+	p.line("%s", p.paint(green, "The two databases agree."))
+	return nil
+}
