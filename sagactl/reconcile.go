@@ -137,7 +137,7 @@ func (p *reconcilePrinter) end(s reconcile.Summary, repaired bool) error {
 	}
 	p.line("compared %d orders, %d of them under way, with %d payments in %s", s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
 	if repaired {
-		p.line("repair: %d commands put back, %d made due", s.PutBack, s.MadeDue)
+		p.line("repair: commands put back %d, made due %d", s.PutBack, s.MadeDue)
 	}
 	if failures > 0 {
 		p.line("%s", p.paint(red, fmt.Sprintf("The two databases do not agree, or an order stands still: %d findings.", failures)))

@@ -1,0 +1,170 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/pgtest"
+)
+
+// Settling one of fifty fails each time, for no fault of the database. The forty-nine are settled, and it alone is left,
+// to be delivered again after its lease.
+func TestAMessageThatCannotBeSettledFailsAlone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	messages := hellos(50)
+	poison := messages[21].Key
+	var failed atomic.Int32
+	g.disturb = func(_ context.Context, _ pgx.Tx, reports []Report) error {
+		for _, r := range reports {
+			if r.Message.Key == poison {
+				failed.Add(1)
+				return errors.New("a name that nobody can pronounce")
+			}
+		}
+		return nil
+	}
+	g.meet(t, db, messages...)
+	w := newWorker(db, patient(), g)
+	_, stopped := start(t, w)
+	eventually(t, "the others are greeted", func() bool { return people(t, db, "HAPPY") == 49 })
+	eventually(t, "the worker is done with them", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.inFlight == 0
+	})
+	if got := rows(t, db); len(got) != 1 || got[0].Key != poison || !got[0].Leased {
+		t.Errorf("got %+v, want the poison only, under its lease", got)
+	}
+	if got := failed.Load(); got > 7 {
+		t.Errorf("got %d transactions that failed, want 7 at most: fifty halved until one is left", got)
+	}
+	select {
+	case <-stopped:
+		t.Error("the worker has stopped")
+	default:
+	}
+}
+
+// The database kills the session that settles, three times. The answers are kept, and nothing is delivered twice.
+func TestSettlingIsTriedUntilTheDatabaseTakesIt(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	var killed atomic.Int32
+	g.disturb = func(ctx context.Context, tx pgx.Tx, _ []Report) error {
+		if killed.Add(1) > 3 {
+			return nil
+		}
+		_, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pg_backend_pid())`)
+		return err
+	}
+	g.meet(t, db, hellos(30)...)
+	start(t, newWorker(db, patient(), g))
+	eventually(t, "everybody is greeted", func() bool { return people(t, db, "HAPPY") == 30 })
+	if got := g.deliveries(); got != 30 {
+		t.Errorf("got %d deliveries, want one each", got)
+	}
+}
+
+// Somebody keeps the whole table locked for longer than settling may take.
+func TestSettlingIsTriedUntilTheTableIsFree(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	var tries atomic.Int32
+	sent, answer, again := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	g.answer = func(context.Context, Message) Report {
+		close(sent)
+		<-answer
+		return Report{Result: Decided}
+	}
+	g.disturb = func(context.Context, pgx.Tx, []Report) error {
+		if tries.Add(1) == 2 {
+			close(again)
+		}
+		return nil
+	}
+	g.meet(t, db, hello())
+	c := patient()
+	c.SettleTimeout = 300 * time.Millisecond
+	start(t, newWorker(db, c, g))
+	receive(t, "the message is sent", sent)
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `LOCK TABLE outbox IN EXCLUSIVE MODE`)
+		close(answer)
+		receive(t, "a second try", again)
+		return err
+	})
+	eventually(t, "the greeting", func() bool { return people(t, db, "HAPPY") == 1 })
+	if got := g.deliveries(); got != 1 {
+		t.Errorf("got %d deliveries, want 1", got)
+	}
+}
+
+// A person in psql holds somebody's row. Everybody else is settled meanwhile; the one is settled when the row is free,
+// and is delivered only once.
+func TestWhatSomebodyElseIsAtIsSettledLaterAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	messages := hellos(20)
+	g.meet(t, db, messages...)
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT FROM greeted WHERE key = $1 FOR UPDATE`, messages[7].Key)
+		start(t, newWorker(db, patient(), g))
+		eventually(t, "the others are greeted", func() bool { return people(t, db, "HAPPY") == 19 })
+		return err
+	})
+	eventually(t, "the one is greeted", func() bool { return people(t, db, "HAPPY") == 20 })
+	if got := g.deliveries(); got != 20 {
+		t.Errorf("got %d deliveries, want one each", got)
+	}
+}
+
+// The row is held for longer than the lease lasts. The worker gives the report up: the message is delivered again.
+func TestAReportIsKeptNoLongerThanItsLease(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	m := hello()
+	g.meet(t, db, m)
+	c := restless()
+	c.Lease = 30 * time.Millisecond
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT FROM greeted WHERE key = $1 FOR UPDATE`, m.Key)
+		start(t, newWorker(db, c, g))
+		eventually(t, "a second delivery", func() bool { return g.deliveries() > 1 })
+		return err
+	})
+	eventually(t, "the greeting", func() bool { return people(t, db, "HAPPY") == 1 })
+}
+
+func TestWhatIsTooLateIsGivenUpAndNotDelivered(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]string{
+		"due":    `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE id <= 3`,
+		"parked": `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second', parked_at = clock_timestamp() WHERE id <= 3`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Orders(t)
+			g := newGreeter(t, db)
+			g.meet(t, db, hellos(5)...)
+			exec(t, db, prepare)
+			start(t, newWorker(db, patient(), g))
+			eventually(t, "all are settled", func() bool {
+				return people(t, db, "HAPPY") == 2 && people(t, db, "FORGOTTEN") == 3
+			})
+			if got := g.deliveries(); got != 2 {
+				t.Errorf("got %d deliveries, want the 2 that are not too late", got)
+			}
+		})
+	}
+}
