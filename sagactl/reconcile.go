@@ -140,7 +140,7 @@ func (p *reconcilePrinter) end(s reconcile.Summary, repaired bool) error {
 		p.line("repair: commands put back %d, made due %d", s.PutBack, s.MadeDue)
 	}
 	if failures > 0 {
-		p.line("%s", p.paint(red, fmt.Sprintf("The two databases do not agree, or an order stands still: %d findings.", failures)))
+		p.line("%s", p.paint(red, fmt.Sprintf("The two databases do not agree, or an order stands still. Findings: %d", failures)))
 		return nil
 	}
 	p.line("%s", p.paint(green, "The two databases agree."))

@@ -65,11 +65,19 @@ func (i interceptor) guard(handle func() error) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = &panicError{p, debug.Stack()}
 		}
 	}()
 	return handle()
 }
+
+// panicError is a handler's panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
 // answer turns a handler's error into the status that the client gets. A client that has gone, or whose deadline has
 // passed, is told so; a deadline of our own means that the database was too slow.
@@ -104,6 +112,9 @@ func (i interceptor) record(ctx context.Context, method string, start time.Time,
 		level = slog.LevelError
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
 		level = slog.LevelWarn
+	}
+	if panicked := (*panicError)(nil); errors.As(err, &panicked) {
+		level = slog.LevelError // whatever the client was told: it may have gone before
 	}
 	i.log.LogAttrs(ctx, level, "rpc", attrs...)
 }

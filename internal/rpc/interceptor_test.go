@@ -184,3 +184,21 @@ func TestAClientThatGoesEndsItsCall(t *testing.T) {
 		t.Errorf("got %v, want CANCELLED, which is nobody's fault", line)
 	}
 }
+
+// The client gives up, and the handler panics over it. Nobody is told INTERNAL, but whoever reads the log must see it.
+func TestAPanicAfterTheClientHasGoneIsStillLoud(t *testing.T) {
+	t.Parallel()
+	lines := newLogLines()
+	calls := interceptor{log: lines.logger(), toStatus: Fault, admit: func() error { return nil }, timeout: time.Minute}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := calls.unary(gone, &orderv1.GetOrderRequest{}, &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"},
+		func(context.Context, any) (any, error) { panic("out of tea") })
+	if got := status.Code(err); got != codes.Canceled {
+		t.Errorf("got %v, want Canceled", got)
+	}
+	line := lines.await(t, "rpc")
+	if line["level"] != "ERROR" || line["code"] != "CANCELLED" {
+		t.Errorf("got the line %v, want CANCELLED as an ERROR", line)
+	}
+}
