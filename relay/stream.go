@@ -8,6 +8,7 @@ import (
 	"time"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
@@ -94,6 +95,7 @@ func (s *stream) send(bulk []*delivery) error {
 	if err := s.grpc.Send(request); err != nil {
 		s.cancel() // receive learns of it, and reports everything that is pending
 	}
+	failpoint.Here(failpoint.RelaySent)
 	return nil
 }
 

@@ -24,7 +24,7 @@ tools
 sagactl    | *             | gen/... invariant load migrations pg reconcile rpc stack
 reconcile  | pgx           | command order orderdb outbox payment pg
 load       | *             | gen/order
-stack      | *             | migrations pgembed rpc
+stack      | *             | failpoint migrations pgembed rpc
 invariant  | pgx           | pg
 pgtest     | *             | migrations pgembed
 pgembed    | *             |
@@ -32,7 +32,7 @@ layout     |               |
 
 main
 orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
-relay      | *             | gen/money gen/payment gen/relay command daemon migrations order orderdb outbox page pg rpc validate
+relay      | *             | gen/money gen/payment gen/relay command daemon failpoint migrations order orderdb outbox page pg rpc validate
 paymentd   | *             | gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
@@ -44,15 +44,16 @@ validate   | currency uuid |
 gen/...    | grpc protobuf | gen/...
 
 database
-orderdb    | pgx uuid      | order outbox pg
-paymentdb  | pgx uuid      | payment pg
-outbox     | pgx uuid      | pg
+orderdb    | pgx uuid      | failpoint order outbox pg
+paymentdb  | pgx uuid      | failpoint payment pg
+outbox     | pgx uuid      | failpoint pg
 pg         | pgx           |
 migrations | goose pgx     |
 
 domain
 order      |               |
 payment    |               |
+failpoint  |               |
 `
 
 // inTests is what the tests of a package import of hosho besides. Of other modules they may import any.

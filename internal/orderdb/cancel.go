@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
@@ -22,6 +23,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (o order.Order, changed b
 	if err != nil {
 		return order.Order{}, false, fmt.Errorf("cancel order %s: %w", id, err)
 	}
+	failpoint.Here(failpoint.CancelCommitted)
 	return o, changed, nil
 }
 
@@ -38,6 +40,7 @@ func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id string) (o order.Order
 	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
 		return o, false, err
 	}
+	failpoint.Here(failpoint.CancelBetween)
 	if t.Void {
 		void, err := voidOf(s.encode, o)
 		if err != nil {

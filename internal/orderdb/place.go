@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
@@ -32,6 +33,7 @@ type NewOrder struct {
 // Place writes an order and its CHARGE command, both or neither. When the customer's request id was used before for
 // the same fields, it answers that order as it is now, and fresh is false; for other fields, ErrRequestIDReused.
 func (s *Store) Place(ctx context.Context, n NewOrder) (o order.Order, fresh bool, err error) {
+	failpoint.Here(failpoint.PlaceBefore)
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		o, fresh, err = s.place(ctx, tx, n)
 		return err
@@ -39,6 +41,7 @@ func (s *Store) Place(ctx context.Context, n NewOrder) (o order.Order, fresh boo
 	if err != nil {
 		return order.Order{}, false, fmt.Errorf("place order %s: %w", n.ID, err)
 	}
+	failpoint.Here(failpoint.PlaceCommitted)
 	return o, fresh, nil
 }
 
@@ -51,6 +54,7 @@ func (s *Store) place(ctx context.Context, tx pgx.Tx, n NewOrder) (o order.Order
 	if err != nil {
 		return o, false, err
 	}
+	failpoint.Here(failpoint.PlaceBetween)
 	payload, err := s.encode(order.Charge, o)
 	if err != nil {
 		return o, false, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
@@ -60,6 +61,7 @@ func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, err
 	if err != nil {
 		return Settlement{}, fmt.Errorf("settle %d findings: %w", len(findings), err)
 	}
+	failpoint.Here(failpoint.SettleCommitted)
 	return done, nil
 }
 
@@ -168,5 +170,12 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 	if err := outbox.Park(ctx, tx, p.parked, p.codes); err != nil {
 		return err
 	}
-	return outbox.Append(ctx, tx, p.appended...)
+	if err := outbox.Append(ctx, tx, p.appended...); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.SettleInside)
+	if len(p.appended) > 0 {
+		failpoint.Here(failpoint.SettleGivingUp)
+	}
+	return nil
 }

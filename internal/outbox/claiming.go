@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"hosho/internal/failpoint"
 )
 
 // claimLoop claims and delivers until ctx ends. Deliveries go on in working.
@@ -54,6 +56,7 @@ func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) 
 	if err != nil || len(messages) == 0 {
 		return 0, err
 	}
+	failpoint.Here(failpoint.RelayClaimed)
 	if ctx.Err() != nil || w.breaker.Open() && !p.probe { // in the meantime: nothing was sent
 		return 0, w.giveBack(working, messages)
 	}

@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"hosho/internal/failpoint"
 )
 
 // sweepLoop gives up messages that are too late and that no claim finds: those that are parked, and all while the
@@ -69,6 +71,7 @@ func (w *Worker) deliver(ctx context.Context, messages []Message, until time.Tim
 
 // report works out what a report means for the worker, and puts it down to be settled.
 func (w *Worker) report(r Report) {
+	failpoint.Here(failpoint.RelayAnswered)
 	w.judge(&r)
 	w.handler.Explain(r)
 	w.mu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/payment"
 	"hosho/internal/pg"
 )
@@ -28,17 +29,20 @@ func (s *Store) Charge(ctx context.Context, charges []Charge) ([]Result, error) 
 	}
 	first := firstOfEachKey(charges, func(c Charge) string { return c.ID })
 	var stored map[string]payment.Payment
+	failpoint.Here(failpoint.ChargeBefore)
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		decided, err := insertCharges(ctx, tx, first)
 		if err != nil {
 			return err
 		}
+		failpoint.Here(failpoint.ChargeInside)
 		stored, err = withStored(ctx, tx, decided, requests)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("charge %d payments: %w", len(charges), err)
 	}
+	failpoint.Here(failpoint.ChargeCommitted)
 	return answer(requests, stored), nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/payment"
 	"hosho/internal/pg"
 )
@@ -22,11 +23,13 @@ func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result,
 			return err
 		}
 		stored = byKey(tombstones)
+		failpoint.Here(failpoint.VoidInside)
 		return voidStored(ctx, tx, stored, requests)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
 	}
+	failpoint.Here(failpoint.VoidCommitted)
 	return answer(requests, stored), nil
 }
 

@@ -90,7 +90,7 @@ func (s *Server) run(ctx context.Context) error {
 	defer cancel()
 	for begin := time.Now(); ; {
 		if !s.pinned {
-			port, err := freePort()
+			port, err := FreePort()
 			if err != nil {
 				return err
 			}
@@ -167,9 +167,9 @@ func (s *Server) arguments() []string {
 	return args
 }
 
-// freePort chooses below the range that systems take the ports of outgoing connections from (Linux begins at 32768).
-// From within it, a client that tries to reach a crashed server could be given the server's own port.
-func freePort() (int, error) {
+// FreePort chooses a port of 127.0.0.1 below the range that systems take the ports of outgoing connections from (Linux
+// begins at 32768). From within it, a client that tries to reach a crashed server could be given the server's own port.
+func FreePort() (int, error) {
 	var err error
 	for range 100 {
 		port := 15000 + rand.IntN(17000)

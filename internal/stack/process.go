@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -23,9 +24,10 @@ type Process struct {
 	Address string // its gRPC address, the same after each start
 	LogFile string
 
-	binary string
-	env    []string
-	logTo  io.Writer // besides the file; may be nil
+	binary     string
+	env        []string
+	failpoints string    // the file that arms them; the daemon may have none
+	logTo      io.Writer // besides the file; may be nil
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -38,14 +40,15 @@ const (
 	stopTimeout  = 15 * time.Second // a daemon gives calls under way ten seconds
 )
 
-// Start starts the daemon. It does not wait until it is ready.
-func (p *Process) Start() error {
+// Start starts the daemon, with variables of its environment set otherwise for this once. It does not wait until it is
+// ready.
+func (p *Process) Start(env ...string) error {
 	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(p.binary, "serve")
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = slices.Concat(os.Environ(), p.env, env)
 	cmd.Stderr = log
 	if p.logTo != nil {
 		cmd.Stderr = io.MultiWriter(log, p.logTo)
@@ -98,6 +101,28 @@ func (p *Process) WaitReady(ctx context.Context) error {
 		case <-time.After(readyPoll):
 		}
 	}
+}
+
+// Exited answers a channel that is closed when the daemon that was started last has ended.
+func (p *Process) Exited() <-chan struct{} {
+	_, exited := p.current()
+	return exited
+}
+
+// Pid answers the process id of the daemon that was started last.
+func (p *Process) Pid() int {
+	cmd, _ := p.current()
+	return cmd.Process.Pid
+}
+
+// Arm gives the daemon's failpoints their rules, in the words of package failpoint, until others follow; empty disarms
+// them. A daemon that was built without failpoints takes no notice.
+func (p *Process) Arm(rules string) error {
+	next := p.failpoints + ".next" // renamed, so that the daemon never reads half of it
+	if err := os.WriteFile(next, []byte(rules), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, p.failpoints)
 }
 
 func (p *Process) current() (*exec.Cmd, chan struct{}) {

@@ -12,12 +12,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/pgembed"
 )
 
@@ -35,6 +40,10 @@ type Config struct {
 	Env        []string
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
+
+	// Route may lead a connection of a daemon through something else: it is given who connects to what ("relay-2" to
+	// "orders"), and its address, and answers the address that the daemon is told. nil: every connection is direct.
+	Route func(from, to, address string) (string, error)
 }
 
 // Stack is a running system.
@@ -148,18 +157,54 @@ func (s *Stack) describe() error {
 			return err
 		}
 	}
-	s.Orderd = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+s.OrdersURL())
+	orders, err := s.route("orderd", "orders", s.OrdersURL())
+	if err != nil {
+		return err
+	}
+	payments, err := s.route("paymentd", "payments", s.PaymentsURL())
+	if err != nil {
+		return err
+	}
+	s.Orderd = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+orders)
 	s.Paymentd = s.daemon("paymentd", "paymentd", ports[1],
-		"PAYMENTD_DATABASE_URL="+s.PaymentsURL(), "PAYMENTD_SIMULATE="+s.config.Simulate)
+		"PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)
 	for i := range s.config.Relays {
-		name := "relay"
-		if i > 0 {
-			name = fmt.Sprintf("relay-%d", i+1)
+		if err := s.describeRelay(i, ports[2+i]); err != nil {
+			return err
 		}
-		s.Relays = append(s.Relays, s.daemon("relay", name, ports[2+i],
-			"RELAY_DATABASE_URL="+s.OrdersURL(), "RELAY_PAYMENT_TARGET="+s.Paymentd.Address))
 	}
 	return nil
+}
+
+func (s *Stack) describeRelay(i int, port string) error {
+	name := "relay"
+	if i > 0 {
+		name = fmt.Sprintf("relay-%d", i+1)
+	}
+	orders, err := s.route(name, "orders", s.OrdersURL())
+	if err != nil {
+		return err
+	}
+	paymentd, err := s.route(name, "paymentd", "grpc://"+s.Paymentd.Address)
+	if err != nil {
+		return err
+	}
+	s.Relays = append(s.Relays, s.daemon("relay", name, port,
+		"RELAY_DATABASE_URL="+orders, "RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://")))
+	return nil
+}
+
+// route answers the URL by which a daemon reaches what it connects to.
+func (s *Stack) route(from, to, direct string) (string, error) {
+	if s.config.Route == nil {
+		return direct, nil
+	}
+	address, err := url.Parse(direct)
+	if err != nil {
+		return "", err
+	}
+	address.Host, err = s.config.Route(from, to, address.Host)
+	return address.String(), err
 }
 
 // daemon describes a daemon. The admin listeners stay off, but for those with fixed addresses.
@@ -167,10 +212,11 @@ func (s *Stack) daemon(binary, name, port string, env ...string) *Process {
 	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
 	p := &Process{
 		Name: name, Address: net.JoinHostPort("127.0.0.1", port),
-		LogFile: filepath.Join(s.Dir, name+".log"),
-		binary:  filepath.Join(s.config.Bin, binary),
+		LogFile:    filepath.Join(s.Dir, name+".log"),
+		binary:     filepath.Join(s.config.Bin, binary),
+		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
-	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json")
+	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json", failpoint.Variable+"="+p.failpoints)
 	if !s.config.FixedPorts || binary != name {
 		p.env = append(p.env, prefix+"_ADMIN_LISTEN=")
 	}
@@ -219,20 +265,17 @@ func (s *Stack) running() []*Process {
 	return s.Daemons()
 }
 
-// freePorts asks the system for ports that are free now.
+// freePorts chooses ports that are free now, and that no outgoing connection takes while a daemon is down.
 func freePorts(n int) ([]string, error) {
 	var ports []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(ports) < n {
+		port, err := pgembed.FreePort()
 		if err != nil {
 			return nil, err
 		}
-		defer listener.Close() // all are held until all are known, so that they differ
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, err
+		if text := strconv.Itoa(port); !slices.Contains(ports, text) {
+			ports = append(ports, text)
 		}
-		ports = append(ports, port)
 	}
 	return ports, nil
 }

@@ -1,0 +1,34 @@
+package failpoint_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"hosho/internal/failpoint"
+)
+
+// A daemon that is built for use does not even know the variable that would arm its failpoints; one that is built with
+// the tag does.
+func TestAReleaseHasNoFailpoints(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		flags []string
+		want  bool
+	}{{nil, false}, {[]string{"-tags", failpoint.Tag}, true}} {
+		binary := filepath.Join(t.TempDir(), "relay")
+		args := append([]string{"build", "-o", binary}, tt.flags...)
+		if output, err := exec.Command("go", append(args, "hosho/relay")...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		program, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(program, []byte(failpoint.Variable)); got != tt.want {
+			t.Errorf("built with %q: got failpoints %t, want %t", tt.flags, got, tt.want)
+		}
+	}
+}
