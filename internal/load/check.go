@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,10 +19,30 @@ var ranks = map[orderv1.Order_Status]int{
 
 var rankOf = map[string]int{"PENDING": 1, "COMPLETED": 2, "CANCELLING": 3, "CANCELLED": 4}
 
-// Check holds what the clients were told against the orders database, and answers a line for each contradiction. Call
-// it after Run has returned.
-func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]string, error) {
-	wrong := l.wrong
+// Contradiction is something that a client was told and that is not so.
+type Contradiction struct {
+	Rule   string // "I9", "I10" or "I11"; or Definite
+	Detail string
+	Lost   bool // an acknowledged order does not exist
+}
+
+// Definite is the rule that a client is never given a definite error for a write whose end is not known, nor any other
+// that it cannot act on.
+const Definite = "definite"
+
+func (c Contradiction) String() string { return c.Rule + " " + c.Detail }
+
+// Wrong answers what contradicted itself at once, so far.
+func (l *Load) Wrong() []Contradiction {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.wrong)
+}
+
+// Check holds what the clients were told against the orders database, and answers every contradiction. Call it after
+// Run has returned.
+func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]Contradiction, error) {
+	wrong := l.Wrong()
 	const window = 5000
 	for from := 0; from < len(l.told); from += window {
 		told := l.told[from:min(from+window, len(l.told))]
@@ -37,22 +58,26 @@ func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]string, error
 }
 
 // against answers what contradicts the order's status now, which is empty when there is no such order.
-func (t *Told) against(now string) (wrong []string) {
+func (t *Told) against(now string) (wrong []Contradiction) {
+	add := func(rule, format string, args ...any) {
+		wrong = append(wrong, Contradiction{Rule: rule, Detail: fmt.Sprintf(format, args...), Lost: now == ""})
+	}
 	if now == "" {
-		return []string{fmt.Sprintf("I10 order %s was acknowledged and does not exist", t.OrderID)}
+		add("I10", "order %s was acknowledged and does not exist", t.OrderID)
+		return wrong
 	}
 	last := 0
 	for _, s := range t.Statuses {
 		if ranks[s] < last {
-			wrong = append(wrong, fmt.Sprintf("I10 order %s went back: %v", t.OrderID, t.Statuses))
+			add("I10", "order %s went back: %v", t.OrderID, t.Statuses)
 		}
 		last = ranks[s]
 	}
 	if rankOf[now] < last {
-		wrong = append(wrong, fmt.Sprintf("I10 order %s is %s after it was seen as %v", t.OrderID, now, t.Statuses))
+		add("I10", "order %s is %s after it was seen as %v", t.OrderID, now, t.Statuses)
 	}
 	if t.Cancelled && (now == "PENDING" || now == "COMPLETED") {
-		wrong = append(wrong, fmt.Sprintf("I11 order %s is %s although its cancellation was acknowledged", t.OrderID, now))
+		add("I11", "order %s is %s although its cancellation was acknowledged", t.OrderID, now)
 	}
 	return wrong
 }

@@ -59,7 +59,7 @@ func TestAgainst(t *testing.T) {
 				t.Fatalf("got %q, want %q", got, test.want)
 			}
 			for i, want := range test.want {
-				if !strings.Contains(got[i], want) {
+				if !strings.Contains(got[i].String(), want) || got[i].Lost != (test.now == "") {
 					t.Errorf("got %q, want %q", got[i], want)
 				}
 			}

@@ -32,15 +32,23 @@ type Config struct {
 
 // The mix of orders, in percent. The rest are ordinary.
 const (
-	bombs   = 15 // of 9999, which paymentd never charges when it simulates
-	cancels = 15 // that the customer cancels
-	repeats = 10 // whose request is sent again on purpose
-	watches = 10 // that are watched to their end
+	bombs    = 15 // of 9999, which paymentd never charges when it simulates
+	cancels  = 15 // that the customer cancels
+	losses   = 2  // of 9998, whose reply is lost once
+	declines = 2  // of 9996, which are declined
+	repeats  = 10 // whose request is sent again on purpose
+	watches  = 10 // that are watched to their end
+)
+
+// Amounts that the simulated card network makes something special of, and the most that it does not.
+const (
+	bombAmount    = 9999
+	lossAmount    = 9998
+	declineAmount = 9996
+	mostAmount    = 5000
 )
 
 const (
-	bombAmount  = 9999
-	mostAmount  = 5000 // below what the simulated card network makes a special case of
 	callTimeout = 3 * time.Second
 	retryPause  = 20 * time.Millisecond
 )
@@ -52,7 +60,7 @@ type Load struct {
 
 	mu    sync.Mutex
 	told  []*Told
-	wrong []string // what contradicted itself at once
+	wrong []Contradiction // what contradicted itself at once
 	grown chan struct{}
 }
 
@@ -105,11 +113,8 @@ func (l *Load) AwaitAccepted(ctx context.Context, n int64) error {
 
 // order places one order and does with it what chance has in store.
 func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID string) {
-	amount := random.Int64N(mostAmount) + 1
 	fate := random.IntN(100)
-	if fate < bombs {
-		amount = bombAmount
-	}
+	amount := amountFor(fate, random)
 	again := random.IntN(100) < repeats
 	watch := random.IntN(100) < watches
 	delay := time.Duration(random.Int64N(int64(l.config.CancelWithin) + 1))
@@ -121,7 +126,7 @@ func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID
 	if again {
 		repeated, err := l.create(ctx, customer, requestID, amount)
 		if err == nil && repeated.OrderID != told.OrderID {
-			l.contradiction("%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
+			l.contradiction("I9", "%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
 		}
 	}
 	l.remember(told)
@@ -132,6 +137,18 @@ func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID
 	case watch:
 		l.watch(ctx, told)
 	}
+}
+
+func amountFor(fate int, random *rand.Rand) int64 {
+	switch {
+	case fate < bombs:
+		return bombAmount
+	case fate >= 100-losses:
+		return lossAmount
+	case fate >= 100-losses-declines:
+		return declineAmount
+	}
+	return random.Int64N(mostAmount) + 1
 }
 
 func (l *Load) create(ctx context.Context, customer, requestID string, amount int64) (*Told, error) {
@@ -173,7 +190,7 @@ func (l *Load) watch(ctx context.Context, told *Told) {
 		}
 	}
 	if !errors.Is(err, io.EOF) && !transient(err) && ctx.Err() == nil {
-		l.contradiction("watch %s: %v", told.OrderID, err)
+		l.contradiction(Definite, "watch %s: %v", told.OrderID, err)
 	}
 }
 
@@ -187,7 +204,7 @@ func (l *Load) persist(ctx context.Context, call func(context.Context) error) er
 			return err
 		}
 		if !transient(err) {
-			l.contradiction("%v", err)
+			l.contradiction(Definite, "%v", err)
 			return err
 		}
 		l.pause(ctx, retryPause)
@@ -221,8 +238,8 @@ func (l *Load) remember(told *Told) {
 	l.grown = make(chan struct{})
 }
 
-func (l *Load) contradiction(format string, args ...any) {
+func (l *Load) contradiction(rule, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	l.wrong = append(l.wrong, Contradiction{Rule: rule, Detail: fmt.Sprintf(format, args...)})
 }
