@@ -28,6 +28,7 @@ stack      | *             | failpoint migrations pgembed rpc
 invariant  | pgx           | pg
 pgtest     | *             | migrations pgembed
 pgembed    | *             |
+proxy      |               |
 layout     |               |
 
 main
@@ -71,6 +72,7 @@ var inTests = map[string]string{
 	"paymentdb":  "pgtest",
 	"outbox":     "pgtest", // which delivers greetings: neither orders nor gRPC
 	"pg":         "pgtest",
+	"proxy":      "pg pgtest",
 	"migrations": "pgtest",
 	"order":      "payment", // the two state machines, checked together
 	"payment":    "order",
