@@ -249,3 +249,16 @@ func TestAnOpenConnectionBreaksWithinWhatBothSidesSend(t *testing.T) {
 	}
 	t.Errorf("more than %d bytes have passed", within)
 }
+
+// The target moves. Connections that are open stay with the old one, new ones find the other.
+func TestARedirectedProxyCarriesNewConnectionsElsewhere(t *testing.T) {
+	t.Parallel()
+	l, other := listen(t), listen(t)
+	client, server := l.connect(t)
+	l.Redirect(other.server.Addr().String())
+	say(t, client, "still here")
+	hear(t, server, "still here")
+	moved := l.dial(t)
+	say(t, moved, "moved")
+	hear(t, other.accept(t), "moved")
+}

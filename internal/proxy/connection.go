@@ -49,7 +49,7 @@ func (c *connection) dial(ctx context.Context) bool {
 	if !c.proxy.heals(ctx, stallsUp) {
 		return false
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.proxy.target)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.proxy.whereTo())
 	if err != nil {
 		return false
 	}

@@ -23,7 +23,6 @@ import (
 // Proxy listens on a port of its own and carries each connection to its target. Its methods may be called at any time,
 // from several goroutines.
 type Proxy struct {
-	target   string
 	postgres bool
 	listener *net.TCPListener
 	cuts     [3]atomic.Int64 // by cut
@@ -33,6 +32,7 @@ type Proxy struct {
 	running sync.WaitGroup // all of its goroutines, directly or through another
 
 	mu      sync.Mutex // guards what follows
+	target  string
 	link    Link
 	random  *rand.Rand
 	changed chan struct{} // closed by the next Set
@@ -75,6 +75,19 @@ func listen() (*net.TCPListener, error) {
 
 // Address is where the proxy listens, "host:port".
 func (p *Proxy) Address() string { return p.listener.Addr().String() }
+
+// Redirect has new connections carried to another target. Those that are open stay where they are: Reset ends them.
+func (p *Proxy) Redirect(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+func (p *Proxy) whereTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
 
 // Close resets every connection, stops listening, and returns when all of the proxy's goroutines have ended. A second
 // Close answers net.ErrClosed.
