@@ -21,7 +21,9 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | gen/... invariant load migrations pg reconcile rpc stack
+sagactl    | *             | chaos failpoint gen/... invariant load migrations pg reconcile rpc stack
+chaos      | *             | failpoint gen/order gen/relay invariant load middleman pg pgembed proxy rpc stack
+middleman  | *             | gen/payment pgembed rpc
 reconcile  | pgx           | command order orderdb outbox payment pg
 load       | *             | gen/order
 stack      | *             | failpoint migrations pgembed rpc
@@ -60,6 +62,7 @@ failpoint  |               |
 // inTests is what the tests of a package import of hosho besides. Of other modules they may import any.
 var inTests = map[string]string{
 	"sagactl":    "pgtest",
+	"middleman":  "gen/money",
 	"load":       "stack",
 	"stack":      "gen/... invariant load pg",
 	"invariant":  "migrations pgtest",
