@@ -24,7 +24,7 @@ type handler struct {
 func (h *handler) Explain(r outbox.Report) {
 	attrs := []any{
 		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
-		"code", r.Code, "means", r.Result.String(), "event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
+		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(), "event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
 	}
 	if text, ok := r.Body.(string); ok && text != "" {
 		attrs = append(attrs, "error", text)

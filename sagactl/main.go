@@ -17,6 +17,8 @@ type commands struct {
 	Demo demo `cmd:"" help:"Place orders that are paid, declined, lost and cancelled, show what happens to each, and prove that both databases agree."`
 	Up   up   `cmd:"" help:"Run the whole system until Ctrl-C, and print where it is."`
 
+	Chaos chaosRun `cmd:"" help:"Break a private system in every way that one machine can, while customers order, and check that nothing is lost. Exits 1 when something is."`
+
 	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments."`
 	Retry  retry  `cmd:"" help:"Try a parked command again at once."`
 	Settle settle `cmd:"" help:"Cancel by hand an order that the saga can never settle."`

@@ -22,13 +22,14 @@ type Message struct {
 	Claims      int // how often it was claimed, this time included
 	Answers     int // how many of the claims came to an answer
 	CreatedAt   time.Time
-	Expired     bool    // it was past ExpiresAt when it was claimed
-	Alone       bool    // too many claims came to no answer: it may be killing its workers
-	LeaseToken  *string // names the latest claim; nil when there is none
+	Expired     bool      // it was past ExpiresAt when it was claimed
+	Alone       bool      // too many claims came to no answer: it may be killing its workers
+	LeaseToken  *string   // names the latest claim; nil when there is none
+	LeasedUntil time.Time // of that claim, by the database's clock; without one, since when it is due
 }
 
 const messageColumns = `outbox.id, outbox.key, outbox.kind, outbox.payload, outbox.expires_at, outbox.traceparent,
-	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token,
+	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token, outbox.ready_at AS leased_until,
 	coalesce(outbox.expires_at <= clock_timestamp(), false) AS expired`
 
 // Queue is the outbox of one database.

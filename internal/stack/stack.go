@@ -38,6 +38,7 @@ type Config struct {
 	Relays     int    // at least 1
 	Simulate   string // paymentd's rules; empty: none
 	Env        []string
+	Settings   map[string]string             // of both databases, beside those of pgembed; may be nil
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
 
@@ -128,7 +129,9 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	start := func(server **pgembed.Server, database string) func() error {
 		return func() error {
-			made, err := pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(s.Dir, database), Durable: s.config.Durable})
+			made, err := pgembed.Start(ctx, pgembed.Config{
+				Dir: filepath.Join(s.Dir, database), Durable: s.config.Durable, Settings: s.config.Settings,
+			})
 			if err != nil {
 				return fmt.Errorf("start the PostgreSQL server of %s: %w", database, err)
 			}

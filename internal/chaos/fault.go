@@ -1,0 +1,104 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is a way to break the system, for people to choose from.
+type Fault struct {
+	Name    string
+	Says    string // what it does
+	Special string // why it is not part of the mix and must be asked for; empty when it is
+}
+
+// Faults lists every fault.
+func Faults() []Fault {
+	var all []Fault
+	for _, f := range faults {
+		all = append(all, Fault{f.name, f.says, f.special})
+	}
+	return all
+}
+
+// fault is a way to break the system.
+type fault struct {
+	name    string
+	says    string
+	special string
+	targets []string // what it needs for itself
+	weight  int      // how often it comes up in the mix; 0 counts as 1
+	lasts   func(Pace) (least, most time.Duration)
+
+	// run injects the fault, waits until ctx ends, and heals it. It may repeat itself until then. An error says that it
+	// could not be injected or healed.
+	run func(ctx context.Context, s *system, random *rand.Rand) error
+}
+
+func (f fault) share() int { return max(1, f.weight) }
+
+// The targets: faults that share one never happen at the same time.
+const (
+	orderd     = "orderd"
+	paymentd   = "paymentd"
+	relays     = "relays"
+	ordersDB   = "orders database"
+	paymentsDB = "payments database"
+	net        = "the links between relays and paymentd"
+	dbNet      = "the links to the databases"
+	peer       = "what paymentd answers"
+)
+
+// faults are all of them. The weights see to it that processes and databases die often: everything else only makes
+// the moments at which they do more interesting.
+var faults = slices.Concat(processFaults, databaseFaults, linkFaults, peerFaults)
+
+// faultNamed answers the fault with a name that is known to exist.
+func faultNamed(name string) fault {
+	return faults[slices.IndexFunc(faults, func(f fault) bool { return f.name == name })]
+}
+
+// choose answers the faults with the names, or the mix when there are none.
+func choose(names []string) ([]fault, error) {
+	var chosen []fault
+	for _, f := range faults {
+		if len(names) == 0 && f.special == "" || slices.Contains(names, f.name) {
+			chosen = append(chosen, f)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
+			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s", name, strings.Join(allNames(), ", "))
+		}
+	}
+	return chosen, nil
+}
+
+func allNames() []string {
+	var names []string
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// between answers a length that does not depend on the pace.
+func between(least, most time.Duration) func(Pace) (time.Duration, time.Duration) {
+	return func(Pace) (time.Duration, time.Duration) { return least, most }
+}
+
+// leases answers a length in leases.
+func leases(least, most float64) func(Pace) (time.Duration, time.Duration) {
+	return func(p Pace) (time.Duration, time.Duration) {
+		return time.Duration(least * float64(p.Lease)), time.Duration(most * float64(p.Lease))
+	}
+}
+
+// span answers a random duration.
+func span(random *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(random.Int64N(int64(most-least)+1))
+}

@@ -1,0 +1,175 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// logs reads what the daemons write. From it the experiment learns what no table tells: how often commands were sent,
+// whether one was claimed before its time, and whether a daemon asked for a person or had a fault of its own.
+type logs struct {
+	mu       sync.Mutex
+	lease    time.Duration // the shortest that a relay claims for
+	last     map[string]delivery
+	sent     map[string]int // charges sent by order, probes of a paymentd that is down left out
+	down     map[string]bool
+	alarmsOK bool // a fault is meant to raise them
+	found    []Violation
+}
+
+func newLogs(lease time.Duration) *logs {
+	return &logs{lease: lease, last: map[string]delivery{}, sent: map[string]int{}, down: map[string]bool{}}
+}
+
+// leases says how long relays claim for from now on.
+func (l *logs) leases(lease time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lease = lease
+}
+
+// expectAlarms says that from now on an alarm is no violation.
+func (l *logs) expectAlarms() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alarmsOK = true
+}
+
+func (l *logs) violations() []Violation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Violation(nil), l.found...)
+}
+
+// sentFor answers how many charges were sent for an order.
+func (l *logs) sentFor(order string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent[order]
+}
+
+// of answers a writer that reads the log of a daemon.
+func (l *logs) of(daemon string) io.Writer { return &logReader{logs: l, daemon: daemon} }
+
+// logReader splits what is written into lines.
+type logReader struct {
+	logs   *logs
+	daemon string
+	rest   []byte
+}
+
+func (r *logReader) Write(p []byte) (int, error) {
+	r.rest = append(r.rest, p...)
+	for {
+		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
+		if !found {
+			return len(p), nil
+		}
+		r.logs.read(r.daemon, line)
+		r.rest = rest
+	}
+}
+
+// The lines that say something, by what is in them: most do not, and are not taken apart.
+var telling = [][]byte{
+	[]byte(`"msg":"delivery"`), []byte(`"msg":"order needs a person"`), []byte(`"msg":"the destination is`), []byte(`"msg":"serving"`),
+	[]byte("DATA RACE"), []byte("panic: "), []byte("fatal error: "),
+}
+
+const faultsFrom = 4 // from here on they tell of faults
+
+func (l *logs) read(daemon string, line []byte) {
+	for i, mark := range telling {
+		if bytes.Contains(line, mark) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if i >= faultsFrom {
+				l.fault(daemon, line)
+				return
+			}
+			var e entry
+			if json.Unmarshal(line, &e) == nil {
+				l.take(daemon, e)
+			}
+			return
+		}
+	}
+}
+
+// entry is a line of a relay's log.
+type entry struct {
+	Time        time.Time `json:"time"`
+	Message     string    `json:"msg"`
+	OrderID     string    `json:"order_id"`
+	Kind        string    `json:"kind"`
+	Claim       int       `json:"claim"`
+	LeasedUntil time.Time `json:"leased_until"`
+	RetryIn     string    `json:"retry_in"`
+}
+
+// delivery is the latest delivery of a command that is to be tried again.
+type delivery struct {
+	claim       int
+	leasedUntil time.Time // by the database's clock
+	next        time.Time // when it is to be tried again
+}
+
+func (l *logs) take(daemon string, e entry) {
+	switch e.Message {
+	case "order needs a person":
+		if !l.alarmsOK {
+			l.found = append(l.found, Violation{"I15", fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
+		}
+	case "the destination is back", "serving":
+		l.down[daemon] = false
+	case "delivery":
+		if e.Kind == "CHARGE" && !l.down[daemon] {
+			l.sent[e.OrderID]++
+		}
+		l.deliver(e)
+	default: // it is down
+		l.down[daemon] = true
+	}
+}
+
+// early is how much sooner than allowed a claim may seem to be: the daemons' clock and the database's are one, but a
+// line is written a moment after what it tells of.
+const early = 20 * time.Millisecond
+
+// deliver notes a delivery. A command that was to wait for its next try may be claimed when the wait is over, or when
+// the lease of the former claim is, and no sooner: somebody whose lease had ended has moved it.
+func (l *logs) deliver(e entry) {
+	key := e.OrderID + e.Kind
+	before, known := l.last[key]
+	if known && e.Claim < before.claim {
+		return // of a relay that came too late
+	}
+	if retry, err := time.ParseDuration(e.RetryIn); err == nil {
+		l.last[key] = delivery{e.Claim, e.LeasedUntil, e.Time.Add(retry)}
+	} else {
+		delete(l.last, key)
+	}
+	if !known || e.Claim != before.claim+1 || e.LeasedUntil.IsZero() {
+		return
+	}
+	due := before.next
+	if before.leasedUntil.Before(due) {
+		due = before.leasedUntil
+	}
+	if sooner := due.Sub(e.LeasedUntil.Add(-l.lease)); sooner > early {
+		l.found = append(l.found, Violation{Early, fmt.Sprintf("the %s of order %s was claimed %s before it was due",
+			e.Kind, e.OrderID, sooner.Round(time.Millisecond))})
+	}
+}
+
+// fault notes a fault of a daemon's own, unless a failpoint made it.
+func (l *logs) fault(daemon string, line []byte) {
+	if bytes.Contains(line, []byte("panic: failpoint")) {
+		return
+	}
+	l.found = append(l.found, Violation{"fault", daemon + ": " + string(line[:min(len(line), 300)])})
+}

@@ -1,0 +1,78 @@
+package chaos
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestTheSameSeedMakesTheSameSchedule(t *testing.T) {
+	t.Parallel()
+	make := func(seed uint64) []Episode {
+		episodes, err := Schedule(seed, nil, Production(), 10*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return episodes
+	}
+	one, again, other := make(7), make(7), make(8)
+	if !reflect.DeepEqual(one, again) {
+		t.Error("seed 7 made two schedules")
+	}
+	if reflect.DeepEqual(one, other) {
+		t.Error("seeds 7 and 8 made the same schedule")
+	}
+}
+
+// Over a long schedule every fault of the mix comes up, they overlap, and no two of an episode have the same target.
+func TestTheScheduleMixesEverything(t *testing.T) {
+	t.Parallel()
+	episodes, err := Schedule(1, nil, Production(), 3*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, together := map[string]int{}, 0
+	for _, e := range episodes {
+		taken := map[string]bool{}
+		for _, in := range e {
+			times[in.Fault]++
+			for _, target := range faultNamed(in.Fault).targets {
+				if taken[target] {
+					t.Errorf("%s: %q is taken twice", e, target)
+				}
+				taken[target] = true
+			}
+		}
+		if len(e) > 1 && e[0].For > e[1].After {
+			together++
+		}
+		if e[0].After != 0 {
+			t.Errorf("%s: nothing happens at first", e)
+		}
+	}
+	for _, f := range Faults() {
+		if want := f.Special == ""; times[f.Name] > 0 != want {
+			t.Errorf("%s came up %d times, want it in the mix: %t", f.Name, times[f.Name], want)
+		}
+	}
+	if together < len(episodes)/10 {
+		t.Errorf("of %d episodes %d have faults that overlap, want more", len(episodes), together)
+	}
+}
+
+func TestFaultsAreChosenByName(t *testing.T) {
+	t.Parallel()
+	episodes, err := Schedule(1, []string{"outage"}, Production(), time.Minute)
+	if err != nil || len(episodes) != 1 || episodes[0][0].Fault != "outage" || episodes[0][0].For != 2*time.Minute {
+		t.Errorf("got %v, %v; want one outage of two minutes", episodes, err)
+	}
+	if _, err := Schedule(1, []string{"kill-relais"}, Quick(), time.Minute); err == nil {
+		t.Error("got a schedule of a fault that there is not")
+	}
+	names := allNames()
+	slices.Sort(names)
+	if got := len(slices.Compact(names)); got != len(faults) {
+		t.Errorf("got %d names for %d faults, want one each", got, len(faults))
+	}
+}

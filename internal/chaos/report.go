@@ -1,0 +1,70 @@
+package chaos
+
+import (
+	"slices"
+	"time"
+
+	"hosho/internal/failpoint"
+)
+
+// The rules that a run checks beside the invariants of both databases and what the clients were told.
+const (
+	Early   = "early"   // no command is claimed before its wait is over
+	Stopped = "stopped" // no daemon ends by itself
+	Index   = "I19"     // amcheck finds nothing wrong with an index
+)
+
+// Violation is something that must not be.
+type Violation struct {
+	Rule   string `json:"rule"`
+	Detail string `json:"detail"`
+}
+
+// Spread is how durations are distributed.
+type Spread struct {
+	P50, P99, Max time.Duration
+	N             int
+}
+
+func spreadOf(all []time.Duration) Spread {
+	if len(all) == 0 {
+		return Spread{}
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return Spread{P50: sorted[len(sorted)/2], P99: sorted[len(sorted)*99/100], Max: sorted[len(sorted)-1], N: len(sorted)}
+}
+
+// Injured is how often a fault was injected, and what came after the episodes that it was part of.
+type Injured struct {
+	Fault    string
+	Times    int
+	First    Spread // from the last heal of an episode until the first order was settled
+	Recovery Spread // from there until the ordinary orders that were open then were settled
+}
+
+// Report is what a run did and found.
+type Report struct {
+	Seed     uint64
+	Elapsed  time.Duration
+	Episodes int
+	Orders   int64 // acknowledged
+	Kills    int64 // of daemons, with SIGKILL
+	Crashes  int64 // of PostgreSQL
+	Deaths   map[failpoint.Point]int
+	Statuses map[string]int64 // orders by status
+	Payments map[string]int64 // payments by status
+
+	Lost          int // acknowledged orders that do not exist
+	Found         []Violation
+	Faults        []Injured
+	Recovery      Spread  // over all episodes
+	Amplification float64 // charges sent for each ordinary order
+}
+
+// Injections answers how many faults were injected.
+func (r *Report) Injections() (n int) {
+	for _, f := range r.Faults {
+		n += f.Times
+	}
+	return n
+}

@@ -1,0 +1,187 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/failpoint"
+	"hosho/internal/load"
+	"hosho/internal/middleman"
+	"hosho/internal/pg"
+	"hosho/internal/proxy"
+	"hosho/internal/rpc"
+	"hosho/internal/stack"
+)
+
+// application is how the databases name the connections of the experiment itself, which no fault touches.
+const application = "chaos"
+
+// system is a running system whose every connection goes through a proxy.
+type system struct {
+	*stack.Stack
+	pace Pace
+
+	toPaymentd  []*proxy.Proxy // the relays' links
+	toDatabases []*proxy.Proxy
+	middle      *middleman.Middleman
+	disks       []disk
+
+	orders, payments *pgxpool.Pool // straight to the databases
+	conn             *grpc.ClientConn
+	client           orderv1.OrderServiceClient
+	clients          *load.Load // set once they are at work
+	logs             *logs
+
+	kills, crashes atomic.Int64
+	owesRetries    atomic.Bool // an operator has to retry what is parked
+
+	mu     sync.Mutex
+	points map[failpoint.Point]int // how many processes died there
+}
+
+func start(ctx context.Context, c Config, faults []fault) (*system, error) {
+	s := &system{pace: c.Pace, logs: newLogs(c.Pace.Lease), points: map[failpoint.Point]int{}}
+	if err := s.start(ctx, c, faults); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+func (s *system) start(ctx context.Context, c Config, faults []fault) (err error) {
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return err
+	}
+	settings := map[string]string{"recovery_init_sync_method": "syncfs"} // a recovery that lasts as long as its log, not as its files are many
+	if slices.ContainsFunc(faults, func(f fault) bool { return f.name == "disk-full" }) {
+		settings["max_wal_size"] = "256MB" // of the gigabyte that there is
+		if err := s.mountDisks(c.Dir); err != nil {
+			return err
+		}
+	}
+	s.Stack, err = stack.Start(ctx, stack.Config{
+		Bin: c.Bin, Dir: c.Dir, Durable: true, Relays: c.Relays, Simulate: stack.Simulate, Env: c.Pace.env(),
+		Settings: settings,
+		LogTo:    func(daemon string) io.Writer { return s.logs.of(daemon) }, Route: s.route,
+	})
+	if err != nil {
+		return err
+	}
+	if s.middle, err = middleman.New(s.Paymentd.Address, c.Seed); err != nil {
+		return err
+	}
+	if s.orders, err = pg.Open(ctx, s.OrdersURL(), application); err != nil {
+		return err
+	}
+	if s.payments, err = pg.Open(ctx, s.PaymentsURL(), application); err != nil {
+		return err
+	}
+	if s.conn, err = rpc.Dial(s.Orderd.Address); err != nil {
+		return err
+	}
+	s.client = orderv1.NewOrderServiceClient(s.conn)
+	return nil
+}
+
+func (s *system) mountDisks(dir string) error {
+	for _, database := range []string{"orders", "payments"} {
+		d, err := mountDisk(filepath.Join(dir, database))
+		if err != nil {
+			return err
+		}
+		s.disks = append(s.disks, d)
+	}
+	return nil
+}
+
+// route leads every connection through a proxy.
+func (s *system) route(_, to, address string) (string, error) {
+	listen, links := proxy.ListenPostgres, &s.toDatabases
+	if to == "paymentd" {
+		listen, links = proxy.Listen, &s.toPaymentd
+	}
+	p, err := listen(address)
+	if err != nil {
+		return "", err
+	}
+	*links = append(*links, p)
+	return p.Address(), nil
+}
+
+// kill kills a daemon.
+func (s *system) kill(p *stack.Process) {
+	p.Kill()
+	s.kills.Add(1)
+}
+
+// died counts a process that died at a failpoint.
+func (s *system) died(at failpoint.Point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.points[at]++
+}
+
+func (s *system) deaths() map[failpoint.Point]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.points)
+}
+
+func (s *system) accepted() int64 {
+	if s.clients == nil {
+		return 0
+	}
+	return s.clients.Accepted()
+}
+
+// fallen answers the daemons that have ended and that no fault has ended.
+func (s *system) fallen() (names []string) {
+	for _, p := range s.Daemons() {
+		select {
+		case <-p.Exited():
+			names = append(names, p.Name)
+		default:
+		}
+	}
+	return names
+}
+
+// stop stops what has been started. The databases stay where they are, as files.
+func (s *system) stop() error {
+	var err error
+	if s.conn != nil {
+		err = s.conn.Close()
+	}
+	for _, pool := range []*pgxpool.Pool{s.orders, s.payments} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	if s.middle != nil {
+		err = errors.Join(err, s.middle.Close())
+	}
+	if s.Stack != nil {
+		err = errors.Join(err, s.Stack.Stop())
+	}
+	for _, p := range slices.Concat(s.toPaymentd, s.toDatabases) {
+		err = errors.Join(err, p.Close())
+	}
+	for _, d := range s.disks {
+		err = errors.Join(err, d.unmount())
+	}
+	return err
+}
+
+// names is a list for people.
+func names(list []string) string { return strings.Join(list, ", ") }
