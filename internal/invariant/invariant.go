@@ -42,6 +42,7 @@ var Rules = []struct{ Name, Says string }{
 	{"I14", "every order is settled"},
 	{"I16", "a settled order's payment key is stored"},
 	{"I17", "amounts and currencies are in their domains"},
+	{"D1", "an order that was given up for its deadline was so not before it"},
 }
 
 // Options says what may be expected.

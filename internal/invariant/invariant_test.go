@@ -39,7 +39,8 @@ func healthy(t *testing.T) (orders, payments *pgxpool.Pool) {
 	} {
 		run(t, orders, `
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, cancel_reason, deadline_at)
-			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', $2, nullif($3, ''), now() + '1 hour')`,
+			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', $2, nullif($3, ''),
+				now() + CASE $3 WHEN 'DEADLINE' THEN interval '0' ELSE '1 hour' END)`,
 			o[0], o[1], o[2])
 	}
 	run(t, orders, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`, pending, cancelling)
@@ -163,6 +164,14 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		{
 			name: "an amount out of its domain", want: []string{"I17 " + cancelling},
 			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
+		},
+		{
+			name: "given up before its deadline", want: []string{"D1 " + cancelling},
+			orders: `UPDATE orders SET deadline_at = updated_at + '1 second' WHERE id = '` + cancelling + `'`,
+		},
+		{
+			name: "given up before its deadline, and voided", want: []string{"D1 " + refunded},
+			orders: `UPDATE orders SET cancel_reason = 'DEADLINE' WHERE id = '` + refunded + `'`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -33,6 +33,12 @@ func (c *checker) checkOrders(ctx context.Context) error {
 		{name: "I17", what: "out of domain", query: `
 			SELECT id::text, amount_minor || ' ' || currency
 			FROM orders WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
+		// Both times are this database's own. A violation means that somebody went by another clock: a relay by its
+		// machine's, or paymentd by that of a database which is ahead of this one.
+		{name: "D1", what: "given up before its deadline", query: `
+			SELECT id::text, status || ' ' || deadline_at - updated_at || ' early'
+			FROM orders
+			WHERE status IN ('CANCELLING', 'CANCELLED') AND cancel_reason = 'DEADLINE' AND updated_at < deadline_at`},
 	}
 	if c.options.LongestWait > 0 {
 		rules = append(rules, rule{name: "I13", what: "a command waits too long", args: []any{c.options.LongestWait}, query: `
