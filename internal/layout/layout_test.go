@@ -25,6 +25,7 @@ sagactl    | *             | chaos failpoint gen/... invariant load migrations p
 chaos      | *             | failpoint gen/order gen/relay invariant load middleman pg pgembed proxy rpc stack
 middleman  | *             | gen/payment pgembed rpc
 reconcile  | pgx           | command order orderdb outbox payment pg
+mutant     |               | stack
 load       | *             | gen/order
 stack      | *             | failpoint migrations pgembed rpc
 invariant  | pgx           | pg
@@ -63,6 +64,7 @@ failpoint  |               |
 var inTests = map[string]string{
 	"sagactl":    "pgtest",
 	"middleman":  "gen/money",
+	"mutant":     "invariant",
 	"load":       "stack",
 	"stack":      "gen/... invariant load pg",
 	"invariant":  "migrations pgtest",

@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// Build builds the daemons from the source tree that the current folder is in, into the folder bin.
+// Build builds the daemons from the source tree that the current folder is in, into the folder bin. The flags are those
+// of go build.
 func Build(ctx context.Context, bin string, flags ...string) error {
-	root, err := sourceRoot(ctx)
+	root, err := SourceRoot(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,7 +30,8 @@ func Build(ctx context.Context, bin string, flags ...string) error {
 	return nil
 }
 
-func sourceRoot(ctx context.Context) (string, error) {
+// SourceRoot answers the folder of the source tree that the current folder is in.
+func SourceRoot(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the source tree: %w", err)

@@ -1,0 +1,77 @@
+// Package mutant is the mistakes that systems like this one make, each an edit of the production source that breaks one
+// rule of the saga. An experiment that does not fail on the daemons of a mutant proves nothing about the rule.
+//
+// Its promise: the production source holds no trace of a mutant, and no release can switch one on. A mutant exists only
+// where Build hands its edits to the compiler (go build -overlay, which the embedded migrations pass through as well),
+// and an edit that does not fit the source any more is an error, never a build without it.
+package mutant
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"hosho/internal/stack"
+)
+
+// Mutant is one mistake.
+type Mutant struct {
+	Name   string   // "cancel-on-error"
+	Rule   int      // which of the saga's twelve rules it breaks; 0: what the README promises or assumes beside them
+	Breaks string   // what the edits do, in a sentence
+	Needs  string   // what must happen for the damage to show; empty: orders are enough
+	Oracle []string // the rules any one of which must notice: names of package invariant, I10, I11, Early or Definite
+	Edits  []Edit
+}
+
+// What only an experiment can notice, since it sees what clients are told and when commands are delivered. I10 and I11,
+// the promises to clients, are package load's.
+const (
+	Early    = "early"    // a command is delivered again before the wait is over that it was given last
+	Definite = "definite" // a client is told that a write failed whose outcome is unknown
+)
+
+// Build builds orderd, paymentd and relay with the edits, into the folder bin. The flags are those of go build.
+func (m Mutant) Build(ctx context.Context, bin string, flags ...string) error {
+	root, err := stack.SourceRoot(ctx)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "hosho-mutant-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := m.overlay(root, dir)
+	if err != nil {
+		return err
+	}
+	if err := stack.Build(ctx, bin, append(flags[:len(flags):len(flags)], "-overlay="+overlay)...); err != nil {
+		return fmt.Errorf("the mutant %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// overlay writes the edited files and the list that go build -overlay reads into a folder, and answers the list's path.
+func (m Mutant) overlay(root, dir string) (string, error) {
+	edited, err := m.edited(root)
+	if err != nil {
+		return "", err
+	}
+	replace := make(map[string]string, len(edited))
+	for file, text := range edited {
+		replacement := filepath.Join(dir, fmt.Sprintf("%d%s", len(replace), filepath.Ext(file)))
+		if err := os.WriteFile(replacement, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(root, filepath.FromSlash(file))] = replacement
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(dir, "overlay.json")
+	return list, os.WriteFile(list, text, 0o600)
+}

@@ -1,0 +1,156 @@
+package mutant
+
+import (
+	"bytes"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hosho/internal/invariant"
+)
+
+// root is the repository's, from this folder.
+var root = filepath.Join("..", "..")
+
+// Where an edit does not fit any more, this test says which, before an experiment is begun.
+func TestEveryMutantStillApplies(t *testing.T) {
+	t.Parallel()
+	for _, m := range All {
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			edited, err := m.edited(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range edited {
+				if path.Ext(file) != ".go" {
+					continue
+				}
+				if _, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// A mutant that does not compile would only be noticed by the experiments, which build it. Linking is left to them.
+func TestEveryMutantCompiles(t *testing.T) {
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range All {
+		t.Run(m.Name, func(t *testing.T) {
+			overlay, err := m.overlay(absolute, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-f", "", "-overlay="+overlay, "./orderd", "./paymentd", "./relay")
+			cmd.Dir = absolute
+			if output, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, output)
+			}
+		})
+	}
+}
+
+// The migrations are part of the daemons (go:embed), and an edit of one must get there.
+func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
+	bin := t.TempDir()
+	if err := noIdempotency.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
+	}
+	daemon, err := os.ReadFile(filepath.Join(bin, "paymentd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"CREATE TABLE ledger":            true,
+		"CONSTRAINT ledger_pkey":         false,
+		"WHERE payments.status = 'CHARG": true,
+	} {
+		if got := bytes.Contains(daemon, []byte(text)); got != want {
+			t.Errorf("paymentd contains %q: got %t, want %t", text, got, want)
+		}
+	}
+}
+
+func TestEveryMutantIsDescribed(t *testing.T) {
+	t.Parallel()
+	oracles := []string{"I10", "I11", Early, Definite}
+	for _, rule := range invariant.Rules {
+		oracles = append(oracles, rule.Name)
+	}
+	names, rules := map[string]bool{}, map[int]bool{}
+	for _, m := range All {
+		if names[m.Name] {
+			t.Errorf("got two mutants %s", m.Name)
+		}
+		names[m.Name], rules[m.Rule] = true, true
+		if m.Breaks == "" || len(m.Oracle) == 0 || len(m.Edits) == 0 {
+			t.Errorf("%s: got %+v, want what it breaks, who must notice, and an edit", m.Name, m)
+		}
+		for _, oracle := range m.Oracle {
+			if !slices.Contains(oracles, oracle) {
+				t.Errorf("%s: got the oracle %s, want one of %v", m.Name, oracle, oracles)
+			}
+		}
+	}
+	for rule := 1; rule <= 11; rule++ {
+		if !rules[rule] {
+			t.Errorf("got no mutant for rule %d, want at least one", rule)
+		}
+	}
+}
+
+func TestAnEditThatDoesNotFitIsAnError(t *testing.T) {
+	t.Parallel()
+	const file = "relay/outcome.go"
+	for _, tt := range []struct {
+		name  string
+		edits []Edit
+		want  string
+	}{
+		{"text that is not there", []Edit{{File: file, Old: "no such text"}}, "got 0 times, want once"},
+		{"text that is there twice", []Edit{{File: file, Old: "return"}}, "times, want once"},
+		{"text that an earlier edit took away", []Edit{{File: file, Old: "package main"}, {File: file, Old: "package main"}}, "got 0 times"},
+		{"a file that is not there", []Edit{{File: "relay/gone.go", Old: "x"}}, "relay/gone.go: open"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bin := filepath.Join(t.TempDir(), "bin")
+			err := Mutant{Name: "stale", Edits: tt.edits}.Build(t.Context(), bin)
+			if err == nil || !strings.Contains(err.Error(), "the mutant stale no longer applies to relay/") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want an error with %q", err, tt.want)
+			}
+			if _, err := os.Stat(bin); err == nil {
+				t.Error("the daemons were built all the same")
+			}
+		})
+	}
+}
+
+// Edits of the same file are made one after the other, in a copy.
+func TestEditsAddUpAndLeaveTheSourceAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "a.txt")
+	if err := os.WriteFile(source, []byte("one two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := Mutant{Edits: []Edit{{File: "a.txt", Old: "one", New: "three"}, {File: "a.txt", Old: "three two", New: "four"}}}
+	edited, err := m.edited(dir)
+	if err != nil || edited["a.txt"] != "four" {
+		t.Errorf("got %q, %v; want four", edited["a.txt"], err)
+	}
+	if text, err := os.ReadFile(source); err != nil || string(text) != "one two" {
+		t.Errorf("got the source %q, %v; want it as it was", text, err)
+	}
+}

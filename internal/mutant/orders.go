@@ -1,0 +1,104 @@
+package mutant
+
+// The mistakes of the order context: its state machine, its database, and the codes that its clients get.
+
+var cancelOnError = Mutant{
+	Name: "cancel-on-error", Rule: 2,
+	Breaks: "a spent budget, a refused charge or a passed deadline cancels the order at once, and no VOID is sent",
+	Needs:  "charges that fail until their budget is spent: the amount 9999",
+	Oracle: []string{"I3", "I16", "I7"},
+	Edits: []Edit{{
+		File: "internal/order/apply.go",
+		Old:  `return Transition{To: Cancelling, Reason: reason, Fate: Drop, Void: true}`,
+		New:  `return Transition{To: Cancelled, Reason: reason, Fate: DropAll}`,
+	}},
+}
+
+var directCancel = Mutant{
+	Name: "direct-cancel", Rule: 2,
+	Breaks: "a customer's cancellation of a PENDING order leads straight to CANCELLED, and no VOID is sent",
+	Needs:  "customers who cancel while the charge is under way: charges or their replies are held, or paymentd is down",
+	Oracle: []string{"I3", "I16", "I5", "I7"},
+	Edits: []Edit{{
+		File: "internal/order/apply.go",
+		Old:  `	if s == Pending || s == Completed {`,
+		New: `	if s == Pending {
+		return Transition{To: Cancelled, Reason: ByCustomer, Fate: Keep}
+	}
+	if s == Completed {`,
+	}},
+}
+
+var abandonedVoid = Mutant{
+	Name: "abandoned-void", Rule: 7,
+	Breaks: "a VOID that came to anything but a decision is dropped",
+	Needs:  "voids that come to an error: codes in the place of their replies, or a paymentd that is killed",
+	Oracle: []string{"I5", "I14"},
+	Edits: []Edit{{
+		File: "internal/order/apply.go",
+		Old:  `return voidUnanswered(s, Transition{Fate: Retry}), nil`,
+		New:  `return voidUnanswered(s, Transition{Fate: Drop}), nil`,
+	}},
+}
+
+// The last two edits take the database's own defence away. It refuses the write that follows from the first three, and
+// would turn lost money into an order that settles late.
+var blindSettle = Mutant{
+	Name: "blind-settle", Rule: 8,
+	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was claimed: no lock, no compare-and-set",
+	Needs:  "customers who cancel while the charge is under way, or a relay paused past its lease with a reply in hand",
+	Oracle: []string{"I2", "I10", "I11", "I7"},
+	Edits: []Edit{
+		{
+			File: "internal/orderdb/settle.go",
+			Old: `
+		FOR UPDATE SKIP LOCKED`,
+		},
+		{
+			File: "internal/orderdb/settle.go",
+			Old:  `	t, err := order.Apply(o.Status, finding.Event)`,
+			New: `	if finding.Retry.Message.Kind == string(order.Charge) {
+		o.Status = order.Pending
+	}
+	t, err := order.Apply(o.Status, finding.Event)`,
+		},
+		{File: "internal/orderdb/leave.go", Old: ` AND orders.status = c.from_status`},
+		{
+			File: "migrations/orders/00001_orders.sql",
+			Old:  `WHEN (OLD.status <> NEW.status AND NOT (`,
+			New:  `WHEN (false AND NOT (`,
+		},
+		{
+			File: "migrations/orders/00001_orders.sql",
+			Old:  `CHECK ((status IN ('CANCELLING', 'CANCELLED')) = (cancel_reason IS NOT NULL))`,
+			New:  `CHECK (true)`,
+		},
+	},
+}
+
+var definiteCommit = Mutant{
+	Name: "definite-commit", Rule: 11,
+	Breaks: "a COMMIT whose answer was lost is answered INTERNAL, as if nothing had been written",
+	Needs:  "commits of the orders database cut after they went through",
+	Oracle: []string{Definite},
+	Edits: []Edit{{
+		File: "internal/rpc/status.go",
+		Old:  `Status(codes.Unavailable, ReasonCommitUnknown, "the outcome of the write is unknown: try again with the same key")`,
+		New:  `Status(codes.Internal, ReasonInternal, "internal")`,
+	}},
+}
+
+var splitTransaction = Mutant{
+	Name:   "split-transaction",
+	Breaks: "an order is committed before its CHARGE command is written",
+	Needs:  "orderd killed between the two: under load, or at a failpoint there",
+	Oracle: []string{"I5", "I14"},
+	Edits: []Edit{{
+		File: "internal/orderdb/place.go",
+		Old:  `	o, err = insert(ctx, tx, n)`,
+		New: `	o, err = insert(ctx, tx, n)
+	if err == nil {
+		_, err = tx.Exec(ctx, "COMMIT AND CHAIN")
+	}`,
+	}},
+}

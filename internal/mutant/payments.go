@@ -1,0 +1,123 @@
+package mutant
+
+// The mistakes of the payment service.
+
+var noTombstone = Mutant{
+	Name: "no-tombstone", Rule: 3,
+	Breaks: "a void of an unknown key writes nothing and answers VOIDED",
+	Needs:  "orders that are given up before they are charged: the amount 9999",
+	Oracle: []string{"I3", "I16", "I7"},
+	Edits: []Edit{
+		{
+			File: "internal/paymentdb/void.go",
+			Old:  `INSERT INTO payments (id, customer_id, amount_minor, currency, status)`,
+			New:  `SELECT asked.*, NULL AS decline_reason, clock_timestamp() AS created_at, clock_timestamp() AS updated_at FROM (`,
+		},
+		{
+			File: "internal/paymentdb/void.go",
+			Old:  "ON CONFLICT (id) DO NOTHING\n\t\tRETURNING `+columns,",
+			New:  ") AS asked WHERE NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)`,",
+		},
+	},
+}
+
+var unstickyDecline = Mutant{
+	Name: "unsticky-decline", Rule: 4,
+	Breaks: "a charge is answered DECLINED, and nothing is stored",
+	Needs:  "charges that the card network declines: an amount with the effect decline",
+	Oracle: []string{"I3", "I16", "I7"},
+	Edits: []Edit{
+		{
+			File: "internal/paymentdb/charge.go",
+			Old:  "FROM asked\n\t\t\tORDER BY id",
+			New:  "FROM asked\n\t\t\tWHERE status <> 'DECLINED'\n\t\t\tORDER BY id",
+		},
+		{
+			File: "internal/paymentdb/charge.go",
+			Old:  "SELECT `+columns+` FROM decided`,",
+			New: "SELECT `+columns+` FROM decided" + `
+		UNION ALL
+		SELECT id, customer_id, amount_minor, currency, status, reason, clock_timestamp(), clock_timestamp()
+		FROM asked
+		WHERE status = 'DECLINED' AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`,",
+		},
+	},
+}
+
+var validationBeforeLookup = Mutant{
+	Name: "validation-before-lookup", Rule: 5,
+	Breaks: "today's rules and the card network are asked before the key is looked up, of voids as well",
+	Needs:  "the amount 9999, whose voids then fail for ever; or 9998, which is charged and never COMPLETED before its deadline",
+	Oracle: []string{"I14"},
+	Edits: []Edit{
+		{
+			File: "paymentd/decide.go",
+			Old:  `		case c.kind == kindVoid:`,
+			New: `		case c.kind == kindVoid && s.network.fails(c.request.AmountMinor):
+			refused = append(refused, answer{command: c, err: errSimulated})
+		case c.kind == kindVoid:`,
+		},
+		{
+			File: "paymentd/decide.go",
+			Old:  `range carryOut(ctx, commands, s.lookup)`,
+			New:  `range refuse(commands, paymentdb.ErrNotFound)`,
+		},
+	},
+}
+
+// The ledger's primary key would refuse the second charge: it goes as well.
+var noIdempotency = Mutant{
+	Name: "no-idempotency", Rule: 6,
+	Breaks: "a charge of a key that is CHARGED takes the amount again",
+	Needs:  "charges that arrive twice: calls repeated, replies lost, relays killed before they settle",
+	Oracle: []string{"I1", "I7"},
+	Edits: []Edit{
+		{
+			File: "internal/paymentdb/charge.go",
+			Old:  `ON CONFLICT (id) DO NOTHING`,
+			New:  `ON CONFLICT (id) DO UPDATE SET updated_at = clock_timestamp() WHERE payments.status = 'CHARGED'`,
+		},
+		{
+			File: "migrations/payments/00002_ledger.sql",
+			Old:  `	CONSTRAINT ledger_pkey PRIMARY KEY (payment_id, kind),`,
+		},
+	},
+}
+
+// Every command of an order is made from the order's own row, so that no two processes of ours ever disagree about an
+// amount. Only a reply that was made up on the way, or a stranger's charge of the same key, can show the damage.
+var anotherAmount = Mutant{
+	Name: "another-amount", Rule: 6,
+	Breaks: "the amount is compared neither with what is stored under the key nor with what a reply echoes",
+	Needs:  "replies that echo another amount in the place of the charge, which paymentd never sees",
+	Oracle: []string{"I2", "I3", "I16", "I7"},
+	Edits: []Edit{
+		{File: "internal/payment/payment.go", Old: ` && p.AmountMinor == r.AmountMinor`},
+		{
+			File: "relay/outcome.go",
+			Old:  "\n\t\tgot.GetAmount().GetAmountMinor() == want.GetAmount().GetAmountMinor() &&",
+		},
+	},
+}
+
+var prunedKey = Mutant{
+	Name:   "pruned-key",
+	Breaks: "voids and declines that are older than a second are deleted",
+	Needs:  "orders that are cancelled, for longer than a second",
+	Oracle: []string{"I3", "I16", "I7"},
+	Edits: []Edit{{
+		File: "internal/paymentdb/void.go",
+		Old:  `		tombstones, err := insertTombstones(ctx, tx, first)`,
+		New: "		_, err := tx.Exec(ctx, `" + `
+			DELETE FROM payments
+			WHERE id IN (
+				SELECT id
+				FROM payments
+				WHERE status IN ('DECLINED', 'VOIDED') AND updated_at < clock_timestamp() - interval '1 second'
+				FOR UPDATE SKIP LOCKED)` + "`)" + `
+		if err != nil {
+			return err
+		}
+		tombstones, err := insertTombstones(ctx, tx, first)`,
+	}},
+}

@@ -1,0 +1,52 @@
+package mutant
+
+// The mistakes of the relay and of the outbox engine that it runs.
+
+var errorIsEvidence = Mutant{
+	Name: "error-is-evidence", Rule: 1,
+	Breaks: "an ALREADY_EXISTS that does not say KEY_REUSED is taken for a charge that was made before",
+	Needs:  "charges that are answered ALREADY_EXISTS and never reach paymentd",
+	Oracle: []string{"I2", "I16", "I7"},
+	Edits: []Edit{{
+		File: "relay/errors.go",
+		Old:  `	r.Body = f.message`,
+		New: `	r.Body = f.message
+	if f.code == codes.AlreadyExists && r.Result == outbox.Ambiguous && r.Message.Kind == "CHARGE" {
+		r.Result, r.Body = outbox.Decided, &paymentv1.Payment{Status: paymentv1.Payment_STATUS_CHARGED}
+	}`,
+	}},
+}
+
+var unfencedReschedule = Mutant{
+	Name: "unfenced-reschedule", Rule: 9,
+	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
+	Needs:  "a relay paused past its lease while paymentd answers ABORTED, INTERNAL and RESOURCE_EXHAUSTED with a delay",
+	Oracle: []string{Early, "I13"},
+	Edits: []Edit{{
+		File: "internal/outbox/finish.go",
+		Old:  ` AND outbox.lease_token = r.token`,
+	}},
+}
+
+var claimForEver = Mutant{
+	Name: "claim-for-ever", Rule: 9,
+	Breaks: "a claim is a lock without an end: what a killed relay held is claimed by nobody",
+	Needs:  "a relay killed while it holds claims",
+	Oracle: []string{"I14"},
+	Edits: []Edit{{
+		File: "internal/outbox/claim.go",
+		Old:  `AND claims - answers < 3`,
+		New:  `AND claims - answers < 3 AND lease_token IS NULL`,
+	}},
+}
+
+var ownClock = Mutant{
+	Name: "own-clock", Rule: 10,
+	Breaks: "the relay holds deadlines against its own clock, which is an hour ahead",
+	Oracle: []string{"D1"},
+	Edits: []Edit{{
+		File: "internal/outbox/delivering.go",
+		Old:  `		if m.Expired {`,
+		New:  `		if m.ExpiresAt != nil && time.Now().Add(time.Hour).After(*m.ExpiresAt) {`,
+	}},
+}
