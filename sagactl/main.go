@@ -17,7 +17,8 @@ type commands struct {
 	Demo demo `cmd:"" help:"Place orders that are paid, declined, lost and cancelled, show what happens to each, and prove that both databases agree."`
 	Up   up   `cmd:"" help:"Run the whole system until Ctrl-C, and print where it is."`
 
-	Chaos chaosRun `cmd:"" help:"Break a private system in every way that one machine can, while customers order, and check that nothing is lost. Exits 1 when something is."`
+	Chaos   chaosRun `cmd:"" help:"Break a private system in every way that one machine can, while customers order, and check that nothing is lost. Exits 1 when something is."`
+	Mutants mutants  `cmd:"" help:"Break each rule of the saga in the source, and have chaos find out. Exits 1 when one is not found."`
 
 	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments."`
 	Retry  retry  `cmd:"" help:"Try a parked command again at once."`

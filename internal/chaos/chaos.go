@@ -101,6 +101,9 @@ func (r *run) play(ctx context.Context) (Report, error) {
 	}
 	err := r.episodes(ctx)
 	enough()
+	if err == nil && r.FailFast && r.violations() > 0 { // what is broken may never settle
+		return r.summary(ctx)
+	}
 	if err == nil {
 		r.enter("drain")
 		customers.Wait()
@@ -117,8 +120,8 @@ func (r *run) play(ctx context.Context) (Report, error) {
 
 // episodes plays the schedule until the time is over.
 func (r *run) episodes(ctx context.Context) error {
-	checked := time.Now()
-	for n := 1; time.Since(r.began) < r.Duration; n++ {
+	next := time.Now().Add(checkInterval)
+	for time.Since(r.began) < r.Duration {
 		e := r.plan.next()
 		r.enter("fault")
 		if err := r.episode(ctx, e); err != nil {
@@ -129,11 +132,12 @@ func (r *run) episodes(ctx context.Context) error {
 		if err := r.recover(ctx, e, healed); err != nil {
 			return err
 		}
-		if r.FailFast || time.Since(checked) > checkInterval {
-			checked = time.Now()
+		if r.FailFast || time.Now().After(next) {
+			began := time.Now()
 			if err := r.check(ctx, false); err != nil {
 				return err
 			}
+			next = time.Now().Add(max(checkInterval, checkShare*time.Since(began)))
 		}
 		if r.FailFast && r.violations() > 0 {
 			return nil

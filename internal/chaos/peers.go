@@ -24,7 +24,9 @@ var peerFaults = []fault{
 	{name: "unknown-outcome", says: "paymentd answers a status that nobody knows", targets: []string{peer},
 		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Unknown, Share: 0.3})},
 	{name: "wrong-echo", says: "paymentd answers for another amount, until an operator retries", targets: []string{peer},
-		lasts: between(2*time.Second, 5*time.Second), run: wrongEcho},
+		lasts: between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.WrongEcho)},
+	{name: "forged-echo", says: "somebody answers in paymentd's place, for another amount, until an operator retries", targets: []string{peer},
+		lasts: between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.ForgedEcho)},
 	{name: "overload", says: "paymentd asks for patience", targets: []string{peer},
 		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Overload, Share: 0.7})},
 	{name: "hold", says: "requests are held up to 5 s, and overtaken by voids", targets: []string{peer}, weight: 2,
@@ -59,11 +61,13 @@ func (s *system) redirect(address string) {
 
 // wrongEcho has the relays believe that keys belong to other payments. They park what they cannot believe, and page: an
 // operator then finds out that it was nonsense, and retries.
-func wrongEcho(ctx context.Context, s *system, random *rand.Rand) error {
-	s.logs.expectAlarms()
-	err := playing(middleman.Behaviour{Trick: middleman.WrongEcho, Share: 0.1})(ctx, s, random)
-	s.owesRetries.Store(true)
-	return err
+func wrongEcho(trick middleman.Trick) func(context.Context, *system, *rand.Rand) error {
+	return func(ctx context.Context, s *system, random *rand.Rand) error {
+		s.logs.expectAlarms()
+		err := playing(middleman.Behaviour{Trick: trick, Share: 0.1})(ctx, s, random)
+		s.owesRetries.Store(true)
+		return err
+	}
 }
 
 // retryParked does what an operator would, until nothing is parked any more. It reports whether it could: a relay may

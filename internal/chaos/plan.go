@@ -37,7 +37,7 @@ func (e Episode) lasts() (d time.Duration) {
 }
 
 const (
-	mostAtOnce = 3               // faults of an episode
+	mostAtOnce = 4               // faults of an episode
 	spread     = 2 * time.Second // within which they begin
 )
 

@@ -12,18 +12,18 @@ import (
 )
 
 var processFaults = []fault{
-	{name: "kill-orderd", says: "orderd is killed again and again", targets: []string{orderd}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: killing((*system).orderd)},
-	{name: "kill-paymentd", says: "paymentd is killed again and again", targets: []string{paymentd}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: killing((*system).paymentd)},
-	{name: "kill-relay", says: "relays are killed again and again", targets: []string{relays}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: killing((*system).relays)},
-	{name: "die-orderd", says: "orderd dies at its failpoints", targets: []string{orderd}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: dying("orderd", (*system).orderd)},
-	{name: "die-paymentd", says: "paymentd dies at its failpoints", targets: []string{paymentd}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: dying("paymentd", (*system).paymentd)},
-	{name: "die-relay", says: "relays die at their failpoints", targets: []string{relays}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: dying("relay", (*system).relays)},
+	{name: "kill-orderd", says: "orderd is killed again and again", targets: []string{orderd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).orderd)},
+	{name: "kill-paymentd", says: "paymentd is killed again and again", targets: []string{paymentd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).paymentd)},
+	{name: "kill-relay", says: "relays are killed again and again", targets: []string{relays}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).relays)},
+	{name: "die-orderd", says: "orderd dies at its failpoints", targets: []string{orderd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("orderd", (*system).orderd)},
+	{name: "die-paymentd", says: "paymentd dies at its failpoints", targets: []string{paymentd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("paymentd", (*system).paymentd)},
+	{name: "die-relay", says: "relays die at their failpoints", targets: []string{relays}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("relay", (*system).relays)},
 	{name: "pause-orderd", says: "orderd stands still (SIGSTOP)", targets: []string{orderd},
 		lasts: leases(0.2, 1), run: pausing((*system).orderd)},
 	{name: "pause-paymentd", says: "paymentd stands still (SIGSTOP)", targets: []string{paymentd},
@@ -64,11 +64,11 @@ func killing(of who) func(context.Context, *system, *rand.Rand) error {
 		for {
 			victim := one(of(s), random)
 			s.kill(victim)
-			pause(ctx, span(random, 0, 300*time.Millisecond))
+			pause(ctx, span(random, 0, 200*time.Millisecond))
 			if err := victim.Start(); err != nil {
 				return err
 			}
-			if !pause(ctx, span(random, 100*time.Millisecond, 800*time.Millisecond)) {
+			if !pause(ctx, span(random, 50*time.Millisecond, 700*time.Millisecond)) {
 				return nil
 			}
 		}
@@ -90,7 +90,7 @@ func dying(binary string, of who) func(context.Context, *system, *rand.Rand) err
 }
 
 // deadlyWait is how long a process is given to come by the failpoint that it is to die at.
-const deadlyWait = time.Second
+const deadlyWait = 3 * time.Second
 
 // die has a process die at a failpoint, and starts it again. A point that it does not come by is given up.
 func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint.Point) error {

@@ -14,6 +14,9 @@ import (
 // checkInterval is how often the invariants that always hold are checked while the system runs.
 const checkInterval = 20 * time.Second
 
+// checkShare keeps the time for checks small: they take longer, and are made less often, as orders become many.
+const checkShare = 10
+
 // drain waits until every order is settled. What is not in time, the proof finds.
 func (r *run) drain(ctx context.Context) error {
 	r.await(ctx, time.Now().Add(r.Pace.Drain), func(ctx context.Context) bool {
@@ -38,6 +41,11 @@ func (r *run) prove(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
+	return r.summary(ctx)
+}
+
+// summary says what the run did and found.
+func (r *run) summary(ctx context.Context) (Report, error) {
 	amplification, err := r.amplification(ctx)
 	_, all := spreads(r.recoveries[""])
 	return Report{

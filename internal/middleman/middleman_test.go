@@ -176,6 +176,7 @@ func TestTricks(t *testing.T) {
 			return s == paymentv1.Payment_STATUS_UNSPECIFIED || s == 99
 		}, 1, 1},
 		{"a wrong echo", WrongEcho, func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 1, 1},
+		{"a forged echo", ForgedEcho, func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 0, 0},
 		{"an overload", Overload, func(r *paymentv1.PaymentResult) bool {
 			return codes.Code(r.GetError().GetCode()) == codes.ResourceExhausted && r.GetError().GetRetryDelay().GetSeconds() == 1
 		}, 0, 0},

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -63,6 +64,20 @@ func WrongEcho(c *call, _ *rand.Rand) (*paymentv1.Payment, error) {
 	p, err := c.carryOutAlone()
 	if err != nil {
 		return nil, err
+	}
+	p.Amount.AmountMinor++
+	return p, nil
+}
+
+// ForgedEcho answers for another amount in the place of the payment service, which never hears of the command.
+func ForgedEcho(c *call, _ *rand.Rand) (*paymentv1.Payment, error) {
+	p := &paymentv1.Payment{
+		PaymentId: c.command.GetVoid().GetPaymentId(), CustomerId: c.command.GetVoid().GetCustomerId(),
+		Amount: proto.CloneOf(c.command.GetVoid().GetAmount()), Status: paymentv1.Payment_STATUS_VOIDED,
+	}
+	if charge := c.command.GetCharge(); charge != nil {
+		p.PaymentId, p.CustomerId = charge.GetPaymentId(), charge.GetCustomerId()
+		p.Amount, p.Status = proto.CloneOf(charge.GetAmount()), paymentv1.Payment_STATUS_CHARGED
 	}
 	p.Amount.AmountMinor++
 	return p, nil

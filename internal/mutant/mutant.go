@@ -22,6 +22,7 @@ type Mutant struct {
 	Rule   int      // which of the saga's twelve rules it breaks; 0: what the README promises or assumes beside them
 	Breaks string   // what the edits do, in a sentence
 	Needs  string   // what must happen for the damage to show; empty: orders are enough
+	Faults []string // the faults of package chaos that make it happen
 	Oracle []string // the rules any one of which must notice: names of package invariant, I10, I11, Early or Definite
 	Edits  []Edit
 }

@@ -94,8 +94,8 @@ func TestEveryMutantIsDescribed(t *testing.T) {
 			t.Errorf("got two mutants %s", m.Name)
 		}
 		names[m.Name], rules[m.Rule] = true, true
-		if m.Breaks == "" || len(m.Oracle) == 0 || len(m.Edits) == 0 {
-			t.Errorf("%s: got %+v, want what it breaks, who must notice, and an edit", m.Name, m)
+		if m.Breaks == "" || len(m.Faults) == 0 || len(m.Oracle) == 0 || len(m.Edits) == 0 {
+			t.Errorf("%s: got %+v, want what it breaks, how it shows, who must notice, and an edit", m.Name, m)
 		}
 		for _, oracle := range m.Oracle {
 			if !slices.Contains(oracles, oracle) {

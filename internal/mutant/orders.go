@@ -6,6 +6,7 @@ var cancelOnError = Mutant{
 	Name: "cancel-on-error", Rule: 2,
 	Breaks: "a spent budget, a refused charge or a passed deadline cancels the order at once, and no VOID is sent",
 	Needs:  "charges that fail until their budget is spent: the amount 9999",
+	Faults: []string{"codes-after"},
 	Oracle: []string{"I3", "I16", "I7"},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
@@ -18,6 +19,7 @@ var directCancel = Mutant{
 	Name: "direct-cancel", Rule: 2,
 	Breaks: "a customer's cancellation of a PENDING order leads straight to CANCELLED, and no VOID is sent",
 	Needs:  "customers who cancel while the charge is under way: charges or their replies are held, or paymentd is down",
+	Faults: []string{"hold", "hang"},
 	Oracle: []string{"I3", "I16", "I5", "I7"},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
@@ -33,6 +35,7 @@ var abandonedVoid = Mutant{
 	Name: "abandoned-void", Rule: 7,
 	Breaks: "a VOID that came to anything but a decision is dropped",
 	Needs:  "voids that come to an error: codes in the place of their replies, or a paymentd that is killed",
+	Faults: []string{"no-voids"},
 	Oracle: []string{"I5", "I14"},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
@@ -47,6 +50,7 @@ var blindSettle = Mutant{
 	Name: "blind-settle", Rule: 8,
 	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was claimed: no lock, no compare-and-set",
 	Needs:  "customers who cancel while the charge is under way, or a relay paused past its lease with a reply in hand",
+	Faults: []string{"hold", "slow-settle"},
 	Oracle: []string{"I2", "I10", "I11", "I7"},
 	Edits: []Edit{
 		{
@@ -80,6 +84,7 @@ var definiteCommit = Mutant{
 	Name: "definite-commit", Rule: 11,
 	Breaks: "a COMMIT whose answer was lost is answered INTERNAL, as if nothing had been written",
 	Needs:  "commits of the orders database cut after they went through",
+	Faults: []string{"cut-commit"},
 	Oracle: []string{Definite},
 	Edits: []Edit{{
 		File: "internal/rpc/status.go",
@@ -92,6 +97,7 @@ var splitTransaction = Mutant{
 	Name:   "split-transaction",
 	Breaks: "an order is committed before its CHARGE command is written",
 	Needs:  "orderd killed between the two: under load, or at a failpoint there",
+	Faults: []string{"die-orderd", "kill-orderd"},
 	Oracle: []string{"I5", "I14"},
 	Edits: []Edit{{
 		File: "internal/orderdb/place.go",

@@ -6,6 +6,7 @@ var noTombstone = Mutant{
 	Name: "no-tombstone", Rule: 3,
 	Breaks: "a void of an unknown key writes nothing and answers VOIDED",
 	Needs:  "orders that are given up before they are charged: the amount 9999",
+	Faults: []string{"hold"},
 	Oracle: []string{"I3", "I16", "I7"},
 	Edits: []Edit{
 		{
@@ -25,6 +26,7 @@ var unstickyDecline = Mutant{
 	Name: "unsticky-decline", Rule: 4,
 	Breaks: "a charge is answered DECLINED, and nothing is stored",
 	Needs:  "charges that the card network declines: an amount with the effect decline",
+	Faults: []string{"duplicate"},
 	Oracle: []string{"I3", "I16", "I7"},
 	Edits: []Edit{
 		{
@@ -48,6 +50,7 @@ var validationBeforeLookup = Mutant{
 	Name: "validation-before-lookup", Rule: 5,
 	Breaks: "today's rules and the card network are asked before the key is looked up, of voids as well",
 	Needs:  "the amount 9999, whose voids then fail for ever; or 9998, which is charged and never COMPLETED before its deadline",
+	Faults: []string{"kill-paymentd"},
 	Oracle: []string{"I14"},
 	Edits: []Edit{
 		{
@@ -70,6 +73,7 @@ var noIdempotency = Mutant{
 	Name: "no-idempotency", Rule: 6,
 	Breaks: "a charge of a key that is CHARGED takes the amount again",
 	Needs:  "charges that arrive twice: calls repeated, replies lost, relays killed before they settle",
+	Faults: []string{"lost-replies", "duplicate"},
 	Oracle: []string{"I1", "I7"},
 	Edits: []Edit{
 		{
@@ -90,6 +94,7 @@ var anotherAmount = Mutant{
 	Name: "another-amount", Rule: 6,
 	Breaks: "the amount is compared neither with what is stored under the key nor with what a reply echoes",
 	Needs:  "replies that echo another amount in the place of the charge, which paymentd never sees",
+	Faults: []string{"forged-echo"},
 	Oracle: []string{"I2", "I3", "I16", "I7"},
 	Edits: []Edit{
 		{File: "internal/payment/payment.go", Old: ` && p.AmountMinor == r.AmountMinor`},
@@ -104,6 +109,7 @@ var prunedKey = Mutant{
 	Name:   "pruned-key",
 	Breaks: "voids and declines that are older than a second are deleted",
 	Needs:  "orders that are cancelled, for longer than a second",
+	Faults: []string{"replay"},
 	Oracle: []string{"I3", "I16", "I7"},
 	Edits: []Edit{{
 		File: "internal/paymentdb/void.go",

@@ -6,6 +6,7 @@ var errorIsEvidence = Mutant{
 	Name: "error-is-evidence", Rule: 1,
 	Breaks: "an ALREADY_EXISTS that does not say KEY_REUSED is taken for a charge that was made before",
 	Needs:  "charges that are answered ALREADY_EXISTS and never reach paymentd",
+	Faults: []string{"codes-before"},
 	Oracle: []string{"I2", "I16", "I7"},
 	Edits: []Edit{{
 		File: "relay/errors.go",
@@ -21,6 +22,7 @@ var unfencedReschedule = Mutant{
 	Name: "unfenced-reschedule", Rule: 9,
 	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
 	Needs:  "a relay paused past its lease while paymentd answers ABORTED, INTERNAL and RESOURCE_EXHAUSTED with a delay",
+	Faults: []string{"pause-relay", "no-voids"},
 	Oracle: []string{Early, "I13"},
 	Edits: []Edit{{
 		File: "internal/outbox/finish.go",
@@ -32,6 +34,7 @@ var claimForEver = Mutant{
 	Name: "claim-for-ever", Rule: 9,
 	Breaks: "a claim is a lock without an end: what a killed relay held is claimed by nobody",
 	Needs:  "a relay killed while it holds claims",
+	Faults: []string{"kill-relay"},
 	Oracle: []string{"I14"},
 	Edits: []Edit{{
 		File: "internal/outbox/claim.go",
@@ -43,6 +46,7 @@ var claimForEver = Mutant{
 var ownClock = Mutant{
 	Name: "own-clock", Rule: 10,
 	Breaks: "the relay holds deadlines against its own clock, which is an hour ahead",
+	Faults: []string{"kill-relay"},
 	Oracle: []string{"D1"},
 	Edits: []Edit{{
 		File: "internal/outbox/delivering.go",

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hosho/internal/chaos"
+	"hosho/internal/failpoint"
+	"hosho/internal/mutant"
+	"hosho/internal/stack"
+)
+
+type mutants struct {
+	Names []string `arg:"" optional:"" help:"Only these mutants; all of them without."`
+	Seed  uint64   `default:"1" help:"Decides the schedules of the faults."`
+	List  bool     `help:"List the mutants and exit."`
+}
+
+// How long a mutant may live, and how long an order that it does not settle is waited for.
+const (
+	mutantLife  = 60 * time.Second
+	mutantDrain = 15 * time.Second
+)
+
+// Run breaks each rule of the saga in turn and has chaos find out, and answers errBroken when a mutant lives, or when
+// the source as it is does not.
+func (m *mutants) Run(ctx context.Context) error {
+	screen := newTerminal(os.Stdout)
+	chosen, err := m.chosen()
+	if err != nil {
+		return err
+	}
+	if m.List {
+		for _, one := range chosen {
+			screen.line("%-25s %s: %s", one.Name, ruleOf(one), one.Breaks)
+		}
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "hosho-mutants-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
+		return err
+	}
+	healthy, err := m.healthy(ctx, screen, dir, chosen)
+	if err != nil {
+		return err
+	}
+	living := 0
+	for i, one := range chosen {
+		killed, err := m.hunt(ctx, screen, filepath.Join(dir, fmt.Sprint(i)), one)
+		if err != nil {
+			return err
+		}
+		if !killed {
+			living++
+		}
+	}
+	if living > 0 || !healthy {
+		screen.line("\n%s", screen.paint(red, fmt.Sprintf("%d of %d mutants live: no experiment proves their rules.", living, len(chosen))))
+		return errBroken
+	}
+	screen.line("\n%s", screen.paint(green, fmt.Sprintf("All %d mutants were killed, and the source as it is lives.", len(chosen))))
+	return nil
+}
+
+func (m *mutants) chosen() ([]mutant.Mutant, error) {
+	if len(m.Names) == 0 {
+		return mutant.All, nil
+	}
+	var chosen []mutant.Mutant
+	for _, name := range m.Names {
+		i := slices.IndexFunc(mutant.All, func(one mutant.Mutant) bool { return one.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no mutant %q: --list shows them all", name)
+		}
+		chosen = append(chosen, mutant.All[i])
+	}
+	return chosen, nil
+}
+
+func ruleOf(m mutant.Mutant) string {
+	if m.Rule == 0 {
+		return "promise"
+	}
+	return fmt.Sprintf("rule %d", m.Rule)
+}
+
+// healthy runs all the faults on the source as it is: what kills everything proves nothing.
+func (m *mutants) healthy(ctx context.Context, screen *terminal, dir string, chosen []mutant.Mutant) (bool, error) {
+	var faults []string
+	for _, one := range chosen {
+		faults = append(faults, one.Faults...)
+	}
+	slices.Sort(faults)
+	bin := filepath.Join(dir, "healthy", "bin")
+	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
+		return false, err
+	}
+	report, err := m.experiment(ctx, filepath.Join(dir, "healthy"), slices.Compact(faults))
+	if err != nil {
+		return false, err
+	}
+	if len(report.Found) == 0 {
+		screen.line("%s  %-25s %-8s  no violation in %d orders, %d faults, %s", screen.paint(green, "lives "), "(the source as it is)", "",
+			report.Orders, report.Injections(), report.Elapsed.Round(time.Second))
+		return true, nil
+	}
+	screen.line("%s  the source as it is: %s", screen.paint(red, "BROKEN"), report.Found[0])
+	return false, nil
+}
+
+// hunt reports whether an experiment killed a mutant, by one of the rules that must notice it.
+func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mutant.Mutant) (killed bool, err error) {
+	if err := one.Build(ctx, filepath.Join(dir, "bin"), "-tags", failpoint.Tag); err != nil {
+		return false, err
+	}
+	report, err := m.experiment(ctx, dir, one.Faults)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", one.Name, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for _, v := range report.Found {
+		if slices.Contains(one.Oracle, v.Rule) {
+			screen.line("%s  %-25s %-8s  by %s, with the faults %s, after %s: %s", screen.paint(green, "killed"), one.Name, ruleOf(one),
+				v.Rule, strings.Join(one.Faults, ", "), report.Elapsed.Round(time.Second), v.Detail)
+			return true, nil
+		}
+	}
+	screen.line("%s  %-25s %-8s  it needs: %s; want one of %v, got %v", screen.paint(red, "LIVES "), one.Name, ruleOf(one),
+		one.Needs, one.Oracle, report.Found)
+	return false, nil
+}
+
+func (m *mutants) experiment(ctx context.Context, dir string, faults []string) (chaos.Report, error) {
+	pace := chaos.Quick()
+	pace.Drain = mutantDrain
+	return chaos.Run(ctx, chaos.Config{
+		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"), Seed: m.Seed, Duration: mutantLife, Faults: faults,
+		Relays: 2, Clients: 16, Pace: pace, FailFast: true,
+	})
+}
