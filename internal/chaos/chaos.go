@@ -85,8 +85,9 @@ type run struct {
 func (r *run) play(ctx context.Context) (Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var background sync.WaitGroup
+	var background, customers sync.WaitGroup
 	defer background.Wait()
+	defer customers.Wait()
 	defer cancel()
 	background.Go(func() { r.ticking(ctx) })
 
@@ -94,7 +95,6 @@ func (r *run) play(ctx context.Context) (Report, error) {
 	r.clients = clients
 	ordering, enough := context.WithCancel(ctx)
 	defer enough()
-	var customers sync.WaitGroup
 	customers.Go(func() { clients.Run(ordering, ctx) })
 	if err := clients.AwaitAccepted(ctx, warmUp); err != nil {
 		return Report{}, err
@@ -110,8 +110,6 @@ func (r *run) play(ctx context.Context) (Report, error) {
 		err = r.drain(ctx)
 	}
 	if err != nil {
-		cancel()
-		customers.Wait()
 		return Report{}, err
 	}
 	r.enter("check")

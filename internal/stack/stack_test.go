@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/failpoint"
 	"hosho/internal/invariant"
 	"hosho/internal/load"
 	"hosho/internal/pg"
@@ -26,7 +28,7 @@ import (
 
 var (
 	bin      string   // the daemons, built as for use
-	watched  string   // the daemons, watched for data races if the test itself is
+	watched  string   // the daemons with failpoints, watched for data races if the test itself is
 	watching []string // the flags for that
 )
 
@@ -43,7 +45,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin, watched = filepath.Join(dir, "plain"), filepath.Join(dir, "watched")
-	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), watched, watching...)); err != nil {
+	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), watched, append(watching, "-tags", failpoint.Tag)...)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -173,9 +175,10 @@ func (s *system) place(t *testing.T, amount int64) string {
 	return reply.GetOrder().GetOrderId()
 }
 
-// Customers order and cancel while every process is killed with SIGKILL again and again, each time when some more
-// orders were accepted. Afterwards no acknowledged order is lost, and both databases agree about all of them.
-func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
+// Customers order and cancel while every process dies again and again, each time at another of its failpoints: between
+// two writes, after a commit that nobody was told of, with a reply in hand. Afterwards no acknowledged order is lost, and
+// both databases agree about all of them.
+func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	t.Parallel()
 	const kills = 210
 	s := start(t, watched, 2)
@@ -187,6 +190,7 @@ func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 	var working sync.WaitGroup
 	working.Go(func() { clients.Run(ctx, t.Context()) })
 
+	deaths := map[failpoint.Point]int{}
 	victims := s.Daemons()
 	random := rand.New(rand.NewPCG(seed, 0))
 	for n := range kills {
@@ -194,13 +198,9 @@ func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		victim := victims[n%len(victims)]
-		victim.Kill()
-		if err := victim.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := victim.WaitReady(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		point := pointOf(victim, n/len(victims))
+		s.die(t, victim, point)
+		deaths[point]++
 		if n%50 == 0 {
 			s.agree(t, false) // a running system raises no false alarm
 		}
@@ -218,10 +218,34 @@ func TestNothingIsLostWhenProcessesAreKilledUnderLoad(t *testing.T) {
 		t.Error(w)
 	}
 	s.noAlarms(t)
+	t.Logf("deaths: %v", deaths)
 	t.Logf("%d kills, %d orders acknowledged; orders: %s; payments: %s", kills, clients.Accepted(),
 		invariant.Line(report.Orders), invariant.Line(report.Payments))
 	if report.Orders["COMPLETED"] == 0 || report.Orders["CANCELLED"] == 0 {
 		t.Errorf("got orders %v, want some COMPLETED and some CANCELLED", report.Orders)
+	}
+}
+
+// pointOf goes through the failpoints that a daemon passes.
+func pointOf(p *stack.Process, n int) failpoint.Point {
+	binary, _, _ := strings.Cut(p.Name, "-")
+	points := failpoint.Points[binary]
+	return points[n%len(points)]
+}
+
+// die has a daemon die at a failpoint and starts it again.
+func (s *system) die(t *testing.T, victim *stack.Process, point failpoint.Point) {
+	t.Helper()
+	if err := victim.Arm(string(point) + "=kill"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-victim.Exited():
+	case <-time.After(time.Minute):
+		t.Fatalf("%s did not come by %s in a minute", victim.Name, point)
+	}
+	if err := errors.Join(victim.Arm(""), victim.Start(), victim.WaitReady(t.Context())); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,52 @@
+package chaos
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"hosho/internal/failpoint"
+	"hosho/internal/stack"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Half a minute of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
+// databases, and prints the seed that makes the same schedule.
+func TestNothingIsLostWhateverFails(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "hosho-c-") // short: the databases' sockets are in there
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs and databases are kept in %s", dir)
+			return
+		}
+		os.RemoveAll(dir)
+	})
+	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "bin")
+	if err := stack.Build(t.Context(), bin, "-tags", failpoint.Tag); err != nil {
+		t.Fatal(err)
+	}
+	report, err := Run(t.Context(), Config{
+		Bin: bin, Dir: filepath.Join(dir, "data"), Seed: uint64(time.Now().UnixNano()) % 1_000_000, Duration: 30 * time.Second,
+		Relays: 2, Clients: 32, Pace: Quick(), Tell: func(text string) { t.Log(text) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range report.Found {
+		t.Errorf("seed %d: %s: %s", report.Seed, v.Rule, v.Detail)
+	}
+	if report.Orders < warmUp || report.Injections() == 0 || report.Statuses["COMPLETED"] == 0 || report.Statuses["CANCELLED"] == 0 {
+		t.Errorf("got %d orders, %d faults and %v, want some of each", report.Orders, report.Injections(), report.Statuses)
+	}
+	t.Logf("seed %d: %d orders, %d faults, %d kills, %d database crashes", report.Seed, report.Orders, report.Injections(), report.Kills, report.Crashes)
+}
