@@ -49,8 +49,9 @@ const (
 )
 
 const (
-	callTimeout = 3 * time.Second
-	retryPause  = 20 * time.Millisecond
+	callTimeout  = 3 * time.Second
+	retryPause   = 20 * time.Millisecond
+	watchTimeout = 20 * time.Second // a customer has other things to do
 )
 
 // Load is clients at work.
@@ -180,7 +181,7 @@ func (l *Load) cancel(ctx context.Context, told *Told) {
 }
 
 func (l *Load) watch(ctx context.Context, told *Told) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
 	stream, err := l.config.Orders.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: told.OrderID})
 	for err == nil {

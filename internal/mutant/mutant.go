@@ -30,7 +30,7 @@ type Mutant struct {
 // What only an experiment can notice, since it sees what clients are told and when commands are delivered. I10 and I11,
 // the promises to clients, are package load's.
 const (
-	Early    = "early"    // a command is delivered again before the wait is over that it was given last
+	Early    = "early"    // a command that waits is made due before its wait is over, and no person asked for it
 	Definite = "definite" // a client is told that a write failed whose outcome is unknown
 )
 

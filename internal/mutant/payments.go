@@ -49,7 +49,7 @@ var unstickyDecline = Mutant{
 var validationBeforeLookup = Mutant{
 	Name: "validation-before-lookup", Rule: 5,
 	Breaks: "today's rules and the card network are asked before the key is looked up, of voids as well",
-	Needs:  "the amount 9999, whose voids then fail for ever; or 9998, which is charged and never COMPLETED before its deadline",
+	Needs:  "orders that the network fails and that are given up, whose voids then fail for ever: the amount 9999",
 	Faults: []string{"kill-paymentd"},
 	Oracle: []string{"I14"},
 	Edits: []Edit{

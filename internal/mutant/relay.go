@@ -21,7 +21,7 @@ var errorIsEvidence = Mutant{
 var unfencedReschedule = Mutant{
 	Name: "unfenced-reschedule", Rule: 9,
 	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
-	Needs:  "a relay paused past its lease while paymentd answers ABORTED, INTERNAL and RESOURCE_EXHAUSTED with a delay",
+	Needs:  "a relay paused past its lease with commands that fail again and again, so that their waits have grown: voids that fail",
 	Faults: []string{"pause-relay", "no-voids"},
 	Oracle: []string{Early, "I13"},
 	Edits: []Edit{{
