@@ -63,3 +63,14 @@ const (
 	Charge Command = "CHARGE"
 	Void   Command = "VOID"
 )
+
+// Driver answers the command that an order in the status waits for, empty for one that waits for none.
+func (s Status) Driver() Command {
+	switch s {
+	case Pending:
+		return Charge
+	case Cancelling:
+		return Void
+	}
+	return ""
+}

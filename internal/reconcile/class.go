@@ -50,7 +50,7 @@ var Classes = []struct {
 		"--repair puts the command back. Orders and commands are written together, so find out who deleted it.",
 	},
 	{
-		Stuck, "The order makes no progress: past its deadline, CANCELLING or decided for too long, parked, or in conflict; or a command is left that no order waits for.",
+		Stuck, "The order makes no progress: past its deadline, undecided, CANCELLING or decided for too long, tried too often, parked, or in conflict; or a command is left that no order waits for.",
 		"Parked or in conflict: sagactl parked, retry, settle. Otherwise see that a relay runs and reaches paymentd; --repair makes the command due.",
 	},
 	{

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"hosho/internal/order"
@@ -29,6 +28,8 @@ type Order struct {
 type Command struct {
 	Parked   bool
 	LastCode string // what its last delivery came to
+	Attempts int    // deliveries that were ambiguous
+	Claims   int    // how often a relay took it up
 }
 
 // Payment is what the payments database says of a payment. Its age is by that database's clock.
@@ -45,9 +46,6 @@ type Case struct {
 	Charge, Void *Command
 	Payment      *Payment
 }
-
-// conflictCodes are the last_codes of commands whose key belongs to another payment. The relay gives them.
-var conflictCodes = []string{"KEY_REUSED", "ECHO_MISMATCH"}
 
 // Classify answers what is wrong with a case and why, "" when nothing is. The first class that fits is the one: money
 // first, then what stands still.
@@ -113,42 +111,57 @@ func settled(c Case) (Class, string) {
 	return "", ""
 }
 
-// underWay judges an order that is PENDING or CANCELLING. A command that is missing, parked or in conflict will not get
-// better; everything else is given time.
+// underWay judges an order that is PENDING or CANCELLING. A command that is missing, or in conflict, will not get better;
+// for everything else order.Standing says what is stuck. That a payment was decided and its order does not hear of it is
+// known here alone, where both sides are seen.
 func underWay(c Case, stuckAfter time.Duration) (Class, string) {
-	o, p, kind, drives := c.Order, c.Payment, order.Charge, c.Charge
-	if o.Status == order.Cancelling {
-		kind, drives = order.Void, c.Void
+	o, p, kind, drives := c.Order, c.Payment, c.Order.Status.Driver(), c.Charge
+	if kind == order.Void {
+		drives = c.Void
 	}
 	switch {
 	case drives == nil:
 		return Stranded, "its " + string(kind) + " is missing"
 	case p != nil && p.Money != o.Money:
 		return Stuck, "in conflict: the payment under its key is another's"
-	case drives.Parked:
-		return Stuck, "its " + string(kind) + " is parked: " + drives.LastCode
-	case slices.Contains(conflictCodes, drives.LastCode):
-		return Stuck, "its " + string(kind) + " is in conflict: " + drives.LastCode
-	case o.Status == order.Pending:
-		return pending(o, p, stuckAfter)
-	case o.Age <= stuckAfter:
-		return "", ""
-	case p != nil && p.Status == payment.Charged:
-		return RefundMissing, "CANCELLING for " + short(o.Age) + ", and not refunded"
 	}
-	return Stuck, "CANCELLING for " + short(o.Age)
+	cause := order.Standing{
+		Command: kind, Parked: drives.Parked, LastCode: drives.LastCode, Attempts: drives.Attempts, Claims: drives.Claims,
+		Status: o.Status, Age: o.Age, Late: o.Late,
+	}.Cause(stuckAfter)
+	waits := cause != order.Parked && cause != order.InConflict
+	switch {
+	case waits && o.Status == order.Pending && p != nil && p.Age > stuckAfter:
+		return unheard(p)
+	case cause == order.Undecided && o.Status == order.Cancelling && p != nil && p.Status == payment.Charged:
+		return RefundMissing, "CANCELLING for " + short(o.Age) + ", and not refunded"
+	case cause == order.NoCause:
+		return "", ""
+	}
+	return Stuck, words(cause, kind, o, drives)
 }
 
-func pending(o *Order, p *Payment, stuckAfter time.Duration) (Class, string) {
-	switch {
-	case p != nil && p.Age > stuckAfter && p.Status == payment.Charged:
+// unheard is a payment that was decided long ago, and its order is still PENDING.
+func unheard(p *Payment) (Class, string) {
+	if p.Status == payment.Charged {
 		return PaidNotCompleted, "paid for " + short(p.Age)
-	case p != nil && p.Age > stuckAfter:
-		return Stuck, string(p.Status) + " for " + short(p.Age) + ", and still PENDING"
-	case o.Late > stuckAfter:
-		return Stuck, "past its deadline for " + short(o.Late)
 	}
-	return "", ""
+	return Stuck, string(p.Status) + " for " + short(p.Age) + ", and still PENDING"
+}
+
+// words says why an order is stuck.
+func words(cause order.Cause, kind order.Command, o *Order, drives *Command) string {
+	switch cause {
+	case order.Parked:
+		return "its " + string(kind) + " is parked: " + drives.LastCode
+	case order.InConflict:
+		return "its " + string(kind) + " is in conflict: " + drives.LastCode
+	case order.Overdue:
+		return "past its deadline for " + short(o.Late)
+	case order.TriedInVain:
+		return fmt.Sprintf("its %s was tried %d times: %s", kind, drives.Claims, drives.LastCode)
+	}
+	return string(o.Status) + " and undecided for " + short(o.Age)
 }
 
 func short(d time.Duration) string { return d.Round(time.Second).String() }

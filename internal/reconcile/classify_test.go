@@ -10,7 +10,7 @@ import (
 	"hosho/internal/reconcile"
 )
 
-const stuckAfter = 15 * time.Minute
+const stuckAfter = order.StuckAfter
 
 var tea = reconcile.Money{CustomerID: "ada", Amount: 600, Currency: "JPY"}
 
@@ -65,6 +65,13 @@ func TestClassify(t *testing.T) {
 		{"PENDING, just late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter }), nil), ""},
 		{"PENDING, too late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter + 1 }), nil), reconcile.Stuck},
 		{"PENDING for long, its deadline far", under(with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), nil), ""},
+		{"PENDING for long after an ambiguous reply, its deadline far", reconcile.Case{
+			Order: with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), Charge: &reconcile.Command{Attempts: 1},
+		}, reconcile.Stuck},
+		{"PENDING, tried too often", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Claims: order.TooManyClaims}}, reconcile.Stuck},
+		{"PENDING, parked, paid for too long", reconcile.Case{
+			Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}, Payment: with(aPayment(payment.Charged), old),
+		}, reconcile.Stuck},
 		{"PENDING without its CHARGE", reconcile.Case{Order: anOrder(order.Pending)}, reconcile.Stranded},
 		{"PENDING and paid, without its CHARGE", reconcile.Case{Order: anOrder(order.Pending), Payment: with(aPayment(payment.Charged), old)}, reconcile.Stranded},
 		{"PENDING with a VOID alone", reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}}, reconcile.Stranded},

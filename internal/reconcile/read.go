@@ -22,14 +22,14 @@ const (
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
 			clock_timestamp() - o.updated_at, clock_timestamp() - o.deadline_at,
 			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
-			c.parked, c.last_code, v.parked, v.last_code
+			c.parked, c.last_code, c.attempts, c.claims, v.parked, v.last_code, v.attempts, v.claims
 		FROM (`
 	orderCommands = `) AS o
 		LEFT JOIN LATERAL (
-			SELECT parked_at IS NOT NULL AS parked, last_code FROM outbox WHERE key = o.id AND kind = 'CHARGE' OFFSET 0
+			SELECT parked_at IS NOT NULL AS parked, last_code, attempts, claims FROM outbox WHERE key = o.id AND kind = 'CHARGE' OFFSET 0
 		) AS c ON true
 		LEFT JOIN LATERAL (
-			SELECT parked_at IS NOT NULL AS parked, last_code FROM outbox WHERE key = o.id AND kind = 'VOID' OFFSET 0
+			SELECT parked_at IS NOT NULL AS parked, last_code, attempts, claims FROM outbox WHERE key = o.id AND kind = 'VOID' OFFSET 0
 		) AS v ON true
 		ORDER BY o.id`
 	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at`
@@ -76,26 +76,32 @@ func collectOrders(rows pgx.Rows, err error) ([]orderSide, error) {
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (orderSide, error) {
 		var (
-			side                     orderSide
-			o                        Order
-			chargeParked, voidParked *bool
-			chargeCode, voidCode     *string
+			side         orderSide
+			o            Order
+			charge, void commandRow
 		)
 		err := row.Scan(&side.id, &o.CustomerID, &o.Amount, &o.Currency, &o.Status, &o.Age, &o.Late, &o.ByHand,
-			&chargeParked, &chargeCode, &voidParked, &voidCode)
-		side.facts = Case{Order: &o, Charge: commandOf(chargeParked, chargeCode), Void: commandOf(voidParked, voidCode)}
+			&charge.parked, &charge.code, &charge.attempts, &charge.claims, &void.parked, &void.code, &void.attempts, &void.claims)
+		side.facts = Case{Order: &o, Charge: charge.command(), Void: void.command()}
 		return side, err
 	})
 }
 
-// commandOf answers nil when there was none.
-func commandOf(parked *bool, code *string) *Command {
-	if parked == nil {
+// commandRow is a command's columns, NULL where there is none.
+type commandRow struct {
+	parked           *bool
+	code             *string
+	attempts, claims *int
+}
+
+// command answers nil when there was none.
+func (r commandRow) command() *Command {
+	if r.parked == nil {
 		return nil
 	}
-	c := &Command{Parked: *parked}
-	if code != nil {
-		c.LastCode = *code
+	c := &Command{Parked: *r.parked, Attempts: *r.attempts, Claims: *r.claims}
+	if r.code != nil {
+		c.LastCode = *r.code
 	}
 	return c
 }

@@ -23,12 +23,9 @@ import (
 // Window is how many rows of each database are compared at a time.
 const Window = 5000
 
-// DefaultStuckAfter is how long an order may be under way without progress before it is stuck.
-const DefaultStuckAfter = 15 * time.Minute
-
 // Options says what to look for and what to do about it.
 type Options struct {
-	StuckAfter time.Duration        // 0: DefaultStuckAfter
+	StuckAfter time.Duration        // 0: order.StuckAfter; order.Standing says what it means
 	Window     int                  // rows; 0: Window
 	Repair     bool                 // put back to work what may be
 	Found      func(Finding) error  // is given each finding; its error ends the run
@@ -63,7 +60,7 @@ type Summary struct {
 // could not be written, not that something was found.
 func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summary, error) {
 	if o.StuckAfter == 0 {
-		o.StuckAfter = DefaultStuckAfter
+		o.StuckAfter = order.StuckAfter
 	}
 	if o.Window == 0 {
 		o.Window = Window

@@ -1,0 +1,74 @@
+package order
+
+import (
+	"slices"
+	"time"
+)
+
+// StuckAfter is how long an order may be under way without progress before it is stuck, unless somebody says otherwise.
+const StuckAfter = 15 * time.Minute
+
+// TooManyClaims is how often a command may be taken up in vain, however fast, before its order is stuck.
+const TooManyClaims = 100
+
+// ConflictCodes are what a delivery comes to when the key belongs to another payment: paymentd says so, or its reply is
+// about another payment than the command. No retry mends that.
+var ConflictCodes = []string{"KEY_REUSED", "ECHO_MISMATCH"}
+
+// Standing is what the orders database knows of a command in the outbox and of its order, by that database's clock.
+type Standing struct {
+	Command  Command
+	Parked   bool
+	LastCode string        // what its last delivery came to; empty before the first
+	Attempts int           // deliveries that were ambiguous
+	Claims   int           // how often a relay took it up
+	Status   Status        // its order's; empty when it has none
+	Age      time.Duration // since the order came to its status
+	Late     time.Duration // since the order's deadline; negative before
+}
+
+// Cause is why a command needs a person.
+type Cause string
+
+// The causes.
+const (
+	NoCause Cause = "" // it gets on by itself
+	// Parked means that nothing is done until somebody decides, or the deadline does.
+	Parked Cause = "PARKED"
+	// InConflict means that the key belongs to another payment: it is tried, and will not get better.
+	InConflict Cause = "CONFLICT"
+	// Unwanted means that no order waits for it: the order is settled, or there is none.
+	Unwanted Cause = "UNWANTED"
+	// Overdue means that the order is PENDING for too long after its deadline.
+	Overdue Cause = "OVERDUE"
+	// Undecided means that nobody has known for too long whether money is held: the order is CANCELLING, or PENDING
+	// after an ambiguous reply.
+	Undecided Cause = "UNDECIDED"
+	// TriedInVain means that TooManyClaims came to no decision.
+	TriedInVain Cause = "TRIED_IN_VAIN"
+)
+
+// Cause is the definition of parked, in conflict and stuck, for everybody who lists or counts such orders. Stuck is the
+// last four causes. A CHARGE whose order is CANCELLING has none: its VOID decides.
+//
+// A command of an order that came to its status less than stuckAfter ago can have no cause but Parked, InConflict,
+// Unwanted and TriedInVain.
+func (s Standing) Cause(stuckAfter time.Duration) Cause {
+	switch {
+	case s.Status == "" || s.Status.Settled():
+		return Unwanted
+	case s.Command != s.Status.Driver():
+		return NoCause
+	case s.Parked:
+		return Parked
+	case slices.Contains(ConflictCodes, s.LastCode):
+		return InConflict
+	case s.Status == Pending && s.Late > stuckAfter:
+		return Overdue
+	case (s.Status == Cancelling || s.Attempts > 0) && s.Age > stuckAfter:
+		return Undecided
+	case s.Claims >= TooManyClaims:
+		return TriedInVain
+	}
+	return NoCause
+}
