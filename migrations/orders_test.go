@@ -29,6 +29,10 @@ func TestOrdersTables(t *testing.T) {
 		"audit": {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
 		},
+		"attempts": {
+			"order_id uuid", "command_id bigint", "claim integer", "code text", "kind text", "at timestamp with time zone",
+			"relay text", "rpc text null", "means text", "latency interval", "trace_id text null", "retry_in interval null",
+		},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Orders(t))); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)

@@ -76,3 +76,34 @@ func TestAuditConstraints(t *testing.T) {
 		})
 	}
 }
+
+func TestAttemptConstraints(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	attempt := row{
+		"order_id": newOrder(t, db), "command_id": 7, "claim": 2, "code": "INTERNAL", "kind": "CHARGE", "relay": "host:1",
+		"rpc": "ProcessPayments", "means": "AMBIGUOUS", "latency": "2 ms", "trace_id": strings.Repeat("a", 32), "retry_in": "100 ms",
+	}
+	refused(t, attempt.insert(t.Context(), db.Pool, "attempts"), "")
+	tests := []struct {
+		change     row
+		constraint string
+	}{
+		{row{}, "attempts_pkey"},
+		{row{"code": "EXPIRED", "claim": 0, "rpc": nil, "trace_id": nil, "retry_in": nil}, ""},
+		{row{"command_id": 8}, ""},
+		{row{"order_id": uuid.NewString()}, ""},
+		{row{"claim": -1}, "attempts_claim_counts"},
+		{row{"kind": "REFUND"}, "attempts_kind_known"},
+		{row{"rpc": "GetPayment"}, "attempts_rpc_known"},
+		{row{"means": "TIMED OUT"}, "attempts_means_known"},
+		{row{"trace_id": strings.Repeat("A", 32)}, "attempts_trace_id_form"},
+		{row{"latency": "-1 ms"}, "attempts_times_run_forward"},
+		{row{"retry_in": "-1 ms"}, "attempts_times_run_forward"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.change), func(t *testing.T) {
+			refused(t, attempt.with(tt.change).insert(t.Context(), db.Pool, "attempts"), tt.constraint)
+		})
+	}
+}

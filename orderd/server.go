@@ -145,7 +145,7 @@ func (s *server) CancelOrder(ctx context.Context, r *orderv1.CancelOrderRequest)
 	if err != nil {
 		return nil, err
 	}
-	o, changed, err := s.store.Cancel(ctx, id)
+	o, changed, err := s.store.Cancel(ctx, id, fromTrace(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -365,7 +365,7 @@ func TestAChangeRightAfterTheFirstReadingIsNotMissed(t *testing.T) {
 	f := newFixture(t)
 	o := f.place(t)
 	w := f.hub.watch(o.ID)
-	if _, _, err := f.store.Cancel(t.Context(), o.ID); err != nil {
+	if _, _, err := f.store.Cancel(t.Context(), o.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	f.refresh(t)

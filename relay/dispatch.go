@@ -86,6 +86,19 @@ func (d *dispatcher) call(ctx context.Context, next *delivery) {
 	})
 }
 
+// methodOf is the method that a delivery went over, empty when nothing was sent.
+func methodOf(r outbox.Report) string {
+	switch {
+	case r.Result == outbox.Expired || r.Result == outbox.Unreadable:
+		return ""
+	case !r.Message.Alone:
+		return "ProcessPayments"
+	case order.Command(r.Message.Kind) == order.Void:
+		return "VoidPayment"
+	}
+	return "ChargePayment"
+}
+
 // send puts deliveries on the stream, opening one when there is none.
 func (d *dispatcher) send(ctx context.Context, bulk []*delivery) {
 	s, err := d.open(ctx, bulk[0].sent)

@@ -14,6 +14,7 @@ import (
 // handler is the relay's side of the outbox engine: it carries commands to paymentd and applies the replies to orders.
 type handler struct {
 	*dispatcher
+	name        string // of this relay, for operators
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
 	maxAttempts int
@@ -55,10 +56,14 @@ func (h *handler) again(r outbox.Report) bool {
 func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.Settled, error) {
 	findings := make([]orderdb.Finding, len(reports))
 	for i, r := range reports {
-		findings[i] = orderdb.Finding{Event: eventOf(r, h.maxAttempts), Retry: outbox.Retry{
-			Message: r.Message, Delay: r.Delay, Code: r.Code,
-			Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
-		}}
+		findings[i] = orderdb.Finding{
+			Event: eventOf(r, h.maxAttempts),
+			Retry: outbox.Retry{
+				Message: r.Message, Delay: r.Delay, Code: r.Code,
+				Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
+			},
+			Delivery: orderdb.Delivery{Relay: h.name, RPC: methodOf(r), Result: r.Result, Took: r.Took},
+		}
 	}
 	done, err := h.store.Settle(ctx, findings)
 	if err != nil {

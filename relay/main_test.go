@@ -184,7 +184,7 @@ func (s *system) placeMany(n int) []order.Order {
 func (s *system) cancelling() order.Order {
 	s.t.Helper()
 	o := s.place()
-	o, _, err := s.store.Cancel(s.t.Context(), o.ID)
+	o, _, err := s.store.Cancel(s.t.Context(), o.ID, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	}
 	kill()
 	for _, o := range orders[:5] {
-		if _, _, err := s.store.Cancel(t.Context(), o.ID); err != nil {
+		if _, _, err := s.store.Cancel(t.Context(), o.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -51,10 +52,19 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, maxAttempts int, paymen
 		watchers: pg.NewWaker(pool, orderdb.Channel),
 	}
 	s.worker = outbox.NewWorker(config, s.queue, &handler{
-		dispatcher: newDispatcher(paymentd, config.CallTimeout),
-		store:      s.store, watchers: s.watchers, maxAttempts: maxAttempts, log: log,
+		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: instance(),
+		store: s.store, watchers: s.watchers, maxAttempts: maxAttempts, log: log,
 	}, log)
 	return s
+}
+
+// instance names this relay among others: host:pid, where an operator finds its log.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
 func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {

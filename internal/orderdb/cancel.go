@@ -13,11 +13,11 @@ import (
 )
 
 // Cancel gives an order up because its customer wants so: the status and the VOID command are written together. It
-// answers the order as it is afterwards; changed is false when it was CANCELLING or CANCELLED before. An order that
-// does not exist is ErrNotFound.
-func (s *Store) Cancel(ctx context.Context, id string) (o order.Order, changed bool, err error) {
+// answers the order as it is afterwards; changed is false when it was CANCELLING or CANCELLED before. traceparent is the
+// W3C trace context of the request, and may be empty. An order that does not exist is ErrNotFound.
+func (s *Store) Cancel(ctx context.Context, id, traceparent string) (o order.Order, changed bool, err error) {
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		o, changed, err = s.cancel(ctx, tx, id)
+		o, changed, err = s.cancel(ctx, tx, id, traceparent)
 		return err
 	})
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (o order.Order, changed b
 }
 
 // cancel only ever adds to the outbox: orderd has no right to take commands out, and order.Apply asks it for none.
-func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id string) (o order.Order, changed bool, err error) {
+func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id, traceparent string) (o order.Order, changed bool, err error) {
 	o, err = lockOne(ctx, tx, id)
 	if err != nil {
 		return o, false, err
@@ -42,7 +42,7 @@ func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id string) (o order.Order
 	}
 	failpoint.Here(failpoint.CancelBetween)
 	if t.Void {
-		void, err := voidOf(s.encode, o)
+		void, err := voidOf(s.encode, o, &traceparent)
 		if err != nil {
 			return o, false, err
 		}

@@ -35,7 +35,7 @@ func TestCancelOfEachStatus(t *testing.T) {
 			s := orderdb.New(db.Pool, command.Encode)
 			before := placed(t, db, test.from)
 
-			got, changed, err := s.Cancel(t.Context(), before.ID)
+			got, changed, err := s.Cancel(t.Context(), before.ID, "")
 			if err != nil || changed != test.changed {
 				t.Fatalf("got changed %v, error %v; want %v", changed, err, test.changed)
 			}
@@ -80,7 +80,7 @@ func TestTheVoidNeverExpiresAndNamesItsOrder(t *testing.T) {
 func TestAnUnknownOrderCannotBeCancelled(t *testing.T) {
 	t.Parallel()
 	s := orderdb.New(pgtest.Orders(t).Pool, command.Encode)
-	if _, _, err := s.Cancel(t.Context(), uuid.NewString()); !errors.Is(err, orderdb.ErrNotFound) {
+	if _, _, err := s.Cancel(t.Context(), uuid.NewString(), ""); !errors.Is(err, orderdb.ErrNotFound) {
 		t.Errorf("got error %v, want ErrNotFound", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestFiftyParallelCancelsWriteOneVoid(t *testing.T) {
 	var changes atomic.Int64
 	for range 50 {
 		wait.Go(func() {
-			got, changed, err := s.Cancel(t.Context(), o.ID)
+			got, changed, err := s.Cancel(t.Context(), o.ID, "")
 			if err != nil || got.Status != order.Cancelling {
 				t.Errorf("got status %s, error %v; want %s", got.Status, err, order.Cancelling)
 			}
@@ -127,7 +127,7 @@ func TestACancelThatMeetsASettleBecomesARefund(t *testing.T) {
 			return err
 		}
 		wait.Go(func() {
-			got, changed, err := s.Cancel(t.Context(), o.ID)
+			got, changed, err := s.Cancel(t.Context(), o.ID, "")
 			if err != nil || !changed || got.Status != order.Cancelling {
 				t.Errorf("got status %s, changed %v, error %v; want %s", got.Status, changed, err, order.Cancelling)
 			}
@@ -162,7 +162,7 @@ func TestASettleThatMeetsACancelChangesNothing(t *testing.T) {
 	defer wait.Wait()
 	defer release()
 	wait.Go(func() {
-		if _, changed, err := s.Cancel(t.Context(), o.ID); err != nil || !changed {
+		if _, changed, err := s.Cancel(t.Context(), o.ID, ""); err != nil || !changed {
 			t.Errorf("got changed %v, error %v; want the cancel to stand", changed, err)
 		}
 	})
@@ -193,7 +193,7 @@ func TestASessionThatDiesBeforeTheVoidLeavesTheOrderAsItWas(t *testing.T) {
 			WHERE datname = current_database() AND state = 'idle in transaction'`)
 		return command.Encode(kind, o)
 	})
-	if _, _, err := dying.Cancel(t.Context(), o.ID); err == nil {
+	if _, _, err := dying.Cancel(t.Context(), o.ID, ""); err == nil {
 		t.Error("got no error, want the session's end")
 	}
 	if diff := cmp.Diff(o, get(t, dying, o.ID)); diff != "" {

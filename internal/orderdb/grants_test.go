@@ -1,43 +1,53 @@
 package orderdb_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
 )
+
+// alone answers a pool on which a new role may do what it is granted, and no more.
+func alone(t *testing.T, db *pgtest.Database, role, grants string) *pgxpool.Pool {
+	t.Helper()
+	execute(t, db, `CREATE ROLE `+role+`;`+grants)
+	t.Cleanup(func() { execute(t, db, `DROP OWNED BY `+role+`; DROP ROLE `+role) })
+	config, err := pgxpool.ParseConfig(db.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.RuntimeParams["role"] = role
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
 
 // What orderd may do, and no more. It must be enough for everything that orderd asks of this package.
 func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	execute(t, db, `
-		CREATE ROLE orderd_alone;
+	pool := alone(t, db, "orderd_alone", `
 		GRANT SELECT, INSERT ON orders TO orderd_alone;
 		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO orderd_alone;
 		GRANT INSERT ON outbox TO orderd_alone;`)
-	t.Cleanup(func() { execute(t, db, `DROP OWNED BY orderd_alone; DROP ROLE orderd_alone`) })
-	config, err := pgxpool.ParseConfig(db.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ConnConfig.RuntimeParams["role"] = "orderd_alone"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
 	s := orderdb.New(pool, command.Encode)
 
 	o := place(t, s, request("r-1"))
 	if again, fresh, err := s.Place(t.Context(), request("r-1")); err != nil || fresh || again.ID != o.ID {
 		t.Errorf("repeat: got order %s, fresh %v, error %v; want %s", again.ID, fresh, err, o.ID)
 	}
-	if _, changed, err := s.Cancel(t.Context(), o.ID); err != nil || !changed {
+	if _, changed, err := s.Cancel(t.Context(), o.ID, ""); err != nil || !changed {
 		t.Errorf("cancel: got changed %v, error %v", changed, err)
 	}
 	if got := list(t, s, orderdb.Filter{CustomerID: "alice", Status: order.Cancelling}, "", 10); len(got) != 1 {
@@ -47,4 +57,45 @@ func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 		t.Errorf("watched: got %d orders, error %v; want 1", len(got), err)
 	}
 	get(t, s, o.ID)
+}
+
+// What a relay may do, and no more: of attempts it may add and read, and nobody may change or delete one.
+func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	pool := alone(t, db, "relay_alone", `
+		GRANT SELECT ON orders TO relay_alone;
+		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO relay_alone;
+		GRANT SELECT, INSERT, DELETE ON outbox TO relay_alone;
+		GRANT UPDATE (payload, attempts, claims, answers, ready_at, lease_token, parked_at, last_code) ON outbox TO relay_alone;
+		GRANT SELECT, INSERT ON audit, attempts TO relay_alone;`)
+	s := orderdb.New(pool, command.Encode)
+	var claims []outbox.Message
+	for range 3 {
+		o := place(t, orderdb.New(db.Pool, command.Encode), newOrder())
+		messages, err := outbox.NewQueue(pool, time.Hour).Claim(t.Context(), 1, 1)
+		if err != nil || len(messages) != 1 || messages[0].Key != o.ID {
+			t.Fatalf("claim: got %d messages, error %v; want the one of order %s", len(messages), err, o.ID)
+		}
+		claims = append(claims, messages...)
+	}
+	parked := found(order.ChargeConflict, claims[2])
+	parked.Retry.Code = "KEY_REUSED"
+	apply(t, s, found(order.ChargeUndecided, claims[0]), found(order.ChargeSpent, claims[1]), parked)
+	if stuck, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
+		t.Errorf("stuck: got %d commands, error %v; want the one that is parked", len(stuck), err)
+	}
+	if _, changed, err := s.SettleByHand(t.Context(), decision(claims[2].Key)); err != nil || !changed {
+		t.Errorf("settle by hand: got changed %v, error %v", changed, err)
+	}
+	if e := explained(t, s, claims[2].Key); len(e.Attempts) != 1 || e.Decision == nil {
+		t.Errorf("explain: got %+v, want one attempt and a decision", e)
+	}
+	for _, forbidden := range []string{`UPDATE attempts SET code = 'OK'`, `DELETE FROM attempts`, `TRUNCATE attempts`} {
+		_, err := pool.Exec(t.Context(), forbidden)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "42501" {
+			t.Errorf("%s: got error %v, want insufficient_privilege", forbidden, err)
+		}
+	}
 }

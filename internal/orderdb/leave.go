@@ -54,11 +54,16 @@ func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
 	return nil
 }
 
-// voidOf makes the compensating command of an order. It never expires: compensation is never abandoned.
-func voidOf(encode Encoder, o order.Order) (outbox.New, error) {
+// voidOf makes the compensating command of an order, in the trace of what made it necessary, if that has one. It never
+// expires: compensation is never abandoned.
+func voidOf(encode Encoder, o order.Order, traceparent *string) (outbox.New, error) {
 	payload, err := encode(order.Void, o)
 	if err != nil {
 		return outbox.New{}, err
 	}
-	return outbox.New{Key: o.ID, Kind: string(order.Void), Payload: payload}, nil
+	void := outbox.New{Key: o.ID, Kind: string(order.Void), Payload: payload}
+	if traceparent != nil {
+		void.Traceparent = *traceparent
+	}
+	return void, nil
 }

@@ -55,7 +55,7 @@ func placed(t testing.TB, db *pgtest.Database, status order.Status) order.Order 
 		settle(t, db.Pool, o.ID, order.Pending, order.Completed)
 	}
 	if status == order.Cancelling || status == order.Cancelled {
-		if _, changed, err := s.Cancel(t.Context(), o.ID); err != nil || !changed {
+		if _, changed, err := s.Cancel(t.Context(), o.ID, ""); err != nil || !changed {
 			t.Fatalf("cancel: got changed %v, error %v", changed, err)
 		}
 	}

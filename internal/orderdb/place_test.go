@@ -80,7 +80,7 @@ func TestARepeatedPlaceAnswersTheSameOrderAsItIsNow(t *testing.T) {
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
 	first := place(t, s, request("r-1"))
-	if _, _, err := s.Cancel(t.Context(), first.ID); err != nil {
+	if _, _, err := s.Cancel(t.Context(), first.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 

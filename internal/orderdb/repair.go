@@ -54,13 +54,8 @@ func (s *Store) Redrive(ctx context.Context, id string) (Redriven, error) {
 }
 
 func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven, error) {
-	done := Redriven{Order: o, Did: Settled}
-	switch o.Status {
-	case order.Pending:
-		done.Command = order.Charge
-	case order.Cancelling:
-		done.Command = order.Void
-	default:
+	done := Redriven{Order: o, Command: o.Status.Driver(), Did: Settled}
+	if done.Command == "" {
 		return done, nil
 	}
 	var err error
@@ -101,7 +96,7 @@ func hurry(ctx context.Context, tx pgx.Tx, id string, kind order.Command) (Drive
 // commandOf makes the command of a kind anew from its order.
 func (s *Store) commandOf(kind order.Command, o order.Order) (outbox.New, error) {
 	if kind == order.Void {
-		return voidOf(s.encode, o)
+		return voidOf(s.encode, o, nil)
 	}
 	payload, err := s.encode(kind, o)
 	if err != nil {

@@ -14,8 +14,9 @@ import (
 
 // Finding is what a relay found out about one command of an order.
 type Finding struct {
-	Event order.Event
-	Retry outbox.Retry // the command, and how it goes on if it is to be tried again
+	Event    order.Event
+	Retry    outbox.Retry // the command, and how it goes on if it is to be tried again
+	Delivery Delivery     // how that was found out: recorded, unless it is implied
 }
 
 // Change is what a finding did to its order.
@@ -33,8 +34,9 @@ type Settlement struct {
 	More    bool     // commands were appended or rescheduled
 }
 
-// Settle applies findings in one transaction: each order's compare-and-set, and what becomes of its commands. It locks
-// the orders first, by id, then the outbox, as everybody does. Applying a finding twice changes nothing the second time.
+// Settle applies findings in one transaction: each order's compare-and-set, what becomes of its commands, and the record
+// of the attempts. It locks the orders first, by id, then the outbox, as everybody does. Applying a finding twice changes
+// nothing the second time.
 func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, error) {
 	var done Settlement
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -100,6 +102,7 @@ type plan struct {
 	retried  []outbox.Retry // commands that are tried again
 	parked   []outbox.Message
 	codes    []string // why they are parked
+	attempts []attempt
 }
 
 // add asks the state machine what a finding does to its order.
@@ -120,13 +123,27 @@ func (p *plan) add(o order.Order, finding Finding) error {
 		p.changes = append(p.changes, Change{Order: o, From: from, Event: finding.Event, Alarm: t.Alarm})
 	}
 	if t.Void {
-		void, err := voidOf(p.encode, o)
+		void, err := voidOf(p.encode, o, finding.Retry.Message.Traceparent)
 		if err != nil {
 			return err
 		}
 		p.appended = append(p.appended, void)
 	}
+	p.attempt(t.Fate, finding)
 	return p.fate(o, t.Fate, finding.Retry)
+}
+
+// attempt notes how a delivery went, unless that is implied.
+func (p *plan) attempt(fate order.Fate, finding Finding) {
+	retry := finding.Retry
+	if finding.Delivery.implied(retry.Message) {
+		return
+	}
+	a := attempt{Delivery: finding.Delivery, message: retry.Message, code: retry.Code}
+	if fate == order.Retry || fate == order.Rebuild {
+		a.retryIn = &retry.Delay
+	}
+	p.attempts = append(p.attempts, a)
 }
 
 // fate notes what becomes of the command that the finding is about.
@@ -171,6 +188,9 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := outbox.Append(ctx, tx, p.appended...); err != nil {
+		return err
+	}
+	if err := record(ctx, tx, p.attempts); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.SettleInside)

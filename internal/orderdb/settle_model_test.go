@@ -84,7 +84,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 				}
 			},
 			"cancel": func(*rapid.T) {
-				if _, _, err := s.Cancel(t.Context(), o.ID); err != nil {
+				if _, _, err := s.Cancel(t.Context(), o.ID, ""); err != nil {
 					rt.Fatal(err)
 				}
 			},

@@ -45,7 +45,7 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 			all.Go(func() {
 				<-begin
 				for n := i; n < orders; n += 8 {
-					if _, _, err := s.Cancel(t.Context(), ids[n]); err != nil {
+					if _, _, err := s.Cancel(t.Context(), ids[n], ""); err != nil {
 						t.Error(err)
 					}
 				}

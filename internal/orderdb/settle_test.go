@@ -112,9 +112,11 @@ func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 
 // found is a finding about a command.
 func found(event order.Event, m outbox.Message) orderdb.Finding {
-	return orderdb.Finding{Event: event, Retry: outbox.Retry{
-		Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true,
-	}}
+	return orderdb.Finding{
+		Event:    event,
+		Retry:    outbox.Retry{Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true},
+		Delivery: orderdb.Delivery{Relay: "relay:1", RPC: "ProcessPayments", Result: outbox.Ambiguous, Took: time.Millisecond},
+	}
 }
 
 func apply(t testing.TB, s *orderdb.Store, findings ...orderdb.Finding) orderdb.Settlement {
@@ -236,7 +238,7 @@ func TestAChargeThatComesAfterTheCancelLeavesItToTheVoid(t *testing.T) {
 	s := orderdb.New(db.Pool, command.Encode)
 	o := place(t, s, newOrder())
 	charge := claimed(t, db, o.ID)
-	if _, _, err := s.Cancel(t.Context(), o.ID); err != nil {
+	if _, _, err := s.Cancel(t.Context(), o.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, s, found(order.PaymentCharged, charge))
@@ -389,14 +391,14 @@ func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
 	}
 	unchanged()
 
-	// And the window after it: the statuses are written, the outbox is not. A trigger kills the session at the first row
-	// that would leave or enter the outbox.
-	for _, window := range []string{"DELETE", "INSERT"} {
-		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON outbox`, window))
+	// And the windows after it: the statuses are written, the outbox is not, or the attempts are not. A trigger kills the
+	// session at the first row that would leave or enter the outbox, or enter the attempts.
+	for _, window := range []struct{ change, table string }{{"DELETE", "outbox"}, {"INSERT", "outbox"}, {"INSERT", "attempts"}} {
+		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON %s`, window.change, window.table))
 		if _, err := s.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
 			t.Errorf("%s: got error %v, want the session's end", window, err)
 		}
-		spare(t, db, "outbox")
+		spare(t, db, window.table)
 		unchanged()
 	}
 	apply(t, s, findings...)

@@ -1,0 +1,119 @@
+package orderdb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+)
+
+// Delivery is how a relay delivered a command, beside what the command and its Retry say.
+type Delivery struct {
+	Relay  string        // the relay's name
+	RPC    string        // the method that carried it; empty: nothing was sent
+	Result outbox.Result // what the relay took the answer for; never TimedOut, which the engine resolves
+	Took   time.Duration // from sending to the answer
+}
+
+// implied reports whether a delivery leaves no row: the first one, decided. It is what nearly every order has.
+func (d Delivery) implied(m outbox.Message) bool {
+	return d.Result == outbox.Decided && m.Claims == 1
+}
+
+// meanings are the words of the database for what the engine knows as results.
+var meanings = map[outbox.Result]string{
+	outbox.Decided: "DECIDED", outbox.Ambiguous: "AMBIGUOUS", outbox.Blocked: "BLOCKED", outbox.Refused: "REFUSED",
+	outbox.Conflict: "CONFLICT", outbox.Expired: "EXPIRED", outbox.Unreadable: "UNREADABLE",
+}
+
+// attempt is a row to be written.
+type attempt struct {
+	Delivery
+	message outbox.Message
+	code    string
+	retryIn *time.Duration // nil: none follows
+}
+
+// record adds attempts. One that is there already was settled before: by this worker, which did not hear of its commit,
+// or by one that was too late. It stays as it is.
+func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	var (
+		keys         = make([]string, len(attempts))
+		ids          = make([]int64, len(attempts))
+		claims       = make([]int32, len(attempts))
+		codes        = make([]string, len(attempts))
+		kinds        = make([]string, len(attempts))
+		relays       = make([]string, len(attempts))
+		rpcs         = make([]string, len(attempts))
+		means        = make([]string, len(attempts))
+		latencies    = make([]time.Duration, len(attempts))
+		traceparents = make([]*string, len(attempts))
+		waits        = make([]*time.Duration, len(attempts))
+	)
+	for i, a := range attempts {
+		m := a.message
+		keys[i], ids[i], claims[i], kinds[i], traceparents[i] = m.Key, m.ID, int32(m.Claims), m.Kind, m.Traceparent
+		relays[i], rpcs[i], means[i], latencies[i] = a.Relay, a.RPC, meanings[a.Result], a.Took
+		codes[i], waits[i] = a.code, a.retryIn
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO attempts (order_id, command_id, claim, code, kind, relay, rpc, means, latency, trace_id, retry_in)
+		SELECT order_id, command_id, claim, code, kind, relay, nullif(rpc, ''), means, latency, `+traceID+`, retry_in
+		FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+				$9::interval[], $10::text[], $11::interval[])
+			AS a (order_id, command_id, claim, code, kind, relay, rpc, means, latency, traceparent, retry_in)
+		ORDER BY order_id
+		ON CONFLICT DO NOTHING`,
+		keys, ids, claims, codes, kinds, relays, rpcs, means, latencies, traceparents, waits)
+	if err != nil {
+		return fmt.Errorf("record attempts: %w", err)
+	}
+	return nil
+}
+
+// traceID is the trace id of a W3C traceparent, NULL where there is none of the known form.
+const traceID = `substring(traceparent from '^[0-9a-f]{2}-([0-9a-f]{32})-')`
+
+// Attempt is a delivery as it was recorded.
+type Attempt struct {
+	Kind    order.Command
+	Claim   int // which of the command's claims it was
+	At      time.Time
+	Relay   string
+	RPC     *string // nil: nothing was sent
+	Code    string  // what it came to: a reason or a gRPC code
+	Means   string  // what the relay took that for, in the database's words
+	Latency time.Duration
+	TraceID *string
+	RetryIn *time.Duration // nil: none was to follow
+	Total   int            // how many there are of the order
+}
+
+// attemptsOf answers the latest attempts of an order, limit at most, the oldest of them first.
+func attemptsOf(ctx context.Context, tx pgx.Tx, id string, limit int) ([]Attempt, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT kind, claim, at, relay, rpc, code, means, latency, trace_id, retry_in, total
+		FROM (
+			SELECT kind, claim, at, relay, rpc, code, means, latency, trace_id, retry_in, command_id, count(*) OVER () AS total
+			FROM attempts
+			WHERE order_id = $1
+			ORDER BY at DESC, command_id DESC, claim DESC
+			LIMIT $2
+		) AS latest
+		ORDER BY at, command_id, claim`, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read attempts: %w", err)
+	}
+	attempts, err := pgx.CollectRows(rows, pgx.RowToStructByName[Attempt])
+	if err != nil {
+		return nil, fmt.Errorf("read attempts: %w", err)
+	}
+	return attempts, nil
+}

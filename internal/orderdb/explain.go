@@ -1,0 +1,73 @@
+package orderdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Explanation is what the orders database keeps about the delivery of an order's commands, at one moment.
+type Explanation struct {
+	Attempts []Attempt // the latest ones, the oldest of them first
+	Earlier  int       // attempts that are left out
+	Waiting  []Waiting // what the outbox still holds
+	Decision *HandDecision
+}
+
+// HandDecision is how an order was settled by hand.
+type HandDecision struct {
+	Operator string
+	Reason   string
+	At       time.Time
+}
+
+// consistent reads one moment: what a relay settles meanwhile is seen as a whole or not at all.
+var consistent = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+// Explain answers what became of an order's commands, with limit attempts at most. An order that does not exist is
+// ErrNotFound.
+func (s *Store) Explain(ctx context.Context, id string, limit int) (Explanation, error) {
+	var e Explanation
+	err := pgx.BeginTxFunc(ctx, s.pool, consistent, func(tx pgx.Tx) (err error) {
+		e, err = explain(ctx, tx, id, limit)
+		return err
+	})
+	if err != nil {
+		return Explanation{}, fmt.Errorf("explain order %s: %w", id, err)
+	}
+	return e, nil
+}
+
+func explain(ctx context.Context, tx pgx.Tx, id string, limit int) (e Explanation, err error) {
+	if _, err = collectOne(tx.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id)); err != nil {
+		return e, err
+	}
+	if e.Attempts, err = attemptsOf(ctx, tx, id, limit); err != nil {
+		return e, err
+	}
+	if len(e.Attempts) > 0 {
+		e.Earlier = e.Attempts[0].Total - len(e.Attempts)
+	}
+	e.Waiting, err = collectWaiting(tx.Query(ctx, waiting+` WHERE key = $1 ORDER BY id`, id))
+	if err != nil {
+		return e, err
+	}
+	e.Decision, err = decisionAbout(ctx, tx, id)
+	return e, err
+}
+
+// decisionAbout answers nil when the order was not settled by hand.
+func decisionAbout(ctx context.Context, tx pgx.Tx, id string) (*HandDecision, error) {
+	rows, err := tx.Query(ctx, `SELECT operator, reason, at FROM audit WHERE order_id = $1 AND action = 'SETTLE'`, id)
+	if err != nil {
+		return nil, err
+	}
+	decision, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[HandDecision])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return decision, err
+}

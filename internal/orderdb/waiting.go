@@ -1,0 +1,97 @@
+package orderdb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/order"
+)
+
+// Waiting is a command in the outbox, as an operator looks at it.
+type Waiting struct {
+	ID        int64
+	OrderID   string
+	Kind      order.Command
+	Attempts  int     // deliveries that were ambiguous
+	Claims    int     // how often a relay took it up
+	LastCode  *string // what the last delivery came to; nil before the first
+	TraceID   *string
+	CreatedAt time.Time
+	ReadyAt   time.Time // when it may be claimed next; the end of its lease when it is Leased
+	ParkedAt  *time.Time
+	ExpiresAt *time.Time
+	Leased    bool // a relay is at it
+
+	// Of its order; nil when there is none.
+	Status *order.Status
+	Age    *time.Duration
+	Late   *time.Duration
+}
+
+// Cause answers why the command needs a person; order.Standing defines it.
+func (w Waiting) Cause(stuckAfter time.Duration) order.Cause {
+	s := order.Standing{Command: w.Kind, Parked: w.ParkedAt != nil, Attempts: w.Attempts, Claims: w.Claims}
+	if w.LastCode != nil {
+		s.LastCode = *w.LastCode
+	}
+	if w.Status != nil {
+		s.Status, s.Age, s.Late = *w.Status, *w.Age, *w.Late
+	}
+	return s.Cause(stuckAfter)
+}
+
+// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
+const waiting = `
+	SELECT id, key::text AS order_id, kind, attempts, claims, last_code, ` + traceID + ` AS trace_id, created_at, ready_at,
+		parked_at, expires_at, lease_token IS NOT NULL AND ready_at > clock_timestamp() AS leased, status, age, late
+	FROM outbox
+	LEFT JOIN LATERAL (
+		SELECT status, updated_at, clock_timestamp() - updated_at AS age, clock_timestamp() - deadline_at AS late
+		FROM orders
+		WHERE orders.id = outbox.key
+		OFFSET 0
+	) AS o ON true`
+
+func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Waiting])
+}
+
+// Stuck answers the commands that need a person, the oldest first, from after the id on, limit at most: those whose
+// Cause is not order.NoCause.
+func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
+	var found []Waiting
+	for len(found) < limit {
+		window, err := s.suspects(ctx, stuckAfter, after, limit)
+		if err != nil {
+			return nil, fmt.Errorf("list commands that need a person: %w", err)
+		}
+		for _, w := range window {
+			if w.Cause(stuckAfter) != order.NoCause {
+				found = append(found, w)
+			}
+		}
+		if len(window) < limit {
+			return found, nil
+		}
+		after = window[len(window)-1].ID
+	}
+	return found[:limit], nil
+}
+
+// suspects answers, by id, every command that may need a person, and few others, so that a healthy backlog stays where
+// it is.
+func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
+	return collectWaiting(s.pool.Query(ctx, waiting+`
+		WHERE id > $1
+			AND (parked_at IS NOT NULL OR last_code = ANY($2) OR claims >= $3
+				OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
+				OR updated_at < (SELECT clock_timestamp()) - $4::interval)
+		ORDER BY id
+		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit))
+}
