@@ -89,6 +89,7 @@ func fromFilter(r *paymentv1.ListPaymentsRequest) paymentdb.Filter {
 const (
 	statusPrefix = "STATUS_"
 	reasonPrefix = "DECLINE_REASON_"
+	kindPrefix   = "KIND_"
 )
 
 // toPayment leaves a status that the contract does not know UNSPECIFIED, which decides nothing.
@@ -104,6 +105,18 @@ func toPayment(p payment.Payment) *paymentv1.Payment {
 	}
 }
 
+func toLedger(bookings []payment.Booking) []*paymentv1.LedgerEntry {
+	entries := make([]*paymentv1.LedgerEntry, len(bookings))
+	for i, b := range bookings {
+		entries[i] = &paymentv1.LedgerEntry{
+			Kind:       paymentv1.LedgerEntry_Kind(paymentv1.LedgerEntry_Kind_value[kindPrefix+string(b.Entry)]),
+			Amount:     &moneyv1.Money{CurrencyCode: b.Currency, AmountMinor: b.AmountMinor},
+			CreateTime: timestamppb.New(b.At),
+		}
+	}
+	return entries
+}
+
 func toResult(a answer) *paymentv1.PaymentResult {
 	result := &paymentv1.PaymentResult{PaymentId: a.sentID, Kind: a.kind}
 	if a.err != nil {
@@ -116,5 +129,5 @@ func toResult(a answer) *paymentv1.PaymentResult {
 
 // kindName is how the log names a kind: as the outbox and the relay do.
 func kindName(kind paymentv1.PaymentResult_Kind) string {
-	return strings.TrimPrefix(kind.String(), "KIND_")
+	return strings.TrimPrefix(kind.String(), kindPrefix)
 }

@@ -98,16 +98,16 @@ func (s *server) untilStop(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// GetPayment answers a payment as it is now.
+// GetPayment answers a payment and its ledger as they are now.
 func (s *server) GetPayment(ctx context.Context, r *paymentv1.GetPaymentRequest) (*paymentv1.GetPaymentResponse, error) {
 	if err := checkKey(r.GetPaymentId()); err != nil {
 		return nil, err
 	}
-	p, err := s.store.Get(ctx, strings.ToLower(r.GetPaymentId()))
+	p, ledger, err := s.store.Get(ctx, strings.ToLower(r.GetPaymentId()))
 	if err != nil {
 		return nil, err
 	}
-	return &paymentv1.GetPaymentResponse{Payment: toPayment(p)}, nil
+	return &paymentv1.GetPaymentResponse{Payment: toPayment(p), Ledger: toLedger(ledger)}, nil
 }
 
 // ListPayments answers a page of payments. It reads one more than it shows, to know whether another page follows.

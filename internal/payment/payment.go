@@ -115,6 +115,14 @@ type Payment struct {
 	UpdatedAt     time.Time
 }
 
+// Booking is a ledger entry as the database holds it.
+type Booking struct {
+	Entry       Entry
+	AmountMinor int64 // always positive; the entry gives the direction
+	Currency    string
+	At          time.Time
+}
+
 // Request names a payment and what it is about. The same key with anything else is a conflict.
 type Request struct {
 	ID          string

@@ -158,7 +158,7 @@ func TestABatchThatFailsWritesNothing(t *testing.T) {
 	if results, err := store.Void(t.Context(), []payment.Request{good, bad}); err == nil {
 		t.Errorf("void: got %+v, want an error", results)
 	}
-	if p, err := store.Get(t.Context(), good.ID); !errors.Is(err, paymentdb.ErrNotFound) {
+	if p, _, err := store.Get(t.Context(), good.ID); !errors.Is(err, paymentdb.ErrNotFound) {
 		t.Errorf("got %+v, error %v, want ErrNotFound", p, err)
 	}
 }

@@ -56,7 +56,7 @@ func TestEveryCommandOnEveryStoredStatusDoesWhatApplyDecides(t *testing.T) {
 				if moved := got.Payment.UpdatedAt.After(before.UpdatedAt); moved != (want.Status != stored) {
 					t.Errorf("got an update: %t, want %t", moved, want.Status != stored)
 				}
-				again, err := store.Get(t.Context(), request.ID)
+				again, _, err := store.Get(t.Context(), request.ID)
 				if diff := cmp.Diff(got.Payment, again); err != nil || diff != "" {
 					t.Errorf("read again: error %v (-answered +stored):\n%s", err, diff)
 				}
@@ -103,7 +103,7 @@ func TestAnotherCustomerAmountOrCurrencyUnderAKnownKeyChangesNothing(t *testing.
 					if !errors.Is(got.Err, paymentdb.ErrKeyReused) || got.Payment != (payment.Payment{}) {
 						t.Errorf("got %+v, want ErrKeyReused and no payment", got)
 					}
-					after, err := store.Get(t.Context(), request.ID)
+					after, _, err := store.Get(t.Context(), request.ID)
 					if diff := cmp.Diff(before, after); err != nil || diff != "" {
 						t.Errorf("error %v (-before +after):\n%s", err, diff)
 					}

@@ -126,7 +126,7 @@ func TestChargesAgainstVoidsOfAHotKeyEndWithNoMoneyHeld(t *testing.T) {
 				results[i] = one(store.Void(t.Context(), []payment.Request{request}))
 			}
 		})
-		end, err := store.Get(t.Context(), request.ID)
+		end, _, err := store.Get(t.Context(), request.ID)
 		if err != nil || end.Status != payment.Voided && end.Status != payment.Refunded {
 			t.Fatalf("got %+v, error %v, want VOIDED or REFUNDED", end, err)
 		}
@@ -207,7 +207,7 @@ func one(results []paymentdb.Result, err error) paymentdb.Result {
 // checkOneDecision fails the test unless each client was answered what is stored, or that the key was reused.
 func checkOneDecision(t *testing.T, store *paymentdb.Store, id string, results []paymentdb.Result) {
 	t.Helper()
-	stored, err := store.Get(t.Context(), id)
+	stored, _, err := store.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,19 +44,6 @@ type Result struct {
 	Err     error           // ErrKeyReused or ErrNotFound, and no Payment
 }
 
-// Get answers a payment as it is now, or ErrNotFound.
-func (s *Store) Get(ctx context.Context, id string) (payment.Payment, error) {
-	found, err := read(ctx, s.pool, []string{id})
-	if err != nil {
-		return payment.Payment{}, fmt.Errorf("get payment %s: %w", id, err)
-	}
-	p, ok := found[id]
-	if !ok {
-		return payment.Payment{}, fmt.Errorf("get payment %s: %w", id, ErrNotFound)
-	}
-	return p, nil
-}
-
 // Lookup answers for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request) ([]Result, error) {

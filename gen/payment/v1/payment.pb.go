@@ -137,6 +137,59 @@ func (Payment_DeclineReason) EnumDescriptor() ([]byte, []int) {
 	return file_payment_v1_payment_proto_rawDescGZIP(), []int{0, 1}
 }
 
+// Kind is the direction.
+type LedgerEntry_Kind int32
+
+const (
+	// Never sent.
+	LedgerEntry_KIND_UNSPECIFIED LedgerEntry_Kind = 0
+	// The amount was taken.
+	LedgerEntry_KIND_CHARGE LedgerEntry_Kind = 1
+	// The amount was given back.
+	LedgerEntry_KIND_REFUND LedgerEntry_Kind = 2
+)
+
+// Enum value maps for LedgerEntry_Kind.
+var (
+	LedgerEntry_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_CHARGE",
+		2: "KIND_REFUND",
+	}
+	LedgerEntry_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_CHARGE":      1,
+		"KIND_REFUND":      2,
+	}
+)
+
+func (x LedgerEntry_Kind) Enum() *LedgerEntry_Kind {
+	p := new(LedgerEntry_Kind)
+	*p = x
+	return p
+}
+
+func (x LedgerEntry_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LedgerEntry_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_payment_v1_payment_proto_enumTypes[2].Descriptor()
+}
+
+func (LedgerEntry_Kind) Type() protoreflect.EnumType {
+	return &file_payment_v1_payment_proto_enumTypes[2]
+}
+
+func (x LedgerEntry_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LedgerEntry_Kind.Descriptor instead.
+func (LedgerEntry_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_payment_v1_payment_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Payment is what was decided under one payment key. A decision is final: the only change that may follow is that a
 // CHARGED payment is REFUNDED.
 type Payment struct {
@@ -238,6 +291,70 @@ func (x *Payment) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// LedgerEntry is money that moved under a payment key. Entries are never changed.
+type LedgerEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The direction.
+	Kind LedgerEntry_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=payment.v1.LedgerEntry_Kind" json:"kind,omitempty"`
+	// How much moved: always positive.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// When it moved.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerEntry) Reset() {
+	*x = LedgerEntry{}
+	mi := &file_payment_v1_payment_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerEntry) ProtoMessage() {}
+
+func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_payment_v1_payment_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
+func (*LedgerEntry) Descriptor() ([]byte, []int) {
+	return file_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LedgerEntry) GetKind() LedgerEntry_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return LedgerEntry_KIND_UNSPECIFIED
+}
+
+func (x *LedgerEntry) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 var File_payment_v1_payment_proto protoreflect.FileDescriptor
 
 const file_payment_v1_payment_proto_rawDesc = "" +
@@ -265,7 +382,16 @@ const file_payment_v1_payment_proto_rawDesc = "" +
 	"\rDeclineReason\x12\x1e\n" +
 	"\x1aDECLINE_REASON_UNSPECIFIED\x10\x00\x12%\n" +
 	"!DECLINE_REASON_INSUFFICIENT_FUNDS\x10\x01\x12\x1a\n" +
-	"\x16DECLINE_REASON_EXPIRED\x10\x02B\x87\x01\n" +
+	"\x16DECLINE_REASON_EXPIRED\x10\x02\"\xe5\x01\n" +
+	"\vLedgerEntry\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.payment.v1.LedgerEntry.KindR\x04kind\x12'\n" +
+	"\x06amount\x18\x02 \x01(\v2\x0f.money.v1.MoneyR\x06amount\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\">\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vKIND_CHARGE\x10\x01\x12\x0f\n" +
+	"\vKIND_REFUND\x10\x02B\x87\x01\n" +
 	"\x0ecom.payment.v1B\fPaymentProtoP\x01Z\x1ehosho/gen/payment/v1;paymentv1\xa2\x02\x03PXX\xaa\x02\n" +
 	"Payment.V1\xca\x02\n" +
 	"Payment\\V1\xe2\x02\x16Payment\\V1\\GPBMetadata\xea\x02\vPayment::V1b\x06proto3"
@@ -282,26 +408,31 @@ func file_payment_v1_payment_proto_rawDescGZIP() []byte {
 	return file_payment_v1_payment_proto_rawDescData
 }
 
-var file_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_payment_v1_payment_proto_goTypes = []any{
 	(Payment_Status)(0),           // 0: payment.v1.Payment.Status
 	(Payment_DeclineReason)(0),    // 1: payment.v1.Payment.DeclineReason
-	(*Payment)(nil),               // 2: payment.v1.Payment
-	(*v1.Money)(nil),              // 3: money.v1.Money
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(LedgerEntry_Kind)(0),         // 2: payment.v1.LedgerEntry.Kind
+	(*Payment)(nil),               // 3: payment.v1.Payment
+	(*LedgerEntry)(nil),           // 4: payment.v1.LedgerEntry
+	(*v1.Money)(nil),              // 5: money.v1.Money
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_payment_v1_payment_proto_depIdxs = []int32{
-	3, // 0: payment.v1.Payment.amount:type_name -> money.v1.Money
+	5, // 0: payment.v1.Payment.amount:type_name -> money.v1.Money
 	0, // 1: payment.v1.Payment.status:type_name -> payment.v1.Payment.Status
 	1, // 2: payment.v1.Payment.decline_reason:type_name -> payment.v1.Payment.DeclineReason
-	4, // 3: payment.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
-	4, // 4: payment.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 3: payment.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
+	6, // 4: payment.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
+	2, // 5: payment.v1.LedgerEntry.kind:type_name -> payment.v1.LedgerEntry.Kind
+	5, // 6: payment.v1.LedgerEntry.amount:type_name -> money.v1.Money
+	6, // 7: payment.v1.LedgerEntry.create_time:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_payment_v1_payment_proto_init() }
@@ -314,8 +445,8 @@ func file_payment_v1_payment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_payment_v1_payment_proto_rawDesc), len(file_payment_v1_payment_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   1,
+			NumEnums:      3,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

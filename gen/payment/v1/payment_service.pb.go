@@ -714,7 +714,9 @@ func (x *GetPaymentRequest) GetPaymentId() string {
 type GetPaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The payment as it is now.
-	Payment       *Payment `protobuf:"bytes,1,opt,name=payment,proto3" json:"payment,omitempty"`
+	Payment *Payment `protobuf:"bytes,1,opt,name=payment,proto3" json:"payment,omitempty"`
+	// The money that moved under its key, the oldest first; empty when none did.
+	Ledger        []*LedgerEntry `protobuf:"bytes,2,rep,name=ledger,proto3" json:"ledger,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -752,6 +754,13 @@ func (*GetPaymentResponse) Descriptor() ([]byte, []int) {
 func (x *GetPaymentResponse) GetPayment() *Payment {
 	if x != nil {
 		return x.Payment
+	}
+	return nil
+}
+
+func (x *GetPaymentResponse) GetLedger() []*LedgerEntry {
+	if x != nil {
+		return x.Ledger
 	}
 	return nil
 }
@@ -934,9 +943,10 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"retryDelay\"2\n" +
 	"\x11GetPaymentRequest\x12\x1d\n" +
 	"\n" +
-	"payment_id\x18\x01 \x01(\tR\tpaymentId\"C\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\"t\n" +
 	"\x12GetPaymentResponse\x12-\n" +
-	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\"\xa6\x01\n" +
+	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\x12/\n" +
+	"\x06ledger\x18\x02 \x03(\v2\x17.payment.v1.LedgerEntryR\x06ledger\"\xa6\x01\n" +
 	"\x13ListPaymentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -991,7 +1001,8 @@ var file_payment_v1_payment_service_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
 	(*Payment)(nil),                 // 16: payment.v1.Payment
 	(*durationpb.Duration)(nil),     // 17: google.protobuf.Duration
-	(Payment_Status)(0),             // 18: payment.v1.Payment.Status
+	(*LedgerEntry)(nil),             // 18: payment.v1.LedgerEntry
+	(Payment_Status)(0),             // 19: payment.v1.Payment.Status
 }
 var file_payment_v1_payment_service_proto_depIdxs = []int32{
 	14, // 0: payment.v1.ChargePaymentRequest.amount:type_name -> money.v1.Money
@@ -1008,23 +1019,24 @@ var file_payment_v1_payment_service_proto_depIdxs = []int32{
 	9,  // 11: payment.v1.PaymentResult.error:type_name -> payment.v1.PaymentError
 	17, // 12: payment.v1.PaymentError.retry_delay:type_name -> google.protobuf.Duration
 	16, // 13: payment.v1.GetPaymentResponse.payment:type_name -> payment.v1.Payment
-	18, // 14: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
-	16, // 15: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
-	1,  // 16: payment.v1.PaymentService.ChargePayment:input_type -> payment.v1.ChargePaymentRequest
-	3,  // 17: payment.v1.PaymentService.VoidPayment:input_type -> payment.v1.VoidPaymentRequest
-	5,  // 18: payment.v1.PaymentService.ProcessPayments:input_type -> payment.v1.ProcessPaymentsRequest
-	10, // 19: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
-	12, // 20: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
-	2,  // 21: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
-	4,  // 22: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
-	7,  // 23: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
-	11, // 24: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
-	13, // 25: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	18, // 14: payment.v1.GetPaymentResponse.ledger:type_name -> payment.v1.LedgerEntry
+	19, // 15: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
+	16, // 16: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
+	1,  // 17: payment.v1.PaymentService.ChargePayment:input_type -> payment.v1.ChargePaymentRequest
+	3,  // 18: payment.v1.PaymentService.VoidPayment:input_type -> payment.v1.VoidPaymentRequest
+	5,  // 19: payment.v1.PaymentService.ProcessPayments:input_type -> payment.v1.ProcessPaymentsRequest
+	10, // 20: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
+	12, // 21: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
+	2,  // 22: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
+	4,  // 23: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
+	7,  // 24: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
+	11, // 25: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
+	13, // 26: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_payment_v1_payment_service_proto_init() }

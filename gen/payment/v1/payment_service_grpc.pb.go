@@ -64,7 +64,7 @@ type PaymentServiceClient interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse], error)
-	// GetPayment answers the payment under a key as it is now. NOT_FOUND says that nothing is decided yet, not that
+	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided yet, not that
 	// nothing will be. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: payment_id is no UUID. NOT_FOUND: nothing is decided under the key.
@@ -175,7 +175,7 @@ type PaymentServiceServer interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error
-	// GetPayment answers the payment under a key as it is now. NOT_FOUND says that nothing is decided yet, not that
+	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided yet, not that
 	// nothing will be. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: payment_id is no UUID. NOT_FOUND: nothing is decided under the key.
