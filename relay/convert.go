@@ -3,11 +3,12 @@ package main
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
-	"hosho/internal/outbox"
+	"hosho/internal/orderdb"
 )
 
 var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
@@ -15,20 +16,58 @@ var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
 	relayv1.ParkedCommand_KIND_VOID:   order.Void,
 }
 
-func toParked(w outbox.Waiting) *relayv1.ParkedCommand {
-	p := &relayv1.ParkedCommand{
-		OrderId: w.Key, Attempts: int32(w.Attempts), CreateTime: timestamppb.New(w.CreatedAt),
-		ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
+// The database and package order hold the words of the enums without these.
+const (
+	kindPrefix    = "KIND_"
+	whyPrefix     = "WHY_"
+	meaningPrefix = "MEANING_"
+)
+
+func toKind(c order.Command) relayv1.ParkedCommand_Kind {
+	return relayv1.ParkedCommand_Kind(relayv1.ParkedCommand_Kind_value[kindPrefix+string(c)])
+}
+
+func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedCommand {
+	c := &relayv1.ParkedCommand{
+		OrderId: w.OrderID, Kind: toKind(w.Kind), Cause: toText(w.LastCode), Attempts: int32(w.Attempts), Claims: int32(w.Claims),
+		CreateTime: timestamppb.New(w.CreatedAt), ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
+		Why:     relayv1.ParkedCommand_Why(relayv1.ParkedCommand_Why_value[whyPrefix+string(w.Cause(stuckAfter))]),
+		TraceId: toText(w.TraceID),
 	}
-	for kind, name := range kinds {
-		if string(name) == w.Kind {
-			p.Kind = kind
-		}
+	switch {
+	case w.ParkedAt != nil:
+	case w.Leased:
+		c.LeaseEndTime = timestamppb.New(w.ReadyAt)
+	default:
+		c.NextAttemptTime = timestamppb.New(w.ReadyAt)
 	}
-	if w.LastCode != nil {
-		p.Cause = *w.LastCode
+	return c
+}
+
+func toExplanation(e orderdb.Explanation, stuckAfter time.Duration) *relayv1.ExplainOrderResponse {
+	reply := &relayv1.ExplainOrderResponse{EarlierAttempts: int64(e.Earlier)}
+	for _, a := range e.Attempts {
+		reply.Attempts = append(reply.Attempts, toAttempt(a))
 	}
-	return p
+	for _, w := range e.Waiting {
+		reply.Commands = append(reply.Commands, toCommand(w, stuckAfter))
+	}
+	if d := e.Decision; d != nil {
+		reply.Decision = &relayv1.OperatorDecision{Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At)}
+	}
+	return reply
+}
+
+func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
+	attempt := &relayv1.Attempt{
+		Kind: toKind(a.Kind), Claim: int32(a.Claim), CreateTime: timestamppb.New(a.At), Relay: a.Relay, Rpc: toText(a.RPC),
+		Code: a.Code, Meaning: relayv1.Attempt_Meaning(relayv1.Attempt_Meaning_value[meaningPrefix+a.Means]),
+		Latency: durationpb.New(a.Latency), TraceId: toText(a.TraceID),
+	}
+	if a.RetryIn != nil {
+		attempt.RetryDelay = durationpb.New(*a.RetryIn)
+	}
+	return attempt
 }
 
 func toTime(t *time.Time) *timestamppb.Timestamp {
@@ -36,4 +75,11 @@ func toTime(t *time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(*t)
+}
+
+func toText(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

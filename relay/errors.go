@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/rpc"
@@ -36,9 +37,6 @@ const (
 	codeUnreadable  = "UNREADABLE"
 	codeSilent      = "NO_ANSWER" // nothing came in time
 )
-
-// conflictCodes are the last_codes of commands that need a person.
-var conflictCodes = []string{reasonKeyReused, codeEcho}
 
 // meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
 // or not. Only an OK with a durable outcome is that.
@@ -99,7 +97,7 @@ func (f refusal) shown(means outbox.Result) string {
 	switch {
 	case f.code == codes.OK:
 		return codeUnknown // an error that says it is none
-	case reasonForm.MatchString(f.reason) && (means == outbox.Conflict || !slices.Contains(conflictCodes, f.reason)):
+	case reasonForm.MatchString(f.reason) && (means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)):
 		return f.reason
 	}
 	return rpccode.Code(f.code).String()

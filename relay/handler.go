@@ -18,6 +18,7 @@ type handler struct {
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
 	maxAttempts int
+	voidAlarm   int // attempts in vain
 	log         *slog.Logger
 }
 
@@ -41,6 +42,20 @@ func (h *handler) Explain(r outbox.Report) {
 	default:
 		h.log.Warn("delivery", attrs...)
 	}
+	if h.alarms(r) {
+		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind, "claims", r.Message.Claims, "code", r.Code,
+			"cause", "its void fails again and again: money may be held")
+	}
+}
+
+// alarms reports whether a void that is not decided has just failed so often that somebody must be told: at the limit,
+// and rarely after it, each time that the attempts have doubled.
+func (h *handler) alarms(r outbox.Report) bool {
+	if eventOf(r, h.maxAttempts) != order.VoidUndecided {
+		return false // a conflict calls for a person each time
+	}
+	times, exact := r.Message.Claims/h.voidAlarm, r.Message.Claims%h.voidAlarm == 0
+	return exact && times&(times-1) == 0
 }
 
 // again reports whether a command is, as far as its order allows, tried again.

@@ -56,7 +56,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("dial paymentd at %s: %w", s.PaymentTarget, err)
 	}
 	defer paymentd.Close()
-	server := newServer(pool, config, s.Pace.MaxAttempts, paymentv1.NewPaymentServiceClient(paymentd), log)
+	server := newServer(pool, config, s.Pace, paymentv1.NewPaymentServiceClient(paymentd), log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()

@@ -85,7 +85,7 @@ func quick() pace {
 	return pace{
 		CallTimeout: 10 * time.Second, SettleTimeout: 10 * time.Second, Lease: 30 * time.Second, MaxAttempts: 5, Batch: 500,
 		BackoffBase: time.Millisecond, BackoffCap: 10 * time.Millisecond, VoidBackoffCap: 10 * time.Millisecond,
-		BreakerStreak: 10_000, PollInterval: 20 * time.Millisecond, Wake: true,
+		BreakerStreak: 10_000, PollInterval: 20 * time.Millisecond, VoidAlarm: 20, StuckAfter: order.StuckAfter, Wake: true,
 	}
 }
 

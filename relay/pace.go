@@ -20,6 +20,8 @@ type pace struct {
 	VoidBackoffCap   time.Duration `default:"60s" env:"RELAY_VOID_BACKOFF_CAP" help:"Longest wait before a void is tried again."`
 	BreakerStreak    int           `default:"5" env:"RELAY_BREAKER_STREAK" help:"Orders in a row that fail for paymentd's reasons before only one a second is tried."`
 	PollInterval     time.Duration `default:"1s" env:"RELAY_POLL_INTERVAL" help:"How often the outbox is looked at when nothing wakes the relay."`
+	VoidAlarm        int           `default:"20" env:"RELAY_VOID_ALARM" help:"Attempts in vain after which a void calls for a person, and again each time that they have doubled."`
+	StuckAfter       time.Duration `default:"15m" env:"RELAY_STUCK_AFTER" help:"An order under way that makes no progress for so long is listed as stuck: after its deadline, or while nobody knows whether its money is held."`
 	UnsafeShortLease bool          `env:"RELAY_UNSAFE_SHORT_LEASE" help:"Allow a lease that may end before its command is settled. For experiments: commands are then sent twice."`
 	Wake             bool          `default:"true" negatable:"" env:"RELAY_WAKE" help:"Keep a connection that LISTENs for new orders. Without it the relay only polls."`
 }
@@ -28,6 +30,12 @@ type pace struct {
 func (p pace) config() (outbox.Config, error) {
 	if p.MaxAttempts < 1 {
 		return outbox.Config{}, fmt.Errorf("max attempts: got %d, want at least 1", p.MaxAttempts)
+	}
+	if p.VoidAlarm < 1 {
+		return outbox.Config{}, fmt.Errorf("void alarm: got %d, want at least 1", p.VoidAlarm)
+	}
+	if p.StuckAfter <= 0 {
+		return outbox.Config{}, fmt.Errorf("stuck after: got %v, want more than 0", p.StuckAfter)
 	}
 	if p.BackoffBase <= 0 || p.BackoffCap < p.BackoffBase || p.VoidBackoffCap < p.BackoffBase {
 		return outbox.Config{}, fmt.Errorf("backoff: got base %v and caps %v and %v, want 0 < base <= caps",

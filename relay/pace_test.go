@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
 
@@ -29,7 +30,7 @@ func TestTheDefaultPace(t *testing.T) {
 	want := pace{
 		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second, MaxAttempts: 5, Batch: 500,
 		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute, BreakerStreak: 5,
-		PollInterval: time.Second, Wake: true,
+		PollInterval: time.Second, VoidAlarm: 20, StuckAfter: order.StuckAfter, Wake: true,
 	}
 	if got := defaults(t); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -84,6 +85,8 @@ func TestPacesThatAreRefused(t *testing.T) {
 		"a batch that no message holds": {func(p *pace) { p.Batch = 1001 }, "batch: got 1001"},
 		"the largest batch":             {func(p *pace) { p.Batch = 1000 }, ""},
 		"no breaker":                    {func(p *pace) { p.BreakerStreak = 0 }, "breaker streak: got 0"},
+		"no void alarm":                 {func(p *pace) { p.VoidAlarm = 0 }, "void alarm: got 0"},
+		"stuck at once":                 {func(p *pace) { p.StuckAfter = 0 }, "stuck after: got 0s"},
 		"no call timeout":               {func(p *pace) { p.CallTimeout = 0 }, "call timeout: got 0s"},
 		"no settle timeout":             {func(p *pace) { p.SettleTimeout = -1 }, "settle timeout: got -1ns"},
 		"no poll interval":              {func(p *pace) { p.PollInterval = 0 }, "poll interval: got 0s"},

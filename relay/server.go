@@ -37,23 +37,27 @@ const (
 type server struct {
 	relayv1.UnimplementedOutboxServiceServer
 
-	queue    *outbox.Queue
-	store    *orderdb.Store
-	worker   *outbox.Worker
-	watchers *pg.Waker // tells the orderds that orders have changed
-	log      *slog.Logger
+	name       string // of this relay, for operators
+	queue      *outbox.Queue
+	store      *orderdb.Store
+	worker     *outbox.Worker
+	watchers   *pg.Waker // tells the orderds that orders have changed
+	stuckAfter time.Duration
+	log        *slog.Logger
 }
 
-func newServer(pool *pgxpool.Pool, config outbox.Config, maxAttempts int, paymentd paymentv1.PaymentServiceClient, log *slog.Logger) *server {
+func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient, log *slog.Logger) *server {
 	s := &server{
-		log:      log,
-		queue:    outbox.NewQueue(pool, config.Lease),
-		store:    orderdb.New(pool, command.Encode),
-		watchers: pg.NewWaker(pool, orderdb.Channel),
+		name:       instance(),
+		log:        log,
+		queue:      outbox.NewQueue(pool, config.Lease),
+		store:      orderdb.New(pool, command.Encode),
+		watchers:   pg.NewWaker(pool, orderdb.Channel),
+		stuckAfter: p.StuckAfter,
 	}
 	s.worker = outbox.NewWorker(config, s.queue, &handler{
-		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: instance(),
-		store: s.store, watchers: s.watchers, maxAttempts: maxAttempts, log: log,
+		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: s.name,
+		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
 	}, log)
 	return s
 }
@@ -106,6 +110,7 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 		case <-time.After(readyPoll):
 		}
 	}
+	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
 	s.worker.Run(ctx)
 }
 
@@ -121,7 +126,7 @@ func (s *server) ListParked(ctx context.Context, req *relayv1.ListParkedRequest)
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	waiting, err := s.queue.Parked(ctx, conflictCodes, after.Number(), size+1)
+	waiting, err := s.store.Stuck(ctx, s.stuckAfter, after.Number(), size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +136,24 @@ func (s *server) ListParked(ctx context.Context, req *relayv1.ListParkedRequest)
 		reply.NextPageToken = page.Token(page.AtNumber(waiting[size-1].ID), "parked")
 	}
 	for _, w := range waiting {
-		reply.Commands = append(reply.Commands, toParked(w))
+		reply.Commands = append(reply.Commands, toCommand(w, s.stuckAfter))
 	}
 	return reply, nil
+}
+
+// maxExplained bounds how many attempts one reply tells. A void that fails for months has more.
+const maxExplained = 1000
+
+// ExplainOrder answers what became of an order's commands.
+func (s *server) ExplainOrder(ctx context.Context, req *relayv1.ExplainOrderRequest) (*relayv1.ExplainOrderResponse, error) {
+	if err := checkExplain(req); err != nil {
+		return nil, err
+	}
+	found, err := s.store.Explain(ctx, req.GetOrderId(), maxExplained)
+	if err != nil {
+		return nil, err
+	}
+	return toExplanation(found, s.stuckAfter), nil
 }
 
 // RetryParked makes a command due at once.
@@ -158,7 +178,7 @@ func (s *server) SettleParked(ctx context.Context, req *relayv1.SettleParkedRequ
 		return nil, err
 	}
 	o, changed, err := s.store.SettleByHand(ctx, orderdb.Decision{
-		OrderID: req.GetOrderId(), Operator: req.GetOperator(), Reason: req.GetReason(), Codes: conflictCodes,
+		OrderID: req.GetOrderId(), Operator: req.GetOperator(), Reason: req.GetReason(), Codes: order.ConflictCodes,
 	})
 	if err != nil {
 		return nil, err

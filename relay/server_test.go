@@ -114,6 +114,13 @@ func TestListParkedPages(t *testing.T) {
 		if got := c.GetParkTime() != nil; got != charge {
 			t.Errorf("command %d: got park_time %v, want one: %v", i, c.GetParkTime(), charge)
 		}
+		want := relayv1.ParkedCommand_WHY_CONFLICT
+		if charge {
+			want = relayv1.ParkedCommand_WHY_PARKED
+		}
+		if next := c.GetNextAttemptTime() != nil || c.GetLeaseEndTime() != nil; c.GetWhy() != want || next == charge || c.GetClaims() < 1 {
+			t.Errorf("command %d: got %v, want %s, a claim, and a next attempt: %v", i, c, want, !charge)
+		}
 	}
 	whole, err := client.ListParked(t.Context(), &relayv1.ListParkedRequest{PageSize: 1_000_000})
 	if err != nil || len(whole.GetCommands()) != len(orders) || whole.GetNextPageToken() != "" {

@@ -26,6 +26,12 @@ func checkRetry(r *relayv1.RetryParkedRequest) error {
 	return f.Err()
 }
 
+func checkExplain(r *relayv1.ExplainOrderRequest) error {
+	var f validate.Fields
+	f.UUID("order_id", r.GetOrderId())
+	return f.Err()
+}
+
 const maxReason = 500 // characters, as the table's constraint says
 
 func checkSettle(r *relayv1.SettleParkedRequest) error {

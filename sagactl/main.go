@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"hosho/internal/order"
 )
 
 type commands struct {
@@ -32,6 +34,7 @@ var errBroken = errors.New("the proof failed")
 
 func main() {
 	cli := kong.Parse(&commands{}, kong.Name("sagactl"), kong.ShortUsageOnError(),
+		kong.Vars{"stuck_after": order.StuckAfter.String()},
 		kong.Description("Runs hosho on this machine, with databases of its own, and shows that it keeps its promise."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -16,7 +16,7 @@ import (
 type reconciliation struct {
 	OrdersURL   string        `required:"" env:"ORDERS_DATABASE_URL" help:"The orders database."`
 	PaymentsURL string        `required:"" env:"PAYMENTS_DATABASE_URL" help:"The payments database."`
-	StuckAfter  time.Duration `default:"15m" help:"An order under way may make no progress for so long: after its deadline when it is PENDING, after its payment was decided, after it became CANCELLING."`
+	StuckAfter  time.Duration `default:"${stuck_after}" help:"An order under way may make no progress for so long: after its deadline, or while nobody knows whether its money is held, or after its payment was decided."`
 	Repair      bool          `help:"Put the commands of orders that stand still back to work. Nothing else is changed."`
 	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
 }

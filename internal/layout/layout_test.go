@@ -21,7 +21,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | chaos failpoint gen/... invariant load migrations mutant pg reconcile rpc stack
+sagactl    | *             | chaos failpoint gen/... invariant load migrations mutant order pg reconcile rpc stack
 chaos      | *             | failpoint gen/order gen/relay invariant load middleman pg pgembed proxy rpc stack
 middleman  | *             | gen/payment pgembed rpc
 reconcile  | pgx           | command order orderdb outbox payment pg

@@ -4,40 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
-
-// Waiting is a message that needs a person.
-type Waiting struct {
-	ID        int64
-	Key       string
-	Kind      string
-	Attempts  int
-	LastCode  *string
-	CreatedAt time.Time
-	ParkedAt  *time.Time // nil: it is not parked and keeps trying
-	ExpiresAt *time.Time
-}
-
-// Parked answers the messages that are parked, and those that keep trying although their last delivery came to one of
-// the codes: the oldest first, from after the id on, limit at most.
-func (q *Queue) Parked(ctx context.Context, codes []string, after int64, limit int) ([]Waiting, error) {
-	rows, err := q.pool.Query(ctx, `
-		SELECT id, key, kind, attempts, last_code, created_at, parked_at, expires_at
-		FROM outbox
-		WHERE (parked_at IS NOT NULL OR last_code = ANY($1)) AND id > $2
-		ORDER BY id
-		LIMIT $3`, codes, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list parked messages: %w", err)
-	}
-	waiting, err := pgx.CollectRows(rows, pgx.RowToStructByName[Waiting])
-	if err != nil {
-		return nil, fmt.Errorf("list parked messages: %w", err)
-	}
-	return waiting, nil
-}
 
 // Retry makes a message due at once, parked or not, and reports whether there is such a message. One that a worker
 // holds is left with it.

@@ -52,39 +52,6 @@ func TestRetryOfNothing(t *testing.T) {
 	}
 }
 
-func TestParkedListsWhatNeedsAPerson(t *testing.T) {
-	t.Parallel()
-	db := pgtest.Orders(t)
-	put(t, db, hellos(6)...)
-	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp(), last_code = 'RUDE', attempts = 2 WHERE id IN (2, 5)`)
-	exec(t, db, `UPDATE outbox SET last_code = 'RUDE' WHERE id = 3`)
-	exec(t, db, `UPDATE outbox SET last_code = 'BUSY' WHERE id = 4`)
-	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE id = 6`) // by hand, without a code
-	list := func(after int64, limit int) (ids []int64) {
-		t.Helper()
-		waiting, err := queue(db).Parked(t.Context(), []string{"RUDE", "CRUDE"}, after, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, w := range waiting {
-			ids = append(ids, w.ID)
-			if parked := w.ID != 3; (w.ParkedAt != nil) != parked {
-				t.Errorf("message %d: got parked at %v, want parked %v", w.ID, w.ParkedAt, parked)
-			}
-		}
-		return ids
-	}
-	if diff := cmp.Diff([]int64{2, 3, 5, 6}, list(0, 10)); diff != "" {
-		t.Errorf("all (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]int64{3, 5}, list(2, 2)); diff != "" {
-		t.Errorf("two after the first (-want +got):\n%s", diff)
-	}
-	if got := list(6, 10); got != nil {
-		t.Errorf("after the last: got %v", got)
-	}
-}
-
 func TestBacklogCountsEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)

@@ -76,14 +76,156 @@ func (ParkedCommand_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// ParkedCommand is a command that needs a person.
+// Why says why a command needs a person. How long "too long" is, the relay's --stuck-after says.
+type ParkedCommand_Why int32
+
+const (
+	// It needs none: it gets on by itself.
+	ParkedCommand_WHY_UNSPECIFIED ParkedCommand_Why = 0
+	// It is parked: nothing is done until somebody decides, or its deadline does.
+	ParkedCommand_WHY_PARKED ParkedCommand_Why = 1
+	// Its key belongs to another payment: it is tried, and will not get better.
+	ParkedCommand_WHY_CONFLICT ParkedCommand_Why = 2
+	// No order waits for it.
+	ParkedCommand_WHY_UNWANTED ParkedCommand_Why = 3
+	// Its order is PENDING for too long after its deadline.
+	ParkedCommand_WHY_OVERDUE ParkedCommand_Why = 4
+	// Nobody has known for too long whether money is held: its order is CANCELLING, or PENDING after an ambiguous reply.
+	ParkedCommand_WHY_UNDECIDED ParkedCommand_Why = 5
+	// It was taken up a hundred times and more, and was not decided.
+	ParkedCommand_WHY_TRIED_IN_VAIN ParkedCommand_Why = 6
+)
+
+// Enum value maps for ParkedCommand_Why.
+var (
+	ParkedCommand_Why_name = map[int32]string{
+		0: "WHY_UNSPECIFIED",
+		1: "WHY_PARKED",
+		2: "WHY_CONFLICT",
+		3: "WHY_UNWANTED",
+		4: "WHY_OVERDUE",
+		5: "WHY_UNDECIDED",
+		6: "WHY_TRIED_IN_VAIN",
+	}
+	ParkedCommand_Why_value = map[string]int32{
+		"WHY_UNSPECIFIED":   0,
+		"WHY_PARKED":        1,
+		"WHY_CONFLICT":      2,
+		"WHY_UNWANTED":      3,
+		"WHY_OVERDUE":       4,
+		"WHY_UNDECIDED":     5,
+		"WHY_TRIED_IN_VAIN": 6,
+	}
+)
+
+func (x ParkedCommand_Why) Enum() *ParkedCommand_Why {
+	p := new(ParkedCommand_Why)
+	*p = x
+	return p
+}
+
+func (x ParkedCommand_Why) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ParkedCommand_Why) Descriptor() protoreflect.EnumDescriptor {
+	return file_relay_v1_outbox_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ParkedCommand_Why) Type() protoreflect.EnumType {
+	return &file_relay_v1_outbox_service_proto_enumTypes[1]
+}
+
+func (x ParkedCommand_Why) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ParkedCommand_Why.Descriptor instead.
+func (ParkedCommand_Why) EnumDescriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{0, 1}
+}
+
+// Meaning says what the relay took the code for.
+type Attempt_Meaning int32
+
+const (
+	// Never sent.
+	Attempt_MEANING_UNSPECIFIED Attempt_Meaning = 0
+	// The payment service has decided, durably.
+	Attempt_MEANING_DECIDED Attempt_Meaning = 1
+	// It may have been done or not: it counts against the budget of attempts.
+	Attempt_MEANING_AMBIGUOUS Attempt_Meaning = 2
+	// Not the order's fault, an outage or an overload: it counts against no budget.
+	Attempt_MEANING_BLOCKED Attempt_Meaning = 3
+	// It will not get better: the charge is given up, and voided.
+	Attempt_MEANING_REFUSED Attempt_Meaning = 4
+	// The key belongs to another payment.
+	Attempt_MEANING_CONFLICT Attempt_Meaning = 5
+	// The deadline had passed: nothing was sent.
+	Attempt_MEANING_EXPIRED Attempt_Meaning = 6
+	// The command was damaged: nothing was sent.
+	Attempt_MEANING_UNREADABLE Attempt_Meaning = 7
+)
+
+// Enum value maps for Attempt_Meaning.
+var (
+	Attempt_Meaning_name = map[int32]string{
+		0: "MEANING_UNSPECIFIED",
+		1: "MEANING_DECIDED",
+		2: "MEANING_AMBIGUOUS",
+		3: "MEANING_BLOCKED",
+		4: "MEANING_REFUSED",
+		5: "MEANING_CONFLICT",
+		6: "MEANING_EXPIRED",
+		7: "MEANING_UNREADABLE",
+	}
+	Attempt_Meaning_value = map[string]int32{
+		"MEANING_UNSPECIFIED": 0,
+		"MEANING_DECIDED":     1,
+		"MEANING_AMBIGUOUS":   2,
+		"MEANING_BLOCKED":     3,
+		"MEANING_REFUSED":     4,
+		"MEANING_CONFLICT":    5,
+		"MEANING_EXPIRED":     6,
+		"MEANING_UNREADABLE":  7,
+	}
+)
+
+func (x Attempt_Meaning) Enum() *Attempt_Meaning {
+	p := new(Attempt_Meaning)
+	*p = x
+	return p
+}
+
+func (x Attempt_Meaning) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Attempt_Meaning) Descriptor() protoreflect.EnumDescriptor {
+	return file_relay_v1_outbox_service_proto_enumTypes[2].Descriptor()
+}
+
+func (Attempt_Meaning) Type() protoreflect.EnumType {
+	return &file_relay_v1_outbox_service_proto_enumTypes[2]
+}
+
+func (x Attempt_Meaning) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Attempt_Meaning.Descriptor instead.
+func (Attempt_Meaning) EnumDescriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9, 0}
+}
+
+// ParkedCommand is a command in the outbox, as an operator looks at it.
 type ParkedCommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order that it belongs to.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Which of the order's commands.
 	Kind ParkedCommand_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
-	// What the payment service answered last: a reason or a gRPC code.
+	// What its last delivery came to: a reason or a gRPC code; empty before the first.
 	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
 	// How many attempts were spent.
 	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
@@ -91,8 +233,18 @@ type ParkedCommand struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was parked; unset for a void, which is never parked and keeps trying.
 	ParkTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=park_time,json=parkTime,proto3" json:"park_time,omitempty"`
-	// When a parked charge is given up and turned into a void; unset for a void.
-	DeadlineTime  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	// When a charge is given up and turned into a void; unset for a void.
+	DeadlineTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	// Why it needs a person.
+	Why ParkedCommand_Why `protobuf:"varint,8,opt,name=why,proto3,enum=relay.v1.ParkedCommand_Why" json:"why,omitempty"`
+	// How often a relay took it up.
+	Claims int32 `protobuf:"varint,9,opt,name=claims,proto3" json:"claims,omitempty"`
+	// From then on a relay may take it up; unset while it is parked, or a relay is at it.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	// A relay is at it, until then at the longest; unset otherwise.
+	LeaseEndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=lease_end_time,json=leaseEndTime,proto3" json:"lease_end_time,omitempty"`
+	// The trace of the request that caused it, 32 hexadecimal digits; empty when that had none.
+	TraceId       string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,6 +326,41 @@ func (x *ParkedCommand) GetDeadlineTime() *timestamppb.Timestamp {
 		return x.DeadlineTime
 	}
 	return nil
+}
+
+func (x *ParkedCommand) GetWhy() ParkedCommand_Why {
+	if x != nil {
+		return x.Why
+	}
+	return ParkedCommand_WHY_UNSPECIFIED
+}
+
+func (x *ParkedCommand) GetClaims() int32 {
+	if x != nil {
+		return x.Claims
+	}
+	return 0
+}
+
+func (x *ParkedCommand) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
+func (x *ParkedCommand) GetLeaseEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeaseEndTime
+	}
+	return nil
+}
+
+func (x *ParkedCommand) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
 }
 
 // ListParkedRequest asks for a page (AIP-158).
@@ -479,6 +666,316 @@ func (*SettleParkedResponse) Descriptor() ([]byte, []int) {
 	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{6}
 }
 
+// ExplainOrderRequest names an order.
+type ExplainOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order's id.
+	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainOrderRequest) Reset() {
+	*x = ExplainOrderRequest{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainOrderRequest) ProtoMessage() {}
+
+func (x *ExplainOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainOrderRequest.ProtoReflect.Descriptor instead.
+func (*ExplainOrderRequest) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ExplainOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+// ExplainOrderResponse is what the order context keeps about the delivery of an order's commands.
+type ExplainOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The latest 1,000 attempts that were recorded, the oldest of them first.
+	Attempts []*Attempt `protobuf:"bytes,1,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// How many earlier ones were left out.
+	EarlierAttempts int64 `protobuf:"varint,2,opt,name=earlier_attempts,json=earlierAttempts,proto3" json:"earlier_attempts,omitempty"`
+	// The commands that are still in the outbox, the oldest first: none when the order is settled.
+	Commands []*ParkedCommand `protobuf:"bytes,3,rep,name=commands,proto3" json:"commands,omitempty"`
+	// How an operator settled the order; unset when none did.
+	Decision      *OperatorDecision `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainOrderResponse) Reset() {
+	*x = ExplainOrderResponse{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainOrderResponse) ProtoMessage() {}
+
+func (x *ExplainOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainOrderResponse.ProtoReflect.Descriptor instead.
+func (*ExplainOrderResponse) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExplainOrderResponse) GetAttempts() []*Attempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+func (x *ExplainOrderResponse) GetEarlierAttempts() int64 {
+	if x != nil {
+		return x.EarlierAttempts
+	}
+	return 0
+}
+
+func (x *ExplainOrderResponse) GetCommands() []*ParkedCommand {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+func (x *ExplainOrderResponse) GetDecision() *OperatorDecision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+// Attempt is one delivery of a command, or the end of a command that could not be delivered.
+type Attempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the order's commands.
+	Kind ParkedCommand_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	// Which of the command's claims it was, from 1. A charge that was given up at its deadline repeats its last one.
+	Claim int32 `protobuf:"varint,2,opt,name=claim,proto3" json:"claim,omitempty"`
+	// When it was written down: right after it ended, unless the database was away.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The relay that made it: host:pid.
+	Relay string `protobuf:"bytes,4,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The method of payment.v1.PaymentService that carried it; empty when nothing was sent.
+	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	// What it came to: a reason or a gRPC code.
+	Code string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
+	// What the relay took that for.
+	Meaning Attempt_Meaning `protobuf:"varint,7,opt,name=meaning,proto3,enum=relay.v1.Attempt_Meaning" json:"meaning,omitempty"`
+	// From sending to the answer, or to giving it up.
+	Latency *durationpb.Duration `protobuf:"bytes,8,opt,name=latency,proto3" json:"latency,omitempty"`
+	// The trace of the request that caused the command, 32 hexadecimal digits; empty when that had none.
+	TraceId string `protobuf:"bytes,9,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// The wait before the next attempt; unset when none was to follow.
+	RetryDelay    *durationpb.Duration `protobuf:"bytes,10,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attempt) Reset() {
+	*x = Attempt{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attempt) ProtoMessage() {}
+
+func (x *Attempt) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
+func (*Attempt) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Attempt) GetKind() ParkedCommand_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ParkedCommand_KIND_UNSPECIFIED
+}
+
+func (x *Attempt) GetClaim() int32 {
+	if x != nil {
+		return x.Claim
+	}
+	return 0
+}
+
+func (x *Attempt) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Attempt) GetRelay() string {
+	if x != nil {
+		return x.Relay
+	}
+	return ""
+}
+
+func (x *Attempt) GetRpc() string {
+	if x != nil {
+		return x.Rpc
+	}
+	return ""
+}
+
+func (x *Attempt) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Attempt) GetMeaning() Attempt_Meaning {
+	if x != nil {
+		return x.Meaning
+	}
+	return Attempt_MEANING_UNSPECIFIED
+}
+
+func (x *Attempt) GetLatency() *durationpb.Duration {
+	if x != nil {
+		return x.Latency
+	}
+	return nil
+}
+
+func (x *Attempt) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+func (x *Attempt) GetRetryDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetryDelay
+	}
+	return nil
+}
+
+// OperatorDecision is why and by whom an order was settled by hand.
+type OperatorDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who decided.
+	Operator string `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperatorDecision) Reset() {
+	*x = OperatorDecision{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperatorDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperatorDecision) ProtoMessage() {}
+
+func (x *OperatorDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperatorDecision.ProtoReflect.Descriptor instead.
+func (*OperatorDecision) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OperatorDecision) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OperatorDecision) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OperatorDecision) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // GetBacklogRequest asks for the backlog.
 type GetBacklogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -488,7 +985,7 @@ type GetBacklogRequest struct {
 
 func (x *GetBacklogRequest) Reset() {
 	*x = GetBacklogRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +997,7 @@ func (x *GetBacklogRequest) String() string {
 func (*GetBacklogRequest) ProtoMessage() {}
 
 func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +1010,7 @@ func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogRequest.ProtoReflect.Descriptor instead.
 func (*GetBacklogRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{7}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{11}
 }
 
 // GetBacklogResponse is the backlog. A command is in exactly one of the counts due, waiting and parked.
@@ -533,7 +1030,7 @@ type GetBacklogResponse struct {
 
 func (x *GetBacklogResponse) Reset() {
 	*x = GetBacklogResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +1042,7 @@ func (x *GetBacklogResponse) String() string {
 func (*GetBacklogResponse) ProtoMessage() {}
 
 func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +1055,7 @@ func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogResponse.ProtoReflect.Descriptor instead.
 func (*GetBacklogResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{8}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetBacklogResponse) GetDue() int64 {
@@ -593,7 +1090,7 @@ var File_relay_v1_outbox_service_proto protoreflect.FileDescriptor
 
 const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n" +
+	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x05\n" +
 	"\rParkedCommand\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x14\n" +
@@ -602,11 +1099,26 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x127\n" +
 	"\tpark_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bparkTime\x12?\n" +
-	"\rdeadline_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\"<\n" +
+	"\rdeadline_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\x12-\n" +
+	"\x03why\x18\b \x01(\x0e2\x1b.relay.v1.ParkedCommand.WhyR\x03why\x12\x16\n" +
+	"\x06claims\x18\t \x01(\x05R\x06claims\x12F\n" +
+	"\x11next_attempt_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12@\n" +
+	"\x0elease_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fleaseEndTime\x12\x19\n" +
+	"\btrace_id\x18\f \x01(\tR\atraceId\"<\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_CHARGE\x10\x01\x12\r\n" +
-	"\tKIND_VOID\x10\x02\"O\n" +
+	"\tKIND_VOID\x10\x02\"\x89\x01\n" +
+	"\x03Why\x12\x13\n" +
+	"\x0fWHY_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"WHY_PARKED\x10\x01\x12\x10\n" +
+	"\fWHY_CONFLICT\x10\x02\x12\x10\n" +
+	"\fWHY_UNWANTED\x10\x03\x12\x0f\n" +
+	"\vWHY_OVERDUE\x10\x04\x12\x11\n" +
+	"\rWHY_UNDECIDED\x10\x05\x12\x15\n" +
+	"\x11WHY_TRIED_IN_VAIN\x10\x06\"O\n" +
 	"\x11ListParkedRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -622,19 +1134,55 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
 	"\boperator\x18\x03 \x01(\tR\boperator\"\x16\n" +
-	"\x14SettleParkedResponse\"\x13\n" +
+	"\x14SettleParkedResponse\"0\n" +
+	"\x13ExplainOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\xdd\x01\n" +
+	"\x14ExplainOrderResponse\x12-\n" +
+	"\battempts\x18\x01 \x03(\v2\x11.relay.v1.AttemptR\battempts\x12)\n" +
+	"\x10earlier_attempts\x18\x02 \x01(\x03R\x0fearlierAttempts\x123\n" +
+	"\bcommands\x18\x03 \x03(\v2\x17.relay.v1.ParkedCommandR\bcommands\x126\n" +
+	"\bdecision\x18\x04 \x01(\v2\x1a.relay.v1.OperatorDecisionR\bdecision\"\xc9\x04\n" +
+	"\aAttempt\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x14\n" +
+	"\x05claim\x18\x02 \x01(\x05R\x05claim\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x14\n" +
+	"\x05relay\x18\x04 \x01(\tR\x05relay\x12\x10\n" +
+	"\x03rpc\x18\x05 \x01(\tR\x03rpc\x12\x12\n" +
+	"\x04code\x18\x06 \x01(\tR\x04code\x123\n" +
+	"\ameaning\x18\a \x01(\x0e2\x19.relay.v1.Attempt.MeaningR\ameaning\x123\n" +
+	"\alatency\x18\b \x01(\v2\x19.google.protobuf.DurationR\alatency\x12\x19\n" +
+	"\btrace_id\x18\t \x01(\tR\atraceId\x12:\n" +
+	"\vretry_delay\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryDelay\"\xbb\x01\n" +
+	"\aMeaning\x12\x17\n" +
+	"\x13MEANING_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fMEANING_DECIDED\x10\x01\x12\x15\n" +
+	"\x11MEANING_AMBIGUOUS\x10\x02\x12\x13\n" +
+	"\x0fMEANING_BLOCKED\x10\x03\x12\x13\n" +
+	"\x0fMEANING_REFUSED\x10\x04\x12\x14\n" +
+	"\x10MEANING_CONFLICT\x10\x05\x12\x13\n" +
+	"\x0fMEANING_EXPIRED\x10\x06\x12\x16\n" +
+	"\x12MEANING_UNREADABLE\x10\a\"\x83\x01\n" +
+	"\x10OperatorDecision\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x13\n" +
 	"\x11GetBacklogRequest\"\x92\x01\n" +
 	"\x12GetBacklogResponse\x12\x10\n" +
 	"\x03due\x18\x01 \x01(\x03R\x03due\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12\x16\n" +
 	"\x06parked\x18\x03 \x01(\x03R\x06parked\x128\n" +
 	"\n" +
-	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge2\xbc\x02\n" +
+	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge2\x8b\x03\n" +
 	"\rOutboxService\x12G\n" +
 	"\n" +
 	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12J\n" +
 	"\vRetryParked\x12\x1c.relay.v1.RetryParkedRequest\x1a\x1d.relay.v1.RetryParkedResponse\x12M\n" +
-	"\fSettleParked\x12\x1d.relay.v1.SettleParkedRequest\x1a\x1e.relay.v1.SettleParkedResponse\x12G\n" +
+	"\fSettleParked\x12\x1d.relay.v1.SettleParkedRequest\x1a\x1e.relay.v1.SettleParkedResponse\x12M\n" +
+	"\fExplainOrder\x12\x1d.relay.v1.ExplainOrderRequest\x1a\x1e.relay.v1.ExplainOrderResponse\x12G\n" +
 	"\n" +
 	"GetBacklog\x12\x1b.relay.v1.GetBacklogRequest\x1a\x1c.relay.v1.GetBacklogResponseB\x7f\n" +
 	"\fcom.relay.v1B\x12OutboxServiceProtoP\x01Z\x1ahosho/gen/relay/v1;relayv1\xa2\x02\x03RXX\xaa\x02\bRelay.V1\xca\x02\bRelay\\V1\xe2\x02\x14Relay\\V1\\GPBMetadata\xea\x02\tRelay::V1b\x06proto3"
@@ -651,43 +1199,63 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 	return file_relay_v1_outbox_service_proto_rawDescData
 }
 
-var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),       // 0: relay.v1.ParkedCommand.Kind
-	(*ParkedCommand)(nil),         // 1: relay.v1.ParkedCommand
-	(*ListParkedRequest)(nil),     // 2: relay.v1.ListParkedRequest
-	(*ListParkedResponse)(nil),    // 3: relay.v1.ListParkedResponse
-	(*RetryParkedRequest)(nil),    // 4: relay.v1.RetryParkedRequest
-	(*RetryParkedResponse)(nil),   // 5: relay.v1.RetryParkedResponse
-	(*SettleParkedRequest)(nil),   // 6: relay.v1.SettleParkedRequest
-	(*SettleParkedResponse)(nil),  // 7: relay.v1.SettleParkedResponse
-	(*GetBacklogRequest)(nil),     // 8: relay.v1.GetBacklogRequest
-	(*GetBacklogResponse)(nil),    // 9: relay.v1.GetBacklogResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(ParkedCommand_Why)(0),        // 1: relay.v1.ParkedCommand.Why
+	(Attempt_Meaning)(0),          // 2: relay.v1.Attempt.Meaning
+	(*ParkedCommand)(nil),         // 3: relay.v1.ParkedCommand
+	(*ListParkedRequest)(nil),     // 4: relay.v1.ListParkedRequest
+	(*ListParkedResponse)(nil),    // 5: relay.v1.ListParkedResponse
+	(*RetryParkedRequest)(nil),    // 6: relay.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),   // 7: relay.v1.RetryParkedResponse
+	(*SettleParkedRequest)(nil),   // 8: relay.v1.SettleParkedRequest
+	(*SettleParkedResponse)(nil),  // 9: relay.v1.SettleParkedResponse
+	(*ExplainOrderRequest)(nil),   // 10: relay.v1.ExplainOrderRequest
+	(*ExplainOrderResponse)(nil),  // 11: relay.v1.ExplainOrderResponse
+	(*Attempt)(nil),               // 12: relay.v1.Attempt
+	(*OperatorDecision)(nil),      // 13: relay.v1.OperatorDecision
+	(*GetBacklogRequest)(nil),     // 14: relay.v1.GetBacklogRequest
+	(*GetBacklogResponse)(nil),    // 15: relay.v1.GetBacklogResponse
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	10, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	10, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	10, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
-	0,  // 5: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
-	11, // 6: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	2,  // 7: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	4,  // 8: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	6,  // 9: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	8,  // 10: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	3,  // 11: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	5,  // 12: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	7,  // 13: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	9,  // 14: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	16, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	16, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	16, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
+	16, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	16, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	3,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
+	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
+	12, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
+	3,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
+	13, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
+	0,  // 12: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
+	16, // 13: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 14: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
+	17, // 15: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	17, // 16: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	16, // 17: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	17, // 18: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	4,  // 19: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	6,  // 20: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	8,  // 21: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	10, // 22: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	14, // 23: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	5,  // 24: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	7,  // 25: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	9,  // 26: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	11, // 27: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	15, // 28: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -700,8 +1268,8 @@ func file_relay_v1_outbox_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   9,
+			NumEnums:      3,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	OutboxService_ListParked_FullMethodName   = "/relay.v1.OutboxService/ListParked"
 	OutboxService_RetryParked_FullMethodName  = "/relay.v1.OutboxService/RetryParked"
 	OutboxService_SettleParked_FullMethodName = "/relay.v1.OutboxService/SettleParked"
+	OutboxService_ExplainOrder_FullMethodName = "/relay.v1.OutboxService/ExplainOrder"
 	OutboxService_GetBacklog_FullMethodName   = "/relay.v1.OutboxService/GetBacklog"
 )
 
@@ -29,21 +30,21 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, and the
-// two things that may be done about it.
+// OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
+// things that may be done about it, and what happened to one order.
 //
 // Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
 // names each field. Any method may answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of
 // the service, whose details are in its log alone.
 type OutboxServiceClient interface {
-	// ListParked answers the commands that need a person, the oldest first: charges that are parked because their payment
-	// key belongs to another payment, and voids that keep being refused for that reason. A repeat with the same token
-	// continues from the same place.
+	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
+	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
+	// same token continues from the same place.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
-	// RetryParked makes a command due at once, as if it had never been parked; the ordinary rules apply to what follows.
-	// A repeat does the same.
+	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary rules
+	// apply to what follows. A command that a relay is at is left with it. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
@@ -55,6 +56,13 @@ type OutboxServiceClient interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(ctx context.Context, in *SettleParkedRequest, opts ...grpc.CallOption) (*SettleParkedResponse, error)
+	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are still
+	// in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was decided is
+	// not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a void. A
+	// repeat does the same.
+	//
+	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
+	ExplainOrder(ctx context.Context, in *ExplainOrderRequest, opts ...grpc.CallOption) (*ExplainOrderResponse, error)
 	// GetBacklog answers how much waits in the outbox, and for how long. A repeat does the same.
 	GetBacklog(ctx context.Context, in *GetBacklogRequest, opts ...grpc.CallOption) (*GetBacklogResponse, error)
 }
@@ -97,6 +105,16 @@ func (c *outboxServiceClient) SettleParked(ctx context.Context, in *SettleParked
 	return out, nil
 }
 
+func (c *outboxServiceClient) ExplainOrder(ctx context.Context, in *ExplainOrderRequest, opts ...grpc.CallOption) (*ExplainOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainOrderResponse)
+	err := c.cc.Invoke(ctx, OutboxService_ExplainOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequest, opts ...grpc.CallOption) (*GetBacklogResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetBacklogResponse)
@@ -111,21 +129,21 @@ func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequ
 // All implementations must embed UnimplementedOutboxServiceServer
 // for forward compatibility.
 //
-// OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, and the
-// two things that may be done about it.
+// OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
+// things that may be done about it, and what happened to one order.
 //
 // Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
 // names each field. Any method may answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of
 // the service, whose details are in its log alone.
 type OutboxServiceServer interface {
-	// ListParked answers the commands that need a person, the oldest first: charges that are parked because their payment
-	// key belongs to another payment, and voids that keep being refused for that reason. A repeat with the same token
-	// continues from the same place.
+	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
+	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
+	// same token continues from the same place.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
-	// RetryParked makes a command due at once, as if it had never been parked; the ordinary rules apply to what follows.
-	// A repeat does the same.
+	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary rules
+	// apply to what follows. A command that a relay is at is left with it. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
@@ -137,6 +155,13 @@ type OutboxServiceServer interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(context.Context, *SettleParkedRequest) (*SettleParkedResponse, error)
+	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are still
+	// in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was decided is
+	// not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a void. A
+	// repeat does the same.
+	//
+	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
+	ExplainOrder(context.Context, *ExplainOrderRequest) (*ExplainOrderResponse, error)
 	// GetBacklog answers how much waits in the outbox, and for how long. A repeat does the same.
 	GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error)
 	mustEmbedUnimplementedOutboxServiceServer()
@@ -157,6 +182,9 @@ func (UnimplementedOutboxServiceServer) RetryParked(context.Context, *RetryParke
 }
 func (UnimplementedOutboxServiceServer) SettleParked(context.Context, *SettleParkedRequest) (*SettleParkedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SettleParked not implemented")
+}
+func (UnimplementedOutboxServiceServer) ExplainOrder(context.Context, *ExplainOrderRequest) (*ExplainOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainOrder not implemented")
 }
 func (UnimplementedOutboxServiceServer) GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBacklog not implemented")
@@ -236,6 +264,24 @@ func _OutboxService_SettleParked_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OutboxService_ExplainOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutboxServiceServer).ExplainOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutboxService_ExplainOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutboxServiceServer).ExplainOrder(ctx, req.(*ExplainOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _OutboxService_GetBacklog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBacklogRequest)
 	if err := dec(in); err != nil {
@@ -272,6 +318,10 @@ var OutboxService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SettleParked",
 			Handler:    _OutboxService_SettleParked_Handler,
+		},
+		{
+			MethodName: "ExplainOrder",
+			Handler:    _OutboxService_ExplainOrder_Handler,
 		},
 		{
 			MethodName: "GetBacklog",
