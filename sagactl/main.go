@@ -22,8 +22,10 @@ type commands struct {
 	Chaos   chaosRun `cmd:"" help:"Break a private system in every way that one machine can, while customers order, and check that nothing is lost. Exits 1 when something is."`
 	Mutants mutants  `cmd:"" help:"Break each rule of the saga in the source, and have chaos find out. Exits 1 when one is not found."`
 
-	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments."`
-	Retry  retry  `cmd:"" help:"Try a parked command again at once."`
+	Explain explain `cmd:"" help:"Tell what happened to an order: every attempt, what is next, its payment and its money, from all services. Exits 1 when one of them could not be asked."`
+
+	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments, or they are stuck."`
+	Retry  retry  `cmd:"" help:"Try a parked or stuck command again at once."`
 	Settle settle `cmd:"" help:"Cancel by hand an order that the saga can never settle."`
 
 	Reconcile reconciliation `cmd:"" help:"Compare both databases order by order, while the system runs, and say what does not fit and who mends it. Exits 1 when something does not."`
@@ -45,7 +47,7 @@ func main() {
 	stop()
 	switch {
 	case err == nil:
-	case errors.Is(err, errBroken):
+	case errors.Is(err, errBroken), errors.Is(err, errIncomplete):
 		os.Exit(1)
 	case interrupted: // whatever else it says is a consequence
 		fmt.Fprintln(os.Stderr, "sagactl: interrupted")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -74,24 +75,35 @@ func (p *parked) print(out io.Writer, commands []*relayv1.ParkedCommand) error {
 		return nil
 	}
 	if len(commands) == 0 {
-		fmt.Fprintln(out, "nothing is parked")
+		fmt.Fprintln(out, "nothing is parked or stuck")
 		return nil
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ORDER\tCOMMAND\tCAUSE\tATTEMPTS\tSINCE\tWHAT FOLLOWS BY ITSELF")
+	fmt.Fprintln(table, "ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
 	for _, c := range commands {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", c.GetOrderId(), kindName(c.GetKind()), c.GetCause(), c.GetAttempts(),
-			localTime(c.GetCreateTime()), outlook(c))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", c.GetOrderId(), kindName(c.GetKind()), whyName(c.GetWhy()),
+			cmp.Or(c.GetCause(), "-"), c.GetAttempts(), c.GetClaims(), localTime(c.GetCreateTime()), outlook(c))
 	}
 	return table.Flush()
 }
 
 // outlook says what happens to a command that nobody touches.
 func outlook(c *relayv1.ParkedCommand) string {
-	if c.GetParkTime() == nil {
-		return "it is tried again, for ever"
+	switch {
+	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil:
+		return "it is voided at " + localTime(c.GetDeadlineTime())
+	case c.GetParkTime() != nil:
+		return "nothing"
+	case c.GetLeaseEndTime() != nil:
+		return "a relay is at it, until " + localTime(c.GetLeaseEndTime()) + " at the longest"
+	case c.GetNextAttemptTime().AsTime().After(time.Now()):
+		return "it is tried again at " + localTime(c.GetNextAttemptTime())
 	}
-	return "it is voided at " + localTime(c.GetDeadlineTime())
+	return "it is due since " + localTime(c.GetNextAttemptTime())
+}
+
+func whyName(w relayv1.ParkedCommand_Why) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(w.String(), "WHY_"), "_", " "))
 }
 
 func kindName(k relayv1.ParkedCommand_Kind) string { return strings.TrimPrefix(k.String(), "KIND_") }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,13 +47,33 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 	if !strings.Contains(output, "CHARGE") || !strings.Contains(output, "KEY_REUSED") {
 		t.Errorf("parked: got\n%s\nwant the CHARGE and KEY_REUSED", output)
 	}
+	explain := func(flags ...string) (string, error) {
+		return ask(append([]string{"explain", order, "--orderd", s.Orderd.Address, "--paymentd", s.Paymentd.Address}, flags...)...)
+	}
+	output, err := explain()
+	for _, want := range []string{"PENDING", "CHARGED, held: 1 JPY", "it needs a person: parked", "KEY_REUSED", "ledger: CHARGE 1 JPY"} {
+		if err != nil || !strings.Contains(output, want) {
+			t.Errorf("explain: got %v\n%s\nwant %q", err, output, want)
+		}
+	}
 	if output, err := ask("settle", order, "--operator", "ada"); err == nil || !strings.Contains(output, "--reason") {
 		t.Errorf("settle without a reason: got %v\n%s\nwant it to ask for one", err, output)
 	}
 	if output, err := ask("settle", order, "--operator", "ada", "--reason", "the key is taken"); err != nil {
 		t.Errorf("settle: %v\n%s", err, output)
 	}
-	if output, err := ask("parked"); err != nil || output != "nothing is parked\n" {
+	output, err = explain("--json")
+	if err != nil || !strings.Contains(output, "settled by hand, by ada: the key is taken") || !json.Valid([]byte(output)) {
+		t.Errorf("explain after it was settled: got %v\n%s\nwant who decided and why, as JSON", err, output)
+	}
+	output, err = explain("--paymentd", "127.0.0.1:1")
+	if exitCode(err) != 1 || !strings.Contains(output, "incomplete: paymentd at 127.0.0.1:1") || !strings.Contains(output, "CANCELLED (OPERATOR)") {
+		t.Errorf("explain without paymentd: got %v\n%s\nwant exit 1, and what the others know", err, output)
+	}
+	if output, err := ask("explain", "7"); exitCode(err) != 1 || !strings.Contains(output, "want a UUID") {
+		t.Errorf("explain 7: got %v\n%s\nwant a refusal", err, output)
+	}
+	if output, err := ask("parked"); err != nil || output != "nothing is parked or stuck\n" {
 		t.Errorf("parked after it was settled: got %v\n%s\nwant nothing", err, output)
 	}
 	if output, err := ask("retry", order); err == nil || !strings.Contains(output, "NotFound") {

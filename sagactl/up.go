@@ -56,6 +56,9 @@ grpcurl -plaintext -d '{"order_id": "..."}' %[1]s order.v1.OrderService/WatchOrd
 grpcurl -plaintext -d '{"order_id": "..."}' %[1]s order.v1.OrderService/CancelOrder
 grpcurl -plaintext -d '{"payment_id": "..."}' %[2]s payment.v1.PaymentService/GetPayment
 
+# Ask all services what happened to it:
+go run ./sagactl explain ... --orderd %[1]s --paymentd %[2]s --relay %[3]s
+
 # How much waits in the outbox:
 grpcurl -plaintext %[3]s relay.v1.OutboxService/GetBacklog
 

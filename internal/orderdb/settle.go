@@ -170,8 +170,12 @@ func (p *plan) fate(o order.Order, fate order.Fate, retry outbox.Retry) error {
 	return nil
 }
 
-// write changes the orders, which are locked, and then the outbox.
+// write records the attempts, so that their times come before that of what they led to, and changes the orders, which
+// are locked, and then the outbox.
 func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
+	if err := record(ctx, tx, p.attempts); err != nil {
+		return err
+	}
 	if err := leave(ctx, tx, p.left); err != nil {
 		return err
 	}
@@ -188,9 +192,6 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := outbox.Append(ctx, tx, p.appended...); err != nil {
-		return err
-	}
-	if err := record(ctx, tx, p.attempts); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.SettleInside)

@@ -391,9 +391,9 @@ func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
 	}
 	unchanged()
 
-	// And the windows after it: the statuses are written, the outbox is not, or the attempts are not. A trigger kills the
-	// session at the first row that would leave or enter the outbox, or enter the attempts.
-	for _, window := range []struct{ change, table string }{{"DELETE", "outbox"}, {"INSERT", "outbox"}, {"INSERT", "attempts"}} {
+	// And the windows around it: the attempts are not written yet, or the statuses are and the outbox is not. A trigger
+	// kills the session at the first row that would enter the attempts, or leave or enter the outbox.
+	for _, window := range []struct{ change, table string }{{"INSERT", "attempts"}, {"DELETE", "outbox"}, {"INSERT", "outbox"}} {
 		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON %s`, window.change, window.table))
 		if _, err := s.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
 			t.Errorf("%s: got error %v, want the session's end", window, err)
