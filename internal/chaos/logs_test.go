@@ -64,6 +64,7 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 	}{
 		{"an alarm", alarm, false, "I15"},
 		{"an alarm that is meant to be", alarm, true, ""},
+		{"a void that keeps failing", `{"msg":"order needs a person","order_id":"o-1","claims":20}` + "\n", false, ""},
 		{"a panic", "panic: runtime error\n", false, "fault"},
 		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, "fault"},
 		{"a panic that a failpoint made", `{"msg":"rpc","error":"panic: failpoint"}` + "\n", false, ""},

@@ -37,6 +37,8 @@ var peerFaults = []fault{
 		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Replay(10 * time.Second), Share: 0.3})},
 	{name: "no-voids", says: "every void fails, with any code", targets: []string{peer},
 		lasts: between(3*time.Second, 10*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 1, Voids: true})},
+	{name: "slow-voids", says: "every void fails with INTERNAL, in its own time", targets: []string{peer},
+		lasts: leases(2.5, 4), run: slowVoids},
 }
 
 // playing puts the middleman between the relays and paymentd, and has it misbehave.
@@ -49,6 +51,12 @@ func playing(b middleman.Behaviour) func(context.Context, *system, *rand.Rand) e
 		s.redirect(s.Paymentd.Address)
 		return nil
 	}
+}
+
+// slowVoids leaves relays with many voids in hand, and with many that wait.
+func slowVoids(ctx context.Context, s *system, random *rand.Rand) error {
+	late := middleman.Late(middleman.Fail, s.pace.CallTimeout*3/4)
+	return playing(middleman.Behaviour{Trick: late, Share: 1, Voids: true})(ctx, s, random)
 }
 
 // redirect leads the relays to another payment service, from now on.

@@ -170,6 +170,7 @@ func TestTricks(t *testing.T) {
 	}{
 		{"none", nil, paid, 1, 1},
 		{"a code before", CodeBefore, refused, 0, 0},
+		{"a failure", Fail, func(r *paymentv1.PaymentResult) bool { return codes.Code(r.GetError().GetCode()) == codes.Internal }, 0, 0},
 		{"a code after", CodeAfter, refused, 1, 1},
 		{"an unknown status", Unknown, func(r *paymentv1.PaymentResult) bool {
 			s := r.GetPayment().GetStatus()

@@ -32,6 +32,9 @@ func CodeBefore(_ *call, random *rand.Rand) (*paymentv1.Payment, error) {
 	return nil, anyCode(random)
 }
 
+// Fail refuses a command with INTERNAL, which says nothing about the way to the payment service.
+func Fail(*call, *rand.Rand) (*paymentv1.Payment, error) { return nil, failure(codes.Internal) }
+
 // CodeAfter has a command carried out, and answers any of the sixteen codes.
 func CodeAfter(c *call, random *rand.Rand) (*paymentv1.Payment, error) {
 	if _, err := c.carryOutAlone(); err != nil {
@@ -88,14 +91,19 @@ func Overload(_ *call, _ *rand.Rand) (*paymentv1.Payment, error) {
 	return nil, failure(codes.ResourceExhausted, &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
 }
 
-// Hold has a command carried out after a while, whoever still waits for it: what comes after it overtakes it.
-func Hold(longest time.Duration) Trick {
+// Late plays a trick after a while.
+func Late(trick Trick, longest time.Duration) Trick {
 	return func(c *call, random *rand.Rand) (*paymentv1.Payment, error) {
 		if !c.wait(time.Duration(random.Int64N(int64(longest)))) {
 			return nil, errSilent
 		}
-		return c.carryOutAlone()
+		return trick(c, random)
 	}
+}
+
+// Hold has a command carried out after a while, whoever still waits for it: what comes after it overtakes it.
+func Hold(longest time.Duration) Trick {
+	return Late(func(c *call, _ *rand.Rand) (*paymentv1.Payment, error) { return c.carryOutAlone() }, longest)
 }
 
 // Repeat has a command carried out two to five times at once, and answers what the first of them was answered.

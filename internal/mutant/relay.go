@@ -22,7 +22,7 @@ var unfencedReschedule = Mutant{
 	Name: "unfenced-reschedule", Rule: 9,
 	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
 	Needs:  "a relay paused past its lease with commands that fail again and again, so that their waits have grown: voids that fail",
-	Faults: []string{"pause-relay", "no-voids"},
+	Faults: []string{"pause-relay", "slow-voids"},
 	Oracle: []string{Early, "I13"},
 	Edits: []Edit{{
 		File: "internal/outbox/finish.go",
