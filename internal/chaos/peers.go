@@ -38,7 +38,7 @@ var peerFaults = []fault{
 	{name: "no-voids", says: "every void fails, with any code", targets: []string{peer},
 		lasts: between(3*time.Second, 10*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 1, Voids: true})},
 	{name: "slow-voids", says: "every void fails with INTERNAL, in its own time", targets: []string{peer},
-		lasts: leases(2.5, 4), run: slowVoids},
+		lasts: between(8*time.Second, 15*time.Second), run: slowVoids},
 }
 
 // playing puts the middleman between the relays and paymentd, and has it misbehave.

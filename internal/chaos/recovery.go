@@ -12,7 +12,7 @@ import (
 const poll = 25 * time.Millisecond
 
 // recover waits until the orders that were open when everything was healed are settled, and takes the times. Orders of
-// 9999 are left out: they are tried until their attempts are spent.
+// 9999 are left out: they are tried until their attempts are spent. So are those that their customers cancelled.
 func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 	r.checkDaemons()
 	r.await(ctx, healed.Add(r.Pace.Drain), func(ctx context.Context) bool {
@@ -20,7 +20,7 @@ func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 		err := r.orders.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM outbox AS b JOIN orders AS o ON o.id = b.key
-				WHERE o.created_at <= $1 AND o.amount_minor <> 9999)`, healed).Scan(&open)
+				WHERE o.created_at <= $1 AND o.amount_minor <> 9999 AND o.cancel_reason IS DISTINCT FROM 'CUSTOMER')`, healed).Scan(&open)
 		return err == nil && !open
 	})
 	if ctx.Err() != nil {
