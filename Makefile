@@ -35,7 +35,32 @@ demo: postgres ## Run the whole system and watch it keep its promise.
 test: postgres ## Run all tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
 	go test $(race) -count=1 -timeout 5m ./...
+	go test -tags failpoints -count=1 ./internal/failpoint
 	cd internal/composetest && go test -count=1 ./...
+
+# Each line is a run of its own: everything mixed, with three seeds, and what deserves a longer look by itself.
+chaos := \
+	"--duration 10m --seed 101" \
+	"--duration 10m --seed 202" \
+	"--duration 10m --seed 303" \
+	"--duration 15m --quick --faults die-orderd,die-paymentd,die-relay" \
+	"--duration 3m --faults kill-relay" \
+	"--duration 3m --faults kill-paymentd" \
+	"--duration 3m --faults crash-orders" \
+	"--duration 3m --faults crash-payments" \
+	"--duration 3m --faults net-blackhole" \
+	"--duration 1m --faults crash-both --length 60s" \
+	"--duration 1m --faults outage" \
+	"--duration 1m --faults disk-full"
+
+.PHONY: chaos
+chaos: postgres ## Break the system in every way for an hour, and prove that nothing was lost.
+	@go build -o bin/ ./sagactl
+	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
+
+.PHONY: mutants
+mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 20 min.
+	@go run ./sagactl mutants
 
 .PHONY: build
 build: ## Build orderd, paymentd, relay and sagactl into bin/.
@@ -55,7 +80,7 @@ lint: buf breaking ## Check all that needs no database.
 	@echo "lint: gofumpt"
 	@files=$$($(gofumpt) -l .) && if [ -n "$$files" ]; then echo "not formatted (make format):" $$files; exit 1; fi
 	@echo "lint: go vet"
-	@go vet ./... && go vet .ci/postgres.go && cd internal/composetest && go vet ./...
+	@go vet ./... && go vet -tags failpoints ./... && go vet .ci/postgres.go && cd internal/composetest && go vet ./...
 	@echo "lint: staticcheck"
 	@$(staticcheck) ./...
 	@echo "lint: go mod tidy"

@@ -24,6 +24,7 @@ type chaosRun struct {
 	Seed     uint64        `help:"Decides the schedule of the faults. 0 takes one by chance, and prints it." placeholder:"N"`
 	Duration time.Duration `default:"60s" help:"How long new faults begin. What is open then is healed and drained."`
 	Faults   []string      `help:"Only these faults, separated by commas; --list shows them all." placeholder:"LIST"`
+	Length   time.Duration `help:"How long each fault lasts, instead of what the seed says."`
 	Relays   int           `default:"2" help:"How many relays run."`
 	Clients  int           `default:"32" help:"How many customers order at a time."`
 	Quick    bool          `help:"Short timeouts, leases and backoffs, so that a short run sees many of them end. Without it the daemons' defaults."`
@@ -38,6 +39,8 @@ func (c *chaosRun) Validate() error {
 	switch {
 	case c.Duration <= 0:
 		return fmt.Errorf("--duration: got %s, want more than 0", c.Duration)
+	case c.Length < 0:
+		return fmt.Errorf("--length: got %s, want 0 or more", c.Length)
 	case c.Relays < 1:
 		return fmt.Errorf("--relays: got %d, want at least 1", c.Relays)
 	case c.Clients < 1:
@@ -46,11 +49,15 @@ func (c *chaosRun) Validate() error {
 	return nil
 }
 
-func (c *chaosRun) pace() chaos.Pace {
+// config is what does not depend on where it runs.
+func (c *chaosRun) config() chaos.Config {
+	pace := chaos.Production()
 	if c.Quick {
-		return chaos.Quick()
+		pace = chaos.Quick()
 	}
-	return chaos.Production()
+	return chaos.Config{
+		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length, Relays: c.Relays, Clients: c.Clients, Pace: pace,
+	}
 }
 
 // Run breaks a private system for a while, prints what happened, and answers errBroken when anything was lost.
@@ -106,10 +113,9 @@ func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal) (chaos
 		return chaos.Report{}, err
 	}
 	progress := &chaosProgress{terminal: screen, live: screen.color && term.IsTerminal(int(screen.out.(*os.File).Fd()))}
-	report, err := chaos.Run(ctx, chaos.Config{
-		Bin: bin, Dir: filepath.Join(dir, "data"), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults,
-		Relays: c.Relays, Clients: c.Clients, Pace: c.pace(), Tell: progress.tell, Tick: progress.tick,
-	})
+	config := c.config()
+	config.Bin, config.Dir, config.Tell, config.Tick = bin, filepath.Join(dir, "data"), progress.tell, progress.tick
+	report, err := chaos.Run(ctx, config)
 	progress.clear()
 	return report, err
 }
@@ -119,6 +125,9 @@ func (c *chaosRun) again() string {
 	command := fmt.Sprintf("sagactl chaos --seed %d --duration %s --relays %d --clients %d", c.Seed, c.Duration, c.Relays, c.Clients)
 	if len(c.Faults) > 0 {
 		command += " --faults " + strings.Join(c.Faults, ",")
+	}
+	if c.Length > 0 {
+		command += " --length " + c.Length.String()
 	}
 	if c.Quick {
 		command += " --quick"
@@ -139,7 +148,7 @@ func listFaults(screen *terminal) error {
 }
 
 func (c *chaosRun) printSchedule(screen *terminal) error {
-	episodes, err := chaos.Schedule(c.Seed, c.Faults, c.pace(), c.Duration)
+	episodes, err := chaos.Schedule(c.config())
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Config struct {
 	Seed     uint64
 	Duration time.Duration // no episode begins later
 	Faults   []string      // by name, see Faults; none: all that the mix has
+	Length   time.Duration // how long each fault lasts; 0: as chance has it
 	Relays   int
 	Clients  int
 	Pace     Pace
@@ -62,7 +63,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := &run{Config: c, system: s, plan: newPlanner(c.Seed, faults, c.Pace), tally: newTally(), began: time.Now(), phase: "clean"}
+	r := &run{Config: c, system: s, plan: newPlanner(c.Seed, faults, c.Pace, c.Length), tally: newTally(), began: time.Now(), phase: "clean"}
 	report, err := r.play(ctx)
 	return report, errors.Join(err, s.stop())
 }

@@ -46,10 +46,11 @@ type planner struct {
 	random *rand.Rand
 	faults []fault
 	pace   Pace
+	fixed  time.Duration // how long each fault lasts; 0: as chance has it
 }
 
-func newPlanner(seed uint64, faults []fault, pace Pace) *planner {
-	return &planner{random: rand.New(rand.NewPCG(seed, 1)), faults: faults, pace: pace}
+func newPlanner(seed uint64, faults []fault, pace Pace, length time.Duration) *planner {
+	return &planner{random: rand.New(rand.NewPCG(seed, 1)), faults: faults, pace: pace, fixed: length}
 }
 
 // next makes an episode of faults that do not get in each other's way: no two of them have the same target.
@@ -89,20 +90,22 @@ func (p *planner) draw() fault {
 }
 
 func (p *planner) length(f fault) time.Duration {
+	if p.fixed > 0 {
+		return p.fixed
+	}
 	least, most := f.lasts(p.pace)
 	return least + time.Duration(p.random.Int64N(int64(most-least)+1))
 }
 
-// Schedule answers the episodes that begin within a duration, if nothing needs any time to recover. The same seed gives
-// the same schedule.
-func Schedule(seed uint64, names []string, pace Pace, duration time.Duration) ([]Episode, error) {
-	faults, err := choose(names)
+// Schedule answers the episodes of a run, if nothing needs any time to recover. The same seed gives the same schedule.
+func Schedule(c Config) ([]Episode, error) {
+	faults, err := choose(c.Faults)
 	if err != nil {
 		return nil, err
 	}
-	p := newPlanner(seed, faults, pace)
+	p := newPlanner(c.Seed, faults, c.Pace, c.Length)
 	var episodes []Episode
-	for at := time.Duration(0); at < duration; {
+	for at := time.Duration(0); at < c.Duration; {
 		e := p.next()
 		episodes = append(episodes, e)
 		at += e.lasts()

@@ -10,7 +10,7 @@ import (
 func TestTheSameSeedMakesTheSameSchedule(t *testing.T) {
 	t.Parallel()
 	make := func(seed uint64) []Episode {
-		episodes, err := Schedule(seed, nil, Production(), 10*time.Minute)
+		episodes, err := Schedule(Config{Seed: seed, Pace: Production(), Duration: 10 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func TestTheSameSeedMakesTheSameSchedule(t *testing.T) {
 // Over a long schedule every fault of the mix comes up, they overlap, and no two of an episode have the same target.
 func TestTheScheduleMixesEverything(t *testing.T) {
 	t.Parallel()
-	episodes, err := Schedule(1, nil, Production(), 3*time.Hour)
+	episodes, err := Schedule(Config{Seed: 1, Pace: Production(), Duration: 3 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +63,17 @@ func TestTheScheduleMixesEverything(t *testing.T) {
 
 func TestFaultsAreChosenByName(t *testing.T) {
 	t.Parallel()
-	episodes, err := Schedule(1, []string{"outage"}, Production(), time.Minute)
+	c := Config{Seed: 1, Faults: []string{"outage"}, Pace: Production(), Duration: time.Minute}
+	episodes, err := Schedule(c)
 	if err != nil || len(episodes) != 1 || episodes[0][0].Fault != "outage" || episodes[0][0].For != 2*time.Minute {
 		t.Errorf("got %v, %v; want one outage of two minutes", episodes, err)
 	}
-	if _, err := Schedule(1, []string{"kill-relais"}, Quick(), time.Minute); err == nil {
+	c.Length = 5 * time.Second
+	if episodes, err := Schedule(c); err != nil || len(episodes) != 12 || episodes[11][0].For != c.Length {
+		t.Errorf("got %v, %v; want twelve outages of 5 s", episodes, err)
+	}
+	c.Faults = []string{"kill-relais"}
+	if _, err := Schedule(c); err == nil {
 		t.Error("got a schedule of a fault that there is not")
 	}
 	names := allNames()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/failpoint"
@@ -180,7 +181,7 @@ func (s *system) place(t *testing.T, amount int64) string {
 // both databases agree about all of them.
 func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	t.Parallel()
-	const kills = 210
+	const deaths = 53 // of each daemon
 	s := start(t, watched, 2)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -190,20 +191,23 @@ func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	var working sync.WaitGroup
 	working.Go(func() { clients.Run(ctx, t.Context()) })
 
-	deaths := map[failpoint.Point]int{}
-	victims := s.Daemons()
-	random := rand.New(rand.NewPCG(seed, 0))
-	for n := range kills {
-		if err := clients.AwaitAccepted(t.Context(), clients.Accepted()+random.Int64N(30)); err != nil {
-			t.Fatal(err)
-		}
-		victim := victims[n%len(victims)]
-		point := pointOf(victim, n/len(victims))
-		s.die(t, victim, point)
-		deaths[point]++
-		if n%50 == 0 {
+	group, dying := errgroup.WithContext(t.Context())
+	for _, victim := range s.Daemons() {
+		group.Go(func() error { return s.dieAgainAndAgain(dying, victim, deaths, clients) })
+	}
+	died := make(chan error)
+	go func() { died <- group.Wait() }()
+	for look := time.NewTicker(5 * time.Second); ; {
+		select {
+		case <-look.C:
 			s.agree(t, false) // a running system raises no false alarm
+			continue
+		case err := <-died:
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
+		break
 	}
 	stop()
 	working.Wait()
@@ -218,35 +222,38 @@ func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 		t.Error(w)
 	}
 	s.noAlarms(t)
-	t.Logf("deaths: %v", deaths)
-	t.Logf("%d kills, %d orders acknowledged; orders: %s; payments: %s", kills, clients.Accepted(),
+	t.Logf("%d deaths, %d orders acknowledged; orders: %s; payments: %s", deaths*len(s.Daemons()), clients.Accepted(),
 		invariant.Line(report.Orders), invariant.Line(report.Payments))
 	if report.Orders["COMPLETED"] == 0 || report.Orders["CANCELLED"] == 0 {
 		t.Errorf("got orders %v, want some COMPLETED and some CANCELLED", report.Orders)
 	}
 }
 
-// pointOf goes through the failpoints that a daemon passes.
-func pointOf(p *stack.Process, n int) failpoint.Point {
-	binary, _, _ := strings.Cut(p.Name, "-")
+// dieAgainAndAgain has a daemon die so often, at one of its failpoints after the other, each time when some more orders
+// were accepted.
+func (s *system) dieAgainAndAgain(ctx context.Context, victim *stack.Process, times int, clients *load.Load) error {
+	binary, _, _ := strings.Cut(victim.Name, "-")
 	points := failpoint.Points[binary]
-	return points[n%len(points)]
-}
-
-// die has a daemon die at a failpoint and starts it again.
-func (s *system) die(t *testing.T, victim *stack.Process, point failpoint.Point) {
-	t.Helper()
-	if err := victim.Arm(string(point) + "=kill"); err != nil {
-		t.Fatal(err)
+	for n := range times {
+		if err := clients.AwaitAccepted(ctx, clients.Accepted()+int64(n%10)); err != nil {
+			return err
+		}
+		point := points[n%len(points)]
+		if err := victim.Arm(string(point) + "=kill"); err != nil {
+			return err
+		}
+		select {
+		case <-victim.Exited():
+		case <-time.After(time.Minute):
+			return fmt.Errorf("%s did not come by %s in a minute", victim.Name, point)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := errors.Join(victim.Arm(""), victim.Start()); err != nil {
+			return err
+		}
 	}
-	select {
-	case <-victim.Exited():
-	case <-time.After(time.Minute):
-		t.Fatalf("%s did not come by %s in a minute", victim.Name, point)
-	}
-	if err := errors.Join(victim.Arm(""), victim.Start()); err != nil { // it will be ready when its turn comes again
-		t.Fatal(err)
-	}
+	return nil
 }
 
 // A relay claims orders, sends their charges to a paymentd that is frozen, and is killed. The next relay takes the
