@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hosho/internal/chaos"
+	"hosho/internal/mutant"
+)
+
+// A person breaks a system for a moment, and a script reads what came of it.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "result.json")
+	cmd, tmp := sagactl(t, "chaos", "--quick", "--duration", "1s", "--length", "1s", "--faults", "kill-relay,crash-payments", "--seed", "5",
+		"--clients", "4", "--json", file)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	for _, want := range []string{"seed 5", "+ kill-relay", "recovered:", "0 lost", "Nothing was lost"} {
+		if !strings.Contains(string(output), want) {
+			t.Errorf("got\n%s\nwant %q", output, want)
+		}
+	}
+	if strings.Contains(string(output), "\x1b") {
+		t.Error("got escape sequences in a pipe")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result map[string]any
+	if err := json.Unmarshal(text, &result); err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"seed", "orders", "faults", "kills", "violations", "lost_acknowledged", "recovery_ms", "amplification"} {
+		if _, ok := result[field]; !ok {
+			t.Errorf("got %s\nwant the field %s", text, field)
+		}
+	}
+	if result["violations"] != 0.0 || result["lost_acknowledged"] != 0.0 || result["kills"] == 0.0 || result["orders"] == 0.0 {
+		t.Errorf("got %s\nwant orders and kills, and nothing lost", text)
+	}
+	leavesNothing(t, tmp)
+}
+
+func TestChaosTellsWhatItCanDo(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		args []string
+		code int
+		want []string
+	}{
+		{[]string{"--list"}, 0, []string{"kill-relay", "not in the mix", "cut-commit"}},
+		{[]string{"--schedule", "--seed", "7"}, 0, []string{"seed 7", "  1  ", " after "}},
+		{[]string{"--faults", "kill-relais"}, 80, []string{`fault "kill-relais": there is no such fault; there are kill-orderd, `}},
+		{[]string{"--duration", "0s"}, 80, []string{"--duration: got 0s, want more than 0"}},
+		{[]string{"--relays", "0"}, 80, []string{"--relays: got 0, want at least 1"}},
+		{[]string{"--clients", "0"}, 80, []string{"--clients: got 0, want at least 1"}},
+		{[]string{"--length=-1s"}, 80, []string{"--length: got -1s, want 0 or more"}},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			cmd, tmp := sagactl(t, append([]string{"chaos"}, tt.args...)...)
+			output, err := cmd.CombinedOutput()
+			if got := exitCode(err); got != tt.code {
+				t.Errorf("got exit %d, want %d\n%s", got, tt.code, output)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(string(output), want) {
+					t.Errorf("got\n%s\nwant %q", output, want)
+				}
+			}
+			leavesNothing(t, tmp)
+		})
+	}
+}
+
+// Each mutant is hunted with faults that there are.
+func TestMutantsAreHuntedWithKnownFaults(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutant.All {
+		if _, err := chaos.Schedule(chaos.Config{Seed: 1, Faults: m.Faults, Pace: chaos.Quick(), Duration: 1}); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	cmd, _ := sagactl(t, "mutants", "no-such-mutant")
+	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), `there is no mutant "no-such-mutant"`) {
+		t.Errorf("got %v\n%s\nwant it to say that there is none", err, output)
+	}
+}
