@@ -23,7 +23,12 @@ import (
 // none is open across an RPC.
 const DefaultMaxConns = 16
 
-const connectTimeout = 3 * time.Second
+const (
+	connectTimeout = 3 * time.Second
+	// acquireTimeout is how long a transaction waits for a connection of the pool. Callers that would wait longer are
+	// better told to come back: what is under way is served, and nobody hangs until the deadline.
+	acquireTimeout = time.Second
+)
 
 // Open makes a pool for a database URL. It connects lazily, so that a process may start before its database. The
 // application name shows up in pg_stat_activity.
@@ -71,10 +76,14 @@ var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 // InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
 // its results in variables that it sets anew each time. Errors keep their meaning for Classify.
 func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
-	var err error
+	conn, err := acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
 	for range collisions {
 		sent := false
-		err = pgx.BeginTxFunc(ctx, pool, readCommitted, func(tx pgx.Tx) error {
+		err = pgx.BeginTxFunc(ctx, conn, readCommitted, func(tx pgx.Tx) error {
 			err := f(tx)
 			sent = err == nil // BeginTxFunc goes on to COMMIT
 			return err
@@ -87,6 +96,17 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) erro
 		}
 	}
 	return err
+}
+
+// acquire answers a connection, or an error that Classify calls Unreachable when there is none in time.
+func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get a connection to the database: %w", err)
+	}
+	return conn, nil
 }
 
 // refused reports whether the error is the server's answer to a COMMIT: the transaction did not happen.

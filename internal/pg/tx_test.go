@@ -244,3 +244,26 @@ func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 		t.Error("got no error for a port that is no number")
 	}
 }
+
+// Somebody has the only connection and keeps it. Whoever comes next is told so, with no deadline of its own.
+func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	pool, err := pg.Open(t.Context(), db.URL+"&pool_max_conns=1", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	held, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
+	if got := pg.Classify(err); err == nil || got != pg.Unreachable {
+		t.Errorf("got %d of %v, want Unreachable", got, err)
+	}
+	held.Release()
+	if err := pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil }); err != nil {
+		t.Errorf("when it is free again: got %v", err)
+	}
+}
