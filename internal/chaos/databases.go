@@ -15,17 +15,17 @@ import (
 )
 
 var databaseFaults = []fault{
-	{name: "crash-orders", says: "the orders database crashes", targets: []string{ordersDB}, weight: 9,
-		lasts: between(time.Second, 6*time.Second), run: crashing((*system).ordersServer)},
-	{name: "crash-payments", says: "the payments database crashes", targets: []string{paymentsDB}, weight: 9,
-		lasts: between(time.Second, 6*time.Second), run: crashing((*system).paymentsServer)},
-	{name: "crash-both", says: "both databases are down", targets: []string{ordersDB, paymentsDB}, weight: 3,
+	{name: "crash-orders", says: "the orders database crashes", targets: []string{ordersDB}, weight: 16,
+		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).ordersServer)},
+	{name: "crash-payments", says: "the payments database crashes", targets: []string{paymentsDB}, weight: 16,
+		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).paymentsServer)},
+	{name: "crash-both", says: "both databases are down", targets: []string{ordersDB, paymentsDB}, weight: 4,
 		lasts: between(2*time.Second, 10*time.Second), run: crashBoth},
-	{name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB}, weight: 3,
+	{name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB}, weight: 5,
 		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).ordersServer)},
-	{name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed", targets: []string{paymentsDB}, weight: 3,
+	{name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed", targets: []string{paymentsDB}, weight: 5,
 		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).paymentsServer)},
-	{name: "kill-backend", says: "backends are killed, and take their server down", targets: []string{ordersDB, paymentsDB}, weight: 3,
+	{name: "kill-backend", says: "backends are killed, and take their server down", targets: []string{ordersDB, paymentsDB}, weight: 8,
 		lasts: between(time.Second, 4*time.Second), run: killBackends},
 	{name: "terminate", says: "the sessions of the daemons are ended", targets: []string{ordersDB, paymentsDB},
 		lasts: between(time.Second, 4*time.Second), run: terminate},
@@ -75,11 +75,11 @@ func crashing(of func(*system) *pgembed.Server) func(context.Context, *system, *
 			if err := s.crash(of(s)); err != nil {
 				return err
 			}
-			pause(ctx, span(random, 0, 2*time.Second))
+			pause(ctx, span(random, 0, time.Second))
 			if err := s.back(ctx, of(s)); err != nil {
 				return err
 			}
-			if !pause(ctx, span(random, 500*time.Millisecond, 3*time.Second)) {
+			if !pause(ctx, span(random, 200*time.Millisecond, 2*time.Second)) {
 				return nil
 			}
 		}
