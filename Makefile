@@ -40,21 +40,21 @@ test: postgres ## Run all tests, on real databases.
 
 # Each line is a run of its own: everything mixed, with three seeds, and what deserves a longer look by itself.
 chaos := \
-	"--duration 10m --seed 101" \
-	"--duration 10m --seed 202" \
-	"--duration 10m --seed 303" \
-	"--duration 15m --quick --faults die-orderd,die-paymentd,die-relay" \
-	"--duration 3m --faults kill-relay" \
-	"--duration 3m --faults kill-paymentd" \
-	"--duration 3m --faults crash-orders" \
-	"--duration 3m --faults crash-payments" \
-	"--duration 3m --faults net-blackhole" \
+	"--duration 10m --clients 64 --seed 101" \
+	"--duration 10m --clients 64 --seed 202" \
+	"--duration 10m --clients 64 --seed 303" \
+	"--duration 60m --quick --faults die-orderd,die-paymentd,die-relay" \
+	"--duration 3m --faults kill-relay --length 1s" \
+	"--duration 3m --faults kill-paymentd --length 1s" \
+	"--duration 3m --faults crash-orders --length 2s" \
+	"--duration 3m --faults crash-payments --length 2s" \
+	"--duration 3m --faults net-blackhole --length 15s" \
 	"--duration 1m --faults crash-both --length 60s" \
-	"--duration 1m --faults outage" \
-	"--duration 1m --faults disk-full"
+	"--duration 2m --faults outage" \
+	"--duration 2m --faults disk-full"
 
 .PHONY: chaos
-chaos: postgres ## Break the system in every way for an hour, and prove that nothing was lost.
+chaos: postgres ## Break the system in every way, and prove that nothing was lost: about two hours.
 	@go build -o bin/ ./sagactl
 	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
 

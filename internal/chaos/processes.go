@@ -109,27 +109,13 @@ func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint
 	if err := victim.Arm(""); err != nil {
 		return err
 	}
-	if !dead && !s.diesLate(victim) {
+	if !dead {
+		s.spare(victim, point)
 		return nil
 	}
 	s.kills.Add(1)
 	s.died(point)
 	return victim.Start()
-}
-
-// disarmed is how long it takes until a process has surely heard that its failpoints are disarmed.
-const disarmed = 100 * time.Millisecond
-
-// diesLate reports whether a process came by its failpoint after all, before it heard that it need not.
-func (s *system) diesLate(victim *stack.Process) bool {
-	timer := time.NewTimer(disarmed)
-	defer timer.Stop()
-	select {
-	case <-victim.Exited():
-		return true
-	case <-timer.C:
-		return false
-	}
 }
 
 func pausing(of who) func(context.Context, *system, *rand.Rand) error {

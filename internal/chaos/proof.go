@@ -29,7 +29,9 @@ func (r *run) drain(ctx context.Context) error {
 
 // prove checks everything, when nothing is under way any more.
 func (r *run) prove(ctx context.Context) (Report, error) {
-	r.checkDaemons()
+	if err := r.checkDaemons(); err != nil {
+		return Report{}, err
+	}
 	if err := r.check(ctx, true); err != nil {
 		return Report{}, err
 	}
@@ -87,10 +89,12 @@ func (r *run) check(ctx context.Context, quiet bool) error {
 }
 
 // checkDaemons finds daemons that have ended by themselves.
-func (r *run) checkDaemons() {
-	for _, name := range r.fallen() {
+func (r *run) checkDaemons() error {
+	names, err := r.fallen()
+	for _, name := range names {
 		r.violated(Violation{Stopped, name + " has ended by itself"})
 	}
+	return err
 }
 
 // checkIndexes asks amcheck about every index. A server without the extension is not asked.

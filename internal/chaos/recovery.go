@@ -14,7 +14,9 @@ const poll = 25 * time.Millisecond
 // recover waits until the orders that were open when everything was healed are settled, and takes the times. Orders of
 // 9999 are left out: they are tried until their attempts are spent. So are those that their customers cancelled.
 func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
-	r.checkDaemons()
+	if err := r.checkDaemons(); err != nil {
+		return err
+	}
 	r.await(ctx, healed.Add(r.Pace.Drain), func(ctx context.Context) bool {
 		var open bool
 		err := r.orders.QueryRow(ctx, `

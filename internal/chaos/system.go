@@ -48,11 +48,12 @@ type system struct {
 	owesRetries    atomic.Bool // an operator has to retry what is parked
 
 	mu     sync.Mutex
-	points map[failpoint.Point]int // how many processes died there
+	points map[failpoint.Point]int            // how many processes died there
+	spared map[*stack.Process]failpoint.Point // that did not come by their points in time, and may yet
 }
 
 func start(ctx context.Context, c Config, faults []fault) (*system, error) {
-	s := &system{pace: c.Pace, logs: newLogs(c.Pace.Lease), points: map[failpoint.Point]int{}}
+	s := &system{pace: c.Pace, logs: newLogs(c.Pace.Lease), points: map[failpoint.Point]int{}, spared: map[*stack.Process]failpoint.Point{}}
 	if err := s.start(ctx, c, faults); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -145,16 +146,32 @@ func (s *system) accepted() int64 {
 	return s.clients.Accepted()
 }
 
-// fallen answers the daemons that have ended and that no fault has ended.
-func (s *system) fallen() (names []string) {
+// spare notes that a process need not die at a point any more. It may come by before it hears of that.
+func (s *system) spare(p *stack.Process, at failpoint.Point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spared[p] = at
+}
+
+// fallen answers the daemons that have ended, and starts them again. Those that no fault has ended have ended by
+// themselves.
+func (s *system) fallen() (byThemselves []string, err error) {
 	for _, p := range s.Daemons() {
 		select {
 		case <-p.Exited():
-			names = append(names, p.Name)
 		default:
+			continue
 		}
+		if point, late := s.spared[p]; late {
+			s.kills.Add(1)
+			s.died(point)
+		} else {
+			byThemselves = append(byThemselves, p.Name)
+		}
+		err = errors.Join(err, p.Start())
 	}
-	return names
+	clear(s.spared)
+	return byThemselves, err
 }
 
 // stop stops what has been started. The databases stay where they are, as files.
