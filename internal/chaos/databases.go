@@ -15,34 +15,60 @@ import (
 )
 
 var databaseFaults = []fault{
-	{name: "crash-orders", says: "the orders database crashes", targets: []string{ordersDB}, weight: 16,
-		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).ordersServer)},
-	{name: "crash-payments", says: "the payments database crashes", targets: []string{paymentsDB}, weight: 16,
-		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).paymentsServer)},
-	{name: "crash-both", says: "both databases are down", targets: []string{ordersDB, paymentsDB}, weight: 4,
-		lasts: between(2*time.Second, 10*time.Second), run: crashBoth},
-	{name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB}, weight: 5,
-		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).ordersServer)},
-	{name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed", targets: []string{paymentsDB}, weight: 5,
-		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).paymentsServer)},
-	{name: "kill-backend", says: "backends are killed, and take their server down", targets: []string{ordersDB, paymentsDB}, weight: 8,
-		lasts: between(time.Second, 4*time.Second), run: killBackends},
-	{name: "terminate", says: "the sessions of the daemons are ended", targets: []string{ordersDB, paymentsDB},
-		lasts: between(time.Second, 4*time.Second), run: terminate},
-	{name: "lock-rows", says: "orders are locked by somebody", targets: []string{ordersDB},
+	{
+		name: "crash-orders", says: "the orders database crashes", targets: []string{ordersDB}, weight: 16,
+		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).ordersServer),
+	},
+	{
+		name: "crash-payments", says: "the payments database crashes", targets: []string{paymentsDB}, weight: 16,
+		lasts: between(2*time.Second, 8*time.Second), run: crashing((*system).paymentsServer),
+	},
+	{
+		name: "crash-both", says: "both databases are down", targets: []string{ordersDB, paymentsDB}, weight: 4,
+		lasts: between(2*time.Second, 10*time.Second), run: crashBoth,
+	},
+	{
+		name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB}, weight: 5,
+		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).ordersServer),
+	},
+	{
+		name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed", targets: []string{paymentsDB}, weight: 5,
+		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).paymentsServer),
+	},
+	{
+		name: "kill-backend", says: "backends are killed, and take their server down", targets: []string{ordersDB, paymentsDB}, weight: 8,
+		lasts: between(time.Second, 4*time.Second), run: killBackends,
+	},
+	{
+		name: "terminate", says: "the sessions of the daemons are ended", targets: []string{ordersDB, paymentsDB},
+		lasts: between(time.Second, 4*time.Second), run: terminate,
+	},
+	{
+		name: "lock-rows", says: "orders are locked by somebody", targets: []string{ordersDB},
 		lasts: between(2*time.Second, 15*time.Second), run: holding(ordersPool, pgx.ReadCommitted,
-			`SELECT count(*) FROM (SELECT o.id FROM orders AS o JOIN outbox AS b ON b.key = o.id ORDER BY o.id DESC LIMIT 20 FOR UPDATE OF o) AS locked`)},
-	{name: "lock-outbox", says: "the outbox is locked by somebody", targets: []string{ordersDB},
-		lasts: between(2*time.Second, 15*time.Second), run: holding(ordersPool, pgx.ReadCommitted, `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`)},
-	{name: "lock-payments", says: "payments are locked by somebody", targets: []string{paymentsDB},
-		lasts: between(2*time.Second, 8*time.Second), run: holding(paymentsPool, pgx.ReadCommitted, `LOCK TABLE payments IN SHARE MODE`)},
-	{name: "snapshot", says: "a REPEATABLE READ snapshot is held", targets: []string{ordersDB},
-		lasts: between(5*time.Second, 20*time.Second), run: holding(ordersPool, pgx.RepeatableRead, `SELECT count(*) FROM outbox`)},
-	{name: "connections", says: "somebody takes every connection", targets: []string{ordersDB, paymentsDB},
-		lasts: between(2*time.Second, 6*time.Second), run: takeConnections},
-	{name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB}, weight: 3,
+			`SELECT count(*) FROM (SELECT o.id FROM orders AS o JOIN outbox AS b ON b.key = o.id ORDER BY o.id DESC LIMIT 20 FOR UPDATE OF o) AS locked`),
+	},
+	{
+		name: "lock-outbox", says: "the outbox is locked by somebody", targets: []string{ordersDB},
+		lasts: between(2*time.Second, 15*time.Second), run: holding(ordersPool, pgx.ReadCommitted, `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`),
+	},
+	{
+		name: "lock-payments", says: "payments are locked by somebody", targets: []string{paymentsDB},
+		lasts: between(2*time.Second, 8*time.Second), run: holding(paymentsPool, pgx.ReadCommitted, `LOCK TABLE payments IN SHARE MODE`),
+	},
+	{
+		name: "snapshot", says: "a REPEATABLE READ snapshot is held", targets: []string{ordersDB},
+		lasts: between(5*time.Second, 20*time.Second), run: holding(ordersPool, pgx.RepeatableRead, `SELECT count(*) FROM outbox`),
+	},
+	{
+		name: "connections", says: "somebody takes every connection", targets: []string{ordersDB, paymentsDB},
+		lasts: between(2*time.Second, 6*time.Second), run: takeConnections,
+	},
+	{
+		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB}, weight: 3,
 		special: "the databases then live in memory, which takes the right to mount a tmpfs",
-		lasts:   between(2*time.Second, 6*time.Second), run: fillDisks},
+		lasts:   between(2*time.Second, 6*time.Second), run: fillDisks,
+	},
 }
 
 func (s *system) ordersServer() *pgembed.Server   { return s.Orders }

@@ -9,47 +9,75 @@ import (
 )
 
 var linkFaults = []fault{
-	{name: "net-latency", says: "calls to paymentd take about as long as relays wait", targets: []string{net},
+	{
+		name: "net-latency", says: "calls to paymentd take about as long as relays wait", targets: []string{net},
 		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(s *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Latency: span(random, 0, s.pace.CallTimeout*3/4), Jitter: s.pace.CallTimeout / 4}
-		})},
-	{name: "net-reset", says: "connections to paymentd break at random bytes", targets: []string{net},
+		}),
+	},
+	{
+		name: "net-reset", says: "connections to paymentd break at random bytes", targets: []string{net},
 		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{ResetWithin: 2000 + random.IntN(100_000)}
-		})},
-	{name: "net-loss", says: "packets to and from paymentd are lost", targets: []string{net},
+		}),
+	},
+	{
+		name: "net-loss", says: "packets to and from paymentd are lost", targets: []string{net},
 		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Loss: 0.05 + 0.25*random.Float64()}
-		})},
-	{name: "net-blackhole", says: "nothing passes between relays and paymentd", targets: []string{net}, weight: 2,
-		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallUp: true, StallDown: true}))},
-	{name: "net-blackhole-up", says: "nothing reaches paymentd, and its replies pass", targets: []string{net},
-		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallUp: true}))},
-	{name: "net-blackhole-down", says: "everything reaches paymentd, and its replies do not pass", targets: []string{net},
-		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallDown: true}))},
-	{name: "net-slow-close", says: "paymentd dies, and relays hear of it late", targets: []string{net, paymentd},
-		lasts: between(3*time.Second, 8*time.Second), run: slowClose},
-	{name: "net-flap", says: "the links to paymentd come and go", targets: []string{net},
-		lasts: between(2*time.Second, 8*time.Second), run: flapping(payments)},
+		}),
+	},
+	{
+		name: "net-blackhole", says: "nothing passes between relays and paymentd", targets: []string{net}, weight: 2,
+		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallUp: true, StallDown: true})),
+	},
+	{
+		name: "net-blackhole-up", says: "nothing reaches paymentd, and its replies pass", targets: []string{net},
+		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallUp: true})),
+	},
+	{
+		name: "net-blackhole-down", says: "everything reaches paymentd, and its replies do not pass", targets: []string{net},
+		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallDown: true})),
+	},
+	{
+		name: "net-slow-close", says: "paymentd dies, and relays hear of it late", targets: []string{net, paymentd},
+		lasts: between(3*time.Second, 8*time.Second), run: slowClose,
+	},
+	{
+		name: "net-flap", says: "the links to paymentd come and go", targets: []string{net},
+		lasts: between(2*time.Second, 8*time.Second), run: flapping(payments),
+	},
 
-	{name: "db-latency", says: "the databases are far away", targets: []string{dbNet},
+	{
+		name: "db-latency", says: "the databases are far away", targets: []string{dbNet},
 		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(s *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Latency: span(random, time.Millisecond, 50*time.Millisecond), Jitter: 20 * time.Millisecond}
-		})},
-	{name: "db-reset", says: "connections to the databases break at random bytes", targets: []string{dbNet},
+		}),
+	},
+	{
+		name: "db-reset", says: "connections to the databases break at random bytes", targets: []string{dbNet},
 		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{ResetWithin: 2000 + random.IntN(100_000)}
-		})},
-	{name: "db-blackhole", says: "nothing passes between a daemon and its database", targets: []string{dbNet},
-		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallUp: true, StallDown: true})},
-	{name: "db-blackhole-down", says: "everything reaches a database, and its answers do not pass", targets: []string{dbNet},
-		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallDown: true})},
-	{name: "db-flap", says: "the links to the databases come and go", targets: []string{dbNet},
-		lasts: between(2*time.Second, 6*time.Second), run: flapping(databases)},
-	{name: "cut-commit", says: "connections break right before or right after a COMMIT went through", targets: []string{dbNet}, weight: 4,
+		}),
+	},
+	{
+		name: "db-blackhole", says: "nothing passes between a daemon and its database", targets: []string{dbNet},
+		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallUp: true, StallDown: true}),
+	},
+	{
+		name: "db-blackhole-down", says: "everything reaches a database, and its answers do not pass", targets: []string{dbNet},
+		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallDown: true}),
+	},
+	{
+		name: "db-flap", says: "the links to the databases come and go", targets: []string{dbNet},
+		lasts: between(2*time.Second, 6*time.Second), run: flapping(databases),
+	},
+	{
+		name: "cut-commit", says: "connections break right before or right after a COMMIT went through", targets: []string{dbNet}, weight: 4,
 		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{CutBeforeCommit: 0.05, CutAfterCommit: 0.05 + 0.1*random.Float64()}
-		})},
+		}),
+	},
 }
 
 func payments(s *system) []*proxy.Proxy  { return s.toPaymentd }

@@ -12,40 +12,74 @@ import (
 )
 
 var processFaults = []fault{
-	{name: "kill-orderd", says: "orderd is killed again and again", targets: []string{orderd}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).orderd)},
-	{name: "kill-paymentd", says: "paymentd is killed again and again", targets: []string{paymentd}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).paymentd)},
-	{name: "kill-relay", says: "relays are killed again and again", targets: []string{relays}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).relays)},
-	{name: "die-orderd", says: "orderd dies at its failpoints", targets: []string{orderd}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: dying("orderd", (*system).orderd)},
-	{name: "die-paymentd", says: "paymentd dies at its failpoints", targets: []string{paymentd}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: dying("paymentd", (*system).paymentd)},
-	{name: "die-relay", says: "relays die at their failpoints", targets: []string{relays}, weight: 10,
-		lasts: between(3*time.Second, 10*time.Second), run: dying("relay", (*system).relays)},
-	{name: "pause-orderd", says: "orderd stands still (SIGSTOP)", targets: []string{orderd},
-		lasts: leases(0.2, 1), run: pausing((*system).orderd)},
-	{name: "pause-paymentd", says: "paymentd stands still (SIGSTOP)", targets: []string{paymentd},
-		lasts: leases(0.2, 1.5), run: pausing((*system).paymentd)},
-	{name: "pause-relay", says: "a relay stands still past its leases (SIGSTOP)", targets: []string{relays}, weight: 2,
-		lasts: leases(1.1, 3), run: pausing((*system).relays)},
-	{name: "restart", says: "everything is restarted, one after the other (SIGTERM, sometimes twice)", targets: []string{orderd, paymentd, relays},
-		lasts: between(2*time.Second, 5*time.Second), run: restarting},
-	{name: "short-lease", says: "relays are restarted with leases that end before their calls", targets: []string{relays},
-		lasts: between(3*time.Second, 8*time.Second), run: shortLeases},
-	{name: "missed-deadline", says: "no relay runs for longer than the orders' deadline", targets: []string{orderd, relays},
-		lasts: between(3*time.Second, 6*time.Second), run: missDeadlines},
-	{name: "starve", says: "a daemon has a tenth of a processor, 64 MB and 64 descriptors", targets: []string{orderd, paymentd, relays},
-		lasts: between(3*time.Second, 6*time.Second), run: starving},
-	{name: "slow-commit", says: "one in a hundred orders takes 5 s to commit", targets: []string{orderd},
-		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).orderd, failpoint.PlaceBetween, "hold(5s)@0.01")},
-	{name: "slow-settle", says: "one in twenty settlements takes 200 ms to commit", targets: []string{relays},
-		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).relays, failpoint.SettleInside, "hold(200ms)@0.05")},
-	{name: "panic", says: "paymentd panics while it decides", targets: []string{paymentd},
-		lasts: between(2*time.Second, 5*time.Second), run: armed((*system).paymentd, failpoint.ChargeBefore, "panic@0.3")},
-	{name: "outage", says: "paymentd is down", targets: []string{paymentd}, special: "it is long: for measuring what an outage costs",
-		lasts: between(2*time.Minute, 2*time.Minute), run: outage},
+	{
+		name: "kill-orderd", says: "orderd is killed again and again", targets: []string{orderd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).orderd),
+	},
+	{
+		name: "kill-paymentd", says: "paymentd is killed again and again", targets: []string{paymentd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).paymentd),
+	},
+	{
+		name: "kill-relay", says: "relays are killed again and again", targets: []string{relays}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: killing((*system).relays),
+	},
+	{
+		name: "die-orderd", says: "orderd dies at its failpoints", targets: []string{orderd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("orderd", (*system).orderd),
+	},
+	{
+		name: "die-paymentd", says: "paymentd dies at its failpoints", targets: []string{paymentd}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("paymentd", (*system).paymentd),
+	},
+	{
+		name: "die-relay", says: "relays die at their failpoints", targets: []string{relays}, weight: 10,
+		lasts: between(3*time.Second, 10*time.Second), run: dying("relay", (*system).relays),
+	},
+	{
+		name: "pause-orderd", says: "orderd stands still (SIGSTOP)", targets: []string{orderd},
+		lasts: leases(0.2, 1), run: pausing((*system).orderd),
+	},
+	{
+		name: "pause-paymentd", says: "paymentd stands still (SIGSTOP)", targets: []string{paymentd},
+		lasts: leases(0.2, 1.5), run: pausing((*system).paymentd),
+	},
+	{
+		name: "pause-relay", says: "a relay stands still past its leases (SIGSTOP)", targets: []string{relays}, weight: 2,
+		lasts: leases(1.1, 3), run: pausing((*system).relays),
+	},
+	{
+		name: "restart", says: "everything is restarted, one after the other (SIGTERM, sometimes twice)", targets: []string{orderd, paymentd, relays},
+		lasts: between(2*time.Second, 5*time.Second), run: restarting,
+	},
+	{
+		name: "short-lease", says: "relays are restarted with leases that end before their calls", targets: []string{relays},
+		lasts: between(3*time.Second, 8*time.Second), run: shortLeases,
+	},
+	{
+		name: "missed-deadline", says: "no relay runs for longer than the orders' deadline", targets: []string{orderd, relays},
+		lasts: between(3*time.Second, 6*time.Second), run: missDeadlines,
+	},
+	{
+		name: "starve", says: "a daemon has a tenth of a processor, 64 MB and 64 descriptors", targets: []string{orderd, paymentd, relays},
+		lasts: between(3*time.Second, 6*time.Second), run: starving,
+	},
+	{
+		name: "slow-commit", says: "one in a hundred orders takes 5 s to commit", targets: []string{orderd},
+		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).orderd, failpoint.PlaceBetween, "hold(5s)@0.01"),
+	},
+	{
+		name: "slow-settle", says: "one in twenty settlements takes 200 ms to commit", targets: []string{relays},
+		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).relays, failpoint.SettleInside, "hold(200ms)@0.05"),
+	},
+	{
+		name: "panic", says: "paymentd panics while it decides", targets: []string{paymentd},
+		lasts: between(2*time.Second, 5*time.Second), run: armed((*system).paymentd, failpoint.ChargeBefore, "panic@0.3"),
+	},
+	{
+		name: "outage", says: "paymentd is down", targets: []string{paymentd}, special: "it is long: for measuring what an outage costs",
+		lasts: between(2*time.Minute, 2*time.Minute), run: outage,
+	},
 }
 
 // who answers the processes that a fault may choose its victim from.

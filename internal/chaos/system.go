@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -199,6 +198,3 @@ func (s *system) stop() error {
 	}
 	return err
 }
-
-// names is a list for people.
-func names(list []string) string { return strings.Join(list, ", ") }
