@@ -82,6 +82,7 @@ type faultResult struct {
 	Fault         string   `json:"fault"`
 	Times         int      `json:"times"`
 	FirstSettleMS spreadMS `json:"first_settle_ms"`
+	OpenOrders    int      `json:"open_orders"`
 	RecoveryMS    spreadMS `json:"recovery_ms"`
 }
 
@@ -100,7 +101,7 @@ func (c *chaosRun) writeJSON(r chaos.Report) (err error) {
 		Amplification: r.Amplification, Found: r.Found, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
 	}
 	for _, f := range r.Faults {
-		result.PerFault = append(result.PerFault, faultResult{f.Fault, f.Times, inMS(f.First), inMS(f.Recovery)})
+		result.PerFault = append(result.PerFault, faultResult{f.Fault, f.Times, inMS(f.First), f.Recovery.N, inMS(f.Recovery)})
 	}
 	for p, n := range r.Deaths {
 		result.Failpoints[string(p)] = n
