@@ -24,10 +24,10 @@ func TestWhatIsAppendedIsClaimedAsItIs(t *testing.T) {
 	put(t, db, sent)
 
 	got := claimOne(t, queue(db))
-	if got.LeaseToken == nil || got.ExpiresAt == nil || !got.ExpiresAt.Equal(expires) || got.CreatedAt.IsZero() {
+	if got.LeaseToken == nil || got.LeasedUntil == nil || !got.LeasedUntil.After(got.CreatedAt) || got.ExpiresAt == nil || !got.ExpiresAt.Equal(expires) || got.CreatedAt.IsZero() {
 		t.Errorf("got %+v, want a lease, the time of its creation, and to expire at %s", got, expires)
 	}
-	got.LeaseToken, got.ExpiresAt, got.CreatedAt = nil, nil, time.Time{}
+	got.LeaseToken, got.LeasedUntil, got.ExpiresAt, got.CreatedAt = nil, nil, nil, time.Time{}
 	want := Message{ID: got.ID, Key: sent.Key, Kind: "HELLO", Payload: sent.Payload, Traceparent: &trace, Claims: 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)

@@ -22,14 +22,14 @@ type Message struct {
 	Claims      int // how often it was claimed, this time included
 	Answers     int // how many of the claims came to an answer
 	CreatedAt   time.Time
-	Expired     bool      // it was past ExpiresAt when it was claimed
-	Alone       bool      // too many claims came to no answer: it may be killing its workers
-	LeaseToken  *string   // names the latest claim; nil when there is none
-	LeasedUntil time.Time // of that claim, by the database's clock; without one, since when it is due
+	Expired     bool       // it was past ExpiresAt when it was claimed
+	Alone       bool       // too many claims came to no answer: it may be killing its workers
+	LeaseToken  *string    // names the latest claim; nil when there is none
+	LeasedUntil *time.Time // of that claim, by the database's clock; nil when it was not claimed
 }
 
 const messageColumns = `outbox.id, outbox.key, outbox.kind, outbox.payload, outbox.expires_at, outbox.traceparent,
-	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token, outbox.ready_at AS leased_until,
+	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token,
 	coalesce(outbox.expires_at <= clock_timestamp(), false) AS expired`
 
 // Queue is the outbox of one database.
@@ -79,7 +79,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 		SET lease_token = $3, claims = claims + 1, ready_at = clock_timestamp() + $4::interval
 		FROM due
 		WHERE outbox.id = due.id AND NOT due.superseded
-		RETURNING `+messageColumns+`, due.alone`,
+		RETURNING `+messageColumns+`, outbox.ready_at AS leased_until, due.alone`,
 		limit, alone, uuid.NewString(), q.lease)
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
@@ -95,7 +95,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 // up needs no lease.
 func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 	rows, err := q.pool.Query(ctx, `
-		SELECT `+messageColumns+`, false AS alone
+		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
 		FROM outbox
 		WHERE expires_at <= (SELECT clock_timestamp())
 			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
