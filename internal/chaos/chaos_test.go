@@ -12,6 +12,9 @@ import (
 	"hosho/internal/stack"
 )
 
+// watching are the flags that have the daemons watched for data races, if the test itself is.
+var watching []string
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Half a minute of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
@@ -32,7 +35,7 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "bin")
-	if err := stack.Build(t.Context(), bin, "-tags", failpoint.Tag); err != nil {
+	if err := stack.Build(t.Context(), bin, append(watching, "-tags", failpoint.Tag)...); err != nil {
 		t.Fatal(err)
 	}
 	report, err := Run(t.Context(), Config{

@@ -28,9 +28,8 @@ import (
 )
 
 var (
-	bin      string   // the daemons, built as for use
-	watched  string   // the daemons with failpoints, watched for data races if the test itself is
-	watching []string // the flags for that
+	bin    string // the daemons, built as for use
+	mortal string // the daemons with failpoints
 )
 
 func TestMain(m *testing.M) {
@@ -45,8 +44,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	bin, watched = filepath.Join(dir, "plain"), filepath.Join(dir, "watched")
-	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), watched, append(watching, "-tags", failpoint.Tag)...)); err != nil {
+	bin, mortal = filepath.Join(dir, "plain"), filepath.Join(dir, "mortal")
+	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), mortal, "-tags", failpoint.Tag)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -182,7 +181,7 @@ func (s *system) place(t *testing.T, amount int64) string {
 func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	t.Parallel()
 	const deaths = 53 // of each daemon
-	s := start(t, watched, 2)
+	s := start(t, mortal, 2)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	clients := load.New(load.Config{Orders: s.client, Clients: 32, Seed: seed, CancelWithin: 300 * time.Millisecond})

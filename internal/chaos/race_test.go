@@ -1,6 +1,6 @@
 //go:build race
 
-package stack_test
+package chaos
 
 // The daemons are watched for data races, as the test itself is.
 func init() { watching = append(watching, "-race") }
