@@ -98,7 +98,7 @@ func (c *chaosRun) writeJSON(r chaos.Report) (err error) {
 	result := chaosResult{
 		Seed: r.Seed, DurationMS: r.Elapsed.Milliseconds(), Orders: r.Orders, Faults: r.Injections(), Kills: r.Kills,
 		DatabaseCrashes: r.Crashes, Violations: len(r.Found), LostAcknowledged: r.Lost, RecoveryMS: inMS(r.Recovery),
-		Amplification: r.Amplification, Found: r.Found, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
+		Amplification: r.Amplification, Found: append([]chaos.Violation{}, r.Found...), PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
 	}
 	for _, f := range r.Faults {
 		result.PerFault = append(result.PerFault, faultResult{f.Fault, f.Times, inMS(f.First), f.Recovery.N, inMS(f.Recovery)})

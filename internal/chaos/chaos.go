@@ -26,7 +26,7 @@ type Config struct {
 	Bin      string // the folder with the daemons, built with failpoint.Tag
 	Dir      string // for databases and logs; kept
 	Seed     uint64
-	Duration time.Duration // no episode begins later
+	Duration time.Duration // since the first fault; no episode begins later
 	Faults   []string      // by name, see Faults; none: all that the mix has
 	Length   time.Duration // how long each fault lasts; 0: as chance has it
 	Relays   int
@@ -120,7 +120,7 @@ func (r *run) play(ctx context.Context) (Report, error) {
 // episodes plays the schedule until the time is over.
 func (r *run) episodes(ctx context.Context) error {
 	next := time.Now().Add(checkInterval)
-	for time.Since(r.began) < r.Duration {
+	for end := time.Now().Add(r.Duration); time.Now().Before(end); {
 		e := r.plan.next()
 		r.enter("fault")
 		if err := r.episode(ctx, e); err != nil {
