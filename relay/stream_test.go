@@ -18,7 +18,7 @@ func TestACommandThatHangsDelaysNoOther(t *testing.T) {
 	orders := s.placeMany(1001)
 	hanging := orders[500].ID
 	s.peer.always(hanging, order.Charge, hangs)
-	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 500*time.Millisecond, 1_000_000 })
+	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 3*time.Second, 1_000_000 })
 	eventually(t, "the plain ones are settled", func() bool {
 		return s.count(`SELECT count(*) FROM orders WHERE status = 'COMPLETED'`) == 1000
 	})
