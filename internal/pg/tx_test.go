@@ -245,6 +245,49 @@ func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 	}
 }
 
+// A process stands still in the middle of a transaction, or its host is gone: the server ends the session after a while,
+// and the rows are free again. The next transaction of the connection is bound alike; statements outside of one are not.
+func TestASessionThatStandsStillInATransactionIsEnded(t *testing.T) {
+	t.Parallel()
+	db := notes(t)
+	const bound = `SELECT setting::integer FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`
+	for range 2 {
+		var level string
+		var milliseconds int
+		err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+			if err := tx.QueryRow(t.Context(), `SELECT current_setting('transaction_isolation')`).Scan(&level); err != nil {
+				return err
+			}
+			return tx.QueryRow(t.Context(), bound).Scan(&milliseconds)
+		})
+		if err != nil || level != "read committed" || milliseconds != 10_000 {
+			t.Errorf("got %v, %s, %d ms; want read committed, and 10 s", err, level, milliseconds)
+		}
+	}
+	if got := count(t, db.Pool, bound); got != 0 {
+		t.Errorf("outside of a transaction: got %d ms, want the server's own 0", got)
+	}
+
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		if err := insert(t.Context(), tx, 1); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = '1ms'`); err != nil {
+			return err
+		}
+		for standing := 1; standing > 0; {
+			standing = count(t, db.Pool, `SELECT count(*) FROM pg_locks WHERE relation = 'notes'::regclass AND mode = 'RowExclusiveLock'`)
+		}
+		return insert(t.Context(), tx, 2)
+	})
+	if pg.Classify(err) != pg.Unreachable {
+		t.Errorf("got %v, want an error that says that nothing was written", err)
+	}
+	if got := count(t, db.Pool, `SELECT count(*) FROM notes`); got != 0 {
+		t.Errorf("got %d rows, want none", got)
+	}
+}
+
 // Somebody has the only connection and keeps it. Whoever comes next is told so, with no deadline of its own.
 func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
 	t.Parallel()
