@@ -1,13 +1,12 @@
 // Package migrations holds the schema of both databases as goose migrations: the same files serve the goose command
 // line and the daemons' migrate commands.
 //
-// Its promise: Up may be run by any number of processes at once, and a daemon can tell whether the schema that it
-// needs is there. Serving never migrates.
+// Its promise: Up may be run by any number of processes at once, and beside daemons at work, which it holds up for a
+// second at a time; and a daemon can tell whether the schema that it needs is there. Serving never migrates.
 package migrations
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -15,9 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver that goose works through
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed orders/*.sql payments/*.sql
@@ -34,38 +31,6 @@ type Set string
 
 // ErrSchema says that the database's schema is older than this program needs.
 var ErrSchema = errors.New("the schema is not up to date")
-
-// Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
-// answers the versions that it applied.
-func (s Set) Up(ctx context.Context, databaseURL string) ([]int64, error) {
-	db, provider, err := s.open(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("migrate %s: %w", s, err)
-	}
-	versions := make([]int64, len(results))
-	for i, r := range results {
-		versions[i] = r.Source.Version
-	}
-	return versions, nil
-}
-
-// Down undoes everything, data included. Tests prove with it that every Down undoes its Up.
-func (s Set) Down(ctx context.Context, databaseURL string) error {
-	db, provider, err := s.open(databaseURL)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if _, err := provider.DownTo(ctx, 0); err != nil {
-		return fmt.Errorf("undo %s: %w", s, err)
-	}
-	return nil
-}
 
 // Check answers ErrSchema, with the versions got and wanted, when the newest migration is not applied. A newer schema
 // is fine: migrations land before the programs that need them.
@@ -106,21 +71,4 @@ func (s Set) latest() (int64, error) {
 		return 0, err
 	}
 	return goose.NumericComponent(names[len(names)-1]) // Glob sorts, and the numbers have leading zeros
-}
-
-func (s Set) open(databaseURL string) (*sql.DB, *goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // ask each second, 60 times
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := sql.Open("pgx", databaseURL)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open database %s: %w", s, err)
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, s.folder(), goose.WithSessionLocker(locker))
-	if err != nil {
-		db.Close()
-		return nil, nil, fmt.Errorf("read the migrations of %s: %w", s, err)
-	}
-	return db, provider, nil
 }

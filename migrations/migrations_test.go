@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -45,7 +47,7 @@ func TestDownUndoesUp(t *testing.T) {
 			if diff := cmp.Diff(first, objects(t, db)); diff != "" {
 				t.Errorf("what Up makes after Down (-want +got):\n%s", diff)
 			}
-			if again, err := set.Up(t.Context(), db.URL); err != nil || len(again) != 0 {
+			if again, err := set.Up(t.Context(), db.URL, nil); err != nil || len(again) != 0 {
 				t.Errorf("Up with nothing to do: got %v, %v", again, err)
 			}
 		})
@@ -66,7 +68,7 @@ func TestConcurrentUp(t *testing.T) {
 			)
 			for range 5 {
 				wg.Go(func() {
-					versions, err := set.Up(t.Context(), db.URL)
+					versions, err := set.Up(t.Context(), db.URL, nil)
 					if err != nil {
 						t.Errorf("concurrent Up: %v", err)
 					}
@@ -83,6 +85,82 @@ func TestConcurrentUp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A report reads a table for long, and a migration wants to change that table. It does not get its way before the report
+// ends, and whoever writes meanwhile is held up for a moment only: not by the report, and not by the migration that waits.
+func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	folder := fstest.MapFS{"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (n integer);\n-- +goose Down\nDROP TABLE notes;\n")}}
+	if _, err := migrations.Apply(t.Context(), db.URL, folder, nil); err != nil {
+		t.Fatal(err)
+	}
+	report, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer report.Rollback(context.WithoutCancel(t.Context()))
+	if _, err := report.Exec(t.Context(), `SELECT FROM notes`); err != nil {
+		t.Fatal(err)
+	}
+	folder["00002_table.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE others ();\n-- +goose Down\nDROP TABLE others;\n")}
+	folder["00003_column.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nALTER TABLE notes ADD COLUMN text text;\n-- +goose Down\nALTER TABLE notes DROP COLUMN text;\n")}
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	waits, ended := make(chan error, 1), make(chan error, 1)
+	var applied []int64
+	go func() {
+		var err error
+		applied, err = migrations.Apply(ctx, db.URL, folder, func(err error) {
+			select {
+			case waits <- err:
+			default:
+			}
+		})
+		ended <- err
+	}()
+	select {
+	case <-waits:
+	case err := <-ended:
+		t.Fatalf("the migration ended before the report: %v", err)
+	}
+	if _, err := db.Pool.Exec(ctx, `INSERT INTO notes VALUES (1)`); err != nil {
+		t.Errorf("a writer while the migration waits: %v", err)
+	}
+	if err := report.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil || !slices.Equal(applied, []int64{2, 3}) {
+		t.Errorf("got versions %v applied, and %v; want 2 and 3, from before and after the wait", applied, err)
+	}
+	if err := migrations.Undo(ctx, db.URL, folder); err != nil || len(objects(t, db)) > 0 {
+		t.Errorf("after Undo: got %v, %v; want nothing left", err, objects(t, db))
+	}
+}
+
+// Whoever stops a migration that waits is told what it waited for.
+func TestAMigrationThatWaitsMayBeStopped(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	up(t, migrations.Orders, db)
+	reader, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback(context.WithoutCancel(t.Context()))
+	if _, err := reader.Exec(t.Context(), `SELECT FROM orders`); err != nil {
+		t.Fatal(err)
+	}
+	folder := fstest.MapFS{"00099_column.sql": {Data: []byte("-- +goose Up\nALTER TABLE orders ADD COLUMN note text;\n")}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	_, err = migrations.Apply(ctx, db.URL, folder, func(error) { stop() })
+	var refused *pgconn.PgError
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &refused) || refused.Code != "55P03" {
+		t.Errorf("got %v, want that it was stopped, and that the lock was missing", err)
 	}
 }
 
@@ -105,7 +183,7 @@ func TestCheckComparesVersions(t *testing.T) {
 
 func up(t *testing.T, set migrations.Set, db *pgtest.Database) []int64 {
 	t.Helper()
-	applied, err := set.Up(t.Context(), db.URL)
+	applied, err := set.Up(t.Context(), db.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -249,7 +249,7 @@ func TestWithoutASchemaNothingIsServedAndTheLogSaysWhatToDo(t *testing.T) {
 
 	m := &migrate{daemon.Database{DatabaseURL: db.URL}}
 	for range 2 { // the second finds nothing to do
-		if err := m.Run(t.Context()); err != nil {
+		if err := m.Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	}

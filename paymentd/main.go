@@ -68,17 +68,17 @@ type migrate struct {
 }
 
 // Run applies the migrations that are missing and prints their versions.
-func (c *migrate) Run(ctx context.Context) error {
+func (c *migrate) Run(ctx context.Context, log *slog.Logger) error {
 	url, err := c.URL()
 	if err != nil {
 		return err
 	}
-	applied, err := migrations.Payments.Up(ctx, url)
-	if err != nil {
-		return err
-	}
+	applied, err := migrations.Payments.Up(ctx, url, func(err error) { log.Warn("a table is in use: trying again", "error", err) })
 	for _, version := range applied {
 		fmt.Printf("applied %s %d\n", migrations.Payments, version)
+	}
+	if err != nil {
+		return err
 	}
 	if len(applied) == 0 {
 		fmt.Printf("%s is up to date\n", migrations.Payments)

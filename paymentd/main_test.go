@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestServingWaitsForTheSchemaAndSaysHowToGetIt(t *testing.T) {
 		t.Fatalf("got %v, want an error that names `paymentd migrate`", err)
 	}
 	for range 2 { // the second finds it up to date
-		if err := (&migrate{daemon.Database{DatabaseURL: db.URL}}).Run(t.Context()); err != nil {
+		if err := (&migrate{daemon.Database{DatabaseURL: db.URL}}).Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -262,8 +262,11 @@ func (p *peer) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest)
 func (p *peer) call(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
 	do := p.arrive(c, true, 1)
 	got, err := p.perform(ctx, do, c)
-	if errors.Is(err, errBroken) || errors.Is(err, errNoAnswer) {
-		err = status.Error(codes.Unavailable, err.Error()) // no reason: as the transport would have said
+	switch { // no reasons: as the transport would have said
+	case errors.Is(err, errBroken):
+		err = status.Error(codes.Unavailable, err.Error())
+	case errors.Is(err, errNoAnswer): // the caller's time is over here, too, and it may hear of that before it notices itself
+		err = status.FromContextError(ctx.Err()).Err()
 	}
 	return got, err
 }

@@ -187,7 +187,7 @@ func TestAStreamThatIsStuckIsLeft(t *testing.T) {
 	deaf := make(chan struct{})
 	s.peer.deaf = deaf
 	orders := s.placeMany(1000) // more than fits into what HTTP/2 lets through unread
-	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 300*time.Millisecond, 1_000_000 })
+	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 2*time.Second, 1_000_000 })
 	select {
 	case <-deaf:
 	case <-time.After(longWait):

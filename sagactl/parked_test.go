@@ -43,7 +43,8 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 	if output, err := ask("retry", order); err != nil {
 		t.Errorf("retry: %v\n%s", err, output)
 	}
-	output := awaitOutput(t, ask, listed, "parked") // it is parked again, for the same cause
+	parkedAgain := func(output string) bool { return listed(output) && strings.Contains(output, "  parked  ") } // and no more under way
+	output := awaitOutput(t, ask, parkedAgain, "parked")
 	if !strings.Contains(output, "CHARGE") || !strings.Contains(output, "KEY_REUSED") {
 		t.Errorf("parked: got\n%s\nwant the CHARGE and KEY_REUSED", output)
 	}

@@ -90,7 +90,7 @@ func (s *lazyServer) migrate(set migrations.Set) (string, error) {
 	if err := server.CreateDatabase(ctx, name); err != nil {
 		return "", err
 	}
-	_, err = set.Up(ctx, server.URL(name))
+	_, err = set.Up(ctx, server.URL(name), nil)
 	return name, err
 }
 

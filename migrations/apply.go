@@ -1,0 +1,124 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// A migration that waits for a table's lock, because somebody reads the table for long, has everybody who comes later
+// wait behind it. So it gives its place up after lockTimeout, lets those pass for lockPause, and tries again: a request
+// is held up for a second at most. After lockTries, a few minutes, it gives up.
+const (
+	lockTimeout = "1s"
+	lockPause   = time.Second
+	lockTries   = 90
+)
+
+// ErrLocked says that a migration could not get the lock on a table, because other transactions did not end. Nothing of
+// it was applied.
+var ErrLocked = errors.New("a table is locked by a transaction that does not end (see pg_stat_activity and pg_blocking_pids): end it, or migrate later")
+
+// Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
+// answers the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
+// it may be nil. ErrLocked when that goes on for minutes.
+func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([]int64, error) {
+	applied, err := Apply(ctx, databaseURL, s.folder(), waiting)
+	if err != nil {
+		return applied, fmt.Errorf("migrate %s: %w", s, err)
+	}
+	return applied, nil
+}
+
+// Apply does for any folder of migrations what Up does for those of a set.
+func Apply(ctx context.Context, databaseURL string, folder fs.FS, waiting func(error)) ([]int64, error) {
+	return patiently(ctx, waiting, func() ([]*goose.MigrationResult, error) {
+		return with(databaseURL, folder, func(p *goose.Provider) ([]*goose.MigrationResult, error) { return p.Up(ctx) })
+	})
+}
+
+// Undo undoes the migrations of a folder, the newest first. What is in the tables goes with them.
+func Undo(ctx context.Context, databaseURL string, folder fs.FS) error {
+	_, err := patiently(ctx, nil, func() ([]*goose.MigrationResult, error) {
+		return with(databaseURL, folder, func(p *goose.Provider) ([]*goose.MigrationResult, error) {
+			oldest := p.ListSources()[0].Version
+			return p.DownTo(ctx, oldest-1)
+		})
+	})
+	return err
+}
+
+// Down undoes everything, data included. Tests prove with it that every Down undoes its Up.
+func (s Set) Down(ctx context.Context, databaseURL string) error {
+	if err := Undo(ctx, databaseURL, s.folder()); err != nil {
+		return fmt.Errorf("undo %s: %w", s, err)
+	}
+	return nil
+}
+
+// patiently migrates until no lock is missing, and answers the versions that were applied in all tries.
+func patiently(ctx context.Context, waiting func(error), migrate func() ([]*goose.MigrationResult, error)) (applied []int64, err error) {
+	for range lockTries {
+		var results []*goose.MigrationResult
+		results, err = migrate()
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		for _, r := range results {
+			applied = append(applied, r.Source.Version)
+		}
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "55P03" { // lock_not_available
+			return applied, err
+		}
+		if waiting != nil {
+			waiting(err)
+		}
+		select {
+		case <-ctx.Done():
+			return applied, errors.Join(ctx.Err(), err)
+		case <-time.After(lockPause):
+		}
+	}
+	return applied, fmt.Errorf("%w: %w", ErrLocked, err)
+}
+
+// with has a provider work on a database. It is a new one each time: the locker counts its tries over all its uses.
+func with(databaseURL string, folder fs.FS, work func(*goose.Provider) ([]*goose.MigrationResult, error)) ([]*goose.MigrationResult, error) {
+	db, err := open(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // ask each second, 60 times
+	if err != nil {
+		return nil, err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return work(provider)
+}
+
+// open makes sessions that wait for no lock longer than lockTimeout.
+func open(databaseURL string) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err) // pgx redacts the password
+	}
+	return stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `SET lock_timeout = '`+lockTimeout+`'`)
+		return err
+	})), nil
+}
