@@ -1,15 +1,18 @@
 package orderdb_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
 )
 
@@ -76,6 +79,82 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 	if n := deadlocks(t, db); n != 0 {
 		t.Errorf("got %d deadlocks, want none", n)
 	}
+}
+
+// Ten thousand customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere before,
+// between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
+func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
+	t.Parallel()
+	const rounds, orders, batch, customers = 50, 200, 4, 6
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	before, after := 0, 0 // cancels that came before the order was completed, and after
+	for range rounds {
+		findings := placeAndClaim(t, db, orders)
+		reversed := slices.Clone(findings)
+		slices.Reverse(reversed)
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		completed := make([]int, 2)
+		for i, mine := range [][]orderdb.Finding{findings, reversed} {
+			all.Go(func() {
+				<-begin
+				for some := range slices.Chunk(mine, batch) {
+					completed[i] += len(settleAll(t, s, some))
+				}
+			})
+		}
+		for i := range customers {
+			all.Go(func() {
+				<-begin
+				for n := i; n < orders; n += customers {
+					if _, changed, err := s.Cancel(t.Context(), findings[n].Retry.Message.Key, ""); err != nil || !changed {
+						t.Errorf("cancel: got changed %t, %v; want it done", changed, err)
+					}
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		after += completed[0] + completed[1]
+		before += orders - completed[0] - completed[1]
+		if n := count(t, db.Pool, `SELECT count(*) FROM orders WHERE status <> 'CANCELLING'`); n > 0 {
+			t.Errorf("%d orders are not CANCELLING although their cancels were acknowledged", n)
+		}
+		voids, charges := count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'VOID'`), count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'CHARGE'`)
+		if voids != orders || charges > 0 {
+			t.Errorf("got %d VOIDs and %d CHARGEs, want %d and none", voids, charges, orders)
+		}
+		execute(t, db, `TRUNCATE orders, outbox, audit`)
+	}
+	t.Logf("of %d cancels %d came before the order was completed", rounds*orders, before)
+	if before < rounds || after < rounds {
+		t.Errorf("got %d cancels before the order was completed and %d after, want many of both", before, after)
+	}
+	if n := deadlocks(t, db); n != 0 {
+		t.Errorf("got %d deadlocks, want none", n)
+	}
+}
+
+// placeAndClaim places orders, all at once, has a relay claim their charges, and answers that they were made.
+func placeAndClaim(t *testing.T, db *pgtest.Database, orders int) (findings []orderdb.Finding) {
+	t.Helper()
+	execute(t, db, fmt.Sprintf(`
+		WITH placed AS (
+			INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
+			SELECT gen_random_uuid(), 'alice', '[{"name": "tea", "quantity": 2, "unit_price": 450}]', 900, 'JPY', now() + interval '1 hour'
+			FROM generate_series(1, %d)
+			RETURNING id
+		)
+		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM placed`, orders))
+	messages, err := outbox.NewQueue(db.Pool, time.Hour).Claim(t.Context(), orders, 0)
+	if err != nil || len(messages) != orders {
+		t.Fatalf("claim: got %d messages, %v; want %d", len(messages), err, orders)
+	}
+	for _, m := range messages {
+		findings = append(findings, found(order.PaymentCharged, m))
+	}
+	return findings
 }
 
 // settleAll does what the worker does: what could not be applied comes again. It answers the orders that it completed.
