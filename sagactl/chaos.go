@@ -75,6 +75,9 @@ func (c *chaosRun) Run(ctx context.Context) error {
 	case c.Schedule:
 		return c.printSchedule(screen)
 	}
+	if _, err := stack.SourceRoot(ctx); err != nil { // before there is anything to keep
+		return err
+	}
 	dir, err := os.MkdirTemp("", "hosho-chaos-")
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ func printChaos(screen *terminal, r chaos.Report) {
 	screen.line("payments  %s", invariant.Line(r.Payments))
 	screen.line("killed    daemons %d, at failpoints %s; PostgreSQL crashed %d times", r.Kills, deaths(r.Deaths), r.Crashes)
 	screen.line("sent      %.3f charges for each ordinary order that was paid", r.Amplification)
+	screen.line("waited    %s at worst, until a customer's order or cancellation was acknowledged", millis(r.Slowest))
 	for _, v := range r.Found {
 		screen.line("%s %s: %s", screen.paint(red, "VIOLATION"), v.Rule, v.Detail)
 	}
@@ -65,6 +66,7 @@ type chaosResult struct {
 	LostAcknowledged int               `json:"lost_acknowledged"`
 	RecoveryMS       spreadMS          `json:"recovery_ms"`
 	Amplification    float64           `json:"amplification"`
+	SlowestMS        int64             `json:"slowest_acknowledgement_ms"`
 	Found            []chaos.Violation `json:"found"`
 	PerFault         []faultResult     `json:"per_fault"`
 	Failpoints       map[string]int    `json:"failpoints"`
@@ -98,7 +100,7 @@ func (c *chaosRun) writeJSON(r chaos.Report) (err error) {
 	result := chaosResult{
 		Seed: r.Seed, DurationMS: r.Elapsed.Milliseconds(), Orders: r.Orders, Faults: r.Injections(), Kills: r.Kills,
 		DatabaseCrashes: r.Crashes, Violations: len(r.Found), LostAcknowledged: r.Lost, RecoveryMS: inMS(r.Recovery),
-		Amplification: r.Amplification, Found: append([]chaos.Violation{}, r.Found...), PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
+		Amplification: r.Amplification, SlowestMS: r.Slowest.Milliseconds(), Found: append([]chaos.Violation{}, r.Found...), PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
 	}
 	for _, f := range r.Faults {
 		result.PerFault = append(result.PerFault, faultResult{f.Fault, f.Times, inMS(f.First), f.Recovery.N, inMS(f.Recovery)})

@@ -91,6 +91,7 @@ func (r *run) play(ctx context.Context) (Report, error) {
 	defer customers.Wait()
 	defer cancel()
 	background.Go(func() { r.ticking(ctx) })
+	background.Go(func() { r.watchTransactions(ctx) })
 
 	clients := load.New(load.Config{Orders: r.client, Clients: r.Clients, Seed: r.Seed, CancelWithin: r.Pace.CancelWithin})
 	r.clients = clients

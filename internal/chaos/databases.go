@@ -65,6 +65,15 @@ var databaseFaults = []fault{
 		lasts: between(2*time.Second, 6*time.Second), run: takeConnections,
 	},
 	{
+		name: "migrate", says: "both schemas are changed, while somebody reads the tables for long", targets: []string{ordersDB, paymentsDB},
+		lasts: between(2*time.Second, 8*time.Second), run: migrate,
+	},
+	{
+		name: "backlog", says: "a million orders are due at once", targets: []string{ordersDB, paymentsDB, relays},
+		special: "it takes its time to drain",
+		lasts:   between(time.Minute, time.Minute), run: backlog,
+	},
+	{
 		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB}, weight: 3,
 		special: "the databases then live in memory, which takes the right to mount a tmpfs",
 		lasts:   between(2*time.Second, 6*time.Second), run: fillDisks,

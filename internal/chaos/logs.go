@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
+
+	"hosho/internal/load"
 )
 
 // logs reads what the daemons write. From it the experiment learns what no table tells: how often commands were sent,
@@ -82,7 +85,18 @@ var telling = [][]byte{
 
 const faultsFrom = 4 // from here on they tell of faults
 
+// secret is the password that the daemons are given for their databases, which ask for none.
+const secret = "a-password-that-no-log-tells"
+
+// untold are what no line may hold: a password, and who the customers are and what they order.
+var untold = [][]byte{[]byte(secret), []byte(load.Customer), []byte(load.Item)}
+
 func (l *logs) read(daemon string, line []byte) {
+	if why := leak(line); why != "" {
+		l.mu.Lock()
+		l.found = append(l.found, Violation{Leak, fmt.Sprintf("%s logs %s: %.300q", daemon, why, line)})
+		l.mu.Unlock()
+	}
 	for i, mark := range telling {
 		if bytes.Contains(line, mark) {
 			l.mu.Lock()
@@ -98,6 +112,19 @@ func (l *logs) read(daemon string, line []byte) {
 			return
 		}
 	}
+}
+
+// leak answers what a line holds that it must not, or nothing.
+func leak(line []byte) string {
+	if slices.ContainsFunc(line, func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return "a control character"
+	}
+	for _, private := range untold {
+		if bytes.Contains(line, private) {
+			return fmt.Sprintf("%q", private)
+		}
+	}
+	return ""
 }
 
 // entry is a line of a relay's log.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hosho/internal/load"
 )
 
 // at makes a delivery's line: told so many milliseconds after the beginning, of a claim made then.
@@ -69,6 +71,10 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, "fault"},
 		{"a panic that a failpoint made", `{"msg":"rpc","error":"panic: failpoint"}` + "\n", false, ""},
 		{"a data race", "WARNING: DATA RACE\n", false, "fault"},
+		{"a password", `{"msg":"rpc","error":"cannot connect to postgres://orderd:` + secret + `@db/orders"}` + "\n", false, "I24"},
+		{"what a customer ordered", `{"msg":"order","items":"` + load.Item + `"}` + "\n", false, "I24"},
+		{"a control character", `{"msg":"order","customer":"` + "\x1b[31m" + `"}` + "\n", false, "I24"},
+		{"a stack trace", "goroutine 1 [running]:\n\tmain.main()\n", false, ""},
 		{"nothing", `{"msg":"serving"}` + "\n", false, ""},
 	}
 	for _, tt := range tests {

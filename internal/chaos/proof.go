@@ -43,6 +43,9 @@ func (r *run) prove(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
+	if err := r.checkRest(ctx); err != nil {
+		return Report{}, err
+	}
 	return r.summary(ctx)
 }
 
@@ -53,7 +56,7 @@ func (r *run) summary(ctx context.Context) (Report, error) {
 	return Report{
 		Seed: r.Seed, Elapsed: time.Since(r.began), Episodes: r.episodesPlayed, Orders: r.accepted(),
 		Kills: r.kills.Load(), Crashes: r.crashes.Load(), Deaths: r.deaths(), Statuses: r.statuses, Payments: r.paid,
-		Lost: r.lost, Found: r.found, Faults: r.injured(r.plan.faults), Recovery: all, Amplification: amplification,
+		Lost: r.lost, Found: r.found, Faults: r.injured(r.plan.faults), Recovery: all, Amplification: amplification, Slowest: r.clients.Slowest(),
 	}, err
 }
 

@@ -12,6 +12,11 @@ const (
 	Early   = "early"   // no command is claimed before its wait is over
 	Stopped = "stopped" // no daemon ends by itself
 	Index   = "I19"     // amcheck finds nothing wrong with an index
+	Bloat   = "I20"     // the outbox shrinks again
+	Stale   = "I21"     // no transaction of a daemon stands open
+	Backlog = "I22"     // what a relay says of the backlog is what is there
+	Hoard   = "I23"     // goroutines, files and connections are given back
+	Leak    = "I24"     // no log holds a password, a customer, what somebody ordered, or a control character
 )
 
 // Violation is something that must not be.
@@ -57,8 +62,9 @@ type Report struct {
 	Lost          int // acknowledged orders that do not exist
 	Found         []Violation
 	Faults        []Injured
-	Recovery      Spread  // over all episodes
-	Amplification float64 // charges sent for each ordinary order
+	Recovery      Spread        // over all episodes
+	Amplification float64       // charges sent for each ordinary order
+	Slowest       time.Duration // until a customer's write was acknowledged, all tries together
 }
 
 // Injections answers how many faults were injected.

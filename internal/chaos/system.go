@@ -42,6 +42,7 @@ type system struct {
 	client           orderv1.OrderServiceClient
 	clients          *load.Load // set once they are at work
 	logs             *logs
+	fresh            map[*stack.Process]holdings // what the daemons held before anything happened
 
 	kills, crashes atomic.Int64
 	owesRetries    atomic.Bool // an operator has to retry what is parked
@@ -71,7 +72,8 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 		}
 	}
 	s.Stack, err = stack.Start(ctx, stack.Config{
-		Bin: c.Bin, Dir: c.Dir, Durable: true, Relays: c.Relays, Simulate: stack.Simulate, Env: c.Pace.env(),
+		Bin: c.Bin, Dir: c.Dir, Durable: true, Admin: true, Relays: c.Relays, Simulate: stack.Simulate,
+		Env:      append(c.Pace.env(), "PGPASSWORD="+secret),
 		Settings: settings,
 		LogTo:    func(daemon string) io.Writer { return s.logs.of(daemon) }, Route: s.route,
 	})
@@ -91,6 +93,12 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 		return err
 	}
 	s.client = orderv1.NewOrderServiceClient(s.conn)
+	s.fresh = map[*stack.Process]holdings{}
+	for _, p := range s.Daemons() {
+		if s.fresh[p], err = holdingsOf(ctx, p); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

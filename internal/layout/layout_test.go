@@ -22,7 +22,7 @@ package    | of others     | of hosho
 
 tools
 sagactl    | *             | chaos failpoint gen/... invariant load migrations mutant order pg reconcile rpc stack
-chaos      | *             | failpoint gen/order gen/relay invariant load middleman pg pgembed proxy rpc stack
+chaos      | *             | command failpoint gen/order gen/relay invariant load middleman migrations order pg pgembed proxy rpc stack
 middleman  | *             | gen/payment pgembed rpc
 reconcile  | pgx           | command order orderdb outbox payment pg
 mutant     |               | stack

@@ -40,6 +40,12 @@ const (
 	watches  = 10 // that are watched to their end
 )
 
+// What is nobody's business but the clients': who they are, and what they order.
+const (
+	Customer = "load-" // and a number
+	Item     = "a gift for Zoë"
+)
+
 // Amounts that the simulated card network makes something special of, and the most that it does not.
 const (
 	bombAmount    = 9999
@@ -60,6 +66,7 @@ type Load struct {
 	accepted atomic.Int64
 
 	mu    sync.Mutex
+	worst time.Duration // from the first call until one was answered
 	told  []*Told
 	wrong []Contradiction // what contradicted itself at once
 	grown chan struct{}
@@ -85,7 +92,7 @@ func (l *Load) Run(ctx, after context.Context) {
 		clients.Go(func() {
 			random := rand.New(rand.NewPCG(l.config.Seed, uint64(n)))
 			for i := 0; ctx.Err() == nil; i++ {
-				l.order(after, random, fmt.Sprintf("load-%d", n), fmt.Sprintf("%d-%d", l.config.Seed, i))
+				l.order(after, random, fmt.Sprint(Customer, n), fmt.Sprintf("%d-%d", l.config.Seed, i))
 			}
 		})
 	}
@@ -94,6 +101,13 @@ func (l *Load) Run(ctx, after context.Context) {
 
 // Accepted answers how many orders were acknowledged so far.
 func (l *Load) Accepted() int64 { return l.accepted.Load() }
+
+// Slowest answers how long it took at worst until a write was acknowledged, all tries together.
+func (l *Load) Slowest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.worst
+}
 
 // AwaitAccepted waits until at least n orders were acknowledged.
 func (l *Load) AwaitAccepted(ctx context.Context, n int64) error {
@@ -155,7 +169,7 @@ func amountFor(fate int, random *rand.Rand) int64 {
 func (l *Load) create(ctx context.Context, customer, requestID string, amount int64) (*Told, error) {
 	request := &orderv1.CreateOrderRequest{
 		CustomerId: customer, RequestId: &requestID, CurrencyCode: "JPY",
-		Items: []*orderv1.Item{{Name: "load", Quantity: 1, UnitPrice: amount}},
+		Items: []*orderv1.Item{{Name: Item, Quantity: 1, UnitPrice: amount}},
 	}
 	told := &Told{}
 	err := l.persist(ctx, func(ctx context.Context) error {
@@ -197,11 +211,16 @@ func (l *Load) watch(ctx context.Context, told *Told) {
 
 // persist calls until it is answered, or ctx ends. Errors that a client must not meet are remembered.
 func (l *Load) persist(ctx context.Context, call func(context.Context) error) error {
+	began := time.Now()
 	for {
 		bounded, cancel := context.WithTimeout(ctx, callTimeout)
 		err := call(bounded)
 		cancel()
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			l.took(time.Since(began))
+			return nil
+		}
+		if ctx.Err() != nil {
 			return err
 		}
 		if !transient(err) {
@@ -228,6 +247,12 @@ func (l *Load) pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
+}
+
+func (l *Load) took(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.worst = max(l.worst, d)
 }
 
 func (l *Load) remember(told *Told) {

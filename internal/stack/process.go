@@ -20,9 +20,10 @@ import (
 
 // Process is a daemon that runs as a child process, and may be killed and started again as often as one likes.
 type Process struct {
-	Name    string // "orderd", "relay-2"
-	Address string // its gRPC address, the same after each start
-	LogFile string
+	Name         string // "orderd", "relay-2"
+	Address      string // its gRPC address, the same after each start
+	AdminAddress string // of its /metrics, if Config.Admin says so; else empty
+	LogFile      string
 
 	binary     string
 	env        []string
@@ -37,7 +38,7 @@ type Process struct {
 const (
 	readyTimeout = 30 * time.Second
 	readyPoll    = 10 * time.Millisecond
-	stopTimeout  = 15 * time.Second // a daemon gives calls under way ten seconds
+	stopTimeout  = 12 * time.Second // a daemon gives calls under way ten seconds
 )
 
 // Start starts the daemon, with variables of its environment set otherwise for this once. It does not wait until it is

@@ -35,6 +35,7 @@ type Config struct {
 	Dir        string // for data and logs; empty: a new one, which Stop removes
 	Durable    bool   // databases that survive a crash of the machine, as everywhere but in quick tests
 	FixedPorts bool   // the daemons' default addresses; free ones otherwise
+	Admin      bool   // /metrics of every daemon, on free ports; otherwise only with FixedPorts, where they belong
 	Relays     int    // at least 1
 	Simulate   string // paymentd's rules; empty: none
 	Env        []string
@@ -168,9 +169,14 @@ func (s *Stack) describe() error {
 	if err != nil {
 		return err
 	}
-	s.Orderd = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+orders)
-	s.Paymentd = s.daemon("paymentd", "paymentd", ports[1],
+	if s.Orderd, err = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+orders); err != nil {
+		return err
+	}
+	s.Paymentd, err = s.daemon("paymentd", "paymentd", ports[1],
 		"PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)
+	if err != nil {
+		return err
+	}
 	for i := range s.config.Relays {
 		if err := s.describeRelay(i, ports[2+i]); err != nil {
 			return err
@@ -192,9 +198,10 @@ func (s *Stack) describeRelay(i int, port string) error {
 	if err != nil {
 		return err
 	}
-	s.Relays = append(s.Relays, s.daemon("relay", name, port,
-		"RELAY_DATABASE_URL="+orders, "RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://")))
-	return nil
+	relay, err := s.daemon("relay", name, port,
+		"RELAY_DATABASE_URL="+orders, "RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://"))
+	s.Relays = append(s.Relays, relay)
+	return err
 }
 
 // route answers the URL by which a daemon reaches what it connects to.
@@ -210,8 +217,8 @@ func (s *Stack) route(from, to, direct string) (string, error) {
 	return address.String(), err
 }
 
-// daemon describes a daemon. The admin listeners stay off, but for those with fixed addresses.
-func (s *Stack) daemon(binary, name, port string, env ...string) *Process {
+// daemon describes a daemon.
+func (s *Stack) daemon(binary, name, port string, env ...string) (*Process, error) {
 	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
 	p := &Process{
 		Name: name, Address: net.JoinHostPort("127.0.0.1", port),
@@ -220,14 +227,21 @@ func (s *Stack) daemon(binary, name, port string, env ...string) *Process {
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
 	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json", failpoint.Variable+"="+p.failpoints)
+	if s.config.Admin {
+		admin, err := pgembed.FreePort()
+		if err != nil {
+			return nil, err
+		}
+		p.AdminAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(admin))
+	}
 	if !s.config.FixedPorts || binary != name {
-		p.env = append(p.env, prefix+"_ADMIN_LISTEN=")
+		p.env = append(p.env, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
 	}
 	p.env = append(p.env, s.config.Env...)
 	if s.config.LogTo != nil {
 		p.logTo = s.config.LogTo(name)
 	}
-	return p
+	return p, nil
 }
 
 // migrate runs the daemons' own migrate commands, as an operator would.
