@@ -109,18 +109,33 @@ func killing(of who) func(context.Context, *system, *rand.Rand) error {
 	}
 }
 
-// dying arms one failpoint after the other, and starts each victim again once it is dead.
+// dying arms one failpoint after the other, those first that were armed least, and starts each victim again once it is
+// dead.
 func dying(binary string, of who) func(context.Context, *system, *rand.Rand) error {
 	return func(ctx context.Context, s *system, random *rand.Rand) error {
 		points := failpoint.Points[binary]
 		for ctx.Err() == nil {
-			victim, point := one(of(s), random), points[random.IntN(len(points))]
+			victim, point := one(of(s), random), s.leastArmed(points, random)
 			if err := s.die(ctx, victim, point); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+}
+
+// leastArmed chooses the point of which the fewest processes were to die, and notes that one more is.
+func (s *system) leastArmed(points []failpoint.Point, random *rand.Rand) failpoint.Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	least := points[0]
+	for _, i := range random.Perm(len(points)) {
+		if s.armed[points[i]] < s.armed[least] {
+			least = points[i]
+		}
+	}
+	s.armed[least]++
+	return least
 }
 
 // deadlyWait is how long a process is given to come by the failpoint that it is to die at.

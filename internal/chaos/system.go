@@ -48,12 +48,16 @@ type system struct {
 	owesRetries    atomic.Bool // an operator has to retry what is parked
 
 	mu     sync.Mutex
-	points map[failpoint.Point]int            // how many processes died there
+	armed  map[failpoint.Point]int            // how many processes were to die there
+	points map[failpoint.Point]int            // how many did
 	spared map[*stack.Process]failpoint.Point // that did not come by their points in time, and may yet
 }
 
 func start(ctx context.Context, c Config, faults []fault) (*system, error) {
-	s := &system{pace: c.Pace, logs: newLogs(c.Pace.Lease), points: map[failpoint.Point]int{}, spared: map[*stack.Process]failpoint.Point{}}
+	s := &system{
+		pace: c.Pace, logs: newLogs(c.Pace.Lease),
+		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]failpoint.Point{},
+	}
 	if err := s.start(ctx, c, faults); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
