@@ -68,7 +68,7 @@ func (m *mutants) Run(ctx context.Context) error {
 		screen.line("\n%s", screen.paint(red, fmt.Sprintf("%d of %d mutants live: no experiment proves their rules.", living, len(chosen))))
 		return errBroken
 	}
-	screen.line("\n%s", screen.paint(green, fmt.Sprintf("All %d mutants were killed, and the source as it is lives.", len(chosen))))
+	screen.line("\n%s", screen.paint(green, fmt.Sprintf("%d of %d mutants were killed, and the source as it is lives.", len(chosen), len(chosen))))
 	return nil
 }
 
@@ -105,7 +105,7 @@ func (m *mutants) healthy(ctx context.Context, screen *terminal, dir string, cho
 	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
 		return false, err
 	}
-	report, err := m.experiment(ctx, filepath.Join(dir, "healthy"), slices.Compact(faults))
+	report, err := m.experiment(ctx, filepath.Join(dir, "healthy"), slices.Compact(faults), 0)
 	if err != nil {
 		return false, err
 	}
@@ -123,7 +123,7 @@ func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mu
 	if err := one.Build(ctx, filepath.Join(dir, "bin"), "-tags", failpoint.Tag); err != nil {
 		return false, err
 	}
-	report, err := m.experiment(ctx, dir, one.Faults)
+	report, err := m.experiment(ctx, dir, one.Faults, one.Length)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", one.Name, err)
 	}
@@ -140,11 +140,11 @@ func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mu
 	return false, nil
 }
 
-func (m *mutants) experiment(ctx context.Context, dir string, faults []string) (chaos.Report, error) {
+func (m *mutants) experiment(ctx context.Context, dir string, faults []string, length time.Duration) (chaos.Report, error) {
 	pace := chaos.Quick()
 	pace.Drain = mutantDrain
 	return chaos.Run(ctx, chaos.Config{
-		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"), Seed: m.Seed, Duration: mutantLife, Faults: faults,
+		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"), Seed: m.Seed, Duration: mutantLife, Faults: faults, Length: length,
 		Relays: 2, Clients: 16, Pace: pace, FailFast: true,
 	})
 }

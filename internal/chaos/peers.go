@@ -48,6 +48,10 @@ var peerFaults = []fault{
 		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Overload, Share: 0.7}),
 	},
 	{
+		name: "exhausted", says: "paymentd asks for patience, and nothing else", targets: []string{peer},
+		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Overload, Share: 1}),
+	},
+	{
 		name: "hold", says: "requests are held up to 5 s, and overtaken by voids", targets: []string{peer}, weight: 2,
 		lasts: between(3*time.Second, 10*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Hold(5 * time.Second), Share: 0.3}),
 	},

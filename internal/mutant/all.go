@@ -18,4 +18,5 @@ var All = []Mutant{
 	definiteCommit,
 	splitTransaction,
 	prunedKey,
+	frozenTransaction,
 }

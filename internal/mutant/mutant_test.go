@@ -63,7 +63,7 @@ func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
 
 func TestEveryMutantIsDescribed(t *testing.T) {
 	t.Parallel()
-	oracles := []string{"I10", "I11", Early, Definite}
+	oracles := []string{"I10", "I11", Early, Definite, Stale}
 	for _, rule := range invariant.Rules {
 		oracles = append(oracles, rule.Name)
 	}

@@ -1,5 +1,7 @@
 package mutant
 
+import "time"
+
 // The mistakes of the relay and of the outbox engine that it runs.
 
 var errorIsEvidence = Mutant{
@@ -52,5 +54,17 @@ var ownClock = Mutant{
 		File: "internal/outbox/delivering.go",
 		Old:  `		if m.Expired {`,
 		New:  `		if m.ExpiresAt != nil && time.Now().Add(time.Hour).After(*m.ExpiresAt) {`,
+	}},
+}
+
+var frozenTransaction = Mutant{
+	Name:   "frozen-transaction",
+	Breaks: "a process that stands still in a transaction keeps its rows locked for as long as it does",
+	Needs:  "a relay paused while it settles, for longer than the server has patience",
+	Faults: []string{"pause-relay", "slow-settle"}, Length: 20 * time.Second,
+	Oracle: []string{Stale},
+	Edits: []Edit{{
+		File: "internal/pg/pool.go",
+		Old:  `; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
 	}},
 }
