@@ -69,9 +69,9 @@ var databaseFaults = []fault{
 		lasts: between(2*time.Second, 8*time.Second), run: migrate,
 	},
 	{
-		name: "backlog", says: "a million orders are due at once", targets: []string{ordersDB, paymentsDB, relays},
+		name: "backlog", says: "a million orders are due at once, and are drained", targets: []string{ordersDB, paymentsDB, relays},
 		special: "it takes its time to drain",
-		lasts:   between(time.Minute, time.Minute), run: backlog,
+		lasts:   between(backlogTime, backlogTime), run: backlog,
 	},
 	{
 		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB}, weight: 3,
