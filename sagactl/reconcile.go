@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,7 +25,12 @@ type reconciliation struct {
 // Run compares the two databases, prints what does not fit, and answers errBroken when something does not. What Repair
 // put to work counts, too: run it again to see what is left.
 func (r *reconciliation) Run(ctx context.Context) error {
-	if r.StuckAfter <= 0 {
+	switch {
+	case r.OrdersURL == "": // an empty one would be taken for whatever server is near
+		return errors.New("--orders-url (ORDERS_DATABASE_URL) is empty: want the URL of the orders database")
+	case r.PaymentsURL == "":
+		return errors.New("--payments-url (PAYMENTS_DATABASE_URL) is empty: want the URL of the payments database")
+	case r.StuckAfter <= 0:
 		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
 	}
 	orders, err := pg.Open(ctx, r.OrdersURL, "sagactl reconcile")

@@ -66,6 +66,11 @@ func TestReconcileAsksForItsDatabases(t *testing.T) {
 	if output, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(output), "--payments-url") {
 		t.Errorf("got %v\n%s\nwant it to ask for --payments-url", err, output)
 	}
+	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1/orders")
+	cmd.Env = append(cmd.Env, "PAYMENTS_DATABASE_URL=") // of a variable that was never set
+	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
+		t.Errorf("got %v\n%s\nwant it to say which is empty", err, output)
+	}
 	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1:1/orders", "--payments-url", "postgres://127.0.0.1:1/payments")
 	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), "sagactl: reconcile: ") {
 		t.Errorf("got %v\n%s\nwant it to say that it cannot read", err, output)
