@@ -112,9 +112,7 @@ func named(status string) string {
 func pages(ctx context.Context, pool *pgxpool.Pool, table string, see func([]fact) error) error {
 	last := "00000000-0000-0000-0000-000000000000"
 	for {
-		rows, _ := pool.Query(ctx, `
-			SELECT id::text, customer_id, amount_minor, currency, status FROM `+table+`
-			WHERE id > $1::uuid ORDER BY id LIMIT $2`, last, window)
+		rows, _ := pool.Query(ctx, nextPage(table), last, window)
 		facts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fact])
 		if err != nil || len(facts) == 0 {
 			return err
@@ -124,6 +122,13 @@ func pages(ctx context.Context, pool *pgxpool.Pool, table string, see func([]fac
 		}
 		last = facts[len(facts)-1].ID
 	}
+}
+
+// nextPage is read from the primary key. A bare ORDER BY id would sort by the text of the output column.
+func nextPage(table string) string {
+	return `
+		SELECT t.id::text, t.customer_id, t.amount_minor, t.currency, t.status FROM ` + table + ` AS t
+		WHERE t.id > $1::uuid ORDER BY t.id LIMIT $2`
 }
 
 // byID reads the rows of a table that have the ids of others.
