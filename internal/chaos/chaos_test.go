@@ -6,16 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"hosho/internal/failpoint"
+	"hosho/internal/pgtest"
 	"hosho/internal/stack"
 )
 
 // watching are the flags that have the daemons watched for data races, if the test itself is.
 var watching []string
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // Half a minute of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
 // databases, and prints the seed that makes the same schedule.

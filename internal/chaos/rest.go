@@ -120,7 +120,7 @@ func (r *run) hoards(ctx context.Context) (hoards []Violation, err error) {
 			return nil, err
 		}
 		fresh := r.fresh[p]
-		if now.goroutines > fresh.goroutines+moreGoroutines || now.files > fresh.files+moreFiles {
+		if now.exceeds(fresh) {
 			hoards = append(hoards, Violation{Hoard, fmt.Sprintf("%s has %.0f goroutines and %.0f open files, and began with %.0f and %.0f",
 				p.Name, now.goroutines, now.files, fresh.goroutines, fresh.files)})
 		}
@@ -141,6 +141,10 @@ func (r *run) bloat(ctx context.Context) ([]Violation, error) {
 
 // holdings are what a process holds.
 type holdings struct{ goroutines, files float64 }
+
+func (h holdings) exceeds(fresh holdings) bool {
+	return h.goroutines > fresh.goroutines+moreGoroutines || h.files > fresh.files+moreFiles
+}
 
 // holdingsOf reads them from a daemon's /metrics.
 func holdingsOf(ctx context.Context, p *stack.Process) (h holdings, err error) {

@@ -17,7 +17,7 @@ func (r *run) watchTransactions(ctx context.Context) {
 	for pause(ctx, time.Second) {
 		for _, pool := range []*pgxpool.Pool{r.orders, r.payments} {
 			bounded, cancel := context.WithTimeout(ctx, time.Second)
-			if stale, err := staleTransactions(bounded, pool); err == nil {
+			if stale, err := staleTransactions(bounded, pool, oldest); err == nil {
 				r.violated(stale...)
 			}
 			cancel()
@@ -27,7 +27,7 @@ func (r *run) watchTransactions(ctx context.Context) {
 
 // staleTransactions leaves out those that wait for somebody's lock: whoever holds it is found by himself, or is the
 // experiment, and a transaction that got its lock late is given its time from then on.
-func staleTransactions(ctx context.Context, pool *pgxpool.Pool) ([]Violation, error) {
+func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Duration) ([]Violation, error) {
 	rows, _ := pool.Query(ctx, `
 		SELECT application_name, pid, state, extract(epoch FROM clock_timestamp() - xact_start)::float8, query
 		FROM pg_stat_activity

@@ -63,6 +63,7 @@ failpoint  |               |
 // inTests is what the tests of a package import of hosho besides. Of other modules they may import any.
 var inTests = map[string]string{
 	"sagactl":    "pgtest",
+	"chaos":      "pgtest",
 	"middleman":  "gen/money",
 	"mutant":     "invariant",
 	"load":       "stack",
