@@ -2,79 +2,55 @@ package chaos
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"hosho/migrations"
 )
 
-// What the next release might bring: a column for each table that every request uses, in the order of locks.
-var (
-	nextOrders = fstest.MapFS{"90000_next.sql": {Data: []byte(`-- +goose Up
-ALTER TABLE orders ADD COLUMN next text;
-ALTER TABLE outbox ADD COLUMN next text;
--- +goose Down
-ALTER TABLE orders DROP COLUMN next;
-ALTER TABLE outbox DROP COLUMN next;
-`)}}
-	nextPayments = fstest.MapFS{"90000_next.sql": {Data: []byte(`-- +goose Up
-ALTER TABLE payments ADD COLUMN next text;
-ALTER TABLE ledger ADD COLUMN next text;
--- +goose Down
-ALTER TABLE payments DROP COLUMN next;
-ALTER TABLE ledger DROP COLUMN next;
-`)}}
-)
-
-// migrate changes the schemas of both databases while somebody reads their tables for long, and back again.
+// migrate changes the schemas of both databases while somebody reads a table of theirs for long, and back again.
 func migrate(ctx context.Context, s *system, _ *rand.Rand) error {
-	forever := context.WithoutCancel(ctx)
-	orders, err := s.orders.Begin(forever)
-	if err != nil {
-		return err
-	}
-	defer orders.Rollback(forever)
-	payments, err := s.payments.Begin(forever)
-	if err != nil {
-		return err
-	}
-	defer payments.Rollback(forever)
-	if err := read(forever, orders, "orders"); err != nil {
-		return err
-	}
-	if err := read(forever, payments, "payments"); err != nil {
-		return err
-	}
-	var up errgroup.Group
-	up.Go(func() error {
-		_, err := migrations.Apply(forever, s.OrdersURL(), nextOrders, nil)
-		return err
-	})
-	up.Go(func() error {
-		_, err := migrations.Apply(forever, s.PaymentsURL(), nextPayments, nil)
-		return err
-	})
-	<-ctx.Done()
-	if err := orders.Rollback(forever); err != nil {
-		return err
-	}
-	if err := payments.Rollback(forever); err != nil {
-		return err
-	}
-	if err := up.Wait(); err != nil {
-		return err
-	}
-	if err := migrations.Undo(forever, s.OrdersURL(), nextOrders); err != nil {
-		return err
-	}
-	return migrations.Undo(forever, s.PaymentsURL(), nextPayments)
+	var both errgroup.Group
+	both.Go(func() error { return migrateUnderAReader(ctx, s.orders, s.OrdersURL(), "orders", "outbox") })
+	both.Go(func() error { return migrateUnderAReader(ctx, s.payments, s.PaymentsURL(), "payments", "ledger") })
+	return both.Wait()
 }
 
-// read has a transaction hold the lock of a reader.
-func read(ctx context.Context, tx pgx.Tx, table string) error {
-	_, err := tx.Exec(ctx, `LOCK TABLE `+pgx.Identifier{table}.Sanitize()+` IN ACCESS SHARE MODE`)
-	return err
+// migrateUnderAReader adds a column to the tables. The first one is read until ctx ends.
+func migrateUnderAReader(ctx context.Context, pool *pgxpool.Pool, url string, tables ...string) error {
+	forever := context.WithoutCancel(ctx)
+	reader, err := pool.Begin(forever)
+	if err != nil {
+		return err
+	}
+	if _, err := reader.Exec(forever, `LOCK TABLE `+pgx.Identifier{tables[0]}.Sanitize()+` IN ACCESS SHARE MODE`); err != nil {
+		return errors.Join(err, reader.Rollback(forever))
+	}
+	applied := make(chan error, 1)
+	go func() {
+		_, err := migrations.Apply(forever, url, nextVersion(tables), nil)
+		applied <- err
+	}()
+	<-ctx.Done()
+	if err := errors.Join(reader.Rollback(forever), <-applied); err != nil {
+		return err
+	}
+	return migrations.Undo(forever, url, nextVersion(tables))
+}
+
+// nextVersion is what the next release might bring: a column more, and locks in the order in which everybody takes them.
+func nextVersion(tables []string) fs.FS {
+	up, down := "-- +goose Up\n", "-- +goose Down\n"
+	for _, table := range tables {
+		up += fmt.Sprintf("ALTER TABLE %s ADD COLUMN next text;\n", table)
+		down += fmt.Sprintf("ALTER TABLE %s DROP COLUMN next;\n", table)
+	}
+	return fstest.MapFS{"90000_next.sql": {Data: []byte(up + down)}}
 }
