@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"os/user"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -34,9 +35,17 @@ type commands struct {
 // errBroken says that what was to be proven does not hold. What is broken has been printed by then.
 var errBroken = errors.New("the proof failed")
 
+// account is the name of the account that runs the command, if it has one.
+func account() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
 func main() {
 	cli := kong.Parse(&commands{}, kong.Name("sagactl"), kong.ShortUsageOnError(),
-		kong.Vars{"stuck_after": order.StuckAfter.String()},
+		kong.Vars{"stuck_after": order.StuckAfter.String(), "account": account()},
 		kong.Description("Runs hosho on this machine, with databases of its own, and shows that it keeps its promise."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -136,7 +136,7 @@ type settle struct {
 	outboxService
 	Order    string `arg:"" help:"The order's id."`
 	Reason   string `required:"" help:"Why it is settled by hand. It is kept in the audit table."`
-	Operator string `required:"" env:"USER" help:"Who decides. It is kept in the audit table."`
+	Operator string `default:"${account}" help:"Who decides; by default whose account this is. It is kept in the audit table."`
 }
 
 // Run cancels an order that the saga can never settle.

@@ -57,7 +57,7 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 			t.Errorf("explain: got %v\n%s\nwant %q", err, output, want)
 		}
 	}
-	if output, err := ask("settle", order, "--operator", "ada"); err == nil || !strings.Contains(output, "--reason") {
+	if output, err := ask("settle", order); err == nil || !strings.Contains(output, "missing flags: --reason") {
 		t.Errorf("settle without a reason: got %v\n%s\nwant it to ask for one", err, output)
 	}
 	if output, err := ask("settle", order, "--operator", "ada", "--reason", "the key is taken"); err != nil {
