@@ -81,8 +81,8 @@ func TestPaymentdRestarts(t *testing.T) {
 	}
 }
 
-// paymentd refuses everything. Five orders in a row open the breaker; from then on one command at a time probes, each a
-// different one. Deadlines run on meanwhile: orders are given up although nothing is sent. When paymentd is back, a
+// paymentd refuses everything. Three orders in a row open the breaker of their kind of command; from then on one command of
+// the kind at a time probes, each a different one. Deadlines run on meanwhile: orders are given up although nothing is sent. When paymentd is back, a
 // probe finds out, the charges are made, and the orders that were given up are voided.
 func TestTheBreaker(t *testing.T) {
 	t.Parallel()
@@ -96,11 +96,11 @@ func TestTheBreaker(t *testing.T) {
 	late := charges[0].ID
 	s.peer.always(late, order.Void, fails(codes.Unavailable, "", 0))
 	s.relay(func(p *pace) { // with waits that no test would wait for: it hurries
-		p.BreakerStreak, p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = 5, time.Hour, time.Hour, time.Hour
+		p.BreakerStreak, p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = 3, time.Hour, time.Hour, time.Hour
 	})
 	eventually(t, "all were tried in vain", func() bool { return s.count(`SELECT count(*) FROM outbox WHERE answers = 1`) == 6 })
-	if got := len(s.log.lines(destinationDown)); got != 1 {
-		t.Fatalf("got %d lines that the destination is down, want 1", got)
+	if got := len(s.log.lines(destinationDown)); got != 2 {
+		t.Fatalf("got %d lines that the destination is down, want one for charges and one for voids", got)
 	}
 
 	s.expire(late)
@@ -141,6 +141,33 @@ func TestTheBreaker(t *testing.T) {
 	}
 	for _, o := range charges[1:] {
 		s.await(o.ID, order.Completed)
+	}
+}
+
+// paymentd refuses every void, and charges are made as ever. The voids find out that their destination is down; for the
+// charges it never is, or each of them would wait for its turn to probe, behind voids that fail.
+func TestVoidsThatFailDelayNoCharge(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	var voids []order.Order
+	for range 10 {
+		voids = append(voids, s.cancelling())
+		s.peer.always(voids[len(voids)-1].ID, order.Void, fails(codes.Unavailable, "", 0))
+	}
+	s.relay(func(p *pace) { p.BreakerStreak = 5 })
+	eventually(t, "the voids find out", func() bool { return len(s.log.lines(destinationDown)) > 0 })
+	for _, o := range s.placeMany(50) {
+		s.await(o.ID, order.Completed)
+	}
+	if down, back := len(s.log.lines(destinationDown)), len(s.log.lines("the destination is back")); down != 1 || back != 0 {
+		t.Errorf("the destination was down %d times and back %d times, want once, for the voids, and that it still is", down, back)
+	}
+	for _, o := range voids {
+		s.peer.always(o.ID, order.Void, nil)
+	}
+	s.drained()
+	for _, o := range voids {
+		s.await(o.ID, order.Cancelled)
 	}
 }
 

@@ -33,15 +33,15 @@ const (
 	readyPoll   = 500 * time.Millisecond
 )
 
-// server is the relay: the worker on the outbox, and the OutboxService, the operator's view of it.
+// server is the relay: the workers on the outbox, and the OutboxService, the operator's view of it.
 type server struct {
 	relayv1.UnimplementedOutboxServiceServer
 
 	name       string // of this relay, for operators
 	queue      *outbox.Queue
 	store      *orderdb.Store
-	worker     *outbox.Worker
-	watchers   *pg.Waker // tells the orderds that orders have changed
+	workers    []*outbox.Worker // one for each kind of command: voids that fail must not hold up charges
+	watchers   *pg.Waker        // tells the orderds that orders have changed
 	stuckAfter time.Duration
 	log        *slog.Logger
 }
@@ -55,11 +55,21 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymen
 		watchers:   pg.NewWaker(pool, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
-	s.worker = outbox.NewWorker(config, s.queue, &handler{
+	h := &handler{
 		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
-	}, log)
+	}
+	for _, kind := range []order.Command{order.Charge, order.Void} {
+		s.workers = append(s.workers, outbox.NewWorker(config, s.queue.Of(string(kind)), h, log.With("kind", string(kind))))
+	}
 	return s
+}
+
+// wake tells the workers that something may be due.
+func (s *server) wake() {
+	for _, w := range s.workers {
+		w.Wake()
+	}
 }
 
 // instance names this relay among others: host:pid, where an operator finds its log.
@@ -96,7 +106,7 @@ func (s *server) run(ctx context.Context, databaseURL string, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.watchers.Run(ctx) })
 	if listen {
-		all.Go(func() { pg.Listen(ctx, databaseURL, application, outbox.Channel, s.log, s.worker.Wake) })
+		all.Go(func() { pg.Listen(ctx, databaseURL, application, outbox.Channel, s.log, s.wake) })
 	}
 	all.Wait()
 }
@@ -111,7 +121,11 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
-	s.worker.Run(ctx)
+	var all sync.WaitGroup
+	for _, w := range s.workers {
+		all.Go(func() { w.Run(ctx) })
+	}
+	all.Wait()
 }
 
 var errNoCommand = errors.New("no such command")
@@ -168,7 +182,7 @@ func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedReques
 	if !found {
 		return nil, errNoCommand
 	}
-	s.worker.Wake()
+	s.wake()
 	return &relayv1.RetryParkedResponse{}, nil
 }
 

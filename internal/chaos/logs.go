@@ -18,9 +18,9 @@ type logs struct {
 	mu       sync.Mutex
 	lease    time.Duration // the shortest that a relay claims for
 	last     map[string]delivery
-	sent     map[string]int // charges sent by order, probes of a paymentd that is down left out
-	down     map[string]bool
-	alarmsOK bool // a fault is meant to raise them
+	sent     map[string]int  // charges sent by order, probes of a paymentd that is down left out
+	down     map[string]bool // for charges, as a relay sees it
+	alarmsOK bool            // a fault is meant to raise them
 	found    []Violation
 }
 
@@ -127,6 +127,12 @@ func leak(line []byte) string {
 	return ""
 }
 
+// What a relay's workers say of paymentd, each for its kind of command.
+const (
+	destinationDown = "the destination is down: one message a second probes it"
+	destinationBack = "the destination is back"
+)
+
 // entry is a line of a relay's log.
 type entry struct {
 	Time        time.Time `json:"time"`
@@ -152,15 +158,17 @@ func (l *logs) take(daemon string, e entry) {
 		if e.Claims == 0 && !l.alarmsOK { // with claims: a void that keeps failing, which is what somebody should know
 			l.found = append(l.found, Violation{"I15", fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
 		}
-	case "the destination is back", "serving":
+	case "serving":
 		l.down[daemon] = false
+	case destinationBack, destinationDown:
+		if e.Kind == "CHARGE" {
+			l.down[daemon] = e.Message == destinationDown
+		}
 	case "delivery":
 		if e.Kind == "CHARGE" && !l.down[daemon] {
 			l.sent[e.OrderID]++
 		}
 		l.deliver(e)
-	default: // it is down
-		l.down[daemon] = true
 	}
 }
 

@@ -105,9 +105,11 @@ func TestProbesAreNotCounted(t *testing.T) {
 	l := newLogs(time.Second)
 	w := l.of("relay")
 	for _, line := range []string{
-		at(10, 1, 0, 10), `{"msg":"the destination is down: one message a second probes it"}` + "\n", at(100, 2, 50, 10),
-		`{"msg":"the destination is back"}` + "\n", at(200, 3, 150, 10),
-		`{"msg":"the destination is down: one message a second probes it"}` + "\n", `{"msg":"serving"}` + "\n", at(300, 4, 250, 0),
+		at(10, 1, 0, 10), `{"msg":"the destination is down: one message a second probes it","kind":"CHARGE"}` + "\n",
+		`{"msg":"the destination is back","kind":"VOID"}` + "\n", at(100, 2, 50, 10),
+		`{"msg":"the destination is back","kind":"CHARGE"}` + "\n",
+		`{"msg":"the destination is down: one message a second probes it","kind":"VOID"}` + "\n", at(200, 3, 150, 10),
+		`{"msg":"the destination is down: one message a second probes it","kind":"CHARGE"}` + "\n", `{"msg":"serving"}` + "\n", at(300, 4, 250, 0),
 	} {
 		if _, err := w.Write([]byte(line)); err != nil {
 			t.Fatal(err)

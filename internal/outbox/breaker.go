@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Breaker keeps a destination that is down from being called for every message. It opens after a streak of messages
+// Breaker keeps a destination that is down from being called for every message. Where each kind of message has a worker,
+// each is a destination of its own: that voids fail says nothing about charges. It opens after a streak of messages
 // with different keys that all failed for causes that are not theirs, without one decision between them. While it is
 // open one message a ProbeInterval may probe. A decision closes it.
 type Breaker struct {

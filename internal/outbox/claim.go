@@ -36,11 +36,17 @@ const messageColumns = `outbox.id, outbox.key, outbox.kind, outbox.payload, outb
 type Queue struct {
 	pool  *pgxpool.Pool
 	lease time.Duration
+	kind  string // empty: all
 }
 
 // NewQueue makes a Queue whose claims last for the length of a lease.
 func NewQueue(pool *pgxpool.Pool, lease time.Duration) *Queue {
 	return &Queue{pool: pool, lease: lease}
+}
+
+// Of limits a Queue to the messages of one kind.
+func (q *Queue) Of(kind string) *Queue {
+	return &Queue{pool: q.pool, lease: q.lease, kind: kind}
 }
 
 // Claim leases up to limit messages that are due, the longest due first, and up to alone (0 or 1) of those that must
@@ -54,6 +60,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
 				AND claims - answers < 3
+				AND ($5 = '' OR kind = $5)
 			ORDER BY ready_at
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
@@ -62,7 +69,8 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 			FROM outbox
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
-				AND claims - answers >= 3 -- the index outbox_suspect says the same
+				AND claims - answers >= 3 -- the index outbox_suspect_of_kind says the same
+				AND ($5 = '' OR kind = $5)
 			ORDER BY ready_at
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED
@@ -80,7 +88,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 		FROM due
 		WHERE outbox.id = due.id AND NOT due.superseded
 		RETURNING `+messageColumns+`, outbox.ready_at AS leased_until, due.alone`,
-		limit, alone, uuid.NewString(), q.lease)
+		limit, alone, uuid.NewString(), q.lease, q.kind)
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
@@ -99,8 +107,9 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 		FROM outbox
 		WHERE expires_at <= (SELECT clock_timestamp())
 			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
+			AND ($2 = '' OR kind = $2)
 		ORDER BY expires_at
-		LIMIT $1`, limit)
+		LIMIT $1`, limit, q.kind)
 	if err != nil {
 		return nil, fmt.Errorf("find expired messages: %w", err)
 	}
@@ -119,7 +128,7 @@ func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, er
 	err := q.pool.QueryRow(ctx, `
 		SELECT extract(epoch FROM min(ready_at) - clock_timestamp())::float8
 		FROM outbox
-		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3)`, alone).Scan(&seconds)
+		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND ($2 = '' OR kind = $2)`, alone, q.kind).Scan(&seconds)
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}

@@ -341,7 +341,7 @@ func restless() Config {
 }
 
 func newWorker(db *pgtest.Database, c Config, g *greeter) *Worker {
-	return NewWorker(c, NewQueue(db.Pool, c.Lease), g, discard)
+	return NewWorker(c, NewQueue(db.Pool, c.Lease).Of("HELLO"), g, discard)
 }
 
 // start runs a worker. The function that it answers tells the worker to stop; the channel is closed when it has. It is

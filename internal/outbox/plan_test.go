@@ -90,7 +90,7 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 			t.Parallel()
 			db := pgtest.Orders(t)
 			prepare(t, db)
-			claimed := claim(t, queue(db), 500, 1)
+			claimed := claim(t, queue(db).Of("HELLO"), 500, 1)
 			inTx := func(f func(ctx context.Context, tx pgx.Tx) error) func(*pgxpool.Pool) {
 				return func(pool *pgxpool.Pool) {
 					if err := pg.InTx(t.Context(), pool, func(tx pgx.Tx) error { return f(t.Context(), tx) }); err != nil {
@@ -109,19 +109,19 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 				indexes []string
 			}{
 				{
-					"claim", func(pool *pgxpool.Pool) { claim(t, queue(&pgtest.Database{Pool: pool}), 500, 1) },
-					[]string{"outbox_ready", "outbox_suspect"},
+					"claim", func(pool *pgxpool.Pool) { claim(t, queue(&pgtest.Database{Pool: pool}).Of("HELLO"), 500, 1) },
+					[]string{"outbox_ready_of_kind", "outbox_suspect_of_kind"},
 				},
 				{"expired", func(pool *pgxpool.Pool) {
-					if _, err := NewQueue(pool, 0).Expired(t.Context(), 500); err != nil {
+					if _, err := NewQueue(pool, 0).Of("HELLO").Expired(t.Context(), 500); err != nil {
 						t.Fatal(err)
 					}
 				}, []string{"outbox_expiring"}},
 				{"next due", func(pool *pgxpool.Pool) {
-					if _, _, err := NewQueue(pool, 0).NextDue(t.Context(), 1); err != nil {
+					if _, _, err := NewQueue(pool, 0).Of("HELLO").NextDue(t.Context(), 1); err != nil {
 						t.Fatal(err)
 					}
-				}, []string{"outbox_ready"}},
+				}, []string{"outbox_ready_of_kind"}},
 				{"release", func(pool *pgxpool.Pool) {
 					if err := NewQueue(pool, 0).Release(t.Context(), claimed); err != nil {
 						t.Fatal(err)

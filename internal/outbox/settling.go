@@ -67,7 +67,7 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (again bool) {
 		return w.settle(ctx, reports[half:]) || first
 	default:
 		w.log.Error("cannot settle: the message is delivered again after its lease",
-			"key", reports[0].Message.Key, "kind", reports[0].Message.Kind, "error", err)
+			"key", reports[0].Message.Key, "error", err)
 		w.done(reports, nil)
 		return false
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 )
 
-// Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox.
+// Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox. One
+// that has a kind of message to itself, see Queue.Of, is kept by no other kind from delivering it: its breaker, its retry
+// budget and the room for what is in flight are its own.
 type Worker struct {
 	config  Config
 	queue   *Queue

@@ -1,0 +1,14 @@
+-- +goose Up
+
+-- Relays claim each kind of command by itself, so that a million charges that wait, or voids that fail, are not in the
+-- way of the others.
+CREATE INDEX outbox_ready_of_kind ON outbox (kind, ready_at) WHERE parked_at IS NULL;
+CREATE INDEX outbox_suspect_of_kind ON outbox (kind, ready_at) WHERE parked_at IS NULL AND claims - answers >= 3;
+DROP INDEX outbox_ready;
+DROP INDEX outbox_suspect;
+
+-- +goose Down
+CREATE INDEX outbox_ready ON outbox (ready_at) WHERE parked_at IS NULL;
+CREATE INDEX outbox_suspect ON outbox (ready_at) WHERE parked_at IS NULL AND claims - answers >= 3;
+DROP INDEX outbox_ready_of_kind;
+DROP INDEX outbox_suspect_of_kind;
