@@ -53,6 +53,15 @@ func (q *Queue) Of(kind string) *Queue {
 // be delivered alone. Rows that another worker is claiming are passed over, not waited for. A row with a younger row of
 // the same key is deleted instead: it is superseded.
 func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) {
+	return q.claim(ctx, limit, alone, false)
+}
+
+// ClaimUntried leases like Claim, but only messages that nobody has claimed before, and none that must go alone.
+func (q *Queue) ClaimUntried(ctx context.Context, limit int) ([]Message, error) {
+	return q.claim(ctx, limit, 0, true)
+}
+
+func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Message, error) {
 	rows, err := q.pool.Query(ctx, `
 		WITH plain AS (
 			SELECT id, key
@@ -61,6 +70,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 				AND ready_at <= (SELECT clock_timestamp())
 				AND claims - answers < 3
 				AND ($5 = '' OR kind = $5)
+				AND (NOT $6 OR claims = 0)
 			ORDER BY ready_at
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
@@ -88,7 +98,7 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 		FROM due
 		WHERE outbox.id = due.id AND NOT due.superseded
 		RETURNING `+messageColumns+`, outbox.ready_at AS leased_until, due.alone`,
-		limit, alone, uuid.NewString(), q.lease, q.kind)
+		limit, alone, uuid.NewString(), q.lease, q.kind, untried)
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}

@@ -72,7 +72,12 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	if !p.probe {
 		return w.queue.Claim(ctx, p.limit, p.alone)
 	}
-	messages, err := w.queue.Claim(ctx, p.limit, 0)
+	// One that was not tried yet is the better probe: those that were may be what fails, while the others would not.
+	messages, err := w.queue.ClaimUntried(ctx, p.limit)
+	if err != nil || len(messages) > 0 {
+		return messages, err
+	}
+	messages, err = w.queue.Claim(ctx, p.limit, 0)
 	if err != nil || len(messages) > 0 || p.alone == 0 {
 		return messages, err
 	}

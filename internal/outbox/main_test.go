@@ -239,6 +239,13 @@ func (g *greeter) deliveries() (n int) {
 	return n
 }
 
+// batch answers what the greeter was handed the nth time.
+func (g *greeter) batch(n int) []Message {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.sent[n]
+}
+
 func (g *greeter) Explain(r Report) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,6 +69,30 @@ func TestAnOpenBreakerLetsOneMessageAProbeOut(t *testing.T) {
 	}
 }
 
+// A hundred people cannot be reached, and everybody else can. The hundred have opened the breaker, and are due again and
+// again; whoever has not been tried yet does not have to wait until each of them has been the probe.
+func TestAnOpenBreakerProbesFirstWithWhatWasNotTried(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	g.answer = func(_ context.Context, m Message) Report {
+		if m.Claims > 1 { // they were put down as tried before
+			return Report{Result: Blocked, Code: "DOWN", RetryAfter: time.Hour}
+		}
+		return Report{Result: Decided}
+	}
+	g.meet(t, db, hellos(100)...)
+	exec(t, db, `UPDATE outbox SET claims = 5, answers = 5`)
+	g.meet(t, db, hellos(3)...)
+	w := newWorker(db, patient(), g)
+	w.breaker.open = true // and the next probe is due
+	start(t, w)
+	eventually(t, "those who were not tried are greeted", func() bool { return people(t, db, "HAPPY") == 3 })
+	if first := g.batch(0); len(first) != 1 || first[0].Claims != 1 {
+		t.Errorf("got the probe %+v, want one message that was not tried before", first)
+	}
+}
+
 // The outage was so long that each message has been claimed in vain three times. All must go alone now, and one of them
 // must be the probe: nothing else can find out that the peer is back.
 func TestAnOpenBreakerProbesWithAMessageThatGoesAloneWhenThereIsNoOther(t *testing.T) {
