@@ -171,6 +171,17 @@ func TestVoidsThatFailDelayNoCharge(t *testing.T) {
 	}
 }
 
+// A charge is refused, and its order given up. The void is another worker's, and nothing but the settling wakes that one
+// in this hour.
+func TestTheVoidOfAnOrderThatIsGivenUpIsDeliveredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	o := s.place()
+	s.peer.always(o.ID, order.Charge, fails(codes.InvalidArgument, "INVALID_FIELDS", 0))
+	s.relay(func(p *pace) { p.PollInterval, p.Wake = time.Hour, false })
+	s.await(o.ID, order.Cancelled)
+}
+
 // A link swallows everything: commands vanish, and every one of them has gone unanswered often enough to be a suspect.
 // Suspects alone must bring the breaker back when the link is there again, or they would wait for new customers.
 func TestTheBreakerProbesWithSuspects(t *testing.T) {

@@ -40,8 +40,8 @@ type server struct {
 	name       string // of this relay, for operators
 	queue      *outbox.Queue
 	store      *orderdb.Store
-	workers    []*outbox.Worker // one for each kind of command: voids that fail must not hold up charges
-	watchers   *pg.Waker        // tells the orderds that orders have changed
+	workers    outbox.Workers // one for each kind of command: voids that fail must not hold up charges
+	watchers   *pg.Waker      // tells the orderds that orders have changed
 	stuckAfter time.Duration
 	log        *slog.Logger
 }
@@ -55,21 +55,11 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymen
 		watchers:   pg.NewWaker(pool, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
-	h := &handler{
+	s.workers = outbox.NewWorkers(config, s.queue, &handler{
 		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
-	}
-	for _, kind := range []order.Command{order.Charge, order.Void} {
-		s.workers = append(s.workers, outbox.NewWorker(config, s.queue.Of(string(kind)), h, log.With("kind", string(kind))))
-	}
+	}, log, string(order.Charge), string(order.Void))
 	return s
-}
-
-// wake tells the workers that something may be due.
-func (s *server) wake() {
-	for _, w := range s.workers {
-		w.Wake()
-	}
 }
 
 // instance names this relay among others: host:pid, where an operator finds its log.
@@ -106,7 +96,7 @@ func (s *server) run(ctx context.Context, databaseURL string, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.watchers.Run(ctx) })
 	if listen {
-		all.Go(func() { pg.Listen(ctx, databaseURL, application, outbox.Channel, s.log, s.wake) })
+		all.Go(func() { pg.Listen(ctx, databaseURL, application, outbox.Channel, s.log, s.workers.Wake) })
 	}
 	all.Wait()
 }
@@ -121,11 +111,7 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
-	var all sync.WaitGroup
-	for _, w := range s.workers {
-		all.Go(func() { w.Run(ctx) })
-	}
-	all.Wait()
+	s.workers.Run(ctx)
 }
 
 var errNoCommand = errors.New("no such command")
@@ -182,7 +168,7 @@ func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedReques
 	if !found {
 		return nil, errNoCommand
 	}
-	s.wake()
+	s.workers.Wake()
 	return &relayv1.RetryParkedResponse{}, nil
 }
 

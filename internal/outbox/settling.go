@@ -50,7 +50,7 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (again bool) {
 	case err == nil:
 		w.done(reports, settled.Later)
 		if settled.More {
-			w.Wake()
+			w.more()
 		}
 		return len(settled.Later) > 0
 	case ctx.Err() != nil: // abandoned: nobody will settle them here

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox. One
-// that has a kind of message to itself, see Queue.Of, is kept by no other kind from delivering it: its breaker, its retry
-// budget and the room for what is in flight are its own.
+// Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox.
 type Worker struct {
 	config  Config
 	queue   *Queue
 	handler Handler
 	log     *slog.Logger
 	breaker *Breaker
+	more    func() // wakes whoever has the messages that a settling makes due
 
 	wake chan struct{} // something may be due
 	news chan struct{} // something is to be settled
@@ -30,7 +29,7 @@ type Worker struct {
 
 // NewWorker makes a Worker; Run makes it work.
 func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *Worker {
-	return &Worker{
+	w := &Worker{
 		config: config, queue: queue, handler: handler, log: log,
 		breaker: NewBreaker(config.BreakerStreak),
 		budget:  newBudget(time.Now()),
@@ -38,6 +37,8 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		news:    make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
 	}
+	w.more = w.Wake
+	return w
 }
 
 // Wake tells the worker that something may be due. It never blocks.
