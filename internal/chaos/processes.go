@@ -159,7 +159,7 @@ func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint
 		return err
 	}
 	if !dead {
-		s.spare(victim, point)
+		s.spare(victim, point, time.Now())
 		return nil
 	}
 	s.kills.Add(1)

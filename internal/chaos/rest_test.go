@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hosho/internal/failpoint"
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/stack"
@@ -69,6 +70,32 @@ func TestATransactionThatStandsOpenIsFound(t *testing.T) {
 	}
 	if err := <-waiting; err != nil {
 		t.Errorf("got %v, want that it only had to wait", err)
+	}
+}
+
+// A process was to die at a failpoint, and did not come by in time. The episode is over, all is checked, and only then it
+// dies, because it had not yet heard that it need not: that is the experiment's doing. What happens later is its own.
+func TestAProcessThatWasSparedMayDieLate(t *testing.T) {
+	t.Parallel()
+	s := &system{spared: map[*stack.Process]reprieve{}}
+	orderd, relay := &stack.Process{Name: "orderd"}, &stack.Process{Name: "relay"}
+	began := time.Now()
+	for _, tt := range []struct {
+		name string
+		dies time.Duration // after it was spared
+		want bool
+	}{{"at once", 0, true}, {"after some checks", hearsWithin, true}, {"much later", hearsWithin + 1, false}} {
+		s.spare(orderd, failpoint.PlaceBetween, began)
+		if _, late := s.late(relay, began); late {
+			t.Errorf("%s: got a late death of a relay that was never to die", tt.name)
+		}
+		at, late := s.late(orderd, began.Add(tt.dies))
+		if late != tt.want || late && at != failpoint.PlaceBetween {
+			t.Errorf("%s: got %t at %q, want %t", tt.name, late, at, tt.want)
+		}
+		if _, late := s.late(orderd, began); late {
+			t.Errorf("%s: got a second late death", tt.name)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
@@ -48,15 +49,15 @@ type system struct {
 	owesRetries    atomic.Bool // an operator has to retry what is parked
 
 	mu     sync.Mutex
-	armed  map[failpoint.Point]int            // how many processes were to die there
-	points map[failpoint.Point]int            // how many did
-	spared map[*stack.Process]failpoint.Point // that did not come by their points in time, and may yet
+	armed  map[failpoint.Point]int     // how many processes were to die there
+	points map[failpoint.Point]int     // how many did
+	spared map[*stack.Process]reprieve // that did not come by their points in time, and may yet
 }
 
 func start(ctx context.Context, c Config, faults []fault) (*system, error) {
 	s := &system{
 		pace: c.Pace, logs: newLogs(c.Pace.Lease),
-		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]failpoint.Point{},
+		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]reprieve{},
 	}
 	if err := s.start(ctx, c, faults); err != nil {
 		return nil, errors.Join(err, s.stop())
@@ -157,11 +158,29 @@ func (s *system) accepted() int64 {
 	return s.clients.Accepted()
 }
 
-// spare notes that a process need not die at a point any more. It may come by before it hears of that.
-func (s *system) spare(p *stack.Process, at failpoint.Point) {
+// reprieve is that a process need not die any more. It may come by its point before it hears of that.
+type reprieve struct {
+	at   failpoint.Point
+	when time.Time
+}
+
+// hearsWithin is how long it may take until a process has heard of its reprieve, or has died all the same. It looks for it
+// a hundred times a second, if the machine lets it.
+const hearsWithin = 10 * time.Second
+
+func (s *system) spare(p *stack.Process, at failpoint.Point, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.spared[p] = at
+	s.spared[p] = reprieve{at, now}
+}
+
+// late reports whether a process that has ended came by its point before it heard that it need not die.
+func (s *system) late(p *stack.Process, now time.Time) (at failpoint.Point, late bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, spared := s.spared[p]
+	delete(s.spared, p) // once
+	return r.at, spared && now.Sub(r.when) <= hearsWithin
 }
 
 // fallen answers the daemons that have ended, and starts them again. Those that no fault has ended have ended by
@@ -173,7 +192,7 @@ func (s *system) fallen() (byThemselves []string, err error) {
 		default:
 			continue
 		}
-		if point, late := s.spared[p]; late {
+		if point, late := s.late(p, time.Now()); late {
 			s.kills.Add(1)
 			s.died(point)
 		} else {
@@ -181,7 +200,6 @@ func (s *system) fallen() (byThemselves []string, err error) {
 		}
 		err = errors.Join(err, p.Start())
 	}
-	clear(s.spared)
 	return byThemselves, err
 }
 
