@@ -141,6 +141,9 @@ func (s *system) leastArmed(points []failpoint.Point, random *rand.Rand) failpoi
 // deadlyWait is how long a process is given to come by the failpoint that it is to die at.
 const deadlyWait = 3 * time.Second
 
+// lastWait is how long a process that need not die any more is waited for, so that it does not lie dead until somebody looks.
+const lastWait = 200 * time.Millisecond
+
 // die has a process die at a failpoint, and starts it again. A point that it does not come by is given up.
 func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint.Point) error {
 	if err := victim.Arm(string(point) + "=kill"); err != nil {
@@ -157,6 +160,13 @@ func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint
 	}
 	if err := victim.Arm(""); err != nil {
 		return err
+	}
+	if !dead { // it may be at the point already
+		select {
+		case <-victim.Exited():
+			dead = true
+		case <-time.After(lastWait):
+		}
 	}
 	if !dead {
 		s.spare(victim, point, time.Now())
