@@ -149,32 +149,30 @@ func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint
 	if err := victim.Arm(string(point) + "=kill"); err != nil {
 		return err
 	}
-	dead := false
-	timer := time.NewTimer(deadlyWait)
-	defer timer.Stop()
-	select {
-	case <-victim.Exited():
-		dead = true
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	dead := exits(ctx, victim, deadlyWait)
 	if err := victim.Arm(""); err != nil {
 		return err
 	}
-	if !dead { // it may be at the point already
-		select {
-		case <-victim.Exited():
-			dead = true
-		case <-time.After(lastWait):
-		}
-	}
-	if !dead {
+	if !dead && !exits(context.WithoutCancel(ctx), victim, lastWait) {
 		s.spare(victim, point, time.Now())
 		return nil
 	}
 	s.kills.Add(1)
 	s.died(point)
 	return victim.Start()
+}
+
+// exits reports whether a process ends within a time, and before ctx does.
+func exits(ctx context.Context, p *stack.Process, within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-p.Exited():
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
 }
 
 func pausing(of who) func(context.Context, *system, *rand.Rand) error {
