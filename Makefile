@@ -66,7 +66,7 @@ chaos: postgres ## Break the system in every way, and prove that nothing was los
 	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
 
 .PHONY: mutants
-mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 20 min.
+mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 10 min.
 	@go run ./sagactl mutants
 
 .PHONY: build

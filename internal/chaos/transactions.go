@@ -29,7 +29,8 @@ func (r *run) watchTransactions(ctx context.Context) {
 // experiment, and a transaction that got its lock late is given its time from then on.
 func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Duration) ([]Violation, error) {
 	rows, _ := pool.Query(ctx, `
-		SELECT application_name, pid, state, extract(epoch FROM clock_timestamp() - xact_start)::float8, query
+		SELECT application_name, pid, state, extract(epoch FROM clock_timestamp() - xact_start)::float8,
+			regexp_replace(query, '\s+', ' ', 'g')
 		FROM pg_stat_activity
 		WHERE application_name IN ('orderd', 'paymentd', 'relay')
 			AND xact_start < clock_timestamp() - $1::interval
