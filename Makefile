@@ -38,7 +38,7 @@ test: postgres ## Run all tests, on real databases.
 	go test -tags failpoints -count=1 ./internal/failpoint
 	cd internal/composetest && go test -count=1 ./...
 
-# Each line is a run of its own: everything mixed, with three seeds; every failpoint two hundred times; the faults whose
+# Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose
 # recovery the README tells; and those that take long to show.
 chaos := \
 	"--duration 10m --clients 64 --seed 101" \
