@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/term"
 
-	"hosho/internal/chaos"
 	"hosho/internal/failpoint"
-	"hosho/internal/stack"
+	"hosho/internal/lab/chaos"
+	"hosho/internal/lab/stack"
 )
 
 type chaosRun struct {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"hosho/internal/chaos"
-	"hosho/internal/mutant"
+	"hosho/internal/lab/chaos"
+	"hosho/internal/lab/mutant"
 )
 
 // A person breaks a system for a moment, and a script reads what came of it.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"hosho/internal/stack"
+	"hosho/internal/lab/stack"
 )
 
 type demo struct {

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"hosho/internal/chaos"
 	"hosho/internal/failpoint"
-	"hosho/internal/mutant"
-	"hosho/internal/stack"
+	"hosho/internal/lab/chaos"
+	"hosho/internal/lab/mutant"
+	"hosho/internal/lab/stack"
 )
 
 type mutants struct {

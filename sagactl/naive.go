@@ -14,9 +14,9 @@ import (
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // naive plays scenes the way that looks right and is not: write the order as PENDING, call the payment service, write

@@ -14,8 +14,8 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/lab/stack"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // Somebody has charged another amount under the key of an order before its own charge came. The order can never be

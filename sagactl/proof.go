@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"hosho/internal/invariant"
+	"hosho/internal/lab/invariant"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/stack"
 )
 
 // The relay's defaults, which the demo and up leave as they are.

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/stack"
 	"hosho/internal/reconcile"
-	"hosho/internal/stack"
 )
 
 // A person reconciles a healthy system, and again after somebody has deleted an order's command: as text, as JSON, and

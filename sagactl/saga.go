@@ -11,8 +11,8 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/lab/stack"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // saga plays scenes through gRPC, as any client would.

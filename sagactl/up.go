@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hosho/internal/stack"
+	"hosho/internal/lab/stack"
 )
 
 type up struct {

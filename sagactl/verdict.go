@@ -8,9 +8,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"hosho/internal/chaos"
 	"hosho/internal/failpoint"
-	"hosho/internal/invariant"
+	"hosho/internal/lab/chaos"
+	"hosho/internal/lab/invariant"
 )
 
 // printChaos prints what a run of chaos did and found.

@@ -21,17 +21,21 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | chaos failpoint gen/... invariant load migrations mutant order pg reconcile rpc stack
-chaos      | *             | command failpoint gen/order gen/relay invariant load middleman migrations order pg pgembed proxy rpc stack
-middleman  | *             | gen/payment pgembed rpc
-reconcile  | pgx           | command order orderdb outbox payment pg
-mutant     |               | stack
-load       | *             | gen/order
-stack      | *             | failpoint migrations pgembed rpc
-invariant  | pgx           | pg
+sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc
+
+laboratory
+lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc
+lab/middleman | *          | gen/payment pgembed rpc
+lab/mutant    |            | lab/stack
+lab/load      | *          | gen/order
+lab/stack     | *          | failpoint pgembed rpc
+lab/invariant | pgx        |
+lab/proxy     |            |
+
+around
+reconcile  | pgx           | command order orderdb outbox payment
 pgtest     | *             | migrations pgembed
 pgembed    | *             |
-proxy      |               |
 layout     |               |
 
 main
@@ -48,8 +52,8 @@ validate   | currency uuid |
 gen/...    | grpc protobuf | gen/...
 
 database
-orderdb    | pgx uuid      | failpoint order outbox pg
-paymentdb  | pgx uuid      | failpoint payment pg
+orderdb    | pgx           | failpoint order outbox pg
+paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | failpoint pg
 pg         | pgx           |
 migrations | goose pgx     |
@@ -60,28 +64,24 @@ payment    |               |
 failpoint  |               |
 `
 
-// inTests is what the tests of a package import of hosho besides. Of other modules they may import any.
+// inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
+// own, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
-	"sagactl":    "pgtest",
-	"chaos":      "pgtest",
-	"middleman":  "gen/money",
-	"mutant":     "invariant",
-	"load":       "stack",
-	"stack":      "gen/... invariant load pg",
-	"invariant":  "migrations pgtest",
-	"reconcile":  "gen/money gen/order gen/payment load pgtest rpc stack",
-	"orderd":     "pgtest",
-	"relay":      "payment paymentdb pgtest", // whose tests ask the other side what it stored
-	"paymentd":   "pgtest",
-	"rpc":        "gen/order", // a service to be called
-	"orderdb":    "command pgtest",
-	"paymentdb":  "pgtest",
-	"outbox":     "pgtest", // which delivers greetings: neither orders nor gRPC
-	"pg":         "pgtest",
-	"proxy":      "pg pgtest",
-	"migrations": "pgtest",
-	"order":      "payment", // the two state machines, checked together
-	"payment":    "order",
+	"lab/middleman": "gen/money",
+	"lab/stack":     "gen/order pg",
+	"lab/proxy":     "pg",
+	"reconcile":     "gen/money gen/order gen/payment pg rpc",
+	"relay":         "payment paymentdb", // whose tests ask the other side what it stored
+	"rpc":           "gen/order",         // a service to be called
+	"orderdb":       "command",
+	"order":         "payment", // the two state machines, checked together
+}
+
+// laboratory is what breaks and measures the system: nothing but sagactl and tests imports it.
+const laboratory = "lab/..."
+
+func mayImportLaboratory(f file, r row) bool {
+	return f.isTest() || r.name == "sagactl" || r.layer == "laboratory"
 }
 
 // modules are the names of the table's second column.
@@ -99,7 +99,7 @@ var modules = map[string]string{
 var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
 
 func mayNameCodes(f file, r row) bool {
-	return f.isTest() || r.layer == "tools" || r.name == "rpc" || r.name == "gen/..." ||
+	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" || r.name == "rpc" || r.name == "gen/..." ||
 		r.layer == "main" && path.Base(f.path) == "errors.go"
 }
 
@@ -115,6 +115,22 @@ func TestImports(t *testing.T) {
 func TestTheTablePointsDown(t *testing.T) {
 	for _, finding := range parse(t, table).upward() {
 		t.Error(finding)
+	}
+}
+
+// TestNoStalePermission keeps the table as narrow as the code.
+func TestNoStalePermission(t *testing.T) {
+	for _, finding := range parse(t, table).stale(sources(t, filepath.Join("..", ".."))) {
+		t.Error(finding)
+	}
+}
+
+func TestStalePermissionsAreFound(t *testing.T) {
+	files := []file{{"a/main.go", []string{"github.com/jackc/pgx/v5/pgxpool", "hosho/internal/b"}}}
+	got := parse(t, "main\na | goose pgx | b c\ndomain\nb | |\nc | |").stale(files)
+	want := []string{"the table lets a import goose, which it does not", "the table lets a import c, which it does not"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -157,6 +173,9 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"paymentd/errors.go", "google.golang.org/grpc/codes", ""},
 		{"relay/outcome.go", "google.golang.org/genproto/googleapis/rpc/code", "names gRPC codes"},
 		{"internal/newcomer/new.go", "time", "newcomer has no row"},
+		{"internal/reconcile/sweep.go", "hosho/internal/lab/invariant", "reconcile imports the laboratory"},
+		{"internal/reconcile/sweep_test.go", "hosho/internal/lab/stack", ""},
+		{"sagactl/demo.go", "hosho/internal/lab/stack", ""},
 	}
 	rules := parse(t, table)
 	for _, tt := range tests {
@@ -202,7 +221,7 @@ func parse(t *testing.T, text string) rules {
 	return r
 }
 
-// row answers the row of a package, by its name in the table.
+// row returns the row of a package, by its name in the table.
 func (r rules) row(name string) (row, bool) {
 	i := slices.IndexFunc(r.rows, func(r row) bool { return covers([]string{r.name}, name) })
 	if i < 0 {
@@ -211,25 +230,95 @@ func (r rules) row(name string) (row, bool) {
 	return r.rows[i], true
 }
 
-// upward answers what the table allows and its layers forbid.
-func (r rules) upward() []string {
+// covered returns the rows of the packages that a permission names.
+func (r rules) covered(permission string) []row {
+	var rows []row
+	for _, to := range r.rows {
+		if covers([]string{permission}, to.name) || covers([]string{to.name}, permission) {
+			rows = append(rows, to)
+		}
+	}
+	return rows
+}
+
+// stale returns the permissions that no file uses.
+func (r rules) stale(files []file) []string {
+	used := map[string][]string{} // by package: what its files import, tests apart
+	inTest := map[string][]string{}
+	for _, f := range files {
+		by := used
+		if f.isTest() {
+			by = inTest
+		}
+		self := short(path.Dir(f.path))
+		for _, imported := range f.imports {
+			by[self] = append(by[self], imported)
+		}
+	}
 	var findings []string
+	complain := func(who, permission string) {
+		findings = append(findings, fmt.Sprintf("the table lets %s import %s, which it does not", who, permission))
+	}
 	for _, from := range r.rows {
-		for _, name := range from.hosho {
-			to, ok := r.row(name)
-			switch {
-			case !ok:
-				findings = append(findings, fmt.Sprintf("the table lets %s import %s, which has no row", from.name, name))
-			case slices.Index(r.layers, to.layer) < slices.Index(r.layers, from.layer):
-				findings = append(findings, fmt.Sprintf("the table lets %s (%s) import %s (%s), which is above it",
-					from.name, from.layer, to.name, to.layer))
+		for _, module := range from.others {
+			if !slices.ContainsFunc(importsOf(used, from.name), row{others: []string{module}}.allowsModule) {
+				complain(from.name, module)
+			}
+		}
+		for _, permission := range from.hosho {
+			if !slices.ContainsFunc(importsOf(used, from.name), imports(permission)) {
+				complain(from.name, permission)
+			}
+		}
+		for _, permission := range strings.Fields(inTests[from.name]) {
+			if !slices.ContainsFunc(importsOf(inTest, from.name), imports(permission)) {
+				complain("the tests of "+from.name, permission)
 			}
 		}
 	}
 	return findings
 }
 
-// check answers what is wrong with the imports of a file.
+// importsOf returns what the packages of a row import.
+func importsOf(by map[string][]string, name string) []string {
+	var all []string
+	for self, imported := range by {
+		if covers([]string{name}, self) {
+			all = append(all, imported...)
+		}
+	}
+	return all
+}
+
+// imports returns a test of whether an import is what a permission allows.
+func imports(permission string) func(string) bool {
+	return func(imported string) bool {
+		ours, isOurs := strings.CutPrefix(imported, "hosho/")
+		return isOurs && covers([]string{permission}, short(ours))
+	}
+}
+
+// upward returns what the table allows and its layers forbid.
+func (r rules) upward() []string {
+	var findings []string
+	for _, from := range r.rows {
+		for _, name := range from.hosho {
+			rows := r.covered(name)
+			if len(rows) == 0 {
+				findings = append(findings, fmt.Sprintf("the table lets %s import %s, which has no row", from.name, name))
+			}
+			for _, to := range rows {
+				if slices.Index(r.layers, to.layer) < slices.Index(r.layers, from.layer) {
+					findings = append(findings, fmt.Sprintf("the table lets %s (%s) import %s (%s), which is above it",
+						from.name, from.layer, to.name, to.layer))
+				}
+			}
+		}
+	}
+	return findings
+}
+
+// check returns what is wrong with the imports of a file.
 func (r rules) check(f file) []string {
 	self := short(path.Dir(f.path))
 	rule, ok := r.row(self)
@@ -238,6 +327,7 @@ func (r rules) check(f file) []string {
 	}
 	allowed := append([]string{self}, rule.hosho...)
 	if f.isTest() {
+		allowed = append(allowed, "pgtest", laboratory)
 		allowed = append(allowed, strings.Fields(inTests[rule.name])...)
 	}
 	var findings []string
@@ -247,6 +337,8 @@ func (r rules) check(f file) []string {
 		switch {
 		case slices.Contains(codes, imported) && !mayNameCodes(f, rule):
 			findings = append(findings, fmt.Sprintf("%s names gRPC codes: that is for a daemon's errors.go", f.path))
+		case isOurs && covers([]string{laboratory}, short(ours)) && !mayImportLaboratory(f, rule):
+			findings = append(findings, fmt.Sprintf("%s: %s imports the laboratory", f.path, self))
 		case isOurs && !covers(allowed, short(ours)):
 			findings = append(findings, fmt.Sprintf("%s: %s imports %s; of hosho it may import %v",
 				f.path, self, short(ours), allowed[1:]))

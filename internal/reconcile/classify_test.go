@@ -123,7 +123,7 @@ func TestClassify(t *testing.T) {
 }
 
 // Every state that one key can be in, damaged or not: Classify finds a failure exactly where a rule of
-// internal/invariant is broken, as long as nothing is old, parked or in conflict.
+// internal/lab/invariant is broken, as long as nothing is old, parked or in conflict.
 func TestClassifyAgreesWithTheInvariants(t *testing.T) {
 	t.Parallel()
 	cases := 0
@@ -167,7 +167,7 @@ func everyCase(yield func(reconcile.Case) bool) {
 	}
 }
 
-// brokenRules are the rules of internal/invariant, for one key.
+// brokenRules are the rules of internal/lab/invariant, for one key.
 func brokenRules(c reconcile.Case) (broken []string) {
 	o, p := c.Order, c.Payment
 	rule := func(name string, isBroken bool) {

@@ -14,11 +14,11 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
-	"hosho/internal/load"
+	"hosho/internal/lab/load"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/reconcile"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // The real daemons at work: clients order, repeat, watch and cancel, while the databases are reconciled again and again,

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	relayv1 "hosho/gen/relay/v1"
-	"hosho/internal/middleman"
+	"hosho/internal/lab/middleman"
 	"hosho/internal/rpc"
 )
 

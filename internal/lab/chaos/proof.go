@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"hosho/internal/invariant"
+	"hosho/internal/lab/invariant"
 )
 
 // checkInterval is how often the invariants that always hold are checked while the system runs.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"hosho/internal/proxy"
+	"hosho/internal/lab/proxy"
 )
 
 func TestAConnectionMayEndOneWay(t *testing.T) {

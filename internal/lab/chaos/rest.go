@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // What the daemons may keep when nothing is left to do, beyond what they began with: the connections of a pool, and those

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"hosho/internal/lab/proxy"
 	"hosho/internal/pgtest"
-	"hosho/internal/proxy"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/command"
-	"hosho/internal/load"
+	"hosho/internal/lab/load"
 	"hosho/internal/order"
 )
 

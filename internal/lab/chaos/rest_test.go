@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
-	"hosho/internal/stack"
 )
 
 // A relay's transaction stands open and is found; one that waits for it is not, nor is anybody else's.

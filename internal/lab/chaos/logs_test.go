@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hosho/internal/load"
+	"hosho/internal/lab/load"
 )
 
 // at makes a delivery's line: told so many milliseconds after the beginning, of a claim made then.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"hosho/internal/invariant"
+	"hosho/internal/lab/invariant"
 	"hosho/internal/pgtest"
 )
 

@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"hosho/internal/load"
+	"hosho/internal/lab/load"
 )
 
 // Config says what to run. Every field is needed that does not say otherwise.

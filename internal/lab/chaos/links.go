@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"hosho/internal/proxy"
+	"hosho/internal/lab/proxy"
 )
 
 var linkFaults = []fault{

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pgtest"
-	"hosho/internal/stack"
 )
 
 // watching are the flags that have the daemons watched for data races, if the test itself is.

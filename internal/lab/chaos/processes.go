@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
-	"hosho/internal/stack"
+	"hosho/internal/lab/stack"
 )
 
 var processFaults = []fault{

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"hosho/internal/load"
+	"hosho/internal/lab/load"
 )
 
 // logs reads what the daemons write. From it the experiment learns what no table tells: how often commands were sent,

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"hosho/internal/stack"
+	"hosho/internal/lab/stack"
 )
 
 // Mutant is one mistake.

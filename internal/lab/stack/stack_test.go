@@ -20,11 +20,11 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/failpoint"
-	"hosho/internal/invariant"
-	"hosho/internal/load"
+	"hosho/internal/lab/invariant"
+	"hosho/internal/lab/load"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 var (

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hosho/internal/proxy"
+	"hosho/internal/lab/proxy"
 )
 
 // transfer sends random bytes both ways at once and wants the same to arrive.

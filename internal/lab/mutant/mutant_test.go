@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"hosho/internal/invariant"
+	"hosho/internal/lab/invariant"
 )
 
 // root is the repository's, from this folder.
-var root = filepath.Join("..", "..")
+var root = filepath.Join("..", "..", "..")
 
 // Where an edit does not fit any more, this test says which, before an experiment is begun. Compiling is left to the
 // experiments, which build every mutant.

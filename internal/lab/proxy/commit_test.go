@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/lab/proxy"
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
-	"hosho/internal/proxy"
 )
 
 // ledger is a table in a database that is reached through a proxy, as the daemons reach theirs.

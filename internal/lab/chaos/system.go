@@ -17,12 +17,12 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/failpoint"
-	"hosho/internal/load"
-	"hosho/internal/middleman"
+	"hosho/internal/lab/load"
+	"hosho/internal/lab/middleman"
+	"hosho/internal/lab/proxy"
+	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/proxy"
 	"hosho/internal/rpc"
-	"hosho/internal/stack"
 )
 
 // application is how the databases name the connections of the experiment itself, which no fault touches.
