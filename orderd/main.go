@@ -46,7 +46,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, url, application)
+	database := pg.Config{URL: url, Application: application}
+	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -56,8 +57,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, url) })
-	return rpc.Serve(ctx, server.config(c.Listen, ready(pool)))
+	background.Go(func() { server.run(running, database) })
+	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), ready(pool)))
 }
 
 type migrate struct {

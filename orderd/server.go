@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	orderv1 "hosho/gen/order/v1"
@@ -49,10 +50,13 @@ func newServer(pool *pgxpool.Pool, deadline time.Duration, log *slog.Logger) *se
 	}
 }
 
-func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+func (s *server) config(
+	listen daemon.Listen, registry *prometheus.Registry, ready func(context.Context) error,
+) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
+		Registry: registry,
 		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus, Stopping: s.hub.stop,
 	}
@@ -70,12 +74,12 @@ func ready(pool *pgxpool.Pool) func(context.Context) error {
 }
 
 // run sends and hears wake-ups and keeps the watchers up to date, until ctx ends.
-func (s *server) run(ctx context.Context, databaseURL string) {
+func (s *server) run(ctx context.Context, database pg.Config) {
 	var all sync.WaitGroup
 	all.Go(func() { s.relays.Run(ctx) })
 	all.Go(func() { s.watchers.Run(ctx) })
 	all.Go(func() { s.hub.run(ctx) })
-	all.Go(func() { pg.Listen(ctx, databaseURL, application, orderdb.Channel, s.log, s.hub.wake) })
+	all.Go(func() { pg.Listen(ctx, database, orderdb.Channel, s.log, s.hub.wake) })
 	all.Wait()
 }
 

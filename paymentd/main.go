@@ -43,13 +43,13 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, url, "paymentd")
+	pool, err := pg.Open(ctx, pg.Config{URL: url, Application: application})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	server := newServer(paymentdb.New(pool), c.Simulate, log)
-	return rpc.Serve(ctx, server.config(c.Listen, ready(pool)))
+	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), ready(pool)))
 }
 
 // ready keeps calls out until the schema is the one that this program was written for. Serving never migrates.

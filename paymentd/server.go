@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
@@ -18,7 +19,8 @@ import (
 )
 
 const (
-	maxReceive = 4 << 20 // bytes of one message
+	application = "paymentd" // how the database names the connections
+	maxReceive  = 4 << 20    // bytes of one message
 	// callTimeout is how long a call, or a hanging command on a stream, may take when its caller set no deadline.
 	callTimeout = 30 * time.Second
 	// maxAside bounds the hanging commands that streams have set aside, over all streams.
@@ -48,10 +50,13 @@ func newServer(store *paymentdb.Store, network simulation, log *slog.Logger) *se
 	}
 }
 
-func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+func (s *server) config(
+	listen daemon.Listen, registry *prometheus.Registry, ready func(context.Context) error,
+) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
+		Registry: registry,
 		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus, Stopping: s.stop,
 	}

@@ -51,7 +51,7 @@ func start(t *testing.T, options ...func(*server)) *system {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := rpc.Serve(ctx, s.config(daemon.Listen{Listen: "127.0.0.1:0"}, ready(db.Pool))); err != nil {
+		if err := rpc.Serve(ctx, s.config(daemon.Listen{Listen: "127.0.0.1:0"}, nil, ready(db.Pool))); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	}()

@@ -46,7 +46,8 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, url, application)
+	database := pg.Config{URL: url, Application: application}
+	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, url, s.Pace.Wake) })
+	background.Go(func() { server.run(running, database, s.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
 	var working sync.WaitGroup
@@ -69,5 +70,5 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer end()
 	working.Go(func() { server.work(ctx, ready(pool)) })
 
-	return rpc.Serve(ctx, server.config(s.Listen, ready(pool)))
+	return rpc.Serve(ctx, server.config(s.Listen, daemon.NewRegistry(), ready(pool)))
 }

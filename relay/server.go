@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -71,10 +72,13 @@ func instance() string {
 	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
-func (s *server) config(listen daemon.Listen, ready func(context.Context) error) rpc.ServerConfig {
+func (s *server) config(
+	listen daemon.Listen, registry *prometheus.Registry, ready func(context.Context) error,
+) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
+		Registry: registry,
 		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus,
 	}
@@ -92,11 +96,11 @@ func ready(pool *pgxpool.Pool) func(context.Context) error {
 }
 
 // run sends and hears wake-ups, until ctx ends.
-func (s *server) run(ctx context.Context, databaseURL string, listen bool) {
+func (s *server) run(ctx context.Context, database pg.Config, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.watchers.Run(ctx) })
 	if listen {
-		all.Go(func() { pg.Listen(ctx, databaseURL, application, outbox.Channel, s.log, s.workers.Wake) })
+		all.Go(func() { pg.Listen(ctx, database, outbox.Channel, s.log, s.workers.Wake) })
 	}
 	all.Wait()
 }

@@ -34,7 +34,7 @@ type naive struct {
 const naiveTimeout = 2 * time.Second
 
 func newNaive(ctx context.Context, system *stack.Stack, story *timeline, compensate bool) (*naive, error) {
-	pool, err := pg.Open(ctx, system.OrdersURL(), "naive")
+	pool, err := pg.Open(ctx, pg.Config{URL: system.OrdersURL(), Application: "naive"})
 	if err != nil {
 		return nil, err
 	}

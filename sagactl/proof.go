@@ -18,12 +18,12 @@ const (
 
 // prove reads both databases, prints what is in them and which rules hold, and answers errBroken when one does not.
 func prove(ctx context.Context, screen *terminal, system *stack.Stack, asPlanned bool) error {
-	orders, err := pg.Open(ctx, system.OrdersURL(), "sagactl")
+	orders, err := pg.Open(ctx, pg.Config{URL: system.OrdersURL(), Application: "sagactl"})
 	if err != nil {
 		return err
 	}
 	defer orders.Close()
-	payments, err := pg.Open(ctx, system.PaymentsURL(), "sagactl")
+	payments, err := pg.Open(ctx, pg.Config{URL: system.PaymentsURL(), Application: "sagactl"})
 	if err != nil {
 		return err
 	}

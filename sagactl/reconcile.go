@@ -33,12 +33,12 @@ func (r *reconciliation) Run(ctx context.Context) error {
 	case r.StuckAfter <= 0:
 		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
 	}
-	orders, err := pg.Open(ctx, r.OrdersURL, "sagactl reconcile")
+	orders, err := pg.Open(ctx, pg.Config{URL: r.OrdersURL, Application: "sagactl reconcile"})
 	if err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
 	defer orders.Close()
-	payments, err := pg.Open(ctx, r.PaymentsURL, "sagactl reconcile")
+	payments, err := pg.Open(ctx, pg.Config{URL: r.PaymentsURL, Application: "sagactl reconcile"})
 	if err != nil {
 		return fmt.Errorf("payments: %w", err)
 	}

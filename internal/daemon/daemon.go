@@ -12,16 +12,17 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"hosho/internal/rpc"
+	"hosho/internal/version"
 )
 
 // Commands are the commands that every daemon has. Embed it in the daemon's own.
@@ -31,8 +32,8 @@ type Commands struct {
 		Format string     `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"auto is text on a terminal, JSON elsewhere."`
 	} `embed:"" prefix:"log-"`
 
-	Healthcheck healthcheck `cmd:"" help:"Ask the daemon on its address whether it is ready; exit 1 if not."`
-	Version     version     `cmd:"" help:"Print the version."`
+	Healthcheck healthcheck  `cmd:"" help:"Ask the daemon on its address whether it is ready; exit 1 if not."`
+	Version     printVersion `cmd:"" help:"Print the version."`
 }
 
 func (c *Commands) logger(name string) *slog.Logger {
@@ -113,7 +114,7 @@ const healthcheckTimeout = 3 * time.Second
 func (h *healthcheck) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
-	conn, err := grpc.NewClient(h.Target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := rpc.Dial(h.Target)
 	if err != nil {
 		return err
 	}
@@ -129,20 +130,10 @@ func (h *healthcheck) Run(ctx context.Context) error {
 	return nil
 }
 
-type version struct{}
+type printVersion struct{}
 
-// Run prints the module's version and the commit that it was built from.
-func (version) Run() error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("this program was built without build information")
-	}
-	commit := ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			commit = " " + s.Value
-		}
-	}
-	fmt.Printf("%s%s %s\n", info.Main.Version, commit, info.GoVersion)
-	return nil
+// Run prints the version of hosho, and that of Go by which it was built.
+func (printVersion) Run() error {
+	_, err := fmt.Println(version.String(), runtime.Version())
+	return err
 }

@@ -44,8 +44,8 @@ relay      | *             | gen/money gen/payment gen/relay command daemon fail
 paymentd   | *             | gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
-daemon     | *             |
-rpc        | *             | pg validate
+daemon     | *             | rpc version
+rpc        | *             | pg validate version
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate
 validate   | currency uuid |
@@ -62,6 +62,7 @@ domain
 order      |               |
 payment    |               |
 failpoint  |               |
+version    |               |
 `
 
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its

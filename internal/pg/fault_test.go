@@ -98,7 +98,7 @@ func TestClassifyWhatPgxAnswers(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := pg.Open(t.Context(), nobody, "test")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: nobody, Application: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

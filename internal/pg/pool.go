@@ -30,17 +30,23 @@ const (
 	acquireTimeout = time.Second
 )
 
-// Open makes a pool for a database URL. It connects lazily, so that a process may start before its database. The
-// application name shows up in pg_stat_activity.
-func Open(ctx context.Context, url, application string) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
+// Config says to which database connections are made, and how.
+type Config struct {
+	URL         string          // postgres://user@host/name
+	Application string          // how pg_stat_activity names the connections
+	Tracer      pgx.QueryTracer // is told of each query; may be nil
+}
+
+// Open makes a pool. It connects lazily, so that a process may start before its database.
+func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err) // pgx redacts the password
 	}
-	if !strings.Contains(url, "pool_max_conns") {
+	if !strings.Contains(c.URL, "pool_max_conns") {
 		config.MaxConns = DefaultMaxConns
 	}
-	tune(config.ConnConfig, application)
+	c.tune(config.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
@@ -48,11 +54,12 @@ func Open(ctx context.Context, url, application string) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-func tune(config *pgx.ConnConfig, application string) {
+func (c Config) tune(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	config.RuntimeParams["application_name"] = application
+	config.RuntimeParams["application_name"] = c.Application
+	config.Tracer = c.Tracer
 	// No named prepared statements: they are session state that poolers break, and their generic plans go wrong on a
 	// queue that was once analyzed while it was empty.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
@@ -101,7 +108,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) erro
 	return err
 }
 
-// acquire answers a connection, or an error that Classify calls Unreachable when there is none in time.
+// acquire returns a connection, or an error that Classify calls Unreachable when there is none in time.
 func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()

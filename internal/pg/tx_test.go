@@ -17,7 +17,7 @@ import (
 func notes(t *testing.T) *pgtest.Database {
 	t.Helper()
 	db := pgtest.Empty(t)
-	pool, err := pg.Open(t.Context(), db.URL, "notes")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Application: "notes"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestInTxBelievesADatabaseThatRefusesTheCommit(t *testing.T) {
 func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	pool, err := pg.Open(t.Context(), db.URL, "a daemon")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Application: "a daemon"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,8 +240,39 @@ func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 	if got := pool.Config().MaxConns; got != pg.DefaultMaxConns {
 		t.Errorf("got %d connections at most, want %d", got, pg.DefaultMaxConns)
 	}
-	if _, err := pg.Open(t.Context(), "postgres://user:secret@host:port/", "a daemon"); err == nil {
+	wrong := pg.Config{URL: "postgres://user:secret@host:port/", Application: "a daemon"}
+	if _, err := pg.Open(t.Context(), wrong); err == nil {
 		t.Error("got no error for a port that is no number")
+	}
+}
+
+// queries is a tracer that keeps what it is told.
+type queries struct{ begun, ended chan string }
+
+func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	q.begun <- data.SQL
+	return ctx
+}
+
+func (q queries) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	q.ended <- data.CommandTag.String()
+}
+
+func TestATracerIsToldOfEachQuery(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	told := queries{make(chan string, 10), make(chan string, 10)}
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Tracer: told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	execute(t, pool, `SELECT 1`)
+	if got := receive(t, "a query", told.begun); got != `SELECT 1` {
+		t.Errorf("got the query %q, want SELECT 1", got)
+	}
+	if got := receive(t, "its end", told.ended); got != "SELECT 1" {
+		t.Errorf("got its end %q, want the tag SELECT 1", got)
 	}
 }
 
@@ -292,7 +323,7 @@ func TestASessionThatStandsStillInATransactionIsEnded(t *testing.T) {
 func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	pool, err := pg.Open(t.Context(), db.URL+"&pool_max_conns=1", "test")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL + "&pool_max_conns=1", Application: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,9 +71,10 @@ func (w *Waker) send(ctx context.Context) {
 
 // Listen calls wake for each wake-up on a channel, and whenever it has connected, since some may have been missed. It
 // keeps one connection of its own, makes it anew when it is lost, and returns when ctx ends.
-func Listen(ctx context.Context, url, application, channel string, log *slog.Logger, wake func()) {
+func Listen(ctx context.Context, c Config, channel string, log *slog.Logger, wake func()) {
+	c.Application += " listener"
 	for ctx.Err() == nil {
-		err := listenOnce(ctx, url, application, channel, wake)
+		err := c.listenOnce(ctx, channel, wake)
 		if ctx.Err() != nil {
 			return
 		}
@@ -85,14 +86,14 @@ func Listen(ctx context.Context, url, application, channel string, log *slog.Log
 	}
 }
 
-func listenOnce(ctx context.Context, url, application, channel string, wake func()) error {
-	poolConfig, err := pgxpool.ParseConfig(url) // takes the pool's own parameters out of the URL
+func (c Config) listenOnce(ctx context.Context, channel string, wake func()) error {
+	poolConfig, err := pgxpool.ParseConfig(c.URL) // takes the pool's own parameters out of the URL
 	if err != nil {
 		return err
 	}
 	config := poolConfig.ConnConfig
 	atOnce := config.BuildContextWatcherHandler
-	tune(config, application+" listener")
+	c.tune(config)
 	config.BuildContextWatcherHandler = atOnce // pgx's own: a session that waits has no query to cancel first
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

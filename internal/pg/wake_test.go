@@ -19,7 +19,8 @@ func listen(t *testing.T, db *pgtest.Database) <-chan struct{} {
 	t.Helper()
 	heard := make(chan struct{}, 1000)
 	run(t, func(ctx context.Context) {
-		pg.Listen(ctx, db.URL, "test", channel, discard, func() { heard <- struct{}{} })
+		c := pg.Config{URL: db.URL, Application: "test"}
+		pg.Listen(ctx, c, channel, discard, func() { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
 	return heard

@@ -117,7 +117,7 @@ func start(t *testing.T) *real {
 
 func open(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pg.Open(t.Context(), url, "test")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: url, Application: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

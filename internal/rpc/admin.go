@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// serveAdmin serves /metrics and /debug/pprof/ until ctx ends; nothing, when address is empty. It is for operators and
-// has no authentication: keep it on loopback.
-func serveAdmin(ctx context.Context, address string) error {
+// serveAdmin serves /metrics, where there is a registry, and /debug/pprof/ until ctx ends; nothing, when address is
+// empty. It is for operators and has no authentication: keep it on loopback.
+func serveAdmin(ctx context.Context, address string, registry *prometheus.Registry) error {
 	if address == "" {
 		return nil
 	}
@@ -24,14 +23,10 @@ func serveAdmin(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("listen for metrics: %w", err)
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewBuildInfoCollector(),
-	)
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	if registry != nil {
+		mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

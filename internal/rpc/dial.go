@@ -19,12 +19,13 @@ const (
 )
 
 // Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
-// retries a call by itself: retries have one owner, the caller.
-func Dial(target string) (*grpc.ClientConn, error) {
+// retries a call by itself: retries have one owner, the caller. The options are added to these, and the last of a kind
+// counts.
+func Dial(target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * time.Second}
 	connect.Backoff.BaseDelay = 50 * time.Millisecond
 	connect.Backoff.MaxDelay = reconnectDelay
-	return grpc.NewClient(target,
+	return grpc.NewClient(target, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
@@ -32,5 +33,5 @@ func Dial(target string) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,
 		}),
-	)
+	}, options...)...)
 }

@@ -151,7 +151,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// of answers the lines with a message, and a channel that is closed when there may be more.
+// of returns the lines with a message, and a channel that is closed when there may be more.
 func (l *logLines) of(message string) (found []map[string]any, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,7 +163,7 @@ func (l *logLines) of(message string) (found []map[string]any, changed <-chan st
 	return found, l.changed
 }
 
-// await answers the first line with a message.
+// await returns the first line with a message.
 func (l *logLines) await(t *testing.T, message string) map[string]any {
 	t.Helper()
 	for deadline := time.After(patience); ; {
@@ -179,7 +179,7 @@ func (l *logLines) await(t *testing.T, message string) map[string]any {
 	}
 }
 
-// call answers the line of the one call that was made.
+// call returns the line of the one call that was made.
 func (l *logLines) call(t *testing.T) map[string]any {
 	t.Helper()
 	line := l.await(t, "rpc")

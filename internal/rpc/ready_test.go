@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/version"
 )
 
 const (
@@ -71,6 +76,35 @@ func TestCallsAreLetInWhenTheServerIsReady(t *testing.T) {
 
 	s.stop()
 	want(notServing)
+}
+
+// Whoever asks for the health is told the version, ready or not; whoever calls is not.
+func TestAHealthCheckIsToldTheVersion(t *testing.T) {
+	t.Parallel()
+	s := start(t, &orders{})
+	want := []string{version.String()}
+	var header, other metadata.MD
+	health := healthpb.NewHealthClient(s.conn)
+	if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{}, grpc.Header(&header)); err != nil {
+		t.Fatal(err)
+	}
+	if got := header.Get(VersionHeader); !slices.Equal(got, want) {
+		t.Errorf("Check: got %s %q, want %q", VersionHeader, got, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stream, err := health.Watch(ctx, &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err = stream.Header()
+	if got := header.Get(VersionHeader); err != nil || !slices.Equal(got, want) {
+		t.Errorf("Watch: got %s %q, %v, want %q", VersionHeader, got, err, want)
+	}
+	_, err = s.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: orderID}, grpc.Header(&other))
+	if got := other.Get(VersionHeader); err != nil || got != nil {
+		t.Errorf("a call: got %s %q, %v, want none", VersionHeader, got, err)
+	}
 }
 
 func TestNoCallIsLetInBeforeTheFirstAnswer(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -40,6 +41,11 @@ type ServerConfig struct {
 	CallTimeout time.Duration // bounds a unary call whose client set no shorter deadline
 	Log         *slog.Logger
 
+	// Registry is what /metrics shows. It may be nil: then there are none.
+	Registry *prometheus.Registry
+	// Options are added to those that every server has. An interceptor among them must be a chained one; a stats handler
+	// sees calls before they are admitted.
+	Options []grpc.ServerOption
 	// Register adds the services.
 	Register func(*grpc.Server)
 	// Ready is asked again and again: nil lets calls in, an error keeps them out.
@@ -50,7 +56,7 @@ type ServerConfig struct {
 	Stopping func()
 }
 
-// Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It answers an error
+// Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It returns an error
 // when an address cannot be had.
 func Serve(ctx context.Context, c ServerConfig) error {
 	listener, err := net.Listen("tcp", c.Listen)
@@ -59,7 +65,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	}
 	gate := newGate(c.Ready, c.Log)
 	calls := interceptor{log: c.Log, toStatus: c.ToStatus, admit: gate.admit, timeout: c.CallTimeout}
-	server := grpc.NewServer(
+	server := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -71,18 +77,18 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		}),
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
-	)
+	}, c.Options...)...)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
 		gate.services = append(gate.services, name)
 	}
-	healthpb.RegisterHealthServer(server, gate.health)
+	healthpb.RegisterHealthServer(server, healthServer{gate.health})
 	if c.Reflection {
 		reflection.Register(server)
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveAdmin(ctx, c.AdminListen) })
+	group.Go(func() error { return serveAdmin(ctx, c.AdminListen, c.Registry) })
 	group.Go(func() error { gate.run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -115,7 +121,7 @@ type gate struct {
 	log      *slog.Logger
 	health   *health.Server
 	services []string
-	state    chan error // holds the latest answer of ready
+	state    chan error // holds what ready returned last
 }
 
 const (
@@ -133,7 +139,7 @@ func newGate(ready func(context.Context) error, log *slog.Logger) *gate {
 	return g
 }
 
-// admit answers nil when calls may come in.
+// admit returns nil when calls may come in, else what keeps them out.
 func (g *gate) admit() error {
 	err := <-g.state
 	g.state <- err

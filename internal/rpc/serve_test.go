@@ -10,10 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -108,10 +111,36 @@ func TestReflectionIsServedIfAskedFor(t *testing.T) {
 	}
 }
 
+// admitted counts the calls that a stats handler hears of.
+type admitted struct{ calls chan string }
+
+func (a admitted) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	a.calls <- info.FullMethodName
+	return ctx
+}
+func (a admitted) HandleRPC(context.Context, stats.RPCStats)                         {}
+func (a admitted) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (a admitted) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func TestAServerTakesOptionsBesideItsOwn(t *testing.T) {
+	t.Parallel()
+	heard := admitted{calls: make(chan string, 10)}
+	s := start(t, &orders{}, func(c *ServerConfig) { c.Options = []grpc.ServerOption{grpc.StatsHandler(heard)} })
+	if err := s.get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-heard.calls, "/order.v1.OrderService/GetOrder"; got != want {
+		t.Errorf("the stats handler heard of %s, want %s", got, want)
+	}
+	s.log.call(t) // the server's own interceptors are there as well
+}
+
 func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
-	start(t, &orders{}, func(c *ServerConfig) { c.AdminListen = address })
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	start(t, &orders{}, func(c *ServerConfig) { c.AdminListen, c.Registry = address, registry })
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	for path, want := range map[string]string{
 		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/cmdline": "rpc.test",
@@ -152,7 +181,7 @@ func TestAnAddressThatIsTakenIsAnError(t *testing.T) {
 	}
 }
 
-// freeAddress answers an address on which nobody listens now.
+// freeAddress returns an address on which nobody listens now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -76,7 +76,7 @@ func Fault(err error) error {
 	return Status(codes.Internal, ReasonInternal, "internal")
 }
 
-// Reason answers the reason of an error's ErrorInfo, "" when it has none.
+// Reason returns the reason of an error's ErrorInfo, "" when it has none.
 func Reason(err error) string {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
@@ -86,7 +86,7 @@ func Reason(err error) string {
 	return ""
 }
 
-// RetryDelay answers the delay of an error's RetryInfo, 0 when it has none.
+// RetryDelay returns the delay of an error's RetryInfo, 0 when it has none.
 func RetryDelay(err error) time.Duration {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.RetryInfo); ok {

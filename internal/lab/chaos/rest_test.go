@@ -19,7 +19,7 @@ import (
 func TestATransactionThatStandsOpenIsFound(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	relay, err := pg.Open(t.Context(), db.URL, "relay")
+	relay, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Application: "relay"})
 	if err != nil {
 		t.Fatal(err)
 	}

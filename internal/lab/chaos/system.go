@@ -88,10 +88,10 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	if s.middle, err = middleman.New(s.Paymentd.Address, c.Seed); err != nil {
 		return err
 	}
-	if s.orders, err = pg.Open(ctx, s.OrdersURL(), application); err != nil {
+	if s.orders, err = pg.Open(ctx, pg.Config{URL: s.OrdersURL(), Application: application}); err != nil {
 		return err
 	}
-	if s.payments, err = pg.Open(ctx, s.PaymentsURL(), application); err != nil {
+	if s.payments, err = pg.Open(ctx, pg.Config{URL: s.PaymentsURL(), Application: application}); err != nil {
 		return err
 	}
 	if s.conn, err = rpc.Dial(s.Orderd.Address); err != nil {

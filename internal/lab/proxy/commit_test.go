@@ -37,7 +37,7 @@ func open(t *testing.T) *ledger {
 	}
 	t.Cleanup(func() { p.Close() })
 	address.Host = p.Address()
-	pool, err := pg.Open(t.Context(), address.String(), "ledger")
+	pool, err := pg.Open(t.Context(), pg.Config{URL: address.String(), Application: "ledger"})
 	if err != nil {
 		t.Fatal(err)
 	}

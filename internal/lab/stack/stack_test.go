@@ -100,7 +100,7 @@ func start(t *testing.T, bin string, relays int) *system {
 
 func open(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pg.Open(context.Background(), url, "test")
+	pool, err := pg.Open(context.Background(), pg.Config{URL: url, Application: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
