@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"hosho/internal/batch"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
@@ -142,21 +143,22 @@ func requests(commands []command) []payment.Request {
 // carryOut carries out an operation on all commands at once. When it fails for a reason that may be one command's, it
 // is carried out on either half, and so on, until only the bad ones fail; the halves keep the order, so that of the
 // same key twice the first still decides. Any other error is everyone's.
-func carryOut(ctx context.Context, commands []command, do operation) []answer {
-	results, err := guarded(ctx, commands, do)
-	switch {
-	case err == nil:
-		answers := make([]answer, len(commands))
-		for i, r := range results {
-			answers[i] = answer{commands[i], r.Payment, r.Err}
+func carryOut(ctx context.Context, commands []command, do operation) (answers []answer) {
+	try := func(commands []command) ([]paymentdb.Result, error) { return guarded(ctx, commands, do) }
+	for part := range batch.Bisect(commands, try, ofOneCommand) {
+		if part.Err != nil {
+			answers = append(answers, refuse(part.Items, part.Err)...)
+			continue
 		}
-		return answers
-	case len(commands) > 1 && pg.Classify(err) == pg.Unexpected:
-		half := len(commands) / 2
-		return append(carryOut(ctx, commands[:half], do), carryOut(ctx, commands[half:], do)...)
+		for i, r := range part.Result {
+			answers = append(answers, answer{part.Items[i], r.Payment, r.Err})
+		}
 	}
-	return refuse(commands, err)
+	return answers
 }
+
+// ofOneCommand reports whether a failure may be one command's: the database's faults are everyone's.
+func ofOneCommand(err error) bool { return pg.Classify(err) == pg.Unexpected }
 
 // guarded turns a panic into an error, so that a command which causes one takes nothing along.
 func guarded(ctx context.Context, commands []command, do operation) (results []paymentdb.Result, err error) {

@@ -41,7 +41,7 @@ layout     |               |
 main
 orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
 relay      | *             | gen/money gen/payment gen/relay command daemon failpoint migrations order orderdb outbox page pg rpc validate
-paymentd   | *             | gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
+paymentd   | *             | batch gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
 daemon     | *             | rpc version
@@ -54,11 +54,12 @@ gen/...    | grpc protobuf | gen/...
 database
 orderdb    | pgx           | failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
-outbox     | pgx uuid      | failpoint pg
+outbox     | pgx uuid      | batch failpoint pg
 pg         | pgx           |
 migrations | goose pgx     |
 
 domain
+batch      |               |
 order      |               |
 payment    |               |
 failpoint  |               |

@@ -74,10 +74,7 @@ func (w *Worker) report(r Report) {
 	failpoint.Here(failpoint.RelayAnswered)
 	w.judge(&r)
 	w.handler.Explain(r)
-	w.mu.Lock()
-	w.reports = append(w.reports, r)
-	w.mu.Unlock()
-	signal(w.news)
+	w.reports.Add(r)
 }
 
 // judge feeds the breaker and decides when the message is tried again.

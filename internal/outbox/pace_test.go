@@ -121,8 +121,8 @@ func TestOnlyWhatIsSentEarnsRetries(t *testing.T) {
 	})
 }
 
-// Reports that cannot be settled are put back, but for those whose lease is over: somebody else has their messages.
-func TestAReportIsPutBackUnlessItsLeaseIsOver(t *testing.T) {
+// Reports that cannot be settled are kept, but for those whose lease is over: somebody else has their messages.
+func TestAReportIsKeptUnlessItsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorker(patient(), nil, &greeter{}, discard)
@@ -130,9 +130,9 @@ func TestAReportIsPutBackUnlessItsLeaseIsOver(t *testing.T) {
 		over := Report{Message: Message{ID: 2}, until: time.Now().Add(-time.Second)}
 		settled := Report{Message: Message{ID: 3}, until: held.until}
 		w.inFlight = 3
-		w.done([]Report{held, over, settled}, []Report{held, over})
-		if len(w.reports) != 1 || w.reports[0].Message.ID != 1 || w.inFlight != 1 {
-			t.Errorf("got %+v and %d in flight, want the first only", w.reports, w.inFlight)
+		kept := w.done([]Report{held, over, settled}, []Report{held, over})
+		if len(kept) != 1 || kept[0].Message.ID != 1 || w.inFlight != 1 {
+			t.Errorf("got %+v and %d in flight, want the first only", kept, w.inFlight)
 		}
 	})
 }

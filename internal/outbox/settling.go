@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"hosho/internal/batch"
 	"hosho/internal/pg"
 )
 
@@ -16,66 +17,58 @@ const (
 // settleLoop settles reports as they come, all that are there in one transaction, until ctx ends. Those that could not
 // be settled join the next round, and hold up nobody in it.
 func (w *Worker) settleLoop(ctx context.Context) {
+	var later []Report
 	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.news:
+		case <-w.reports.News():
 		case <-again:
 		}
-		again = nil
-		for reports := range slices.Chunk(w.take(), w.config.Batch) {
-			if w.settle(ctx, reports) {
-				again = time.After(laterPause)
+		round := append(later, w.reports.Take()...)
+		later, again = nil, nil
+		for reports := range slices.Chunk(round, w.config.Batch) {
+			later = append(later, w.settle(ctx, reports)...)
+		}
+		if len(later) > 0 {
+			again = time.After(laterPause)
+		}
+	}
+}
+
+// settle settles reports, and returns those that cannot be settled now. One that is poison fails alone.
+func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) {
+	do := func(reports []Report) (Settled, error) {
+		bounded, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
+		defer cancel()
+		return w.handler.Settle(bounded, reports)
+	}
+	poison := func(err error) bool { return ctx.Err() == nil && pg.Classify(err) == pg.Unexpected }
+	for part := range batch.Bisect(reports, do, poison) {
+		switch err := part.Err; {
+		case err == nil:
+			later = append(later, w.done(part.Items, part.Result.Later)...)
+			if part.Result.More {
+				w.more()
 			}
+		case ctx.Err() != nil: // abandoned: nobody will settle them here
+		case poison(err):
+			w.log.Error("cannot settle: the message is delivered again after its lease",
+				"key", part.Items[0].Message.Key, "error", err)
+			w.done(part.Items, nil)
+		default:
+			w.log.Warn("cannot settle yet", "messages", len(part.Items), "error", err)
+			later = append(later, w.done(part.Items, part.Items)...)
+			pause(ctx, outagePause)
 		}
 	}
+	return later
 }
 
-func (w *Worker) take() []Report {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	taken := w.reports
-	w.reports = nil
-	return taken
-}
-
-// settle settles reports, and reports whether some were put back because they cannot be settled now.
-func (w *Worker) settle(ctx context.Context, reports []Report) (again bool) {
-	bounded, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
-	defer cancel()
-	settled, err := w.handler.Settle(bounded, reports)
-	switch {
-	case err == nil:
-		w.done(reports, settled.Later)
-		if settled.More {
-			w.more()
-		}
-		return len(settled.Later) > 0
-	case ctx.Err() != nil: // abandoned: nobody will settle them here
-		return false
-	case pg.Classify(err) != pg.Unexpected:
-		w.log.Warn("cannot settle yet", "messages", len(reports), "error", err)
-		w.done(reports, reports)
-		pause(ctx, outagePause)
-		return true
-	case len(reports) > 1:
-		// One of them is poison: it is halved out, and fails alone.
-		half := len(reports) / 2
-		first := w.settle(ctx, reports[:half])
-		return w.settle(ctx, reports[half:]) || first
-	default:
-		w.log.Error("cannot settle: the message is delivered again after its lease",
-			"key", reports[0].Message.Key, "error", err)
-		w.done(reports, nil)
-		return false
-	}
-}
-
-// done notes that reports left the hands of this worker, but for those that are to be settled later. They stay as long
-// as their leases last: after that another worker has the message.
-func (w *Worker) done(reports, later []Report) {
+// done notes that reports left the hands of this worker, but for those that are to be settled later, which it returns.
+// They stay as long as their leases last: after that another worker has the message.
+func (w *Worker) done(reports, later []Report) (kept []Report) {
 	now := time.Now()
 	var over []Report
 	w.mu.Lock()
@@ -89,7 +82,7 @@ func (w *Worker) done(reports, later []Report) {
 			over = append(over, r)
 			continue
 		}
-		w.reports = append(w.reports, r)
+		kept = append(kept, r)
 		w.inFlight++
 		w.alone = w.alone || r.Message.Alone
 	}
@@ -102,4 +95,5 @@ func (w *Worker) done(reports, later []Report) {
 	if len(over) > 0 {
 		w.log.Warn("not settled within the lease: delivered again", "messages", len(over), "key", over[0].Message.Key)
 	}
+	return kept
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"hosho/internal/batch"
 )
 
 // Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox.
@@ -16,15 +18,14 @@ type Worker struct {
 	breaker *Breaker
 	more    func() // wakes whoever has the messages that a settling makes due
 
-	wake chan struct{} // something may be due
-	news chan struct{} // something is to be settled
-	room chan struct{} // something left the hands of this worker
+	wake    chan struct{}         // something may be due
+	room    chan struct{}         // something left the hands of this worker
+	reports *batch.Gather[Report] // to be settled
 
 	mu       sync.Mutex
 	budget   *budget
-	inFlight int      // claimed and not yet settled
-	alone    bool     // one of them is delivered alone
-	reports  []Report // to be settled
+	inFlight int  // claimed and not yet settled
+	alone    bool // one of them is delivered alone
 }
 
 // NewWorker makes a Worker; Run makes it work.
@@ -34,8 +35,8 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		breaker: NewBreaker(config.BreakerStreak),
 		budget:  newBudget(time.Now()),
 		wake:    make(chan struct{}, 1),
-		news:    make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
+		reports: batch.NewGather[Report](),
 	}
 	w.more = w.Wake
 	return w

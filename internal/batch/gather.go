@@ -1,0 +1,48 @@
+// Package batch does many things at once that cost little more than one: a transaction, a statement, a round trip.
+//
+// Its promise: a Gather loses nothing and hands out nothing twice, however many goroutines add to it, and whoever waits
+// for its News hears of everything that was added. Bisect does everything that can be done: an item that fails takes
+// none of the others along, and costs them a number of tries that grows with the logarithm of their number.
+//
+// The package knows neither databases nor messages. How large a batch gets is its user's to say: what is taken out of a
+// Gather may be cut with slices.Chunk.
+package batch
+
+import "sync"
+
+// Gather collects items that come one by one, from any goroutine, until somebody takes them all. NewGather makes it.
+type Gather[T any] struct {
+	news chan struct{}
+
+	mu    sync.Mutex
+	items []T
+}
+
+// NewGather makes an empty Gather.
+func NewGather[T any]() *Gather[T] {
+	return &Gather[T]{news: make(chan struct{}, 1)}
+}
+
+// Add adds items at the end, and says so to whoever waits for News. It never blocks.
+func (g *Gather[T]) Add(items ...T) {
+	g.mu.Lock()
+	g.items = append(g.items, items...)
+	g.mu.Unlock()
+	select {
+	case g.news <- struct{}{}:
+	default:
+	}
+}
+
+// News is received from when something was added that was perhaps not taken yet. It is for one goroutine, which takes
+// what is there each time: several Adds may be told once.
+func (g *Gather[T]) News() <-chan struct{} { return g.news }
+
+// Take takes all items out, in the order in which they were added. It returns nil when there are none.
+func (g *Gather[T]) Take() []T {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	taken := g.items
+	g.items = nil
+	return taken
+}
