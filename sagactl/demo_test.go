@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hosho/internal/rules"
 )
 
 var program string
@@ -99,9 +101,9 @@ func TestNaiveDemoShowsTheDamage(t *testing.T) {
 	}{
 		{[]string{"demo", "--naive"}, []string{
 			"WRONG: CANCELLED (PAYMENT_FAILED), payment CHARGED; it must end COMPLETED, payment CHARGED", // the lost reply
-			"BROKEN I3", "BROKEN I7",
+			"BROKEN " + string(rules.I3), "BROKEN " + string(rules.I7),
 		}},
-		{[]string{"demo", "--naive", "--no-compensation"}, []string{"WRONG: PENDING", "BROKEN I14"}},
+		{[]string{"demo", "--naive", "--no-compensation"}, []string{"WRONG: PENDING", "BROKEN " + string(rules.I14)}},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ func (m *mutants) Run(ctx context.Context) error {
 	}
 	if m.List {
 		for _, one := range chosen {
-			screen.line("%-25s %s: %s", one.Name, ruleOf(one), one.Breaks)
+			screen.line("%-25s %s: %s", one.Name, one.Rule, one.Breaks)
 		}
 		return nil
 	}
@@ -87,13 +87,6 @@ func (m *mutants) chosen() ([]mutant.Mutant, error) {
 	return chosen, nil
 }
 
-func ruleOf(m mutant.Mutant) string {
-	if m.Rule == 0 {
-		return "promise"
-	}
-	return fmt.Sprintf("rule %d", m.Rule)
-}
-
 // healthy runs all the faults on the source as it is: what kills everything proves nothing.
 func (m *mutants) healthy(ctx context.Context, screen *terminal, dir string, chosen []mutant.Mutant) (bool, error) {
 	var faults []string
@@ -130,12 +123,12 @@ func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mu
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for _, v := range report.Found {
 		if slices.Contains(one.Oracle, v.Rule) {
-			screen.line("%s  %-25s %-8s  by %s, with the faults %s, after %s: %s", screen.paint(green, "killed"), one.Name, ruleOf(one),
+			screen.line("%s  %-25s %-8s  by %s, with the faults %s, after %s: %s", screen.paint(green, "killed"), one.Name, one.Rule,
 				v.Rule, strings.Join(one.Faults, ", "), report.Elapsed.Round(time.Second), v.Detail)
 			return true, nil
 		}
 	}
-	screen.line("%s  %-25s %-8s  it needs: %s; want one of %v, got %v", screen.paint(red, "LIVES "), one.Name, ruleOf(one),
+	screen.line("%s  %-25s %-8s  it needs: %s; want one of %v, got %v", screen.paint(red, "LIVES "), one.Name, one.Rule,
 		one.Needs, one.Oracle, report.Found)
 	return false, nil
 }

@@ -8,6 +8,7 @@ import (
 	"hosho/internal/lab/invariant"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
+	"hosho/internal/rules"
 )
 
 // The relay's defaults, which the demo and up leave as they are.
@@ -50,18 +51,18 @@ func prove(ctx context.Context, screen *terminal, system *stack.Stack, asPlanned
 
 // printRules prints each rule, and below it what breaks it.
 func printRules(screen *terminal, violations []invariant.Violation) {
-	for _, rule := range invariant.Rules {
+	for _, rule := range rules.CheckedBy(rules.Databases) {
 		var broken []string
 		for _, v := range violations {
-			if v.Rule == rule.Name {
+			if v.Rule == rule.ID {
 				broken = append(broken, v.What+": "+v.ID+" ("+v.Detail+")")
 			}
 		}
 		if len(broken) == 0 {
-			screen.line("  %s %-3s  %s", screen.paint(green, "holds "), rule.Name, rule.Says)
+			screen.line("  %s %-3s  %s", screen.paint(green, "holds "), rule.ID, rule.Says)
 			continue
 		}
-		screen.line("  %s %-3s  %s", screen.paint(red, "BROKEN"), rule.Name, rule.Says)
+		screen.line("  %s %-3s  %s", screen.paint(red, "BROKEN"), rule.ID, rule.Says)
 		screen.line("              %s", strings.Join(broken, "\n              "))
 	}
 }

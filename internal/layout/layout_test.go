@@ -21,15 +21,15 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc
+sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc rules
 
 laboratory
-lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc
+lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules
 lab/middleman | *          | gen/payment pgembed rpc
-lab/mutant    |            | lab/stack
-lab/load      | *          | gen/order
+lab/mutant    |            | lab/stack rules
+lab/load      | *          | gen/order rules
 lab/stack     | *          | failpoint pgembed rpc
-lab/invariant | pgx        |
+lab/invariant | pgx        | rules
 lab/proxy     |            |
 
 around
@@ -63,6 +63,7 @@ batch      |               |
 order      |               |
 payment    |               |
 failpoint  |               |
+rules      |               |
 version    |               |
 `
 
@@ -72,11 +73,11 @@ var inTests = map[string]string{
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",
 	"lab/proxy":     "pg",
-	"reconcile":     "gen/money gen/order gen/payment pg rpc",
+	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
 	"relay":         "payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",         // a service to be called
 	"orderdb":       "command",
-	"order":         "payment", // the two state machines, checked together
+	"order":         "payment rules", // the two state machines, checked together
 }
 
 // laboratory is what breaks and measures the system: nothing but sagactl and tests imports it.

@@ -8,6 +8,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/payment"
+	"hosho/internal/rules"
 )
 
 // The model check walks every reachable state of one order, its two commands and its payment. What happens in a state
@@ -211,28 +212,31 @@ var legal = map[order.Status][]order.Status{
 	order.Cancelled:  {},
 }
 
-// violation names the invariant of saga.md that a move breaks, and how; "" when it keeps them all.
+// breaks is a violation in words.
+func breaks(id rules.ID, how string) string { return string(id) + ": " + how }
+
+// violation names the invariant that a move breaks, and how; "" when it keeps them all.
 func violation(from, s state) string {
 	held := s.payment == payment.None || s.payment == payment.Charged
 	switch {
 	case s.charges > 1:
-		return "I1: charged twice"
+		return breaks(rules.I1, "charged twice")
 	case s.refunds > s.charges:
-		return "I1: refunded without a charge"
+		return breaks(rules.I1, "refunded without a charge")
 	case s.order == order.Completed && s.payment != payment.Charged:
-		return "I2: COMPLETED, and not paid"
+		return breaks(rules.I2, "COMPLETED, and not paid")
 	case s.order == order.Cancelled && held && !s.byHand:
-		return "I3: CANCELLED, and the payment is held or open"
+		return breaks(rules.I3, "CANCELLED, and the payment is held or open")
 	case s.charge.rows > 1 || s.void.rows > 1:
-		return "I5: two commands of a kind"
+		return breaks(rules.I5, "two commands of a kind")
 	case s.order == order.Pending && s.charge.rows == 0:
-		return "I5: PENDING without CHARGE"
+		return breaks(rules.I5, "PENDING without CHARGE")
 	case s.order == order.Cancelling && s.void.rows == 0:
-		return "I5: CANCELLING without VOID"
+		return breaks(rules.I5, "CANCELLING without VOID")
 	case s.order.Settled() && s.charge.rows+s.void.rows > 0:
-		return "I5: settled, with a command left"
+		return breaks(rules.I5, "settled, with a command left")
 	case s.order != from.order && !slices.Contains(legal[from.order], s.order):
-		return fmt.Sprintf("I6: from %s to %s", from.order, s.order)
+		return breaks(rules.I6, fmt.Sprintf("from %s to %s", from.order, s.order))
 	}
 	return ""
 }
@@ -276,7 +280,7 @@ func (m machine) search() finding {
 	settling := map[state]bool{}
 	for _, s := range queue {
 		if !m.settles(s, settling) {
-			return finding{len(seen), "I14: may never settle: " + way(s)}
+			return finding{len(seen), breaks(rules.I14, "may never settle: "+way(s))}
 		}
 	}
 	return finding{states: len(seen)}
@@ -307,5 +311,5 @@ func TestNoReachableStateBreaksThePromise(t *testing.T) {
 	if found.broken != "" {
 		t.Fatal(found.broken)
 	}
-	t.Logf("%d states, none breaks I1, I2, I3, I5 or I6, and each settles", found.states)
+	t.Logf("%d states: no invariant is broken in any of them, and each settles", found.states)
 }

@@ -6,15 +6,16 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/payment"
+	"hosho/internal/rules"
 )
 
 // mutants are mistakes that systems like this one make, each a wrapper around the production functions, with the
 // invariant that must notice it. A mutant that lives would mean that the model check sees less than it says.
 var mutants = map[string]struct {
-	kills string
+	kills rules.ID
 	make  func(*machine)
 }{
-	"no idempotency key": {"I1", func(m *machine) {
+	"no idempotency key": {rules.I1, func(m *machine) {
 		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
 			if stored == payment.Charged && c == payment.ChargeApproved {
 				d = payment.Apply(payment.None, c)
@@ -22,7 +23,7 @@ var mutants = map[string]struct {
 			return d, d.Status
 		})
 	}},
-	"a decline is not stored": {"I3", func(m *machine) {
+	"a decline is not stored": {rules.I3, func(m *machine) {
 		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
 			if d.Status == payment.Declined {
 				return d, stored
@@ -30,7 +31,7 @@ var mutants = map[string]struct {
 			return d, d.Status
 		})
 	}},
-	"a void leaves no tombstone": {"I3", func(m *machine) {
+	"a void leaves no tombstone": {rules.I3, func(m *machine) {
 		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
 			if d.Status == payment.Voided {
 				return d, stored
@@ -39,7 +40,7 @@ var mutants = map[string]struct {
 		})
 	}},
 	// The relay read PENDING, and writes without looking again.
-	"settle without compare-and-set": {"I6", func(m *machine) {
+	"settle without compare-and-set": {rules.I6, func(m *machine) {
 		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
 			if e == order.PaymentCharged {
 				t, _ = order.Apply(order.Pending, e)
@@ -48,7 +49,7 @@ var mutants = map[string]struct {
 		})
 	}},
 	// The proof of concept: a failed call means that nothing was charged.
-	"an error cancels": {"I3", func(m *machine) {
+	"an error cancels": {rules.I3, func(m *machine) {
 		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
 			if t.Void && e != order.CustomerCancels {
 				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
@@ -56,7 +57,7 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
-	"user cancel without void": {"I3", func(m *machine) {
+	"user cancel without void": {rules.I3, func(m *machine) {
 		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
 			if e == order.CustomerCancels && s == order.Pending {
 				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
@@ -64,20 +65,20 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
-	"refund without void row": {"I5", func(m *machine) {
+	"refund without void row": {rules.I5, func(m *machine) {
 		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
 			t.Void = t.Void && s != order.Completed
 			return t
 		})
 	}},
-	"failover loses CANCELLING": {"I6", func(m *machine) {
+	"failover loses CANCELLING": {rules.I6, func(m *machine) {
 		m.fault = func(s state) (state, bool) {
 			lost := s.order == order.Cancelling
 			s.order, s.charge.rows, s.void.rows = order.Pending, 1, 0
 			return s, lost
 		}
 	}},
-	"void is abandoned": {"I5", func(m *machine) {
+	"void is abandoned": {rules.I5, func(m *machine) {
 		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
 			if e == order.VoidUndecided {
 				t.Fate = order.Drop
@@ -85,17 +86,17 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
-	"payment keys are pruned": {"I2", func(m *machine) {
+	"payment keys are pruned": {rules.I2, func(m *machine) {
 		m.fault = func(s state) (state, bool) {
 			stored := s.payment != payment.None
 			s.payment, s.declined = payment.None, ""
 			return s, stored
 		}
 	}},
-	"order without outbox row": {"I5", func(m *machine) { m.born.charge.rows = 0 }},
+	"order without outbox row": {rules.I5, func(m *machine) { m.born.charge.rows = 0 }},
 
-	// Beyond the eleven of saga.md: one that only liveness can notice, and what the eleven leave untouched.
-	"void is never answered": {"I14", func(m *machine) {
+	// One that only liveness can notice, and what those above leave untouched.
+	"void is never answered": {rules.I14, func(m *machine) {
 		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
 			if e == order.PaymentVoided {
 				t, _ = order.Apply(s, order.VoidUndecided)
@@ -103,13 +104,13 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
-	"giving up leaves no void": {"I5", func(m *machine) {
+	"giving up leaves no void": {rules.I5, func(m *machine) {
 		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
 			t.Void = t.Void && e == order.CustomerCancels
 			return t
 		})
 	}},
-	"a late charge completes a cancelled order": {"I6", func(m *machine) {
+	"a late charge completes a cancelled order": {rules.I6, func(m *machine) {
 		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
 			if e == order.PaymentCharged && s == order.Cancelled {
 				t.To = order.Completed
@@ -117,7 +118,7 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
-	"a void refunds what was never charged": {"I1", func(m *machine) {
+	"a void refunds what was never charged": {rules.I1, func(m *machine) {
 		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
 			if c == payment.Void && stored == payment.None {
 				d.Entry = payment.RefundEntry
@@ -155,7 +156,7 @@ func TestEveryMutantIsKilled(t *testing.T) {
 			switch found := m.search(); {
 			case found.broken == "":
 				t.Errorf("the mutant lives, in %d states; want it killed by %s", found.states, mutant.kills)
-			case !strings.HasPrefix(found.broken, mutant.kills+":"):
+			case !strings.HasPrefix(found.broken, string(mutant.kills)+":"):
 				t.Errorf("killed by %s; want by %s", found.broken, mutant.kills)
 			default:
 				t.Logf("killed by %s", found.broken)

@@ -8,6 +8,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/payment"
 	"hosho/internal/reconcile"
+	"hosho/internal/rules"
 )
 
 const stuckAfter = order.StuckAfter
@@ -168,9 +169,9 @@ func everyCase(yield func(reconcile.Case) bool) {
 }
 
 // brokenRules are the rules of internal/lab/invariant, for one key.
-func brokenRules(c reconcile.Case) (broken []string) {
+func brokenRules(c reconcile.Case) (broken []rules.ID) {
 	o, p := c.Order, c.Payment
-	rule := func(name string, isBroken bool) {
+	rule := func(name rules.ID, isBroken bool) {
 		if isBroken {
 			broken = append(broken, name)
 		}
@@ -181,16 +182,16 @@ func brokenRules(c reconcile.Case) (broken []string) {
 		status = o.Status
 	}
 	byHand := o != nil && o.ByHand
-	rule("I2", status == order.Completed && (p == nil || p.Status != payment.Charged || p.Money != o.Money))
-	rule("I3", status == order.Cancelled && !byHand && !sealed)
-	rule("I4", p != nil && (o == nil || !byHand && p.Money != o.Money))
-	rule("I5", status == order.Pending && c.Charge == nil || status == order.Cancelling && c.Void == nil)
-	rule("I5", (o == nil || status.Settled()) && (c.Charge != nil || c.Void != nil))
+	rule(rules.I2, status == order.Completed && (p == nil || p.Status != payment.Charged || p.Money != o.Money))
+	rule(rules.I3, status == order.Cancelled && !byHand && !sealed)
+	rule(rules.I4, p != nil && (o == nil || !byHand && p.Money != o.Money))
+	rule(rules.I5, status == order.Pending && c.Charge == nil || status == order.Cancelling && c.Void == nil)
+	rule(rules.I5, (o == nil || status.Settled()) && (c.Charge != nil || c.Void != nil))
 	owed := int64(0)
 	if p != nil && p.Status == payment.Charged {
 		owed = p.Amount
 	}
-	rule("I7", p != nil && p.Ledger != owed)
-	rule("I16", status.Settled() && !byHand && p == nil)
+	rule(rules.I7, p != nil && p.Ledger != owed)
+	rule(rules.I16, status.Settled() && !byHand && p == nil)
 	return broken
 }

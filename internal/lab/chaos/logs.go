@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/load"
+	"hosho/internal/rules"
 )
 
 // logs reads what the daemons write. From it the experiment learns what no table tells: how often commands were sent,
@@ -94,7 +95,7 @@ var untold = [][]byte{[]byte(secret), []byte(load.Customer), []byte(load.Item)}
 func (l *logs) read(daemon string, line []byte) {
 	if why := leak(line); why != "" {
 		l.mu.Lock()
-		l.found = append(l.found, Violation{Leak, fmt.Sprintf("%s logs %s: %.300q", daemon, why, line)})
+		l.found = append(l.found, Violation{rules.I24, fmt.Sprintf("%s logs %s: %.300q", daemon, why, line)})
 		l.mu.Unlock()
 	}
 	for i, mark := range telling {
@@ -156,7 +157,7 @@ func (l *logs) take(daemon string, e entry) {
 	switch e.Message {
 	case "order needs a person":
 		if e.Claims == 0 && !l.alarmsOK { // with claims: a void that keeps failing, which is what somebody should know
-			l.found = append(l.found, Violation{"I15", fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
+			l.found = append(l.found, Violation{rules.I15, fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
 		}
 	case "serving":
 		l.down[daemon] = false
@@ -197,7 +198,7 @@ func (l *logs) deliver(e entry) {
 		due = before.leasedUntil
 	}
 	if sooner := due.Sub(e.LeasedUntil.Add(-l.lease)); sooner > early {
-		l.found = append(l.found, Violation{Early, fmt.Sprintf("the %s of order %s was claimed %s before it was due",
+		l.found = append(l.found, Violation{rules.Early, fmt.Sprintf("the %s of order %s was claimed %s before it was due",
 			e.Kind, e.OrderID, sooner.Round(time.Millisecond))})
 	}
 }
@@ -207,5 +208,5 @@ func (l *logs) fault(daemon string, line []byte) {
 	if bytes.Contains(line, []byte("panic: failpoint")) {
 		return
 	}
-	l.found = append(l.found, Violation{"fault", daemon + ": " + string(line[:min(len(line), 300)])})
+	l.found = append(l.found, Violation{rules.Fault, daemon + ": " + string(line[:min(len(line), 300)])})
 }

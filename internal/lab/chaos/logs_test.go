@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/load"
+	"hosho/internal/rules"
 )
 
 // at makes a delivery's line: told so many milliseconds after the beginning, of a claim made then.
@@ -49,7 +50,7 @@ func TestACommandThatIsClaimedBeforeItsTimeIsSeen(t *testing.T) {
 				}
 			}
 			got := l.violations()
-			if tt.early != (len(got) == 1 && got[0].Rule == Early) || !tt.early && len(got) > 0 {
+			if tt.early != (len(got) == 1 && got[0].Rule == rules.Early) || !tt.early && len(got) > 0 {
 				t.Errorf("got %v, want early: %t", got, tt.early)
 			}
 		})
@@ -62,18 +63,18 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 	tests := []struct {
 		name, text string
 		expect     bool // alarms
-		want       string
+		want       rules.ID
 	}{
-		{"an alarm", alarm, false, "I15"},
+		{"an alarm", alarm, false, rules.I15},
 		{"an alarm that is meant to be", alarm, true, ""},
 		{"a void that keeps failing", `{"msg":"order needs a person","order_id":"o-1","claims":20}` + "\n", false, ""},
-		{"a panic", "panic: runtime error\n", false, "fault"},
-		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, "fault"},
+		{"a panic", "panic: runtime error\n", false, rules.Fault},
+		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, rules.Fault},
 		{"a panic that a failpoint made", `{"msg":"rpc","error":"panic: failpoint"}` + "\n", false, ""},
-		{"a data race", "WARNING: DATA RACE\n", false, "fault"},
-		{"a password", `{"msg":"rpc","error":"cannot connect to postgres://orderd:` + secret + `@db/orders"}` + "\n", false, "I24"},
-		{"what a customer ordered", `{"msg":"order","items":"` + load.Item + `"}` + "\n", false, "I24"},
-		{"a control character", `{"msg":"order","customer":"` + "\x1b[31m" + `"}` + "\n", false, "I24"},
+		{"a data race", "WARNING: DATA RACE\n", false, rules.Fault},
+		{"a password", `{"msg":"rpc","error":"cannot connect to postgres://orderd:` + secret + `@db/orders"}` + "\n", false, rules.I24},
+		{"what a customer ordered", `{"msg":"order","items":"` + load.Item + `"}` + "\n", false, rules.I24},
+		{"a control character", `{"msg":"order","customer":"` + "\x1b[31m" + `"}` + "\n", false, rules.I24},
 		{"a stack trace", "goroutine 1 [running]:\n\tmain.main()\n", false, ""},
 		{"nothing", `{"msg":"serving"}` + "\n", false, ""},
 	}
@@ -87,7 +88,7 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 			if _, err := l.of("relay").Write([]byte(tt.text)); err != nil {
 				t.Fatal(err)
 			}
-			rule := ""
+			rule := rules.ID("")
 			for _, v := range l.violations() {
 				rule += v.Rule
 			}

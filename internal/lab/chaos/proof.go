@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/lab/invariant"
+	"hosho/internal/rules"
 )
 
 // checkInterval is how often the invariants that always hold are checked while the system runs.
@@ -95,7 +96,7 @@ func (r *run) check(ctx context.Context, quiet bool) error {
 func (r *run) checkDaemons() error {
 	names, err := r.fallen()
 	for _, name := range names {
-		r.violated(Violation{Stopped, name + " has ended by itself"})
+		r.violated(Violation{rules.Stopped, name + " has ended by itself"})
 	}
 	return err
 }
@@ -118,7 +119,7 @@ func (r *run) checkIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	for _, index := range indexes {
 		if _, err := pool.Exec(ctx, `SELECT bt_index_check($1::regclass, true)`, index); err != nil {
-			r.violated(Violation{Index, index + ": " + err.Error()})
+			r.violated(Violation{rules.I19, index + ": " + err.Error()})
 		}
 	}
 	return nil

@@ -5,24 +5,13 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
-)
-
-// The rules that a run checks beside the invariants of both databases and what the clients were told.
-const (
-	Early   = "early"   // no command is claimed before its wait is over
-	Stopped = "stopped" // no daemon ends by itself
-	Index   = "I19"     // amcheck finds nothing wrong with an index
-	Bloat   = "I20"     // the outbox shrinks again
-	Stale   = "I21"     // no transaction of a daemon stands open
-	Backlog = "I22"     // what a relay says of the backlog is what is there
-	Hoard   = "I23"     // goroutines, files and connections are given back
-	Leak    = "I24"     // no log holds a password, a customer, what somebody ordered, or a control character
+	"hosho/internal/rules"
 )
 
 // Violation is something that must not be.
 type Violation struct {
-	Rule   string `json:"rule"`
-	Detail string `json:"detail"`
+	Rule   rules.ID `json:"rule"`
+	Detail string   `json:"detail"`
 }
 
 // Spread is how durations are distributed.

@@ -16,6 +16,7 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/rules"
 )
 
 // What the daemons may keep when nothing is left to do, beyond what they began with: the connections of a pool, and those
@@ -87,7 +88,7 @@ func (r *run) wrongBacklogs(ctx context.Context) (wrong []Violation, err error) 
 			return nil, fmt.Errorf("ask %s for its backlog: %w", p.Name, err)
 		}
 		if got := b.GetDue() + b.GetWaiting() + b.GetParked(); got != want {
-			wrong = append(wrong, Violation{Backlog, fmt.Sprintf("%s tells of %d commands, and %d are in the outbox", p.Name, got, want)})
+			wrong = append(wrong, Violation{rules.I22, fmt.Sprintf("%s tells of %d commands, and %d are in the outbox", p.Name, got, want)})
 		}
 	}
 	return wrong, nil
@@ -102,7 +103,7 @@ func (r *run) crowds(ctx context.Context) (crowds []Violation, err error) {
 		var n int
 		_, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error {
 			if most := running[name] * (pg.DefaultMaxConns + 1); running[name] > 0 && n > most {
-				crowds = append(crowds, Violation{Hoard, fmt.Sprintf("%s has %d connections to its database, want %d at most", name, n, most)})
+				crowds = append(crowds, Violation{rules.I23, fmt.Sprintf("%s has %d connections to its database, want %d at most", name, n, most)})
 			}
 			return nil
 		})
@@ -122,7 +123,7 @@ func (r *run) hoards(ctx context.Context) (hoards []Violation, err error) {
 		}
 		fresh := r.fresh[p]
 		if now.exceeds(fresh) {
-			hoards = append(hoards, Violation{Hoard, fmt.Sprintf("%s has %.0f goroutines and %.0f open files, and began with %.0f and %.0f",
+			hoards = append(hoards, Violation{rules.I23, fmt.Sprintf("%s has %.0f goroutines and %.0f open files, and began with %.0f and %.0f",
 				p.Name, now.goroutines, now.files, fresh.goroutines, fresh.files)})
 		}
 	}
@@ -146,7 +147,7 @@ func (r *run) bloat(ctx context.Context) ([]Violation, error) {
 	if err != nil || heap <= mostHeap && dead <= mostDead {
 		return nil, err
 	}
-	return []Violation{{Bloat, fmt.Sprintf("the outbox has %d bytes and %d dead tuples, want %d and %d at most", heap, dead, mostHeap, mostDead)}}, nil
+	return []Violation{{rules.I20, fmt.Sprintf("the outbox has %d bytes and %d dead tuples, want %d and %d at most", heap, dead, mostHeap, mostDead)}}, nil
 }
 
 // holdings are what a process holds.

@@ -13,6 +13,7 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
+	"hosho/internal/rules"
 )
 
 // A relay's transaction stands open and is found; one that waits for it is not, nor is anybody else's.
@@ -62,7 +63,7 @@ func TestATransactionThatStandsOpenIsFound(t *testing.T) {
 	for len(found) == 0 {
 		found = look()
 	}
-	if len(found) != 1 || found[0].Rule != Stale || !strings.Contains(found[0].Detail, "idle in transaction") {
+	if len(found) != 1 || found[0].Rule != rules.I21 || !strings.Contains(found[0].Detail, "idle in transaction") {
 		t.Errorf("got %v, want the one that holds the lock", found)
 	}
 	if err := holder.Rollback(t.Context()); err != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/rules"
 )
 
 // oldest is how old a transaction of a daemon may become. Ten seconds after its client fell silent the server ends it.
@@ -41,7 +43,7 @@ func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Dura
 	var pid int
 	var seconds float64
 	_, err := pgx.ForEachRow(rows, []any{&application, &pid, &state, &seconds, &query}, func() error {
-		found = append(found, Violation{Stale, fmt.Sprintf("%s: a transaction is %.0f s old and %s (server process %d), after: %.100s",
+		found = append(found, Violation{rules.I21, fmt.Sprintf("%s: a transaction is %.0f s old and %s (server process %d), after: %.100s",
 			application, seconds, state, pid, query)})
 		return nil
 	})

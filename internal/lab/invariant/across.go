@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/rules"
 )
 
 // window is how many rows of the leading side are compared at a time.
@@ -50,13 +52,13 @@ func (c *checker) ordersFirst(ctx context.Context) error {
 func (c *checker) sealed(o, p fact, paid bool) {
 	settled := o.Status == "COMPLETED" || o.Status == "CANCELLED"
 	if settled && !paid && !c.byHand[o.ID] {
-		c.violated("I16", "settled, and its key is not stored", o.ID, "%s, no payment", o.Status)
+		c.violated(rules.I16, "settled, and its key is not stored", o.ID, "%s, no payment", o.Status)
 	}
 	if o.Status == "CANCELLED" && !c.byHand[o.ID] && p.Status != "DECLINED" && p.Status != "VOIDED" && p.Status != "REFUNDED" {
-		c.violated("I3", "cancelled, not sealed", o.ID, "payment %s", named(p.Status))
+		c.violated(rules.I3, "cancelled, not sealed", o.ID, "payment %s", named(p.Status))
 	}
 	if c.options.Simulated && o.Amount == bombAmount && (o.Status == "COMPLETED" || p.Status == "CHARGED" || p.Status == "REFUNDED") {
-		c.violated("I12", "the 9999 order was charged", o.ID, "%s, payment %s", o.Status, named(p.Status))
+		c.violated(rules.I12, "the 9999 order was charged", o.ID, "%s, payment %s", o.Status, named(p.Status))
 	}
 }
 
@@ -74,7 +76,7 @@ func (c *checker) stillCompleted(ctx context.Context, suspects []fact, payments 
 		if o.sameMoney(p) && p.Status == "REFUNDED" && now[o.ID].Status != "COMPLETED" {
 			continue
 		}
-		c.violated("I2", "completed, not paid", o.ID, "payment %s", named(p.Status))
+		c.violated(rules.I2, "completed, not paid", o.ID, "payment %s", named(p.Status))
 	}
 	return nil
 }
@@ -91,9 +93,9 @@ func (c *checker) paymentsFirst(ctx context.Context) error {
 			o, ordered := orders[p.ID]
 			switch {
 			case !ordered:
-				c.violated("I4", "payment without its order", p.ID, "%s %d %s", p.Status, p.Amount, p.Currency)
+				c.violated(rules.I4, "payment without its order", p.ID, "%s %d %s", p.Status, p.Amount, p.Currency)
 			case !c.byHand[p.ID] && !o.sameMoney(p):
-				c.violated("I4", "payment and order differ", p.ID, "payment %d %s of %s, order %d %s of %s",
+				c.violated(rules.I4, "payment and order differ", p.ID, "payment %d %s of %s, order %d %s of %s",
 					p.Amount, p.Currency, p.CustomerID, o.Amount, o.Currency, o.CustomerID)
 			}
 		}

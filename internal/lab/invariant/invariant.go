@@ -14,35 +14,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/rules"
 )
 
 // Violation is a rule that is broken.
 type Violation struct {
-	Rule   string // "I3"
-	What   string // the rule's short name: "cancelled, not sealed"
+	Rule   rules.ID
+	What   string // what is broken about it: "cancelled, not sealed"
 	ID     string // the order's, which is the payment's, too
 	Detail string // what was found
 }
 
 func (v Violation) String() string {
 	return fmt.Sprintf("%s %s: %s (%s)", v.Rule, v.What, v.ID, v.Detail)
-}
-
-// Rules are the rules that Check checks, in the words of the README.
-var Rules = []struct{ Name, Says string }{
-	{"I1", "a payment is charged at most once, and refunded only after its charge"},
-	{"I2", "a COMPLETED order's payment is CHARGED: same amount, currency and customer"},
-	{"I3", "a CANCELLED order's payment is DECLINED, VOIDED or REFUNDED"},
-	{"I4", "every payment belongs to an order of the same amount"},
-	{"I5", "a PENDING order has its CHARGE command, a CANCELLING one its VOID, a settled one none"},
-	{"I7", "the ledger adds up: money is held for COMPLETED orders and for nothing else"},
-	{"I9", "one order per customer and request_id"},
-	{"I12", "the order of 9999 took no money"},
-	{"I13", "no command waits or tries longer than it may"},
-	{"I14", "every order is settled"},
-	{"I16", "a settled order's payment key is stored"},
-	{"I17", "amounts and currencies are in their domains"},
-	{"D1", "an order that was given up for its deadline was so not before it"},
 }
 
 // Options says what may be expected.
@@ -84,7 +69,7 @@ type checker struct {
 	report           Report
 }
 
-func (c *checker) violated(rule, what, id, format string, args ...any) {
+func (c *checker) violated(rule rules.ID, what, id, format string, args ...any) {
 	c.report.Violations = append(c.report.Violations, Violation{rule, what, id, fmt.Sprintf(format, args...)})
 }
 
@@ -123,7 +108,7 @@ func (c *checker) sum(ctx context.Context) (err error) {
 		return err
 	}
 	if c.options.Quiet && !maps.Equal(c.report.Owed, c.report.Held) {
-		c.violated("I7", "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s", Line(c.report.Held), Line(c.report.Owed))
+		c.violated(rules.I7, "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s", Line(c.report.Held), Line(c.report.Owed))
 	}
 	return nil
 }

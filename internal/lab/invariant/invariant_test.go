@@ -1,6 +1,7 @@
 package invariant_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"hosho/internal/lab/invariant"
 	"hosho/internal/pgtest"
+	"hosho/internal/rules"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -65,19 +67,28 @@ func run(t *testing.T, pool *pgxpool.Pool, query string, args ...any) {
 	}
 }
 
-func check(t *testing.T, orders, payments *pgxpool.Pool, o invariant.Options) []string {
+// broken is an invariant that does not hold, and for which order.
+type broken struct {
+	rule rules.ID
+	id   string
+}
+
+// check returns what Check finds, sorted.
+func check(t *testing.T, orders, payments *pgxpool.Pool, o invariant.Options) []broken {
 	t.Helper()
 	report, err := invariant.Check(t.Context(), orders, payments, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
+	var got []broken
 	for _, v := range report.Violations {
-		got = append(got, v.Rule+" "+v.ID)
+		got = append(got, broken{v.Rule, v.ID})
 	}
-	slices.Sort(got)
+	slices.SortFunc(got, byRule)
 	return got
 }
+
+func byRule(a, b broken) int { return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.id, b.id)) }
 
 var atWork = invariant.Options{MaxAttempts: 5, LongestWait: time.Minute}
 
@@ -85,7 +96,7 @@ func TestASystemAtWorkBreaksNoRule(t *testing.T) {
 	t.Parallel()
 	orders, payments := healthy(t)
 	if got := check(t, orders, payments, atWork); len(got) > 0 {
-		t.Errorf("got violations %q, want none", got)
+		t.Errorf("got violations %v, want none", got)
 	}
 }
 
@@ -93,9 +104,9 @@ func TestAnUnsettledOrderBreaksARuleWhenNothingIsUnderWay(t *testing.T) {
 	t.Parallel()
 	orders, payments := healthy(t)
 	got := check(t, orders, payments, invariant.Options{Quiet: true})
-	want := []string{"I14 " + pending, "I14 " + cancelling, "I7 all orders"}
+	want := []broken{{rules.I14, pending}, {rules.I14, cancelling}, {rules.I7, "all orders"}}
 	if !slices.Equal(got, want) {
-		t.Errorf("got violations %q, want %q", got, want)
+		t.Errorf("got violations %v, want %v", got, want)
 	}
 }
 
@@ -107,70 +118,70 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		name     string
 		orders   string
 		payments string
-		want     []string
+		want     []broken
 	}{
 		{
-			name: "charged twice", want: []string{"I1 " + paid, "I7 " + paid},
+			name: "charged twice", want: []broken{{rules.I1, paid}, {rules.I7, paid}},
 			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`,
 		},
 		{
-			name: "refunded without its charge", want: []string{"I1 " + declined, "I7 " + declined},
+			name: "refunded without its charge", want: []broken{{rules.I1, declined}, {rules.I7, declined}},
 			payments: `INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + declined + `', 'REFUND', 600, 'JPY')`,
 		},
 		{
-			name: "completed, and voided", want: []string{"I2 " + paid, "I7 " + paid},
+			name: "completed, and voided", want: []broken{{rules.I2, paid}, {rules.I7, paid}},
 			payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'`,
 		},
 		{
-			name: "completed for another amount", want: []string{"I2 " + paid, "I4 " + paid},
+			name: "completed for another amount", want: []broken{{rules.I2, paid}, {rules.I4, paid}},
 			orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`,
 		},
 		{
-			name: "completed for another customer", want: []string{"I2 " + paid, "I4 " + paid},
+			name: "completed for another customer", want: []broken{{rules.I2, paid}, {rules.I4, paid}},
 			orders: `UPDATE orders SET customer_id = 'eve' WHERE id = '` + paid + `'`,
 		},
 		{
-			name: "cancelled, and the money is held", want: []string{"I3 " + paid},
+			name: "cancelled, and the money is held", want: []broken{{rules.I3, paid}},
 			orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`,
 		},
 		{
-			name: "cancelled, and a late charge may come", want: []string{"I16 " + declined, "I3 " + declined},
+			name: "cancelled, and a late charge may come", want: []broken{{rules.I16, declined}, {rules.I3, declined}},
 			payments: `DELETE FROM payments WHERE id = '` + declined + `'`,
 		},
 		{
-			name: "a payment without its order", want: []string{"I4 " + unknown},
+			name: "a payment without its order", want: []broken{{rules.I4, unknown}},
 			payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
 		},
-		{name: "pending, and no command", want: []string{"I5 " + pending}, orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`},
-		{name: "cancelling, and no void", want: []string{"I5 " + cancelling}, orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`},
+		{name: "pending, and no command", want: []broken{{rules.I5, pending}}, orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`},
+		{name: "cancelling, and no void", want: []broken{{rules.I5, cancelling}}, orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`},
 		{
-			name: "settled, and a command is left", want: []string{"I5 " + paid},
+			name: "settled, and a command is left", want: []broken{{rules.I5, paid}},
 			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`,
 		},
 		{
-			name: "a command without its order", want: []string{"I5 " + unknown},
+			name: "a command without its order", want: []broken{{rules.I5, unknown}},
 			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
 		},
-		{name: "the ledger lacks a charge", want: []string{"I7 " + paid}, payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`},
+		{name: "the ledger lacks a charge", want: []broken{{rules.I7, paid}}, payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`},
 		{
-			name: "a wait without end", want: []string{"I13 " + pending},
+			name: "a wait without end", want: []broken{{rules.I13, pending}},
 			orders: `UPDATE outbox SET ready_at = now() + '1 day' WHERE kind = 'CHARGE'`,
 		},
-		{name: "too many attempts", want: []string{"I13 " + pending}, orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`},
+		{name: "too many attempts", want: []broken{{rules.I13, pending}}, orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`},
 		{
-			name: "two orders for one request", want: []string{"I9 " + paid},
+			name: "two orders for one request", want: []broken{{rules.I9, paid}},
 			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once; UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`,
 		},
 		{
-			name: "an amount out of its domain", want: []string{"I17 " + cancelling},
+			name: "an amount out of its domain", want: []broken{{rules.I17, cancelling}},
 			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
 		},
 		{
-			name: "given up before its deadline", want: []string{"D1 " + cancelling},
+			name: "given up before its deadline", want: []broken{{rules.D1, cancelling}},
 			orders: `UPDATE orders SET deadline_at = updated_at + '1 second' WHERE id = '` + cancelling + `'`,
 		},
 		{
-			name: "given up before its deadline, and voided", want: []string{"D1 " + refunded},
+			name: "given up before its deadline, and voided", want: []broken{{rules.D1, refunded}},
 			orders: `UPDATE orders SET cancel_reason = 'DEADLINE' WHERE id = '` + refunded + `'`,
 		},
 	} {
@@ -183,9 +194,9 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			for statement := range strings.SplitSeq(tt.payments, ";") {
 				run(t, payments, statement)
 			}
-			slices.Sort(tt.want)
+			slices.SortFunc(tt.want, byRule)
 			if got := check(t, orders, payments, atWork); !slices.Equal(got, tt.want) {
-				t.Errorf("got violations %q, want %q", got, tt.want)
+				t.Errorf("got violations %v, want %v", got, tt.want)
 			}
 		})
 	}
@@ -199,8 +210,8 @@ func TestAChargedBombIsFound(t *testing.T) {
 	run(t, payments, `UPDATE payments SET amount_minor = 9999 WHERE id = $1`, paid)
 	run(t, payments, `UPDATE ledger SET amount_minor = 9999 WHERE payment_id = $1`, paid)
 	got := check(t, orders, payments, invariant.Options{Simulated: true})
-	if want := []string{"I12 " + paid}; !slices.Equal(got, want) {
-		t.Errorf("got violations %q, want %q", got, want)
+	if want := []broken{{rules.I12, paid}}; !slices.Equal(got, want) {
+		t.Errorf("got violations %v, want %v", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/rules"
 )
 
 // ranks are the statuses' places on the way through the saga: every legal path goes up.
@@ -21,16 +22,12 @@ var rankOf = map[string]int{"PENDING": 1, "COMPLETED": 2, "CANCELLING": 3, "CANC
 
 // Contradiction is something that a client was told and that is not so.
 type Contradiction struct {
-	Rule   string // "I9", "I10" or "I11"; or Definite
+	Rule   rules.ID
 	Detail string
 	Lost   bool // an acknowledged order does not exist
 }
 
-// Definite is the rule that a client is never given a definite error for a write whose end is not known, nor any other
-// that it cannot act on.
-const Definite = "definite"
-
-func (c Contradiction) String() string { return c.Rule + " " + c.Detail }
+func (c Contradiction) String() string { return string(c.Rule) + " " + c.Detail }
 
 // Wrong answers what contradicted itself at once, so far.
 func (l *Load) Wrong() []Contradiction {
@@ -59,25 +56,25 @@ func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]Contradiction
 
 // against answers what contradicts the order's status now, which is empty when there is no such order.
 func (t *Told) against(now string) (wrong []Contradiction) {
-	add := func(rule, format string, args ...any) {
+	add := func(rule rules.ID, format string, args ...any) {
 		wrong = append(wrong, Contradiction{Rule: rule, Detail: fmt.Sprintf(format, args...), Lost: now == ""})
 	}
 	if now == "" {
-		add("I10", "order %s was acknowledged and does not exist", t.OrderID)
+		add(rules.I10, "order %s was acknowledged and does not exist", t.OrderID)
 		return wrong
 	}
 	last := 0
 	for _, s := range t.Statuses {
 		if ranks[s] < last {
-			add("I10", "order %s went back: %v", t.OrderID, t.Statuses)
+			add(rules.I10, "order %s went back: %v", t.OrderID, t.Statuses)
 		}
 		last = ranks[s]
 	}
 	if rankOf[now] < last {
-		add("I10", "order %s is %s after it was seen as %v", t.OrderID, now, t.Statuses)
+		add(rules.I10, "order %s is %s after it was seen as %v", t.OrderID, now, t.Statuses)
 	}
 	if t.Cancelled && (now == "PENDING" || now == "COMPLETED") {
-		add("I11", "order %s is %s although its cancellation was acknowledged", t.OrderID, now)
+		add(rules.I11, "order %s is %s although its cancellation was acknowledged", t.OrderID, now)
 	}
 	return wrong
 }

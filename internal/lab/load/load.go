@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/rules"
 )
 
 // Config says what the clients do.
@@ -141,7 +142,7 @@ func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID
 	if again {
 		repeated, err := l.create(ctx, customer, requestID, amount)
 		if err == nil && repeated.OrderID != told.OrderID {
-			l.contradiction("I9", "%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
+			l.contradiction(rules.I9, "%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
 		}
 	}
 	l.remember(told)
@@ -205,7 +206,7 @@ func (l *Load) watch(ctx context.Context, told *Told) {
 		}
 	}
 	if !errors.Is(err, io.EOF) && !transient(err) && ctx.Err() == nil {
-		l.contradiction(Definite, "watch %s: %v", told.OrderID, err)
+		l.contradiction(rules.Definite, "watch %s: %v", told.OrderID, err)
 	}
 }
 
@@ -224,7 +225,7 @@ func (l *Load) persist(ctx context.Context, call func(context.Context) error) er
 			return err
 		}
 		if !transient(err) {
-			l.contradiction(Definite, "%v", err)
+			l.contradiction(rules.Definite, "%v", err)
 			return err
 		}
 		l.pause(ctx, retryPause)
@@ -264,7 +265,7 @@ func (l *Load) remember(told *Told) {
 	l.grown = make(chan struct{})
 }
 
-func (l *Load) contradiction(rule, format string, args ...any) {
+func (l *Load) contradiction(rule rules.ID, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wrong = append(l.wrong, Contradiction{Rule: rule, Detail: fmt.Sprintf(format, args...)})

@@ -15,27 +15,20 @@ import (
 	"time"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/rules"
 )
 
 // Mutant is one mistake.
 type Mutant struct {
 	Name   string        // "cancel-on-error"
-	Rule   int           // which of the saga's twelve rules it breaks; 0: what the README promises or assumes beside them
+	Rule   rules.Number  // the rule that it breaks
 	Breaks string        // what the edits do, in a sentence
 	Needs  string        // what must happen for the damage to show; empty: orders are enough
 	Faults []string      // the faults of package chaos that make it happen
 	Length time.Duration // of each fault; 0: as chance has it
-	Oracle []string      // the rules any one of which must notice: names of package invariant, I10, I11, or those below
+	Oracle []rules.ID    // the invariants any one of which must notice
 	Edits  []Edit
 }
-
-// What only an experiment can notice, since it sees what clients are told, when commands are delivered, and what goes on
-// in the servers. I10 and I11, the promises to clients, are package load's.
-const (
-	Early    = "early"    // a command that waits is made due before its wait is over, and no person asked for it
-	Definite = "definite" // a client is told that a write failed whose outcome is unknown
-	Stale    = "I21"      // a transaction of a daemon stands open
-)
 
 // Build builds orderd, paymentd and relay with the edits, into the folder bin. The flags are those of go build.
 func (m Mutant) Build(ctx context.Context, bin string, flags ...string) error {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"hosho/internal/lab/invariant"
+	"hosho/internal/rules"
 )
 
 // root is the repository's, from this folder.
@@ -63,16 +63,17 @@ func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
 
 func TestEveryMutantIsDescribed(t *testing.T) {
 	t.Parallel()
-	oracles := []string{"I10", "I11", Early, Definite, Stale}
-	for _, rule := range invariant.Rules {
-		oracles = append(oracles, rule.Name)
+	seen := slices.Concat(rules.CheckedBy(rules.Databases), rules.CheckedBy(rules.Clients), rules.CheckedBy(rules.Experiment))
+	var oracles []rules.ID // what an experiment notices
+	for _, i := range seen {
+		oracles = append(oracles, i.ID)
 	}
-	names, rules := map[string]bool{}, map[int]bool{}
+	names, broken := map[string]bool{}, map[rules.Number]bool{0: true}
 	for _, m := range All {
 		if names[m.Name] {
 			t.Errorf("got two mutants %s", m.Name)
 		}
-		names[m.Name], rules[m.Rule] = true, true
+		names[m.Name], broken[m.Rule] = true, true
 		if m.Breaks == "" || len(m.Faults) == 0 || len(m.Oracle) == 0 || len(m.Edits) == 0 {
 			t.Errorf("%s: got %+v, want what it breaks, how it shows, who must notice, and an edit", m.Name, m)
 		}
@@ -82,10 +83,14 @@ func TestEveryMutantIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	for rule := 1; rule <= 11; rule++ {
-		if !rules[rule] {
-			t.Errorf("got no mutant for rule %d, want at least one", rule)
+	broken[12] = true // that a claim is worth its experiment: every mutant is there for it
+	for _, rule := range rules.Rules {
+		if !broken[rule.Number] {
+			t.Errorf("got no mutant for %s, want at least one", rule.Number)
 		}
+	}
+	if len(broken) != len(rules.Rules)+1 {
+		t.Errorf("got mutants for %v, want them for the %d rules and the promise", broken, len(rules.Rules))
 	}
 }
 

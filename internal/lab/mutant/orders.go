@@ -1,5 +1,7 @@
 package mutant
 
+import "hosho/internal/rules"
+
 // The mistakes of the order context: its state machine, its database, and the codes that its clients get.
 
 var cancelOnError = Mutant{
@@ -7,7 +9,7 @@ var cancelOnError = Mutant{
 	Breaks: "a spent budget, a refused charge or a passed deadline cancels the order at once, and no VOID is sent",
 	Needs:  "charges that fail until their budget is spent: the amount 9999",
 	Faults: []string{"codes-after"},
-	Oracle: []string{"I3", "I16", "I7"},
+	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
 		Old:  `return Transition{To: Cancelling, Reason: reason, Fate: Drop, Void: true}`,
@@ -20,7 +22,7 @@ var directCancel = Mutant{
 	Breaks: "a customer's cancellation of a PENDING order leads straight to CANCELLED, and no VOID is sent",
 	Needs:  "customers who cancel while the charge is under way: charges or their replies are held, or paymentd is down",
 	Faults: []string{"hold", "hang"},
-	Oracle: []string{"I3", "I16", "I5", "I7"},
+	Oracle: []rules.ID{rules.I3, rules.I16, rules.I5, rules.I7},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
 		Old:  `	if s == Pending || s == Completed {`,
@@ -36,7 +38,7 @@ var abandonedVoid = Mutant{
 	Breaks: "a VOID that came to anything but a decision is dropped",
 	Needs:  "voids that come to an error: codes in the place of their replies, or a paymentd that is killed",
 	Faults: []string{"no-voids"},
-	Oracle: []string{"I5", "I14"},
+	Oracle: []rules.ID{rules.I5, rules.I14},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
 		Old:  `return voidUnanswered(s, Transition{Fate: Retry}), nil`,
@@ -51,7 +53,7 @@ var blindSettle = Mutant{
 	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was claimed: no lock, no compare-and-set",
 	Needs:  "customers who cancel while the charge is under way, or a relay paused past its lease with a reply in hand",
 	Faults: []string{"hold", "slow-settle"},
-	Oracle: []string{"I2", "I10", "I11", "I7"},
+	Oracle: []rules.ID{rules.I2, rules.I10, rules.I11, rules.I7},
 	Edits: []Edit{
 		{
 			File: "internal/orderdb/settle.go",
@@ -85,7 +87,7 @@ var definiteCommit = Mutant{
 	Breaks: "a COMMIT whose answer was lost is answered INTERNAL, as if nothing had been written",
 	Needs:  "commits of the orders database cut after they went through",
 	Faults: []string{"cut-commit"},
-	Oracle: []string{Definite},
+	Oracle: []rules.ID{rules.Definite},
 	Edits: []Edit{{
 		File: "internal/rpc/status.go",
 		Old:  `Status(codes.Unavailable, ReasonCommitUnknown, "the outcome of the write is unknown: try again with the same key")`,
@@ -98,7 +100,7 @@ var splitTransaction = Mutant{
 	Breaks: "an order is committed before its CHARGE command is written",
 	Needs:  "orderd killed between the two: under load, or at a failpoint there",
 	Faults: []string{"die-orderd", "kill-orderd"},
-	Oracle: []string{"I5", "I14"},
+	Oracle: []rules.ID{rules.I5, rules.I14},
 	Edits: []Edit{{
 		File: "internal/orderdb/place.go",
 		Old:  `	o, err = insert(ctx, tx, n)`,

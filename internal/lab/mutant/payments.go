@@ -1,5 +1,7 @@
 package mutant
 
+import "hosho/internal/rules"
+
 // The mistakes of the payment service.
 
 var noTombstone = Mutant{
@@ -7,7 +9,7 @@ var noTombstone = Mutant{
 	Breaks: "a void of an unknown key writes nothing and answers VOIDED",
 	Needs:  "orders that are given up before they are charged: the amount 9999",
 	Faults: []string{"hold"},
-	Oracle: []string{"I3", "I16", "I7"},
+	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{
 		{
 			File: "internal/paymentdb/void.go",
@@ -27,7 +29,7 @@ var unstickyDecline = Mutant{
 	Breaks: "a charge is answered DECLINED, and nothing is stored",
 	Needs:  "charges that the card network declines: an amount with the effect decline",
 	Faults: []string{"duplicate"},
-	Oracle: []string{"I3", "I16", "I7"},
+	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{
 		{
 			File: "internal/paymentdb/charge.go",
@@ -51,7 +53,7 @@ var validationBeforeLookup = Mutant{
 	Breaks: "today's rules and the card network are asked before the key is looked up, of voids as well",
 	Needs:  "orders that the network fails and that are given up, whose voids then fail for ever: the amount 9999",
 	Faults: []string{"kill-paymentd"},
-	Oracle: []string{"I14"},
+	Oracle: []rules.ID{rules.I14},
 	Edits: []Edit{
 		{
 			File: "paymentd/decide.go",
@@ -74,7 +76,7 @@ var noIdempotency = Mutant{
 	Breaks: "a charge of a key that is CHARGED takes the amount again",
 	Needs:  "charges that arrive twice: calls repeated, replies lost, relays killed before they settle",
 	Faults: []string{"lost-replies", "duplicate"},
-	Oracle: []string{"I1", "I7"},
+	Oracle: []rules.ID{rules.I1, rules.I7},
 	Edits: []Edit{
 		{
 			File: "internal/paymentdb/charge.go",
@@ -95,7 +97,7 @@ var anotherAmount = Mutant{
 	Breaks: "the amount is compared neither with what is stored under the key nor with what a reply echoes",
 	Needs:  "replies that echo another amount in the place of the charge, which paymentd never sees",
 	Faults: []string{"forged-echo"},
-	Oracle: []string{"I2", "I3", "I16", "I7"},
+	Oracle: []rules.ID{rules.I2, rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{
 		{File: "internal/payment/payment.go", Old: ` && p.AmountMinor == r.AmountMinor`},
 		{
@@ -110,7 +112,7 @@ var prunedKey = Mutant{
 	Breaks: "voids and declines that are older than a second are deleted",
 	Needs:  "orders that are cancelled, for longer than a second",
 	Faults: []string{"replay"},
-	Oracle: []string{"I3", "I16", "I7"},
+	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "internal/paymentdb/void.go",
 		Old:  `		tombstones, err := insertTombstones(ctx, tx, first)`,

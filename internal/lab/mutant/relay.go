@@ -1,6 +1,10 @@
 package mutant
 
-import "time"
+import (
+	"time"
+
+	"hosho/internal/rules"
+)
 
 // The mistakes of the relay and of the outbox engine that it runs.
 
@@ -9,7 +13,7 @@ var errorIsEvidence = Mutant{
 	Breaks: "an ALREADY_EXISTS that does not say KEY_REUSED is taken for a charge that was made before",
 	Needs:  "charges that are answered ALREADY_EXISTS and never reach paymentd",
 	Faults: []string{"codes-before"},
-	Oracle: []string{"I2", "I16", "I7"},
+	Oracle: []rules.ID{rules.I2, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "relay/errors.go",
 		Old:  `	r.Body = f.message`,
@@ -25,7 +29,7 @@ var unfencedReschedule = Mutant{
 	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
 	Needs:  "a relay paused past its lease with commands that fail again and again, so that their waits have grown: voids that fail",
 	Faults: []string{"pause-relay", "slow-voids"},
-	Oracle: []string{Early, "I13"},
+	Oracle: []rules.ID{rules.Early, rules.I13},
 	Edits: []Edit{{
 		File: "internal/outbox/finish.go",
 		Old:  ` AND outbox.lease_token = r.token`,
@@ -37,7 +41,7 @@ var claimForEver = Mutant{
 	Breaks: "a claim is a lock without an end: what a killed relay held is claimed by nobody",
 	Needs:  "a relay killed while it holds claims",
 	Faults: []string{"kill-relay"},
-	Oracle: []string{"I14"},
+	Oracle: []rules.ID{rules.I14},
 	Edits: []Edit{{
 		File: "internal/outbox/claim.go",
 		Old:  `AND claims - answers < 3`,
@@ -49,7 +53,7 @@ var ownClock = Mutant{
 	Name: "own-clock", Rule: 10,
 	Breaks: "the relay holds deadlines against its own clock, which is an hour ahead",
 	Faults: []string{"kill-relay"},
-	Oracle: []string{"D1"},
+	Oracle: []rules.ID{rules.D1},
 	Edits: []Edit{{
 		File: "internal/outbox/delivering.go",
 		Old:  `		if m.Expired {`,
@@ -62,7 +66,7 @@ var frozenTransaction = Mutant{
 	Breaks: "a process that stands still in a transaction keeps its rows locked for as long as it does",
 	Needs:  "a relay paused while it settles, for longer than the server has patience",
 	Faults: []string{"pause-relay", "slow-settle"}, Length: 20 * time.Second,
-	Oracle: []string{Stale},
+	Oracle: []rules.ID{rules.I21},
 	Edits: []Edit{{
 		File: "internal/pg/pool.go",
 		Old:  `; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
