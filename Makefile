@@ -24,19 +24,29 @@ contract = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || \
 help: ## List the targets.
 	@bold= plain=; if test -t 1; then bold=$$(printf '\033[1m') plain=$$(printf '\033[0m'); fi; \
 		awk -F ':.*## ' -v bold="$$bold" -v plain="$$plain" \
-			'/^[a-z]+:.*## / { printf "%s%-10s%s %s\n", bold, $$1, plain, $$2 }' Makefile
+			'/^[a-z-]+:.*## / { printf "%s%-10s%s %s\n", bold, $$1, plain, $$2 }' Makefile
 
 .PHONY: demo
-demo: postgres ## Run the whole system and watch it keep its promise.
+demo: compiling postgres ## Run the whole system and watch it keep its promise.
 	@go run ./sagactl demo
+
+# What is slow says so (internal/slow) and is left out. go test's cache may answer: it sees the files that a test reads,
+# and no fast test runs a program that it built.
+.PHONY: check
+check: compiling postgres lint ## Check quickly, before each commit: lint and the fast tests, less than a minute.
+	go test -short ./...
+	go test -short -tags failpoints ./internal/failpoint
+	cd internal/composetest && go test -short ./...
+	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') groups of slow tests; \
+		make test runs them, and go test -short -v tells them"
 
 # -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml.
 .PHONY: test
-test: postgres ## Run all tests, on real databases.
+test: compiling postgres ## Run all tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
-	go test $(race) -count=1 -timeout 9m ./...
-	go test -tags failpoints -count=1 ./internal/failpoint
-	cd internal/composetest && go test -count=1 ./...
+	go test $(race) -count=1 -shuffle=on -timeout 9m ./...
+	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
+	cd internal/composetest && go test -count=1 -shuffle=on ./...
 
 # Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose
 # recovery the README tells; and those that take long to show.
@@ -70,8 +80,9 @@ mutants: postgres ## Break each rule of the saga in the source, and see chaos fi
 	@go run ./sagactl mutants
 
 .PHONY: build
-build: ## Build orderd, paymentd, relay and sagactl into bin/.
-	go build -trimpath -o bin/ ./orderd ./paymentd ./relay ./sagactl
+build: ## Build orderd, paymentd, relay and sagactl into bin/; VERSION=v1.2.3 is what they say they are.
+	go build -trimpath $(if $(VERSION),-ldflags "-X hosho/internal/version.stamped=$(VERSION)") -o bin/ \
+		./orderd ./paymentd ./relay ./sagactl
 
 .PHONY: generate
 generate: buf ## Write gen/ from proto/.
@@ -111,6 +122,10 @@ breaking: buf ## Check that the contract breaks no client; against another commi
 .PHONY: buf
 buf:
 	@case "$(buf)" in "go run"*) echo "buf: none on the PATH and no npm, so it is built from source: the first time takes minutes" ;; esac
+
+.PHONY: compiling
+compiling:
+	@echo "$(firstword $(MAKECMDGOALS)): compiling first, about a minute on a new machine and nothing later"
 
 .PHONY: postgres
 postgres: ## Install PostgreSQL, if the machine has none.

@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/slow"
 )
 
 // A daemon that is built for use does not even know the variable that would arm its failpoints; one that is built with
 // the tag does.
 func TestAReleaseHasNoFailpoints(t *testing.T) {
+	slow.Test(t, "builds the relay twice")
 	t.Parallel()
 	for _, tt := range []struct {
 		flags []string

@@ -37,6 +37,7 @@ reconcile  | pgx           | command order orderdb outbox payment
 pgtest     | *             | migrations pgembed
 pgembed    | *             |
 layout     |               |
+slow       |               |
 
 main
 orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
@@ -68,7 +69,7 @@ version    |               |
 `
 
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
-// own, and the laboratory. Of other modules tests may import any.
+// own, slow, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",
@@ -330,7 +331,7 @@ func (r rules) check(f file) []string {
 	}
 	allowed := append([]string{self}, rule.hosho...)
 	if f.isTest() {
-		allowed = append(allowed, "pgtest", laboratory)
+		allowed = append(allowed, "pgtest", "slow", laboratory)
 		allowed = append(allowed, strings.Fields(inTests[rule.name])...)
 	}
 	var findings []string

@@ -11,6 +11,7 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // What a payment service, customers, operators and workers with stale claims can do to an order, in any order. The
@@ -18,6 +19,7 @@ import (
 // At every step a PENDING order has its CHARGE, a CANCELLING one its VOID, and a settled one nothing (I5); no status
 // goes back (I6); and in the end COMPLETED means CHARGED, and CANCELLED that no money is held (I2, I3).
 func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
+	slow.Test(t, "walks at random through what may happen to orders")
 	t.Parallel()
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)

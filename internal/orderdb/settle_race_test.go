@@ -14,12 +14,14 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // Two relays hold the same charges, because a lease was too short: both have heard that they were made, and settle them
 // at the same time, in batches that overlap and are in opposite order. Customers cancel some of the orders meanwhile.
 // Each order is completed by one of the two or not at all, a cancel that was acknowledged stands, and nobody deadlocks.
 func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
+	slow.Test(t, "races settlers against customers")
 	t.Parallel()
 	const rounds, orders = 15, 40
 	db := pgtest.Orders(t)
@@ -84,6 +86,7 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 // Ten thousand customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere before,
 // between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
 func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
+	slow.Test(t, "races cancels against the settling of ten thousand orders")
 	t.Parallel()
 	const rounds, orders, batch, customers = 50, 200, 4, 6
 	db := pgtest.Orders(t)

@@ -9,6 +9,7 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // model is what a few keys hold when each command is given to payment.Apply, one after the other.
@@ -21,6 +22,7 @@ type model struct {
 }
 
 func TestTheDatabaseAgreesWithApplyOverAnySequenceOfBatches(t *testing.T) {
+	slow.Test(t, "walks at random through batches of commands")
 	t.Parallel()
 	db := pgtest.Payments(t)
 	store := paymentdb.New(db.Pool)

@@ -12,6 +12,7 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 const clients = 8
@@ -142,6 +143,7 @@ func TestChargesAgainstVoidsOfAHotKeyEndWithNoMoneyHeld(t *testing.T) {
 
 // Overlapping batches in opposite orders, charges and voids, over keys of which half are known.
 func TestOverlappingBatchesInAnyOrderDoNotDeadlock(t *testing.T) {
+	slow.Test(t, "races batches that overlap")
 	t.Parallel()
 	db := pgtest.Payments(t)
 	store := paymentdb.New(db.Pool)

@@ -19,6 +19,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/reconcile"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 )
 
 // The real daemons at work: clients order, repeat, watch and cancel, while the databases are reconciled again and again,
@@ -76,6 +77,7 @@ type real struct {
 
 func start(t *testing.T) *real {
 	t.Helper()
+	slow.Test(t, "runs the whole system as processes")
 	dir, err := os.MkdirTemp("/tmp", "hosho-r-") // short: the databases' sockets are in there
 	if err != nil {
 		t.Fatal(err)

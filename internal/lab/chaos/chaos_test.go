@@ -9,6 +9,7 @@ import (
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // watching are the flags that have the daemons watched for data races, if the test itself is.
@@ -19,6 +20,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // Half a minute of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
 // databases, and prints the seed that makes the same schedule.
 func TestNothingIsLostWhateverFails(t *testing.T) {
+	slow.Test(t, "breaks the whole system for half a minute")
 	dir, err := os.MkdirTemp("/tmp", "hosho-c-") // short: the databases' sockets are in there
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"hosho/internal/rules"
+	"hosho/internal/slow"
 )
 
 // root is the repository's, from this folder.
@@ -42,6 +43,7 @@ func TestEveryMutantStillApplies(t *testing.T) {
 
 // The migrations are part of the daemons (go:embed), and an edit of one must get there.
 func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
+	slow.Test(t, "builds the daemons")
 	bin := t.TempDir()
 	if err := noIdempotency.Build(t.Context(), bin); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -25,6 +26,7 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 )
 
 var (
@@ -33,6 +35,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() { // every test leaves itself out, and nothing need be built
+		os.Exit(m.Run())
+	}
 	os.Exit(run(m))
 }
 
@@ -73,6 +79,7 @@ type system struct {
 
 func start(t *testing.T, bin string, relays int) *system {
 	t.Helper()
+	slow.Test(t, "runs the whole system as processes")
 	dir := t.TempDir()
 	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) { // the databases may run as another user
 		if err := os.Chmod(d, 0o755); err != nil {

@@ -1,0 +1,33 @@
+package slow_test
+
+import (
+	"flag"
+	"testing"
+
+	"hosho/internal/slow"
+)
+
+func TestShortLeavesSlowTestsOut(t *testing.T) {
+	short := flag.Lookup("test.short").Value
+	asked := short.String()
+	t.Cleanup(func() { _ = short.Set(asked) })
+	for value, want := range map[string]bool{"true": true, "false": false} {
+		if err := short.Set(value); err != nil {
+			t.Fatal(err)
+		}
+		r := &recorder{TB: t}
+		if slow.Test(r, "kills real processes"); r.leftOut != want {
+			t.Errorf("-short=%s: got left out %v, want %v", value, r.leftOut, want)
+		}
+	}
+}
+
+// recorder is a test that notes whether it was left out.
+type recorder struct {
+	testing.TB
+	leftOut bool
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Skipf(string, ...any) { r.leftOut = true }
