@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,22 +12,21 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
-
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/stack"
+	"hosho/internal/terminal"
 )
 
 type chaosRun struct {
-	Seed     uint64        `help:"Decides the schedule of the faults. 0 takes one by chance, and prints it." placeholder:"N"`
+	Seed     uint64        `help:"Decides the schedule of the faults; 0: one by chance, which is printed." placeholder:"N"`
 	Duration time.Duration `default:"60s" help:"How long new faults begin. What is open then is healed and drained."`
 	Faults   []string      `help:"Only these faults, separated by commas; --list shows them all." placeholder:"LIST"`
 	Length   time.Duration `help:"How long each fault lasts, instead of what the seed says."`
 	Relays   int           `default:"2" help:"How many relays run."`
 	Clients  int           `default:"32" help:"How many customers order at a time."`
-	Quick    bool          `help:"Short timeouts, leases and backoffs, so that a short run sees many of them end. Without it the daemons' defaults."`
-	JSON     string        `name:"json" help:"Write the result to a file; - is standard output, and everything else goes to standard error." placeholder:"FILE"`
+	Quick    bool          `help:"Short timeouts, leases and backoffs instead of the daemons' defaults."`
+	JSON     string        `name:"json" help:"Write the result to a file; -: standard output, and all else to standard error." placeholder:"FILE"`
 	List     bool          `help:"List the faults and exit."`
 	Schedule bool          `help:"Print the schedule that the seed makes and exit."`
 	Keep     bool          `help:"Keep logs and databases even if nothing was found."`
@@ -55,20 +55,21 @@ func (c *chaosRun) config() chaos.Config {
 		pace = chaos.Quick()
 	}
 	return chaos.Config{
-		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length, Relays: c.Relays, Clients: c.Clients, Pace: pace,
+		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length,
+		Relays: c.Relays, Clients: c.Clients, Pace: pace,
 	}
 }
 
-// Run breaks a private system for a while, prints what happened, and answers errBroken when anything was lost.
-func (c *chaosRun) Run(ctx context.Context) error {
+// Run breaks a private system for a while, prints what happened, and returns errDiffers when anything was
+// lost.
+func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 	for c.Seed == 0 {
 		c.Seed = rand.Uint64N(1_000_000)
 	}
-	out := os.Stdout
+	result := io.Writer(screen)
 	if c.JSON == "-" {
-		out = os.Stderr
+		screen = terminal.New(os.Stderr, nil)
 	}
-	screen := newTerminal(out)
 	switch {
 	case c.List:
 		return listFaults(screen)
@@ -87,47 +88,52 @@ func (c *chaosRun) Run(ctx context.Context) error {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	if err != nil {
-		screen.line("logs and databases are kept in %s", dir)
+		screen.Line("logs and databases are kept in %s", dir)
 		return err
 	}
 	printChaos(screen, report)
-	if err := c.writeJSON(report); err != nil {
+	if err := c.writeJSON(result, report); err != nil {
 		return err
 	}
 	if len(report.Found) > 0 {
-		screen.line("\n%s", screen.paint(red, fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), dir)))
-		screen.line("The same schedule again: %s", c.again())
-		return errBroken
+		screen.Line("\n%s", screen.Paint(terminal.Red,
+			fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), dir)))
+		screen.Line("The same schedule again: %s", c.again())
+		return errDiffers
 	}
-	screen.line("\n%s", screen.paint(green, "Nothing was lost: every order is settled, and both databases agree about all of them."))
+	screen.Line("\n%s", screen.Paint(terminal.Green,
+		"Nothing was lost: every order is settled, and both databases agree about all of them."))
 	if c.Keep {
-		screen.line("logs and databases are kept in %s", dir)
+		screen.Line("logs and databases are kept in %s", dir)
 		return nil
 	}
 	return os.RemoveAll(dir)
 }
 
-func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal) (chaos.Report, error) {
+func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal.Terminal) (chaos.Report, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
 		return chaos.Report{}, err
 	}
-	screen.line("%s", screen.paint(bold, fmt.Sprintf("chaos: seed %d, %s, %d relays, %d clients", c.Seed, c.Duration, c.Relays, c.Clients)))
-	screen.line("building orderd, paymentd and relay with failpoints, starting two PostgreSQL servers")
+	screen.Line("%s", screen.Paint(terminal.Bold,
+		fmt.Sprintf("chaos: seed %d, %s, %d relays, %d clients", c.Seed, c.Duration, c.Relays, c.Clients)))
+	screen.Line("building orderd, paymentd and relay with failpoints, starting two PostgreSQL servers")
 	bin := filepath.Join(dir, "bin")
 	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
 		return chaos.Report{}, err
 	}
-	progress := &chaosProgress{terminal: screen, live: screen.color && term.IsTerminal(int(screen.out.(*os.File).Fd()))}
 	config := c.config()
-	config.Bin, config.Dir, config.Tell, config.Tick = bin, filepath.Join(dir, "data"), progress.tell, progress.tick
+	config.Bin, config.Dir = bin, filepath.Join(dir, "data")
+	config.Tell = func(text string) { tell(screen, text) }
+	config.Tick = func(s chaos.Status) { tick(screen, s) }
 	report, err := chaos.Run(ctx, config)
-	progress.clear()
+	screen.Clear()
 	return report, err
 }
 
 // again is the command that makes the same schedule.
 func (c *chaosRun) again() string {
-	command := fmt.Sprintf("sagactl chaos --seed %d --duration %s --relays %d --clients %d", c.Seed, c.Duration, c.Relays, c.Clients)
+	command := fmt.Sprintf("sagactl chaos --seed %d --duration %s --relays %d --clients %d",
+		c.Seed, c.Duration, c.Relays, c.Clients)
 	if len(c.Faults) > 0 {
 		command += " --faults " + strings.Join(c.Faults, ",")
 	}
@@ -140,8 +146,8 @@ func (c *chaosRun) again() string {
 	return command
 }
 
-func listFaults(screen *terminal) error {
-	table := tabwriter.NewWriter(screen.out, 0, 0, 2, ' ', 0)
+func listFaults(screen *terminal.Terminal) error {
+	table := tabwriter.NewWriter(screen, 0, 0, 2, ' ', 0)
 	for _, f := range chaos.Faults() {
 		says := f.Says
 		if f.Special != "" {
@@ -152,54 +158,32 @@ func listFaults(screen *terminal) error {
 	return table.Flush()
 }
 
-func (c *chaosRun) printSchedule(screen *terminal) error {
+func (c *chaosRun) printSchedule(screen *terminal.Terminal) error {
 	episodes, err := chaos.Schedule(c.config())
 	if err != nil {
 		return err
 	}
-	screen.line("seed %d", c.Seed)
+	screen.Line("seed %d", c.Seed)
 	for i, e := range episodes {
-		screen.line("%3d  %s", i+1, e)
+		screen.Line("%3d  %s", i+1, e)
 	}
 	return nil
 }
 
-// chaosProgress prints what happens, and on a terminal below it a line that says how it goes.
-type chaosProgress struct {
-	*terminal
-	live  bool
-	shown bool
-}
-
-func (p *chaosProgress) tell(text string) {
-	p.clear()
-	style := plain
+// tell prints what happens.
+func tell(screen *terminal.Terminal, text string) {
+	style := terminal.Plain
 	switch {
 	case strings.Contains(text, "s  + "):
-		style = yellow
+		style = terminal.Yellow
 	case strings.Contains(text, "recovered:"):
-		style = dim
+		style = terminal.Dim
 	}
-	p.line("%s", p.paint(style, text))
+	screen.Line("%s", screen.Paint(style, text))
 }
 
-func (p *chaosProgress) tick(s chaos.Status) {
-	if !p.live {
-		return
-	}
-	p.clear()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.shown = true
-	fmt.Fprintf(p.out, "%s  %-6s %d orders, %d kills, %d database crashes, %d violations  %s", s.Elapsed.Round(time.Second), s.Phase,
-		s.Orders, s.Kills, s.Crashes, s.Violations, strings.Join(s.Active, " "))
-}
-
-func (p *chaosProgress) clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.shown {
-		fmt.Fprint(p.out, "\r\x1b[K")
-		p.shown = false
-	}
+// tick shows below all else how it goes.
+func tick(screen *terminal.Terminal, s chaos.Status) {
+	screen.Footer("%s  %-6s %d orders, %d kills, %d database crashes, %d violations  %s",
+		s.Elapsed.Round(time.Second), s.Phase, s.Orders, s.Kills, s.Crashes, s.Violations, strings.Join(s.Active, " "))
 }

@@ -57,18 +57,18 @@ func TestChaosTellsWhatItCanDo(t *testing.T) {
 	}{
 		{[]string{"--list"}, 0, []string{"kill-relay", "not in the mix", "cut-commit"}},
 		{[]string{"--schedule", "--seed", "7"}, 0, []string{"seed 7", "  1  ", " after "}},
-		{[]string{"--faults", "kill-relais"}, 80, []string{`fault "kill-relais": there is no such fault; there are kill-orderd, `}},
-		{[]string{"--duration", "0s"}, 80, []string{"--duration: got 0s, want more than 0"}},
-		{[]string{"--relays", "0"}, 80, []string{"--relays: got 0, want at least 1"}},
-		{[]string{"--clients", "0"}, 80, []string{"--clients: got 0, want at least 1"}},
-		{[]string{"--length=-1s"}, 80, []string{"--length: got -1s, want 0 or more"}},
+		{[]string{"--faults", "kill-relais"}, 2, []string{`fault "kill-relais": there is no such fault; there are kill-orderd, `}},
+		{[]string{"--duration", "0s"}, 2, []string{"--duration: got 0s, want more than 0"}},
+		{[]string{"--relays", "0"}, 2, []string{"--relays: got 0, want at least 1"}},
+		{[]string{"--clients", "0"}, 2, []string{"--clients: got 0, want at least 1"}},
+		{[]string{"--length=-1s"}, 2, []string{"--length: got -1s, want 0 or more"}},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()
 			cmd, tmp := sagactl(t, append([]string{"chaos"}, tt.args...)...)
 			output, err := cmd.CombinedOutput()
-			if got := exitCode(err); got != tt.code {
+			if got := codeOf(err); got != tt.code {
 				t.Errorf("got exit %d, want %d\n%s", got, tt.code, output)
 			}
 			for _, want := range tt.want {
@@ -90,7 +90,7 @@ func TestMutantsAreHuntedWithKnownFaults(t *testing.T) {
 		}
 	}
 	cmd, _ := sagactl(t, "mutants", "no-such-mutant")
-	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), `there is no mutant "no-such-mutant"`) {
+	if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), `there is no mutant "no-such-mutant"`) {
 		t.Errorf("got %v\n%s\nwant it to say that there is none", err, output)
 	}
 }

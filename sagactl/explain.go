@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/rpc"
+	"hosho/internal/terminal"
 )
 
 type explain struct {
@@ -35,7 +35,7 @@ type explain struct {
 var errIncomplete = errors.New("the explanation is incomplete")
 
 // Run tells what happened to an order, as far as the services answer.
-func (e *explain) Run(ctx context.Context) error {
+func (e *explain) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if err := uuid.Validate(e.Order); err != nil {
 		return fmt.Errorf("order: got %q, want a UUID", e.Order)
 	}
@@ -43,7 +43,7 @@ func (e *explain) Run(ctx context.Context) error {
 	if a.unknown() {
 		return fmt.Errorf("nobody knows an order %s", e.Order)
 	}
-	if err := e.print(a); err != nil {
+	if err := e.print(screen, a); err != nil {
 		return err
 	}
 	if len(a.Silent) > 0 {
@@ -101,25 +101,24 @@ func (a *answers) call(ctx context.Context, service, address string, do func(con
 	}
 }
 
-func (e *explain) print(a answers) error {
+func (e *explain) print(t *terminal.Terminal, a answers) error {
 	if e.JSON {
-		out := json.NewEncoder(os.Stdout)
+		out := json.NewEncoder(t)
 		out.SetEscapeHTML(false)
 		return a.encode(out)
 	}
-	t := newTerminal(os.Stdout)
-	t.line("%s  %s", t.paint(bold, "ORDER  "), a.orderLine(e.Order))
-	t.line("%s  %s", t.paint(bold, "PAYMENT"), a.paymentLine())
+	t.Line("%s  %s", t.Paint(terminal.Bold, "ORDER  "), a.orderLine(e.Order))
+	t.Line("%s  %s", t.Paint(terminal.Bold, "PAYMENT"), a.paymentLine())
 	for _, next := range a.next() {
-		t.line("%s  %s", t.paint(bold, "NEXT   "), next)
+		t.Line("%s  %s", t.Paint(terminal.Bold, "NEXT   "), next)
 	}
-	t.line("\n%s", t.paint(bold, fmt.Sprintf("%-23s  %-8s  %s", "TIME", "FROM", "WHAT")))
+	t.Line("\n%s", t.Paint(terminal.Bold, fmt.Sprintf("%-23s  %-8s  %s", "TIME", "FROM", "WHAT")))
 	for _, m := range a.history() {
-		t.line("%s  %-8s  %s%s", t.paint(dim, m.Time.Local().Format("2006-01-02 15:04:05.000")), m.From,
-			t.paint(m.style, m.What), t.paint(dim, m.details()))
+		t.Line("%s  %-8s  %s%s", t.Paint(terminal.Dim, m.Time.Local().Format("2006-01-02 15:04:05.000")), m.From,
+			t.Paint(m.style, m.What), t.Paint(terminal.Dim, m.details()))
 	}
 	for _, silent := range a.Silent {
-		t.line("\n%s", t.paint(red, "incomplete: "+silent))
+		t.Line("\n%s", t.Paint(terminal.Red, "incomplete: "+silent))
 	}
 	return nil
 }
@@ -158,7 +157,7 @@ type moment struct {
 	Implied bool      `json:"implied,omitempty"` // it is not recorded, but follows from what is
 	Relay   string    `json:"relay,omitempty"`
 	TraceID string    `json:"trace_id,omitempty"`
-	style   style
+	style   terminal.Style
 }
 
 // details are what is not for everybody.

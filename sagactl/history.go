@@ -10,6 +10,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/terminal"
 )
 
 // history is everything that is known, by time. The clocks are those of the two databases.
@@ -69,14 +70,14 @@ func attemptText(at *relayv1.Attempt) string {
 	return text
 }
 
-func attemptStyle(m relayv1.Attempt_Meaning) style {
+func attemptStyle(m relayv1.Attempt_Meaning) terminal.Style {
 	switch m {
 	case relayv1.Attempt_MEANING_DECIDED:
-		return green
+		return terminal.Green
 	case relayv1.Attempt_MEANING_CONFLICT, relayv1.Attempt_MEANING_REFUSED, relayv1.Attempt_MEANING_UNREADABLE:
-		return red
+		return terminal.Red
 	}
-	return yellow
+	return terminal.Yellow
 }
 
 // money is what paymentd decided and booked. A REFUNDED payment was CHARGED first.
@@ -118,7 +119,7 @@ func (a answers) implied() []moment {
 				t = booked
 			}
 		}
-		moments = append(moments, moment{Time: t, From: "relay", What: kindName(kind) + " 1: decided", Implied: true, style: green})
+		moments = append(moments, moment{Time: t, From: "relay", What: kindName(kind) + " 1: decided", Implied: true, style: terminal.Green})
 	}
 	if len(a.payment.GetLedger()) > 0 || p.GetStatus() == paymentv1.Payment_STATUS_DECLINED {
 		clean(relayv1.ParkedCommand_KIND_CHARGE, p.GetCreateTime().AsTime())
@@ -148,7 +149,7 @@ func (a answers) decision() []moment {
 		return nil
 	}
 	what := fmt.Sprintf("settled by hand, by %s: %s", d.GetOperator(), d.GetReason())
-	return []moment{{Time: d.GetCreateTime().AsTime(), From: "relay", What: what, style: yellow}}
+	return []moment{{Time: d.GetCreateTime().AsTime(), From: "relay", What: what, style: terminal.Yellow}}
 }
 
 // next is what follows by itself, or who must act.
@@ -220,3 +221,15 @@ func amount(m *moneyv1.Money) string {
 }
 
 func word(enum, prefix string) string { return strings.TrimPrefix(enum, prefix) }
+
+func statusStyle(status string) terminal.Style {
+	switch status {
+	case "COMPLETED":
+		return terminal.Green
+	case "CANCELLING", "PENDING":
+		return terminal.Yellow
+	case "CANCELLED":
+		return terminal.Bold
+	}
+	return terminal.Plain
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"os/user"
@@ -14,26 +15,93 @@ import (
 	"github.com/alecthomas/kong"
 
 	"hosho/internal/order"
+	"hosho/internal/terminal"
 )
 
 type commands struct {
-	Demo demo `cmd:"" help:"Place orders that are paid, declined, lost and cancelled, show what happens to each, and prove that both databases agree."`
-	Up   up   `cmd:"" help:"Run the whole system until Ctrl-C, and print where it is."`
+	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and cancelled, and the proof that both databases agree."`
+	Up   up      `cmd:"" group:"try" help:"Run the whole system until Ctrl-C, and print where it is."`
 
-	Chaos   chaosRun `cmd:"" help:"Break a private system in every way that one machine can, while customers order, and check that nothing is lost. Exits 1 when something is."`
-	Mutants mutants  `cmd:"" help:"Break each rule of the saga in the source, and have chaos find out. Exits 1 when one is not found."`
+	Explain explain `cmd:"" group:"orders" help:"Tell what happened to an order: its attempts, payment and money, and what is next."`
 
-	Explain explain `cmd:"" help:"Tell what happened to an order: every attempt, what is next, its payment and its money, from all services. Exits 1 when one of them could not be asked."`
+	Parked parked `cmd:"" group:"operate" help:"List the commands that need a person."`
+	Retry  retry  `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
+	Settle settle `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
-	Parked parked `cmd:"" help:"List the commands that need a person: their payment keys belong to other payments, or they are stuck."`
-	Retry  retry  `cmd:"" help:"Try a parked or stuck command again at once."`
-	Settle settle `cmd:"" help:"Cancel by hand an order that the saga can never settle."`
+	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases order by order, and say what does not fit and who mends it."`
 
-	Reconcile reconciliation `cmd:"" help:"Compare both databases order by order, while the system runs, and say what does not fit and who mends it. Exits 1 when something does not."`
+	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and check that nothing is lost."`
+	Mutants mutants  `cmd:"" group:"experiment" help:"Break each rule of the saga in the source, and have chaos find out."`
 }
 
-// errBroken says that what was to be proven does not hold. What is broken has been printed by then.
-var errBroken = errors.New("the proof failed")
+const description = `Runs hosho on this machine, places and follows orders, and operates a running system.
+
+Exit codes: 0 agrees; 1 differs: something does not hold, was not found, or needs a person; 2 could not look, or bad
+usage; 130 interrupted.`
+
+var groups = kong.Groups{"try": "Try it", "orders": "Orders", "operate": "Operate", "experiment": "Experiment"}
+
+// errDiffers says that something is not as it must be. What it is has been printed by then.
+var errDiffers = errors.New("something is not as it must be")
+
+// The exit codes. A shell's own, when a signal ended what it ran, is 128 and the signal.
+const (
+	exitDiffers     = 1
+	exitFailed      = 2
+	exitInterrupted = 128 + int(syscall.SIGINT)
+)
+
+func main() {
+	// Where nobody reads on, a write fails like any other, and does not end the process.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, unread := context.WithCancel(context.Background())
+	screen := terminal.New(os.Stdout, func(error) { unread() }) // what nobody can read need not be found out
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal is not caught
+	err := run(ctx, screen, os.Args[1:])
+	interrupted := ctx.Err() != nil
+	stop()
+	os.Exit(exitCode(os.Stderr, err, screen.Err(), interrupted))
+}
+
+// run does what the arguments say. A usage error ends the process, and so does --help.
+func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
+	parser := kong.Must(&commands{}, kong.Name("sagactl"), kong.Description(description), groups,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.ShortUsageOnError(),
+		kong.Vars{"stuck_after": order.StuckAfter.String(), "account": account()},
+		kong.Writers(screen, os.Stderr), kong.Exit(func(code int) {
+			if code != 0 || screen.Err() != nil {
+				code = exitFailed
+			}
+			os.Exit(code)
+		}))
+	command, err := parser.Parse(args)
+	if err != nil {
+		parser.Stdout = parser.Stderr // the usage is no output that was asked for
+		parser.FatalIfErrorf(err)
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(screen)
+	return command.Run()
+}
+
+// exitCode says what went wrong, if anything did, and returns what a script is to know of it.
+func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {
+	switch {
+	case unwritten != nil: // whatever else there is is a consequence, or could not be told
+		fmt.Fprintln(to, "sagactl: standard output:", unwritten)
+		return exitFailed
+	case err == nil:
+		return 0
+	case errors.Is(err, errDiffers):
+		return exitDiffers
+	case interrupted: // whatever else it says is a consequence
+		fmt.Fprintln(to, "sagactl: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(to, "sagactl:", err)
+	return exitFailed
+}
 
 // account is the name of the account that runs the command, if it has one.
 func account() string {
@@ -41,28 +109,4 @@ func account() string {
 		return u.Username
 	}
 	return ""
-}
-
-func main() {
-	cli := kong.Parse(&commands{}, kong.Name("sagactl"), kong.ShortUsageOnError(),
-		kong.Vars{"stuck_after": order.StuckAfter.String(), "account": account()},
-		kong.Description("Runs hosho on this machine, with databases of its own, and shows that it keeps its promise."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal is not caught
-	cli.BindTo(ctx, (*context.Context)(nil))
-	err := cli.Run()
-	interrupted := ctx.Err() != nil
-	stop()
-	switch {
-	case err == nil:
-	case errors.Is(err, errBroken), errors.Is(err, errIncomplete):
-		os.Exit(1)
-	case interrupted: // whatever else it says is a consequence
-		fmt.Fprintln(os.Stderr, "sagactl: interrupted")
-		os.Exit(130) // 128 + SIGINT, as shells have it
-	default:
-		fmt.Fprintln(os.Stderr, "sagactl:", err)
-		os.Exit(1)
-	}
 }

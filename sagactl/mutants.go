@@ -14,6 +14,7 @@ import (
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/mutant"
 	"hosho/internal/lab/stack"
+	"hosho/internal/terminal"
 )
 
 type mutants struct {
@@ -28,17 +29,16 @@ const (
 	mutantDrain = 15 * time.Second
 )
 
-// Run breaks each rule of the saga in turn and has chaos find out, and answers errBroken when a mutant lives, or when
+// Run breaks each rule of the saga in turn and has chaos find out, and returns errDiffers when a mutant lives, or when
 // the source as it is does not.
-func (m *mutants) Run(ctx context.Context) error {
-	screen := newTerminal(os.Stdout)
+func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) error {
 	chosen, err := m.chosen()
 	if err != nil {
 		return err
 	}
 	if m.List {
 		for _, one := range chosen {
-			screen.line("%-25s %s: %s", one.Name, one.Rule, one.Breaks)
+			screen.Line("%-25s %s: %s", one.Name, one.Rule, one.Breaks)
 		}
 		return nil
 	}
@@ -65,10 +65,12 @@ func (m *mutants) Run(ctx context.Context) error {
 		}
 	}
 	if living > 0 || !healthy {
-		screen.line("\n%s", screen.paint(red, fmt.Sprintf("%d of %d mutants live: no experiment proves their rules.", living, len(chosen))))
-		return errBroken
+		screen.Line("\n%s", screen.Paint(terminal.Red,
+			fmt.Sprintf("%d of %d mutants live: no experiment proves their rules.", living, len(chosen))))
+		return errDiffers
 	}
-	screen.line("\n%s", screen.paint(green, fmt.Sprintf("%d of %d mutants were killed, and the source as it is lives.", len(chosen), len(chosen))))
+	screen.Line("\n%s", screen.Paint(terminal.Green,
+		fmt.Sprintf("%d of %d mutants were killed, and the source as it is lives.", len(chosen), len(chosen))))
 	return nil
 }
 
@@ -88,7 +90,9 @@ func (m *mutants) chosen() ([]mutant.Mutant, error) {
 }
 
 // healthy runs all the faults on the source as it is: what kills everything proves nothing.
-func (m *mutants) healthy(ctx context.Context, screen *terminal, dir string, chosen []mutant.Mutant) (bool, error) {
+func (m *mutants) healthy(
+	ctx context.Context, screen *terminal.Terminal, dir string, chosen []mutant.Mutant,
+) (bool, error) {
 	var faults []string
 	for _, one := range chosen {
 		faults = append(faults, one.Faults...)
@@ -103,16 +107,19 @@ func (m *mutants) healthy(ctx context.Context, screen *terminal, dir string, cho
 		return false, err
 	}
 	if len(report.Found) == 0 {
-		screen.line("%s  %-25s %-8s  no violation in %d orders, %d faults, %s", screen.paint(green, "lives "), "(the source as it is)", "",
+		screen.Line("%s  %-25s %-8s  no violation in %d orders, %d faults, %s",
+			screen.Paint(terminal.Green, "lives "), "(the source as it is)", "",
 			report.Orders, report.Injections(), report.Elapsed.Round(time.Second))
 		return true, nil
 	}
-	screen.line("%s  the source as it is: %s", screen.paint(red, "BROKEN"), report.Found[0])
+	screen.Line("%s  the source as it is: %s", screen.Paint(terminal.Red, "BROKEN"), report.Found[0])
 	return false, nil
 }
 
 // hunt reports whether an experiment killed a mutant, by one of the rules that must notice it.
-func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mutant.Mutant) (killed bool, err error) {
+func (m *mutants) hunt(
+	ctx context.Context, screen *terminal.Terminal, dir string, one mutant.Mutant,
+) (killed bool, err error) {
 	if err := one.Build(ctx, filepath.Join(dir, "bin"), "-tags", failpoint.Tag); err != nil {
 		return false, err
 	}
@@ -123,21 +130,25 @@ func (m *mutants) hunt(ctx context.Context, screen *terminal, dir string, one mu
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for _, v := range report.Found {
 		if slices.Contains(one.Oracle, v.Rule) {
-			screen.line("%s  %-25s %-8s  by %s, with the faults %s, after %s: %s", screen.paint(green, "killed"), one.Name, one.Rule,
+			screen.Line("%s  %-25s %-8s  by %s, with the faults %s, after %s: %s",
+				screen.Paint(terminal.Green, "killed"), one.Name, one.Rule,
 				v.Rule, strings.Join(one.Faults, ", "), report.Elapsed.Round(time.Second), v.Detail)
 			return true, nil
 		}
 	}
-	screen.line("%s  %-25s %-8s  it needs: %s; want one of %v, got %v", screen.paint(red, "LIVES "), one.Name, one.Rule,
-		one.Needs, one.Oracle, report.Found)
+	screen.Line("%s  %-25s %-8s  it needs: %s; want one of %v, got %v",
+		screen.Paint(terminal.Red, "LIVES "), one.Name, one.Rule, one.Needs, one.Oracle, report.Found)
 	return false, nil
 }
 
-func (m *mutants) experiment(ctx context.Context, dir string, faults []string, length time.Duration) (chaos.Report, error) {
+func (m *mutants) experiment(
+	ctx context.Context, dir string, faults []string, length time.Duration,
+) (chaos.Report, error) {
 	pace := chaos.Quick()
 	pace.Drain = mutantDrain
 	return chaos.Run(ctx, chaos.Config{
-		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"), Seed: m.Seed, Duration: mutantLife, Faults: faults, Length: length,
+		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"),
+		Seed: m.Seed, Duration: mutantLife, Faults: faults, Length: length,
 		Relays: 2, Clients: 16, Pace: pace, FailFast: true,
 	})
 }

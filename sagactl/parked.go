@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/rpc"
+	"hosho/internal/terminal"
 )
 
 // outboxService is the flags that name a relay. Any relay answers for all of them.
@@ -47,7 +47,7 @@ type parked struct {
 }
 
 // Run lists the commands that need a person.
-func (p *parked) Run(ctx context.Context) error {
+func (p *parked) Run(ctx context.Context, screen *terminal.Terminal) error {
 	return p.call(ctx, func(ctx context.Context, relay relayv1.OutboxServiceClient) error {
 		var commands []*relayv1.ParkedCommand
 		for token := ""; ; {
@@ -57,7 +57,7 @@ func (p *parked) Run(ctx context.Context) error {
 			}
 			commands = append(commands, reply.GetCommands()...)
 			if token = reply.GetNextPageToken(); token == "" {
-				return p.print(os.Stdout, commands)
+				return p.print(screen, commands)
 			}
 		}
 	})
@@ -81,8 +81,9 @@ func (p *parked) print(out io.Writer, commands []*relayv1.ParkedCommand) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
 	for _, c := range commands {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", c.GetOrderId(), kindName(c.GetKind()), whyName(c.GetWhy()),
-			cmp.Or(c.GetCause(), "-"), c.GetAttempts(), c.GetClaims(), localTime(c.GetCreateTime()), outlook(c))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n",
+			c.GetOrderId(), kindName(c.GetKind()), whyName(c.GetWhy()), cmp.Or(c.GetCause(), "-"),
+			c.GetAttempts(), c.GetClaims(), localTime(c.GetCreateTime()), outlook(c))
 	}
 	return table.Flush()
 }
@@ -117,7 +118,7 @@ type retry struct {
 }
 
 // Run makes a command due at once.
-func (r *retry) Run(ctx context.Context) error {
+func (r *retry) Run(ctx context.Context, screen *terminal.Terminal) error {
 	kind := relayv1.ParkedCommand_KIND_CHARGE
 	if r.Void {
 		kind = relayv1.ParkedCommand_KIND_VOID
@@ -127,7 +128,7 @@ func (r *retry) Run(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		fmt.Printf("the %s of order %s is due now\n", kindName(kind), r.Order)
+		screen.Line("the %s of order %s is due now", kindName(kind), r.Order)
 	}
 	return err
 }
@@ -136,17 +137,19 @@ type settle struct {
 	outboxService
 	Order    string `arg:"" help:"The order's id."`
 	Reason   string `required:"" help:"Why it is settled by hand. It is kept in the audit table."`
-	Operator string `default:"${account}" help:"Who decides; by default whose account this is. It is kept in the audit table."`
+	Operator string `default:"${account}" help:"Who decides, for the audit table; by default whose account this is."`
 }
 
 // Run cancels an order that the saga can never settle.
-func (s *settle) Run(ctx context.Context) error {
+func (s *settle) Run(ctx context.Context, screen *terminal.Terminal) error {
 	err := s.call(ctx, func(ctx context.Context, relay relayv1.OutboxServiceClient) error {
-		_, err := relay.SettleParked(ctx, &relayv1.SettleParkedRequest{OrderId: s.Order, Reason: s.Reason, Operator: s.Operator})
+		_, err := relay.SettleParked(ctx, &relayv1.SettleParkedRequest{
+			OrderId: s.Order, Reason: s.Reason, Operator: s.Operator,
+		})
 		return err
 	})
 	if err == nil {
-		fmt.Printf("order %s is CANCELLED by hand; no money was moved\n", s.Order)
+		screen.Line("order %s is CANCELLED by hand; no money was moved", s.Order)
 	}
 	return err
 }

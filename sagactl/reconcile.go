@@ -8,10 +8,9 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/term"
-
 	"hosho/internal/pg"
 	"hosho/internal/reconcile"
+	"hosho/internal/terminal"
 )
 
 type reconciliation struct {
@@ -22,9 +21,9 @@ type reconciliation struct {
 	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
 }
 
-// Run compares the two databases, prints what does not fit, and answers errBroken when something does not. What Repair
+// Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
 // put to work counts, too: run it again to see what is left.
-func (r *reconciliation) Run(ctx context.Context) error {
+func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) error {
 	switch {
 	case r.OrdersURL == "": // an empty one would be taken for whatever server is near
 		return errors.New("--orders-url (ORDERS_DATABASE_URL) is empty: want the URL of the orders database")
@@ -43,11 +42,11 @@ func (r *reconciliation) Run(ctx context.Context) error {
 		return fmt.Errorf("payments: %w", err)
 	}
 	defer payments.Close()
-	out := &reconcilePrinter{terminal: newTerminal(os.Stdout), json: r.JSON, progress: term.IsTerminal(int(os.Stderr.Fd())), began: time.Now()}
+	out := &reconcilePrinter{Terminal: screen, progress: terminal.New(os.Stderr, nil), json: r.JSON, began: time.Now()}
 	summary, err := reconcile.Run(ctx, orders, payments, reconcile.Options{
 		StuckAfter: r.StuckAfter, Repair: r.Repair, Found: out.found, Progress: out.sofar,
 	})
-	out.clear()
+	out.progress.Clear()
 	if err != nil {
 		return err
 	}
@@ -55,17 +54,16 @@ func (r *reconciliation) Run(ctx context.Context) error {
 		return err
 	}
 	if !summary.Clean {
-		return errBroken
+		return errDiffers
 	}
 	return nil
 }
 
 // reconcilePrinter prints findings as they come, so that nothing is held back.
 type reconcilePrinter struct {
-	*terminal
+	*terminal.Terminal
+	progress *terminal.Terminal // standard error
 	json     bool
-	progress bool // standard error is a terminal
-	shown    bool // a line of progress stands there
 	headed   bool
 	began    time.Time
 	last     time.Time // when progress was shown
@@ -75,40 +73,32 @@ const progressInterval = time.Second
 
 // sofar shows progress when the run takes longer than a moment.
 func (p *reconcilePrinter) sofar(s *reconcile.Summary) {
-	if !p.progress || time.Since(p.began) < progressInterval || time.Since(p.last) < progressInterval {
+	if time.Since(p.began) < progressInterval || time.Since(p.last) < progressInterval {
 		return
 	}
-	p.last, p.shown = time.Now(), true
-	fmt.Fprintf(os.Stderr, "\r\x1b[K%d orders, %d payments", s.Orders, s.Payments)
-}
-
-// clear takes the line of progress away.
-func (p *reconcilePrinter) clear() {
-	if p.shown {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-		p.shown = false
-	}
+	p.last = time.Now()
+	p.progress.Footer("%d orders, %d payments", s.Orders, s.Payments)
 }
 
 func (p *reconcilePrinter) found(f reconcile.Finding) error {
-	p.clear()
+	p.progress.Clear()
 	if p.json {
 		return p.object(f)
 	}
 	if !p.headed {
 		p.headed = true
-		p.line("%s", p.paint(bold, fmt.Sprintf("%-21s  %-36s  %s", "CLASS", "ORDER", "FOUND")))
+		p.Line("%s", p.Paint(terminal.Bold, fmt.Sprintf("%-21s  %-36s  %s", "CLASS", "ORDER", "FOUND")))
 	}
-	style := red
+	style := terminal.Red
 	if !f.Class.Fails() {
-		style = yellow
+		style = terminal.Yellow
 	}
-	p.line("%s  %s  %s", p.paint(style, fmt.Sprintf("%-21s", f.Class)), f.OrderID, f.Found)
+	p.Line("%s  %s  %s", p.Paint(style, fmt.Sprintf("%-21s", f.Class)), f.OrderID, f.Found)
 	if f.Repair != "" {
-		p.line("%-21s  repair: %s", "", f.Repair)
+		p.Line("%-21s  repair: %s", "", f.Repair)
 	}
 	if f.Todo != "" {
-		p.line("%-21s  %s", "", f.Todo)
+		p.Line("%-21s  %s", "", f.Todo)
 	}
 	return nil
 }
@@ -116,7 +106,7 @@ func (p *reconcilePrinter) found(f reconcile.Finding) error {
 func (p *reconcilePrinter) object(v any) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		p.line("%s", text)
+		p.Line("%s", text)
 	}
 	return err
 }
@@ -135,20 +125,20 @@ func (p *reconcilePrinter) end(s reconcile.Summary, repaired bool) error {
 		if class.Fails() {
 			failures += n
 		}
-		p.line("\n%s: %d", p.paint(bold, string(class.Class)), n)
-		p.line("  %s\n  %s", class.Means, class.Do)
+		p.Line("\n%s: %d", p.Paint(terminal.Bold, string(class.Class)), n)
+		p.Line("  %s\n  %s", class.Means, class.Do)
 	}
 	if p.headed {
-		p.line("")
+		p.Line("")
 	}
-	p.line("compared %d orders, %d of them under way, with %d payments in %s", s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
+	p.Line("compared %d orders, %d of them under way, with %d payments in %s", s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
 	if repaired {
-		p.line("repair: commands put back %d, made due %d", s.PutBack, s.MadeDue)
+		p.Line("repair: commands put back %d, made due %d", s.PutBack, s.MadeDue)
 	}
 	if failures > 0 {
-		p.line("%s", p.paint(red, fmt.Sprintf("The two databases do not agree, or an order stands still. Findings: %d", failures)))
+		p.Line("%s", p.Paint(terminal.Red, fmt.Sprintf("The two databases do not agree, or an order stands still. Findings: %d", failures)))
 		return nil
 	}
-	p.line("%s", p.paint(green, "The two databases agree."))
+	p.Line("%s", p.Paint(terminal.Green, "The two databases agree."))
 	return nil
 }

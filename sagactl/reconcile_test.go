@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -34,12 +33,12 @@ func TestReconcile(t *testing.T) {
 	execute(t, s.OrdersURL(), `DELETE FROM outbox`)
 
 	output, err = reconcileOnce(t, s)
-	if exitCode(err) != 1 || !strings.Contains(output, "stranded") || !strings.Contains(output, id) || strings.Contains(output, "\x1b") {
+	if codeOf(err) != 1 || !strings.Contains(output, "stranded") || !strings.Contains(output, id) || strings.Contains(output, "\x1b") {
 		t.Errorf("a stranded order: got %v\n%s\nwant exit 1, the order, and no colour in a pipe", err, output)
 	}
 	output, err = reconcileOnce(t, s, "--json", "--repair")
 	lines := strings.Split(strings.TrimSpace(output), "\n")
-	if exitCode(err) != 1 || len(lines) != 2 {
+	if codeOf(err) != 1 || len(lines) != 2 {
 		t.Fatalf("as JSON: got %v\n%s\nwant exit 1, one finding and the summary", err, output)
 	}
 	var finding reconcile.Finding
@@ -68,11 +67,11 @@ func TestReconcileAsksForItsDatabases(t *testing.T) {
 	}
 	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1/orders")
 	cmd.Env = append(cmd.Env, "PAYMENTS_DATABASE_URL=") // of a variable that was never set
-	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
+	if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
 		t.Errorf("got %v\n%s\nwant it to say which is empty", err, output)
 	}
 	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1:1/orders", "--payments-url", "postgres://127.0.0.1:1/payments")
-	if output, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(output), "sagactl: reconcile: ") {
+	if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), "sagactl: reconcile: ") {
 		t.Errorf("got %v\n%s\nwant it to say that it cannot read", err, output)
 	}
 }
@@ -83,13 +82,6 @@ func reconcileOnce(t *testing.T, s *stack.Stack, args ...string) (string, error)
 	cmd.Env = append(cmd.Env, "ORDERS_DATABASE_URL="+s.OrdersURL(), "PAYMENTS_DATABASE_URL="+s.PaymentsURL())
 	output, err := cmd.CombinedOutput()
 	return string(output), err
-}
-
-func exitCode(err error) int {
-	if exit, ok := err.(*exec.ExitError); ok { // of the command itself, never wrapped
-		return exit.ExitCode()
-	}
-	return 0
 }
 
 func execute(t *testing.T, url, sql string) {

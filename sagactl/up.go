@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/terminal"
 )
 
 type up struct {
@@ -15,7 +16,7 @@ type up struct {
 }
 
 // Run keeps a system running until ctx ends. What a script wants goes to standard output, progress to standard error.
-func (u *up) Run(ctx context.Context) (err error) {
+func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	dir, err := os.MkdirTemp("", "hosho-up-")
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (u *up) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Stop()) }()
-	u.introduce(system)
+	u.introduce(screen, system)
 	<-ctx.Done()
 	progress("stopping")
 	return nil
@@ -65,13 +66,13 @@ grpcurl -plaintext %[3]s relay.v1.OutboxService/GetBacklog
 # A unit_price of 9999, 9998, 9997 or 9996 and a quantity of 1 makes paymentd fail, lose its reply, hang or decline.
 `
 
-func (u *up) introduce(system *stack.Stack) {
-	fmt.Printf("ORDERD=%s\n", system.Orderd.Address)
-	fmt.Printf("PAYMENTD=%s\n", system.Paymentd.Address)
-	fmt.Printf("RELAY=%s\n", system.Relays[0].Address)
-	fmt.Printf("ORDERS_DATABASE_URL=%s\n", system.OrdersURL())
-	fmt.Printf("PAYMENTS_DATABASE_URL=%s\n", system.PaymentsURL())
-	fmt.Printf("DATA=%s\n", system.Dir)
-	fmt.Printf(paste, system.Orderd.Address, system.Paymentd.Address, system.Relays[0].Address)
-	fmt.Println("\nready")
+func (u *up) introduce(screen *terminal.Terminal, system *stack.Stack) {
+	screen.Line("ORDERD=%s", system.Orderd.Address)
+	screen.Line("PAYMENTD=%s", system.Paymentd.Address)
+	screen.Line("RELAY=%s", system.Relays[0].Address)
+	screen.Line("ORDERS_DATABASE_URL=%s", system.OrdersURL())
+	screen.Line("PAYMENTS_DATABASE_URL=%s", system.PaymentsURL())
+	screen.Line("DATA=%s", system.Dir)
+	screen.Line(paste, system.Orderd.Address, system.Paymentd.Address, system.Relays[0].Address)
+	screen.Line("ready")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -11,29 +12,32 @@ import (
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/invariant"
+	"hosho/internal/terminal"
 )
 
 // printChaos prints what a run of chaos did and found.
-func printChaos(screen *terminal, r chaos.Report) {
-	screen.line("")
-	table := tabwriter.NewWriter(screen.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
+func printChaos(screen *terminal.Terminal, r chaos.Report) {
+	screen.Line("")
+	table := tabwriter.NewWriter(screen, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
 	fmt.Fprintln(table, "fault\ttimes\tfirst settled, worst\topen orders\tsettled p50\tp99\tworst\t")
 	for _, f := range r.Faults {
 		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%s\t%s\t%s\t\n", f.Fault, f.Times, millis(f.First.Max), f.Recovery.N,
 			millis(f.Recovery.P50), millis(f.Recovery.P99), millis(f.Recovery.Max))
 	}
-	fmt.Fprintf(table, "all\t%d\t\t%d\t%s\t%s\t%s\t\n", r.Injections(), r.Recovery.N, millis(r.Recovery.P50), millis(r.Recovery.P99), millis(r.Recovery.Max))
-	_ = table.Flush() // to the terminal, like everything here
-	screen.line("Times are from the end of an episode's last fault until ordinary orders that were open then were settled.")
-	screen.line("")
-	screen.line("seed %d: %s, %d episodes, %d faults", r.Seed, r.Elapsed.Round(time.Second), r.Episodes, r.Injections())
-	screen.line("orders    %d acknowledged, %d lost; %s", r.Orders, r.Lost, invariant.Line(r.Statuses))
-	screen.line("payments  %s", invariant.Line(r.Payments))
-	screen.line("killed    daemons %d, at failpoints %s; PostgreSQL crashed %d times", r.Kills, deaths(r.Deaths), r.Crashes)
-	screen.line("sent      %.3f charges for each ordinary order that was paid", r.Amplification)
-	screen.line("waited    %s at worst, until a customer's order or cancellation was acknowledged", millis(r.Slowest))
+	fmt.Fprintf(table, "all\t%d\t\t%d\t%s\t%s\t%s\t\n", r.Injections(), r.Recovery.N,
+		millis(r.Recovery.P50), millis(r.Recovery.P99), millis(r.Recovery.Max))
+	_ = table.Flush() // the screen remembers
+	screen.Line("Times are from the end of an episode's last fault until ordinary orders open then were settled.")
+	screen.Line("")
+	screen.Line("seed %d: %s, %d episodes, %d faults", r.Seed, r.Elapsed.Round(time.Second), r.Episodes, r.Injections())
+	screen.Line("orders    %d acknowledged, %d lost; %s", r.Orders, r.Lost, invariant.Line(r.Statuses))
+	screen.Line("payments  %s", invariant.Line(r.Payments))
+	screen.Line("killed    daemons %d, at failpoints %s; PostgreSQL crashed %d times",
+		r.Kills, deaths(r.Deaths), r.Crashes)
+	screen.Line("sent      %.3f charges for each ordinary order that was paid", r.Amplification)
+	screen.Line("waited    %s at worst, until a customer's order or cancellation was acknowledged", millis(r.Slowest))
 	for _, v := range r.Found {
-		screen.line("%s %s: %s", screen.paint(red, "VIOLATION"), v.Rule, v.Detail)
+		screen.Line("%s %s: %s", screen.Paint(terminal.Red, "VIOLATION"), v.Rule, v.Detail)
 	}
 }
 
@@ -93,29 +97,39 @@ func inMS(s chaos.Spread) spreadMS {
 	return spreadMS{ms(s.P50), ms(s.P99), ms(s.Max)}
 }
 
-func (c *chaosRun) writeJSON(r chaos.Report) (err error) {
+// writeJSON writes the result to the file that --json names, or to standard output.
+func (c *chaosRun) writeJSON(stdout io.Writer, r chaos.Report) (err error) {
 	if c.JSON == "" {
 		return nil
 	}
+	to := stdout
+	if c.JSON != "-" {
+		file, err := os.Create(c.JSON)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		to = file
+	}
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(resultOf(r))
+}
+
+func resultOf(r chaos.Report) chaosResult {
 	result := chaosResult{
-		Seed: r.Seed, DurationMS: r.Elapsed.Milliseconds(), Orders: r.Orders, Faults: r.Injections(), Kills: r.Kills,
-		DatabaseCrashes: r.Crashes, Violations: len(r.Found), LostAcknowledged: r.Lost, RecoveryMS: inMS(r.Recovery),
-		Amplification: r.Amplification, SlowestMS: r.Slowest.Milliseconds(), Found: append([]chaos.Violation{}, r.Found...), PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
+		Seed: r.Seed, DurationMS: r.Elapsed.Milliseconds(),
+		Orders: r.Orders, Faults: r.Injections(), Kills: r.Kills, DatabaseCrashes: r.Crashes,
+		Violations: len(r.Found), LostAcknowledged: r.Lost, Found: append([]chaos.Violation{}, r.Found...),
+		RecoveryMS: inMS(r.Recovery), Amplification: r.Amplification, SlowestMS: r.Slowest.Milliseconds(),
+		PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
 	}
 	for _, f := range r.Faults {
-		result.PerFault = append(result.PerFault, faultResult{f.Fault, f.Times, inMS(f.First), f.Recovery.N, inMS(f.Recovery)})
+		result.PerFault = append(result.PerFault,
+			faultResult{f.Fault, f.Times, inMS(f.First), f.Recovery.N, inMS(f.Recovery)})
 	}
 	for p, n := range r.Deaths {
 		result.Failpoints[string(p)] = n
 	}
-	file := os.Stdout
-	if c.JSON != "-" {
-		if file, err = os.Create(c.JSON); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-	}
-	encoder := json.NewEncoder(file)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(result)
+	return result
 }

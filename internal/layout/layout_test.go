@@ -21,10 +21,11 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc rules
+sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc terminal
 
 laboratory
 lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules
+lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal
 lab/middleman | *          | gen/payment pgembed rpc
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | gen/order rules
@@ -38,6 +39,7 @@ pgtest     | *             | migrations pgembed
 pgembed    | *             |
 layout     |               |
 slow       |               |
+terminal   | *             |
 
 main
 orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate

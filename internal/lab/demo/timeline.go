@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -9,22 +9,27 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"hosho/internal/terminal"
 )
 
 // timeline tells the story of orders as the daemons' logs tell it: each line that bears the id of an order that is
 // watched, the moment it is written.
 type timeline struct {
-	screen *terminal
+	screen *terminal.Terminal
 	start  time.Time
 
 	mu      sync.Mutex
 	watched map[string]bool
-	early   map[string][]entry       // of ids that nobody watches yet: a log may be faster than the reply with the id
+	early   map[string][]entry       // of ids that nobody watches yet: a log may be faster than the reply
 	tried   map[string]chan struct{} // holds something once a delivery of the order was tried
 }
 
-func newTimeline(screen *terminal) *timeline {
-	return &timeline{screen: screen, start: time.Now(), watched: map[string]bool{}, early: map[string][]entry{}, tried: map[string]chan struct{}{}}
+func newTimeline(screen *terminal.Terminal) *timeline {
+	return &timeline{
+		screen: screen, start: time.Now(),
+		watched: map[string]bool{}, early: map[string][]entry{}, tried: map[string]chan struct{}{},
+	}
 }
 
 // entry is one line of a daemon's log, as far as a story needs it.
@@ -91,7 +96,7 @@ func (t *timeline) awaitDelivery(ctx context.Context, id string) error {
 	}
 }
 
-// triedOf answers the channel that holds something once an order's delivery was tried.
+// triedOf returns the channel that holds something once an order's delivery was tried.
 func (t *timeline) triedOf(id string) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,24 +135,24 @@ func (t *timeline) show(e entry) {
 }
 
 func (t *timeline) print(at time.Time, daemon, status, text string) {
-	t.screen.line("  %s  %-8s  %s  %s",
-		t.screen.paint(dim, fmt.Sprintf("%7.3fs", at.Sub(t.start).Seconds())), daemon,
-		t.screen.paint(statusStyle(status), fmt.Sprintf("%-10s", status)), text)
+	t.screen.Line("  %s  %-8s  %s  %s",
+		t.screen.Paint(terminal.Dim, fmt.Sprintf("%7.3fs", at.Sub(t.start).Seconds())), daemon,
+		t.screen.Paint(statusStyle(status), fmt.Sprintf("%-10s", status)), text)
 }
 
-func statusStyle(status string) style {
+func statusStyle(status string) terminal.Style {
 	switch status {
 	case "COMPLETED":
-		return green
+		return terminal.Green
 	case "CANCELLING", "PENDING":
-		return yellow
+		return terminal.Yellow
 	case "CANCELLED":
-		return bold
+		return terminal.Bold
 	}
-	return plain
+	return terminal.Plain
 }
 
-// logOf answers a writer that takes in the log of a daemon.
+// logOf returns a writer that takes in the log of a daemon.
 func (t *timeline) logOf(daemon string) io.Writer { return &logReader{timeline: t, daemon: daemon} }
 
 // logReader splits what is written into lines.

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -109,7 +109,7 @@ func (p *naive) pay(ctx context.Context, id string, amount int64) error {
 	case reply.GetPayment().GetStatus() == paymentv1.Payment_STATUS_CHARGED:
 		return p.write(ctx, id, "COMPLETED", "", "payment charged")
 	default:
-		return p.write(ctx, id, "CANCELLED", "PAYMENT_DECLINED", "payment denied")
+		return p.write(ctx, id, "CANCELLED", "PAYMENT_DECLINED", "payment declined")
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package demo
 
 // scene is an order of the demo: what is special about it, and how it must end.
 type scene struct {

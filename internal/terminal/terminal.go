@@ -1,0 +1,120 @@
+// Package terminal prints for people.
+//
+// Its promise: colour, and lines that are overwritten, where the output is a terminal; plain text that only grows where
+// it is a pipe or a file. A write that fails is remembered and told, so that nothing claims to have said what nobody
+// could read.
+package terminal
+
+import (
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// Terminal is an output. It is safe for concurrent use.
+type Terminal struct {
+	live   bool // what was written may be overwritten
+	color  bool
+	failed func(error)
+
+	mu     sync.Mutex
+	out    *os.File
+	footer bool // the last line is one that is taken away again
+	err    error
+}
+
+// New returns the terminal that writes to a file. The first error of writing there is given to failed, which may be nil.
+func New(f *os.File, failed func(error)) *Terminal {
+	live := term.IsTerminal(int(f.Fd()))
+	return &Terminal{out: f, live: live, color: live && os.Getenv("NO_COLOR") == "", failed: failed}
+}
+
+// Live reports whether the output is a terminal, on which what was written may be overwritten.
+func (t *Terminal) Live() bool { return t.live }
+
+// Err returns the first error of writing, nil when all was written.
+func (t *Terminal) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// Style is an ANSI attribute (ECMA-48, SGR).
+type Style string
+
+// The styles in use.
+const (
+	Plain  Style = ""
+	Bold   Style = "1"
+	Dim    Style = "2"
+	Red    Style = "31"
+	Green  Style = "32"
+	Yellow Style = "33"
+)
+
+// Paint returns text in a style, as far as the output shows styles.
+func (t *Terminal) Paint(s Style, text string) string {
+	if !t.color || s == Plain {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+// Line prints one line.
+func (t *Terminal) Line(format string, args ...any) {
+	fmt.Fprintf(t, format+"\n", args...)
+}
+
+// Write prints bytes as they are. It is for what makes the lines by itself, a table or an encoder.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	return t.write(p)
+}
+
+// eraseLine goes to the start of the line and takes away what stands there.
+const eraseLine = "\r\x1b[K"
+
+// Footer shows a line below everything else until the next output. Where nothing can be overwritten it shows nothing.
+func (t *Terminal) Footer(format string, args ...any) {
+	if !t.live {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	t.footer = true
+	_, _ = t.write(fmt.Appendf(nil, format, args...)) // remembered
+}
+
+// Clear takes the footer away.
+func (t *Terminal) Clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+}
+
+func (t *Terminal) clear() {
+	if t.footer {
+		t.footer = false
+		_, _ = t.write([]byte(eraseLine)) // remembered
+	}
+}
+
+// write remembers the first error. What follows it is not written: half an output is worse than none.
+func (t *Terminal) write(p []byte) (int, error) {
+	if t.err != nil {
+		return 0, t.err
+	}
+	n, err := t.out.Write(p)
+	if err != nil {
+		t.err = err
+		if t.failed != nil {
+			t.failed(err)
+		}
+	}
+	return n, err
+}

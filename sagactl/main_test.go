@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "hosho-sagactl-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "sagactl")
+	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build sagactl: %v\n%s", err, output)
+		return 1
+	}
+	return m.Run()
+}
+
+// sagactl returns a command whose temporary files are the test's own, so that what it leaves behind is seen. The name is
+// short: the databases' sockets are in there.
+func sagactl(t *testing.T, args ...string) (*exec.Cmd, string) {
+	t.Helper()
+	tmp, err := os.MkdirTemp("/tmp", "hosho-t-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(tmp, 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(tmp) })
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	return cmd, tmp
+}
+
+// leavesNothing checks that no file and no process is left that knows the directory.
+func leavesNothing(t *testing.T, tmp string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(tmp, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range left {
+		if !strings.Contains(path, "go-build") { // the go command's own, when it is interrupted
+			t.Errorf("left behind: %s", path)
+		}
+	}
+	processes, _ := exec.Command("pgrep", "-af", tmp).Output() // exits 1 when it finds none
+	if len(processes) > 0 {
+		t.Errorf("still running:\n%s", processes)
+	}
+}
+
+// codeOf is the exit code of a command that has ended.
+func codeOf(err error) int {
+	if exit, ok := err.(*exec.ExitError); ok { // of the command itself, never wrapped
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// watcher keeps what is written and says when a text has come.
+type watcher struct {
+	want  string
+	found chan struct{}
+
+	mu   sync.Mutex
+	seen strings.Builder
+	done bool
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Write(p)
+	if !w.done && strings.Contains(w.seen.String(), w.want) {
+		w.done = true
+		close(w.found)
+	}
+	return len(p), nil
+}
+
+func (w *watcher) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen.String()
+}
