@@ -19,12 +19,12 @@ const (
 
 // command is a charge or a void, with what is wrong with it.
 type command struct {
-	kind     paymentv1.PaymentResult_Kind
-	sentID   string          // the key as it was sent
-	request  payment.Request // with the key in lower case; empty when it is no key
-	notAfter time.Time       // zero: none
-	refused  error           // the answer, whatever is stored
-	invalid  error           // the answer, unless something is stored under the key
+	kind    paymentv1.PaymentResult_Kind
+	sentID  string          // the key as it was sent
+	asked   payment.Charge  // with the key in lower case; empty when it is no key
+	verdict payment.Verdict // of the card network, when it is a charge that the network has answered
+	refused error           // the answer, whatever is stored
+	doubt   error           // the answer, unless something is stored under the key
 }
 
 func fromCommand(m *paymentv1.PaymentCommand) command {
@@ -42,16 +42,16 @@ func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	if c.refused != nil {
 		return c
 	}
-	c.request = fromRequest(r)
-	c.notAfter = fromNotAfter(r.GetNotAfter())
-	c.invalid = checkCharge(r)
+	c.asked.Request = fromRequest(r)
+	c.asked.NotAfter = fromNotAfter(r.GetNotAfter())
+	c.doubt = checkCharge(r)
 	return c
 }
 
 func fromVoid(r *paymentv1.VoidPaymentRequest) command {
 	c := command{kind: kindVoid, sentID: r.GetPaymentId(), refused: checkVoid(r)}
 	if checkKey(r.GetPaymentId()) == nil {
-		c.request = fromRequest(r)
+		c.asked.Request = fromRequest(r)
 	}
 	return c
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"hosho/internal/batch"
+	"hosho/internal/card"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
@@ -37,10 +39,12 @@ func refuse(commands []command, err error) []answer {
 // several goroutines at once, and no more when decide has returned.
 //
 // Voids, and charges that break no rule and that the network answers, go straight to the database: the INSERT is the
-// lookup of their key.
+// lookup of their key. The network is therefore asked before anybody knows whether the key is known, and what it says of
+// a known one is not used. doc/decisions/card-network.md says which networks must not be asked so.
 func (s *server) decide(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
+	s.authorise(ctx, commands)
 	var refused []answer
 	var charges, voids, doubtful []command
 	for _, c := range commands {
@@ -49,7 +53,7 @@ func (s *server) decide(ctx context.Context, commands []command, reply func([]an
 			refused = append(refused, answer{command: c, err: c.refused})
 		case c.kind == kindVoid:
 			voids = append(voids, c)
-		case c.invalid != nil || s.network.fails(c.request.AmountMinor):
+		case c.doubt != nil || s.loses[c.asked.AmountMinor]:
 			doubtful = append(doubtful, c)
 		default:
 			charges = append(charges, c)
@@ -72,24 +76,30 @@ func (s *server) decide(ctx context.Context, commands []command, reply func([]an
 	return nil
 }
 
+// authorise asks the network about the charges that break no rule.
+func (s *server) authorise(ctx context.Context, commands []command) {
+	for i := range commands {
+		if c := &commands[i]; c.kind == kindCharge && c.refused == nil && c.doubt == nil {
+			c.verdict, c.doubt = s.network.Authorise(ctx, c.asked.Request)
+		}
+	}
+}
+
 // decideDoubtful looks the keys up first. A known key is answered what is stored, whatever today's rules and the
-// network would say; only an unknown one meets them.
+// network say; only an unknown one meets them.
 func (s *server) decideDoubtful(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
 	var answers []answer
 	var lost []command
 	for _, a := range carryOut(ctx, commands, s.lookup) {
-		effect := s.network.effect(a.request.AmountMinor)
 		switch {
 		case !isNotFound(a.err):
 			answers = append(answers, a)
-		case a.invalid != nil:
-			answers = append(answers, answer{command: a.command, err: a.invalid})
-		case effect == effectHang:
+		case errors.Is(a.doubt, card.ErrNoAnswer):
 			hanging = append(hanging, a.command)
-		case effect == effectReplyLost:
-			lost = append(lost, a.command)
+		case a.doubt != nil:
+			answers = append(answers, answer{command: a.command, err: a.doubt})
 		default:
-			answers = append(answers, answer{command: a.command, err: errSimulated})
+			lost = append(lost, a.command)
 		}
 	}
 	if len(lost) > 0 {
@@ -115,11 +125,9 @@ func loseReplies(answers []answer) []answer {
 type operation func(context.Context, []command) ([]paymentdb.Result, error)
 
 func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
-	charges := make([]paymentdb.Charge, len(commands))
+	charges := make([]payment.Authorisation, len(commands))
 	for i, c := range commands {
-		charges[i] = paymentdb.Charge{
-			Request: c.request, NotAfter: c.notAfter, Approved: s.network.effect(c.request.AmountMinor) != effectDecline,
-		}
+		charges[i] = payment.Authorisation{Charge: c.asked, Verdict: c.verdict}
 	}
 	return s.store.Charge(ctx, charges)
 }
@@ -135,7 +143,7 @@ func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Re
 func requests(commands []command) []payment.Request {
 	out := make([]payment.Request, len(commands))
 	for i, c := range commands {
-		out[i] = c.request
+		out[i] = c.asked.Request
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/card"
 	"hosho/internal/paymentdb"
 	"hosho/internal/rpc"
 	"hosho/internal/validate"
@@ -45,7 +46,7 @@ func toStatus(err error) error {
 		return rpc.Status(codes.Unavailable, reasonStopping, "the server is stopping: try again")
 	case errors.Is(err, errReplyLost):
 		return rpc.Status(codes.Unavailable, reasonReplyLost, "the reply was lost: try again with the same key")
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, card.ErrNoAnswer):
 		return rpc.Status(codes.DeadlineExceeded, reasonNetworkTimeout, "the card network did not answer in time: try again with the same key")
 	case errors.Is(err, errNetworkBusy):
 		return rpc.Status(codes.ResourceExhausted, reasonNetworkBusy, "the card network is busy: try again later",

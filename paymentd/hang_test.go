@@ -17,7 +17,7 @@ import (
 // All others are answered while they hang.
 func TestAHangingChargeDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.patience = time.Hour })
+	s := start(t, func(s *server) { s.hangTimeout = time.Hour })
 	ctx, cancel := context.WithCancel(t.Context())
 	k := s.open(t, ctx)
 	plain, commands := charges(999)
@@ -47,7 +47,7 @@ func TestAHangingChargeDelaysNoOther(t *testing.T) {
 
 func TestAHangingChargeOfAStreamIsAnsweredInTheEnd(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.patience = time.Millisecond })
+	s := start(t, func(s *server) { s.hangTimeout = time.Millisecond })
 	k := s.open(t, t.Context())
 	k.send(newCharge(9997))
 	if err := k.CloseSend(); err != nil { // the answer is still owed

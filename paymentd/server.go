@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/card"
 	"hosho/internal/daemon"
 	"hosho/internal/page"
 	"hosho/internal/payment"
@@ -21,31 +22,31 @@ import (
 const (
 	application = "paymentd" // how the database names the connections
 	maxReceive  = 4 << 20    // bytes of one message
-	// callTimeout is how long a call, or a hanging command on a stream, may take when its caller set no deadline.
+	// callTimeout is how long a call may take when its caller set no deadline.
 	callTimeout = 30 * time.Second
-	// maxAside bounds the hanging commands that streams have set aside, over all streams.
-	maxAside = 10_000
 )
 
 // server is the payment service.
 type server struct {
 	paymentv1.UnimplementedPaymentServiceServer
 
-	store    *paymentdb.Store
-	network  simulation
-	log      *slog.Logger
-	patience time.Duration       // with a hanging command
-	aside    *semaphore.Weighted // the hanging commands that streams may still set aside
+	store   *paymentdb.Store
+	network card.Network
+	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
+	log     *slog.Logger
+
+	hangTimeout time.Duration       // how long a hanging command may take when its caller set no deadline
+	aside       *semaphore.Weighted // the hanging commands that streams may still set aside
 
 	stopping context.Context // ends when the server stops
 	stop     context.CancelFunc
 }
 
-func newServer(store *paymentdb.Store, network simulation, log *slog.Logger) *server {
+func newServer(store *paymentdb.Store, simulate simulation, log *slog.Logger) *server {
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
-		store: store, network: network, log: log,
-		patience: callTimeout, aside: semaphore.NewWeighted(maxAside),
+		store: store, network: simulate.network, loses: simulate.loses, log: log,
+		hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
 		stopping: stopping, stop: stop,
 	}
 }

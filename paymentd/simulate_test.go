@@ -5,22 +5,24 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"hosho/internal/card"
 )
 
 func TestSimulationIsReadRuleByRule(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]map[int64]effect{
-		"":              {},
-		"9999:internal": {9999: effectInternal},
+	for text, want := range map[string]simulation{
+		"":              {card.Simulation{}, map[int64]bool{}},
+		"9999:internal": {card.Simulation{9999: card.Fail}, map[int64]bool{}},
 		"9999:internal,9998:reply-lost,9997:hang,9996:decline": {
-			9999: effectInternal, 9998: effectReplyLost, 9997: effectHang, 9996: effectDecline,
+			card.Simulation{9999: card.Fail, 9997: card.Hang, 9996: card.Decline}, map[int64]bool{9998: true},
 		},
 	} {
-		var s simulation
-		if err := s.UnmarshalText([]byte(text)); err != nil {
+		var got simulation
+		if err := got.UnmarshalText([]byte(text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		if diff := cmp.Diff(want, s.effects); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(simulation{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}
@@ -37,6 +39,8 @@ func TestASimulationThatCannotBeReadSaysWhatIsAllowed(t *testing.T) {
 		"-1:hang":                   "an amount in the minor unit",
 		"9999:hang,":                "an amount in the minor unit",
 		"9999:hang,9999:decline":    "one effect an amount",
+		"9999:hang,9999:reply-lost": "one effect an amount",
+		"9999:reply-lost,9999:hang": "one effect an amount",
 		"99999999999999999999:hang": "an amount in the minor unit",
 	} {
 		var s simulation

@@ -103,27 +103,6 @@ func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest) {
 	c.setAside(c.decide(c.stream.Context(), commands, c.reply))
 }
 
-// setAside lets hanging commands wait where they delay nobody, as many as there is room for.
-func (c *conversation) setAside(hanging []command) {
-	n := 0
-	for n < len(hanging) && c.aside.TryAcquire(1) {
-		n++
-	}
-	if n < len(hanging) {
-		c.reply(refuse(hanging[n:], errNetworkBusy))
-	}
-	if n == 0 {
-		return
-	}
-	c.running.Go(func() {
-		defer c.aside.Release(int64(n))
-		err := c.hang(c.going)
-		if c.going.Err() == nil {
-			c.reply(refuse(hanging[:n], err))
-		}
-	})
-}
-
 // reply sends answers and logs each. Its callers may be several goroutines.
 func (c *conversation) reply(answers []answer) {
 	defer c.rescue()
@@ -144,12 +123,13 @@ func (c *conversation) reply(answers []answer) {
 func (c *conversation) record(result *paymentv1.PaymentResult, a answer) {
 	level := severity(result.GetError())
 	attrs := make([]slog.Attr, 0, 4)
-	attrs = append(attrs, slog.String("payment_id", a.request.ID), slog.String("kind", kindName(result.GetKind())))
+	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(result.GetKind())))
 	switch {
 	case a.err != nil:
 		attrs = append(attrs, slog.String("code", codeName(result.GetError())), slog.String("error", a.err.Error()))
 	case a.payment.DeclineReason != "":
-		attrs = append(attrs, slog.String("status", string(a.payment.Status)), slog.String("reason", string(a.payment.DeclineReason)))
+		attrs = append(attrs, slog.String("status", string(a.payment.Status)),
+			slog.String("reason", string(a.payment.DeclineReason)))
 		if a.payment.DeclineReason == payment.Expired {
 			level = slog.LevelWarn
 		}

@@ -37,7 +37,10 @@ func (l *ledger) carryOut(ctx context.Context, c *paymentv1.PaymentCommand) (*pa
 	var results []paymentdb.Result
 	var err error
 	if charge := c.GetCharge(); charge != nil {
-		results, err = l.store.Charge(ctx, []paymentdb.Charge{{Request: request, NotAfter: charge.GetNotAfter().AsTime(), Approved: true}})
+		results, err = l.store.Charge(ctx, []payment.Authorisation{{
+			Charge:  payment.Charge{Request: request, NotAfter: charge.GetNotAfter().AsTime()},
+			Verdict: payment.Verdict{Approved: true},
+		}})
 	} else {
 		results, err = l.store.Void(ctx, []payment.Request{request})
 	}

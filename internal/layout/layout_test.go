@@ -44,7 +44,7 @@ terminal   | *             |
 main
 orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
 relay      | *             | gen/money gen/payment gen/relay command daemon failpoint migrations order orderdb outbox page pg rpc validate
-paymentd   | *             | batch gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
+paymentd   | *             | batch card gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
 daemon     | *             | rpc version
@@ -58,6 +58,7 @@ database
 orderdb    | pgx           | failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg
+card       |               | payment
 pg         | pgx           |
 migrations | goose pgx     |
 
@@ -168,6 +169,8 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"orderd/server.go", "hosho/internal/payment", "orderd imports payment"},
 		{"relay/handler.go", "hosho/internal/paymentdb", "relay imports paymentdb"},
 		{"relay/handler.go", "hosho/orderd", "relay imports orderd"},
+		{"internal/paymentdb/charge.go", "hosho/internal/card", "paymentdb imports card"},
+		{"internal/card/simulation.go", "hosho/internal/paymentdb", "card imports paymentdb"},
 		{"paymentd/server.go", "hosho/internal/order", "paymentd imports order"},
 		{"paymentd/server.go", "hosho/internal/orderdb", "paymentd imports orderdb"},
 		{"paymentd/server.go", "hosho/internal/outbox", "paymentd imports outbox"},

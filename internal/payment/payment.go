@@ -1,7 +1,9 @@
-// Package payment is the payment's state machine: what is decided under a payment key, and what each command does to it.
+// Package payment is the payment's state machine: what is decided under a payment key, and what each command does to
+// it.
 //
-// Its promise: the first command decides, and whatever is asked later answers the same; the one change that may follow
-// is that a CHARGED payment is REFUNDED. It is pure, so that tests can walk all of it.
+// Its promise: the first command decides, and whoever asks later is told the same; the one change that may follow is
+// that a CHARGED payment is REFUNDED. It is pure, so that tests can walk all of it. doc/rules.md has the machine as a
+// table.
 package payment
 
 import (
@@ -51,7 +53,7 @@ const (
 	RefundEntry Entry = "REFUND"
 )
 
-// Command is what may be asked of a payment. A charge comes with what the card network and the clock say of it.
+// Command is what may be asked of a payment: a void, or a charge with what the card network and the clock say of it.
 type Command uint8
 
 // The commands.

@@ -23,13 +23,16 @@ func TestApply(t *testing.T) {
 			payment.Void: {Status: payment.Refunded, Entry: payment.RefundEntry},
 		},
 		payment.Declined: {
-			payment.ChargeApproved: declined, payment.ChargeDeclined: declined, payment.ChargeExpired: declined, payment.Void: declined,
+			payment.ChargeApproved: declined, payment.ChargeDeclined: declined, payment.ChargeExpired: declined,
+			payment.Void: declined,
 		},
 		payment.Voided: {
-			payment.ChargeApproved: voided, payment.ChargeDeclined: voided, payment.ChargeExpired: voided, payment.Void: voided,
+			payment.ChargeApproved: voided, payment.ChargeDeclined: voided, payment.ChargeExpired: voided,
+			payment.Void: voided,
 		},
 		payment.Refunded: {
-			payment.ChargeApproved: refunded, payment.ChargeDeclined: refunded, payment.ChargeExpired: refunded, payment.Void: refunded,
+			payment.ChargeApproved: refunded, payment.ChargeDeclined: refunded, payment.ChargeExpired: refunded,
+			payment.Void: refunded,
 		},
 	} {
 		for _, command := range payment.Commands {
@@ -42,7 +45,10 @@ func TestApply(t *testing.T) {
 
 func TestAPaymentMatchesItsOwnRequestAlone(t *testing.T) {
 	own := payment.Request{ID: "a", CustomerID: "ada", AmountMinor: 600, Currency: "JPY"}
-	p := payment.Payment{ID: own.ID, CustomerID: own.CustomerID, AmountMinor: own.AmountMinor, Currency: own.Currency, Status: payment.Charged}
+	p := payment.Payment{
+		ID: own.ID, CustomerID: own.CustomerID, AmountMinor: own.AmountMinor, Currency: own.Currency,
+		Status: payment.Charged,
+	}
 	if !p.Matches(own) {
 		t.Error("the payment does not match its own request")
 	}

@@ -17,7 +17,8 @@ func newArrays(n int) *arrays {
 	return &arrays{
 		ids: make([]string, 0, n), customers: make([]string, 0, n),
 		amounts: make([]int64, 0, n), currencies: make([]string, 0, n),
-		statuses: make([]payment.Status, 0, n), reasons: make([]payment.DeclineReason, 0, n), entries: make([]payment.Entry, 0, n),
+		statuses: make([]payment.Status, 0, n), reasons: make([]payment.DeclineReason, 0, n),
+		entries: make([]payment.Entry, 0, n),
 	}
 }
 
@@ -31,7 +32,7 @@ func (a *arrays) add(r payment.Request, d payment.Decision) {
 	a.entries = append(a.entries, d.Entry)
 }
 
-// firstOfEachKey answers the items without those whose key came before: of the same key twice in a batch, the first
+// firstOfEachKey returns the items without those whose key came before: of the same key twice in a batch, the first
 // decides.
 func firstOfEachKey[T any](items []T, key func(T) string) []T {
 	seen := make(map[string]bool, len(items))

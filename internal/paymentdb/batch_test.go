@@ -12,13 +12,16 @@ import (
 	"hosho/internal/pgtest"
 )
 
-func TestAThousandChargesAreAnsweredInTheirOrder(t *testing.T) {
+func TestTheResultsOfAThousandChargesComeInTheirOrder(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Payments(t)
 	store := paymentdb.New(db.Pool)
-	charges := make([]paymentdb.Charge, 1000)
+	charges := make([]payment.Authorisation, 1000)
 	for i := range charges {
-		charges[i] = paymentdb.Charge{Request: newRequest(), Approved: i%3 != 0}
+		charges[i] = approved(newRequest())
+		if i%3 == 0 {
+			charges[i] = declined(newRequest())
+		}
 		charges[i].AmountMinor = int64(i + 1)
 	}
 	known := charges[500]
@@ -49,14 +52,16 @@ func TestTheSameKeyTwiceInABatchOfChargesIsDecidedByTheFirst(t *testing.T) {
 	first := newRequest()
 	other := first
 	other.AmountMinor = 700
-	declined := paymentdb.Charge{Request: first}
 
-	results, err := paymentdb.New(db.Pool).Charge(t.Context(), []paymentdb.Charge{approved(first), approved(other), declined, approved(first)})
+	results, err := paymentdb.New(db.Pool).Charge(t.Context(), []payment.Authorisation{
+		approved(first), approved(other), declined(first), approved(first),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range []int{0, 2, 3} {
-		if results[i].Err != nil || results[i].Payment.Status != payment.Charged || results[i].Payment.AmountMinor != 500 {
+		got := results[i].Payment
+		if results[i].Err != nil || got.Status != payment.Charged || got.AmountMinor != 500 {
 			t.Errorf("charge %d: got %+v, want CHARGED 500", i, results[i])
 		}
 	}
@@ -97,10 +102,15 @@ func TestAChargeIsExpiredOnlyAfterItsNotAfter(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Payments(t)
 	store := paymentdb.New(db.Pool)
-	in := func(d time.Duration, approved bool) paymentdb.Charge {
-		return paymentdb.Charge{Request: newRequest(), NotAfter: time.Now().Add(d), Approved: approved}
+	in := func(d time.Duration, charge payment.Authorisation) payment.Authorisation {
+		charge.NotAfter = time.Now().Add(d)
+		return charge
 	}
-	charges := []paymentdb.Charge{in(-time.Second, true), in(-time.Second, false), in(time.Hour, true), in(time.Hour, false), approved(newRequest())}
+	charges := []payment.Authorisation{
+		in(-time.Second, approved(newRequest())), in(-time.Second, declined(newRequest())),
+		in(time.Hour, approved(newRequest())), in(time.Hour, declined(newRequest())),
+		approved(newRequest()),
+	}
 
 	results, err := store.Charge(t.Context(), charges)
 	if err != nil {
@@ -152,7 +162,7 @@ func TestABatchThatFailsWritesNothing(t *testing.T) {
 	good, bad := newRequest(), newRequest()
 	bad.AmountMinor = payment.MaxAmount + 1
 
-	if results, err := store.Charge(t.Context(), []paymentdb.Charge{approved(good), approved(bad)}); err == nil {
+	if results, err := store.Charge(t.Context(), []payment.Authorisation{approved(good), approved(bad)}); err == nil {
 		t.Errorf("charge: got %+v, want an error", results)
 	}
 	if results, err := store.Void(t.Context(), []payment.Request{good, bad}); err == nil {

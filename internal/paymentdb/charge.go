@@ -13,21 +13,15 @@ import (
 	"hosho/internal/pg"
 )
 
-// Charge asks for an amount to be taken.
-type Charge struct {
-	payment.Request
-	NotAfter time.Time // after this, by the database's clock, the charge is refused as expired; zero: never
-	Approved bool      // what the card network says of it
-}
-
-// Charge decides charges and answers each, in their order: what is decided under its key, by whomever, or ErrKeyReused.
-// Where a key comes twice, the first decides. An error means that none was decided, unless it is pg.ErrCommitUnknown.
-func (s *Store) Charge(ctx context.Context, charges []Charge) ([]Result, error) {
+// Charge decides charges by the card network's verdicts and returns a result for each, in their order: what is decided
+// under its key, by whomever, or ErrKeyReused. A verdict counts only where the key was unknown. Where a key comes
+// twice, the first decides. An error means that none was decided, unless it is pg.ErrCommitUnknown.
+func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation) ([]Result, error) {
 	requests := make([]payment.Request, len(charges))
 	for i, c := range charges {
 		requests[i] = c.Request
 	}
-	first := firstOfEachKey(charges, func(c Charge) string { return c.ID })
+	first := firstOfEachKey(charges, func(c payment.Authorisation) string { return c.ID })
 	var stored map[string]payment.Payment
 	failpoint.Here(failpoint.ChargeBefore)
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -43,19 +37,19 @@ func (s *Store) Charge(ctx context.Context, charges []Charge) ([]Result, error) 
 		return nil, fmt.Errorf("charge %d payments: %w", len(charges), err)
 	}
 	failpoint.Here(failpoint.ChargeCommitted)
-	return answer(requests, stored), nil
+	return results(requests, stored), nil
 }
 
-// insertCharges decides the keys that nothing was decided under, and answers those.
+// insertCharges decides the keys that nothing was decided under, and returns those.
 //
 // PRIMARY KEY and ON CONFLICT DO NOTHING are the whole idempotency: whoever inserts decides, and the others wait until
-// that has committed. ORDER BY is the order of locks. The clock is read in clocked, which is MATERIALIZED and so computed
-// once: the status, its reason and the ledger entry cannot disagree about whether it was too late.
-func insertCharges(ctx context.Context, tx pgx.Tx, charges []Charge) ([]payment.Payment, error) {
+// that has committed. ORDER BY is the order of locks. The clock is read in clocked, which is MATERIALIZED and so
+// computed once: the status, its reason and the ledger entry cannot disagree about whether it was too late.
+func insertCharges(ctx context.Context, tx pgx.Tx, charges []payment.Authorisation) ([]payment.Payment, error) {
 	a := newArrays(len(charges))
 	notAfter := make([]*time.Time, len(charges))
 	for i, c := range charges {
-		a.add(c.Request, payment.Apply(payment.None, verdict(c)))
+		a.add(c.Request, payment.Apply(payment.None, c.Command()))
 		if !c.NotAfter.IsZero() {
 			notAfter[i] = &charges[i].NotAfter
 		}
@@ -64,7 +58,8 @@ func insertCharges(ctx context.Context, tx pgx.Tx, charges []Charge) ([]payment.
 	return collect(tx.Query(ctx, `
 		WITH clocked AS MATERIALIZED (
 			SELECT id, customer_id, amount_minor, currency, status, reason, entry, clock_timestamp() > not_after AS late
-			FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+			FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[],
+					$5::text[], $6::text[], $7::text[], $8::timestamptz[])
 				AS a (id, customer_id, amount_minor, currency, status, reason, entry, not_after)
 		), asked AS (
 			SELECT id, customer_id, amount_minor, currency,
@@ -90,19 +85,14 @@ func insertCharges(ctx context.Context, tx pgx.Tx, charges []Charge) ([]payment.
 		late.Status, late.Reason, late.Entry))
 }
 
-func verdict(c Charge) payment.Command {
-	if c.Approved {
-		return payment.ChargeApproved
-	}
-	return payment.ChargeDeclined
-}
-
 // withStored adds to what was just decided what was already stored under the other keys.
 //
 // It is a statement of its own, and so in READ COMMITTED has a snapshot of its own: the row that made the INSERT do
 // nothing may have been committed after the INSERT's snapshot was taken, and would be invisible to a statement that did
 // both.
-func withStored(ctx context.Context, tx pgx.Tx, decided []payment.Payment, requests []payment.Request) (map[string]payment.Payment, error) {
+func withStored(
+	ctx context.Context, tx pgx.Tx, decided []payment.Payment, requests []payment.Request,
+) (map[string]payment.Payment, error) {
 	stored := byKey(decided)
 	others := undecided(stored, requests)
 	if len(others) == 0 {
@@ -116,7 +106,7 @@ func withStored(ctx context.Context, tx pgx.Tx, decided []payment.Payment, reque
 	return stored, complete(stored, requests)
 }
 
-// undecided answers the keys of the requests that are not among the payments.
+// undecided returns the keys of the requests that are not among the payments.
 func undecided(stored map[string]payment.Payment, requests []payment.Request) []string {
 	var ids []string
 	for _, r := range requests {

@@ -10,7 +10,7 @@ import (
 	"hosho/internal/payment"
 )
 
-// Get answers a payment as it is now and the money that moved under its key, the oldest first, or ErrNotFound. It is
+// Get returns a payment as it is now and the money that moved under its key, the oldest first, or ErrNotFound. It is
 // one statement, so that a payment is never seen without its entries.
 func (s *Store) Get(ctx context.Context, id string) (payment.Payment, []payment.Booking, error) {
 	rows, err := s.pool.Query(ctx, `
@@ -35,7 +35,9 @@ func (s *Store) Get(ctx context.Context, id string) (payment.Payment, []payment.
 	var ledger []payment.Booking
 	for _, m := range moves {
 		if m.Entry != nil {
-			ledger = append(ledger, payment.Booking{Entry: *m.Entry, AmountMinor: *m.MovedMinor, Currency: *m.MovedCurrency, At: *m.At})
+			ledger = append(ledger, payment.Booking{
+				Entry: *m.Entry, AmountMinor: *m.MovedMinor, Currency: *m.MovedCurrency, At: *m.At,
+			})
 		}
 	}
 	return moves[0].payment(), ledger, nil

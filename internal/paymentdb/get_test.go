@@ -11,9 +11,9 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// After each pair of commands, Get answers the entries that the state machine asked for, in the order in which the money
-// moved, and their times are the payment's.
-func TestGetAnswersTheLedger(t *testing.T) {
+// After each pair of commands, Get returns the entries that the state machine asked for, in the order in which the
+// money moved, and their times are the payment's.
+func TestGetReturnsTheLedger(t *testing.T) {
 	t.Parallel()
 	store := paymentdb.New(pgtest.Payments(t).Pool)
 	for _, first := range payment.Commands {
@@ -24,7 +24,9 @@ func TestGetAnswersTheLedger(t *testing.T) {
 			for _, c := range []payment.Command{first, second} {
 				d := payment.Apply(stored, c)
 				if stored = d.Status; d.Entry != payment.NoEntry {
-					want = append(want, payment.Booking{Entry: d.Entry, AmountMinor: r.AmountMinor, Currency: r.Currency})
+					want = append(want, payment.Booking{
+						Entry: d.Entry, AmountMinor: r.AmountMinor, Currency: r.Currency,
+					})
 				}
 				send(t, store, c, r)
 			}

@@ -13,7 +13,7 @@ type Filter struct {
 	Status     payment.Status // payment.None: any
 }
 
-// List answers up to limit payments by descending key, those below afterID when it is not "". A page costs the same
+// List returns up to limit payments by descending key, those below afterID when it is not "". A page costs the same
 // however deep it lies, since it starts at a key of an index (keyset, no OFFSET).
 func (s *Store) List(ctx context.Context, f Filter, afterID string, limit int) ([]payment.Payment, error) {
 	page, err := collect(s.pool.Query(ctx, `

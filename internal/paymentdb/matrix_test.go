@@ -58,7 +58,7 @@ func TestEveryCommandOnEveryStoredStatusDoesWhatApplyDecides(t *testing.T) {
 				}
 				again, _, err := store.Get(t.Context(), request.ID)
 				if diff := cmp.Diff(got.Payment, again); err != nil || diff != "" {
-					t.Errorf("read again: error %v (-answered +stored):\n%s", err, diff)
+					t.Errorf("read again: error %v (-returned +stored):\n%s", err, diff)
 				}
 			})
 		}

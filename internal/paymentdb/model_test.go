@@ -37,23 +37,22 @@ func TestTheDatabaseAgreesWithApplyOverAnySequenceOfBatches(t *testing.T) {
 }
 
 func (m *model) charge(t *rapid.T) {
-	charges := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) paymentdb.Charge {
-		return paymentdb.Charge{Request: m.drawRequest(t), Approved: rapid.Bool().Draw(t, "approved")}
+	charges := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) payment.Authorisation {
+		if rapid.Bool().Draw(t, "approved") {
+			return approved(m.drawRequest(t))
+		}
+		return declined(m.drawRequest(t))
 	}), 1, 6).Draw(t, "charges")
 	got, err := m.store.Charge(m.t.Context(), charges)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range charges {
-		command := payment.ChargeDeclined
-		if c.Approved {
-			command = payment.ChargeApproved
-		}
-		m.check(t, got[i], m.apply(c.Request, command), c.Request)
+		m.check(t, got[i], m.apply(c.Request, c.Command()), c.Request)
 	}
 }
 
-// void asks twice: within one batch, each answer is what the whole batch made of its key.
+// void asks twice: within one batch, each result is what the whole batch made of its key.
 func (m *model) void(t *rapid.T) {
 	requests := rapid.SliceOfN(rapid.Custom(m.drawRequest), 1, 6).Draw(t, "requests")
 	got, err := m.store.Void(m.t.Context(), requests)
@@ -93,7 +92,7 @@ func (m *model) drawRequest(t *rapid.T) payment.Request {
 	return r
 }
 
-// apply gives the command to the model and answers the status after it, None for a key that was reused.
+// apply gives the command to the model and returns the status after it, None for a key that was reused.
 func (m *model) apply(r payment.Request, c payment.Command) payment.Status {
 	if known, ok := m.asked[r.ID]; ok && known != r {
 		return payment.None

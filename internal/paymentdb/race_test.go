@@ -35,7 +35,7 @@ func together(f func(client int)) {
 }
 
 // A charge is committed by somebody else while eight charges of the same key wait for it. Their INSERTs write nothing,
-// and the row is younger than their snapshots: one statement that did both, write and read, would answer none of them.
+// and the row is younger than their snapshots: one statement that did both, write and read, would return none of it.
 func TestNobodyWhoWaitedForAnotherClientsChargeIsLeftWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Payments(t)
@@ -46,8 +46,9 @@ func TestNobodyWhoWaitedForAnotherClientsChargeIsLeftWithoutAnAnswer(t *testing.
 		t.Fatal(err)
 	}
 	defer other.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := other.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
-		VALUES ($1, $2, $3, $4, 'VOIDED')`, request.ID, request.CustomerID, request.AmountMinor, request.Currency); err != nil {
+	_, err = other.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+		VALUES ($1, $2, $3, $4, 'VOIDED')`, request.ID, request.CustomerID, request.AmountMinor, request.Currency)
+	if err != nil {
 		t.Fatal(err)
 	}
 
@@ -57,7 +58,7 @@ func TestNobodyWhoWaitedForAnotherClientsChargeIsLeftWithoutAnAnswer(t *testing.
 	for i := range clients {
 		waiting.Go(func() {
 			if i%2 == 0 {
-				results[i], errs[i] = store.Charge(t.Context(), []paymentdb.Charge{approved(request)})
+				results[i], errs[i] = store.Charge(t.Context(), []payment.Authorisation{approved(request)})
 			} else {
 				results[i], errs[i] = store.Void(t.Context(), []payment.Request{request})
 			}
@@ -98,9 +99,11 @@ func TestConflictingChargesOfAHotKeyMakeOneCharge(t *testing.T) {
 		var results [clients]paymentdb.Result
 		together(func(i int) {
 			mine := approved(request)
+			if i%3 == 0 {
+				mine = declined(request)
+			}
 			mine.AmountMinor += int64(i % 2) // half of them for another amount
-			mine.Approved = i%3 != 0
-			results[i] = one(store.Charge(t.Context(), []paymentdb.Charge{mine}))
+			results[i] = one(store.Charge(t.Context(), []payment.Authorisation{mine}))
 		})
 		checkOneDecision(t, store, request.ID, results[:])
 		booked := entries(t, db.Pool, request.ID)
@@ -122,7 +125,7 @@ func TestChargesAgainstVoidsOfAHotKeyEndWithNoMoneyHeld(t *testing.T) {
 		var results [clients]paymentdb.Result
 		together(func(i int) {
 			if i%2 == 0 {
-				results[i] = one(store.Charge(t.Context(), []paymentdb.Charge{approved(request)}))
+				results[i] = one(store.Charge(t.Context(), []payment.Authorisation{approved(request)}))
 			} else {
 				results[i] = one(store.Void(t.Context(), []payment.Request{request}))
 			}
@@ -164,7 +167,7 @@ func TestOverlappingBatchesInAnyOrderDoNotDeadlock(t *testing.T) {
 				_, errs[i] = store.Void(t.Context(), mine)
 				return
 			}
-			charges := make([]paymentdb.Charge, len(mine))
+			charges := make([]payment.Authorisation, len(mine))
 			for i, r := range mine {
 				charges[i] = approved(r)
 			}
@@ -191,14 +194,15 @@ func deadlocks(t *testing.T, pool *pgxpool.Pool) (n int) {
 			t.Fatal(err)
 		}
 	}
-	err := pool.QueryRow(t.Context(), `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
+	err := pool.QueryRow(t.Context(), `SELECT deadlocks FROM pg_stat_database
+		WHERE datname = current_database()`).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// one takes the answer out of a batch of one.
+// one takes the result out of a batch of one.
 func one(results []paymentdb.Result, err error) paymentdb.Result {
 	if err != nil {
 		return paymentdb.Result{Err: err}
@@ -206,23 +210,23 @@ func one(results []paymentdb.Result, err error) paymentdb.Result {
 	return results[0]
 }
 
-// checkOneDecision fails the test unless each client was answered what is stored, or that the key was reused.
+// checkOneDecision fails the test unless each client was told what is stored, or that the key was reused.
 func checkOneDecision(t *testing.T, store *paymentdb.Store, id string, results []paymentdb.Result) {
 	t.Helper()
 	stored, _, err := store.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answered := 0
+	told := 0
 	for i, got := range results {
 		switch {
 		case got.Err == nil && got.Payment == stored:
-			answered++
+			told++
 		case !errors.Is(got.Err, paymentdb.ErrKeyReused):
 			t.Errorf("client %d: got %+v, want %+v or ErrKeyReused", i, got, stored)
 		}
 	}
-	if answered != clients/2 {
-		t.Errorf("got %d clients answered the payment, want %d: those who named its amount", answered, clients/2)
+	if told != clients/2 {
+		t.Errorf("got %d clients told of the payment, want %d: those who named its amount", told, clients/2)
 	}
 }

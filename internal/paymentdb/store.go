@@ -1,8 +1,9 @@
 // Package paymentdb is the payment service's SQL: what is decided under each payment key, and the ledger.
 //
-// Its promise: the first command that commits under a key decides, every other is answered what is stored, and money
-// moves in the ledger in the same transaction as the payment. What to write is asked of internal/payment, never decided
-// here. paymentd is its only user, and nobody else writes these tables.
+// Its promise: the first command that commits under a key decides, whoever comes later is told what is stored, and
+// money moves in the ledger in the same transaction as the payment. What to write is asked of internal/payment, never
+// decided here. What the card network says is brought by the caller, and never asked for while a transaction is open.
+// paymentd is its only user, and nobody else writes these tables. The rules that it keeps are in doc/rules.md.
 //
 // Locks are taken by ascending key, and new keys before stored ones, so that batches which overlap wait for each other
 // and never deadlock.
@@ -38,36 +39,36 @@ func New(pool *pgxpool.Pool) *Store {
 	return &Store{pool: pool}
 }
 
-// Result answers one command of a batch.
+// Result is what became of one command of a batch.
 type Result struct {
 	Payment payment.Payment // what is decided under the key
 	Err     error           // ErrKeyReused or ErrNotFound, and no Payment
 }
 
-// Lookup answers for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
+// Lookup returns for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request) ([]Result, error) {
 	stored, err := read(ctx, s.pool, keys(requests))
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}
-	return answer(requests, stored), nil
+	return results(requests, stored), nil
 }
 
-// answer answers each request by what is stored under its key.
-func answer(requests []payment.Request, stored map[string]payment.Payment) []Result {
-	results := make([]Result, len(requests))
+// results returns for each request what is stored under its key.
+func results(requests []payment.Request, stored map[string]payment.Payment) []Result {
+	out := make([]Result, len(requests))
 	for i, r := range requests {
 		switch p, ok := stored[r.ID]; {
 		case !ok:
-			results[i] = Result{Err: ErrNotFound}
+			out[i] = Result{Err: ErrNotFound}
 		case !p.Matches(r):
-			results[i] = Result{Err: ErrKeyReused}
+			out[i] = Result{Err: ErrKeyReused}
 		default:
-			results[i] = Result{Payment: p}
+			out[i] = Result{Payment: p}
 		}
 	}
-	return results
+	return out
 }
 
 func keys(requests []payment.Request) []string {
@@ -118,7 +119,7 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// read answers the payments stored under the keys, by key.
+// read returns the payments stored under the keys, by key.
 func read(ctx context.Context, db querier, ids []string) (map[string]payment.Payment, error) {
 	found, err := collect(db.Query(ctx, `
 		SELECT `+columns+`

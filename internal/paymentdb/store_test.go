@@ -21,11 +21,17 @@ func newRequest() payment.Request {
 	return payment.Request{ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "c-1", AmountMinor: 500, Currency: "JPY"}
 }
 
-func approved(r payment.Request) paymentdb.Charge {
-	return paymentdb.Charge{Request: r, Approved: true}
+func approved(r payment.Request) payment.Authorisation {
+	return payment.Authorisation{Charge: payment.Charge{Request: r}, Verdict: payment.Verdict{Approved: true}}
 }
 
-// entries answers what the ledger holds under a key, the charge first.
+func declined(r payment.Request) payment.Authorisation {
+	return payment.Authorisation{
+		Charge: payment.Charge{Request: r}, Verdict: payment.Verdict{Reason: payment.InsufficientFunds},
+	}
+}
+
+// entries returns what the ledger holds under a key, the charge first.
 func entries(t testing.TB, pool *pgxpool.Pool, id string) []payment.Entry {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `SELECT kind FROM ledger WHERE payment_id = $1 ORDER BY kind`, id)
@@ -68,16 +74,19 @@ func checkBooks(t testing.TB, pool *pgxpool.Pool) {
 // send carries out one command.
 func send(t testing.TB, store *paymentdb.Store, c payment.Command, r payment.Request) paymentdb.Result {
 	t.Helper()
-	charge := paymentdb.Charge{Request: r, Approved: c != payment.ChargeDeclined}
-	if c == payment.ChargeExpired {
-		charge.NotAfter = time.Now().Add(-time.Hour)
-	}
+	charge := approved(r)
 	var results []paymentdb.Result
 	var err error
-	if c == payment.Void {
+	switch c {
+	case payment.Void:
 		results, err = store.Void(t.Context(), []payment.Request{r})
-	} else {
-		results, err = store.Charge(t.Context(), []paymentdb.Charge{charge})
+	case payment.ChargeDeclined:
+		results, err = store.Charge(t.Context(), []payment.Authorisation{declined(r)})
+	case payment.ChargeExpired:
+		charge.NotAfter = time.Now().Add(-time.Hour)
+		fallthrough
+	case payment.ChargeApproved:
+		results, err = store.Charge(t.Context(), []payment.Authorisation{charge})
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", c, err)

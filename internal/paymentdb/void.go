@@ -12,8 +12,9 @@ import (
 	"hosho/internal/pg"
 )
 
-// Void sees to it that no money is held under the keys and answers each request, in their order: what is decided under
-// its key now, or ErrKeyReused. An error means that nothing was changed, unless it is pg.ErrCommitUnknown.
+// Void sees to it that no money is held under the keys and returns a result for each request, in their order: what is
+// decided under its key now, or ErrKeyReused. An error means that nothing was changed, unless it is
+// pg.ErrCommitUnknown.
 func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result, error) {
 	first := firstOfEachKey(requests, func(r payment.Request) string { return r.ID })
 	var stored map[string]payment.Payment
@@ -30,11 +31,11 @@ func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result,
 		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
 	}
 	failpoint.Here(failpoint.VoidCommitted)
-	return answer(requests, stored), nil
+	return results(requests, stored), nil
 }
 
 // insertTombstones decides the keys that nothing was decided under, so that a charge which arrives later finds them
-// taken (ON CONFLICT DO NOTHING, as in insertCharges), and answers those.
+// taken (ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
 func insertTombstones(ctx context.Context, tx pgx.Tx, requests []payment.Request) ([]payment.Payment, error) {
 	a := newArrays(len(requests))
 	for _, r := range requests {
@@ -92,7 +93,7 @@ type transition struct {
 	decision payment.Decision
 }
 
-// changes asks of each request that matches its payment what a void does to it, and answers those that change, once
+// changes asks of each request that matches its payment what a void does to it, and returns those that change, once
 // each. A request that does not match changes nothing, wherever in the batch it stands.
 func changes(found map[string]payment.Payment, requests []payment.Request) []transition {
 	var out []transition
@@ -115,7 +116,7 @@ func matching(found map[string]payment.Payment, requests []payment.Request) []pa
 	return out
 }
 
-// change writes the transitions and their ledger entries, and answers the payments as they are then.
+// change writes the transitions and their ledger entries, and returns the payments as they are then.
 //
 // WHERE names the status to be left: a row that is no longer in it is not updated, and the row count fails the
 // transaction. It cannot happen while lock holds the rows; the money rests on it all the same.

@@ -57,10 +57,12 @@ var validationBeforeLookup = Mutant{
 	Edits: []Edit{
 		{
 			File: "paymentd/decide.go",
-			Old:  `		case c.kind == kindVoid:`,
-			New: `		case c.kind == kindVoid && s.network.fails(c.request.AmountMinor):
-			refused = append(refused, answer{command: c, err: errSimulated})
-		case c.kind == kindVoid:`,
+			Old:  `			voids = append(voids, c)`,
+			New: `			if _, err := s.network.Authorise(ctx, c.asked.Request); err != nil {
+				refused = append(refused, answer{command: c, err: err})
+				continue
+			}
+			voids = append(voids, c)`,
 		},
 		{
 			File: "paymentd/decide.go",
