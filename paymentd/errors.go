@@ -11,48 +11,36 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/card"
 	"hosho/internal/paymentdb"
 	"hosho/internal/rpc"
-	"hosho/internal/validate"
-)
-
-// The reasons that paymentd gives, beside those of every service.
-const (
-	reasonNotFound       = "PAYMENT_NOT_FOUND"
-	reasonKeyReused      = "KEY_REUSED"
-	reasonStopping       = "STOPPING"
-	reasonReplyLost      = "REPLY_LOST"
-	reasonNetworkTimeout = "CARD_NETWORK_TIMEOUT"
-	reasonNetworkBusy    = "CARD_NETWORK_BUSY"
 )
 
 // busyRetryDelay is how long a client waits when too many charges hang.
 const busyRetryDelay = time.Second
 
-// toStatus gives each error its code; it is the one place where that is decided. What is not known is "internal"
-// outside, and in the log as it is.
+// toStatus gives each of paymentd's own errors its code; it is the one place where that is decided.
 func toStatus(err error) error {
-	var invalid *validate.Error
 	switch {
-	case errors.As(err, &invalid):
-		return rpc.Invalid(invalid)
 	case errors.Is(err, paymentdb.ErrNotFound):
-		return rpc.Status(codes.NotFound, reasonNotFound, "nothing is decided under this payment_id")
+		return rpc.Status(codes.NotFound, errorv1.ErrorReason_ERROR_REASON_PAYMENT_NOT_FOUND,
+			"nothing is decided under this payment_id")
 	case errors.Is(err, paymentdb.ErrKeyReused):
-		return rpc.Status(codes.AlreadyExists, reasonKeyReused, "payment_id was used for another customer, amount or currency")
-	case errors.Is(err, rpc.ErrStopping):
-		return rpc.Status(codes.Unavailable, reasonStopping, "the server is stopping: try again")
+		return rpc.Status(codes.AlreadyExists, errorv1.ErrorReason_ERROR_REASON_KEY_REUSED,
+			"payment_id was used for another customer, amount or currency")
 	case errors.Is(err, errReplyLost):
-		return rpc.Status(codes.Unavailable, reasonReplyLost, "the reply was lost: try again with the same key")
+		return rpc.Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_REPLY_LOST,
+			"the reply was lost: try again with the same key")
 	case errors.Is(err, card.ErrNoAnswer):
-		return rpc.Status(codes.DeadlineExceeded, reasonNetworkTimeout, "the card network did not answer in time: try again with the same key")
+		return rpc.Status(codes.DeadlineExceeded, errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_TIMEOUT,
+			"the card network did not answer in time: try again with the same key")
 	case errors.Is(err, errNetworkBusy):
-		return rpc.Status(codes.ResourceExhausted, reasonNetworkBusy, "the card network is busy: try again later",
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetryDelay)})
+		return rpc.Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_BUSY,
+			"the card network is busy: try again later", &errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetryDelay)})
 	}
-	return rpc.Fault(err)
+	return rpc.ToStatus(err)
 }
 
 // toPaymentError puts on a stream what the unary method would have answered.

@@ -15,7 +15,6 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/payment"
-	"hosho/internal/rpc"
 )
 
 // The rows of the inputs that both commands refuse, by the field that must be named.
@@ -82,7 +81,7 @@ func TestAVoidIsHeldToFewerRulesThanACharge(t *testing.T) {
 
 func wantInvalid(t *testing.T, err error, fields ...string) {
 	t.Helper()
-	wantError(t, err, codes.InvalidArgument, rpc.ReasonInvalid)
+	wantError(t, err, codes.InvalidArgument, "INVALID_FIELDS")
 	var got []string
 	for _, detail := range status.Convert(err).Details() {
 		if bad, ok := detail.(*errdetails.BadRequest); ok {

@@ -12,30 +12,20 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/rpc"
-	"hosho/internal/validate"
 )
 
-// The reasons that the relay gives beside those of package rpc. Clients tell errors apart by them: they never change.
+// What a delivery came to where no answer of paymentd's says it. It stands in the outbox as last_code.
 const (
-	reasonNotFound  = "ORDER_NOT_FOUND"
-	reasonNoCommand = "COMMAND_NOT_FOUND"
-	reasonNotParked = "NOT_PARKED"
-	reasonStopping  = "STOPPING"
-)
-
-// The reasons that paymentd gives and the relay acts on, and those that the relay finds itself. They stand in the
-// outbox as last_code.
-const (
-	reasonKeyReused = "KEY_REUSED"    // the key was decided for another payment
-	codeEcho        = "ECHO_MISMATCH" // the reply is about another payment than the command
-	codeUnknown     = "UNKNOWN_OUTCOME"
-	codeUnreadable  = "UNREADABLE"
-	codeSilent      = "NO_ANSWER" // nothing came in time
+	codeEcho       = "ECHO_MISMATCH" // the reply is about another payment than the command
+	codeUnknown    = "UNKNOWN_OUTCOME"
+	codeUnreadable = "UNREADABLE"
+	codeSilent     = "NO_ANSWER" // nothing came in time
 )
 
 // meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
@@ -43,7 +33,7 @@ const (
 func meaning(code codes.Code, reason string) outbox.Result {
 	switch code {
 	case codes.AlreadyExists:
-		if reason == reasonKeyReused {
+		if reason == rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED) {
 			return outbox.Conflict
 		}
 		return outbox.Ambiguous
@@ -131,21 +121,17 @@ func refusalIn(e *paymentv1.PaymentError) refusal {
 	return f
 }
 
-// toStatus maps the errors of the OutboxService.
+// toStatus gives each of the OutboxService's own errors its code.
 func toStatus(err error) error {
-	var invalid *validate.Error
 	switch {
-	case errors.As(err, &invalid):
-		return rpc.Invalid(invalid)
 	case errors.Is(err, orderdb.ErrNotFound):
-		return rpc.Status(codes.NotFound, reasonNotFound, "there is no such order")
+		return rpc.Status(codes.NotFound, errorv1.ErrorReason_ERROR_REASON_ORDER_NOT_FOUND, "there is no such order")
 	case errors.Is(err, errNoCommand):
-		return rpc.Status(codes.NotFound, reasonNoCommand, "the outbox holds no such command: it was settled, or never was")
+		return rpc.Status(codes.NotFound, errorv1.ErrorReason_ERROR_REASON_COMMAND_NOT_FOUND,
+			"the outbox holds no such command: it was settled, or never was")
 	case errors.Is(err, orderdb.ErrNotParked):
-		return rpc.Status(codes.FailedPrecondition, reasonNotParked,
+		return rpc.Status(codes.FailedPrecondition, errorv1.ErrorReason_ERROR_REASON_NOT_PARKED,
 			"the order settles by itself: paymentd has not said that its key is another's")
-	case errors.Is(err, rpc.ErrStopping):
-		return rpc.Status(codes.Unavailable, reasonStopping, "the server is stopping: try again")
 	}
-	return rpc.Fault(err)
+	return rpc.ToStatus(err)
 }

@@ -2,14 +2,18 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/internal/rpc"
 )
 
 // classes is saga.md's table of what an error reply means. A and D stand beside it: A needs an OK, D the reason
@@ -34,15 +38,26 @@ var classes = map[codes.Code]outbox.Result{
 	codes.OutOfRange:         outbox.Refused,
 }
 
+// keyReused is the one reason that the relay acts on.
+var keyReused = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED)
+
+// Package order knows no contract. Its words are held against the contract's here.
+func TestTheConflictsOfOrdersAreThoseOfDeliveries(t *testing.T) {
+	t.Parallel()
+	if want := []string{keyReused, codeEcho}; !slices.Equal(order.ConflictCodes, want) {
+		t.Errorf("got order.ConflictCodes %q, want %q", order.ConflictCodes, want)
+	}
+}
+
 func TestMeaningIsTheSagasTable(t *testing.T) {
 	t.Parallel()
 	if got, want := len(classes), 17; got != want {
 		t.Fatalf("got %d codes, want %d", got, want)
 	}
 	for code, want := range classes {
-		for _, reason := range []string{"", "COMMIT_UNKNOWN", reasonKeyReused} {
+		for _, reason := range []string{"", "COMMIT_UNKNOWN", keyReused} {
 			want := want
-			if code == codes.AlreadyExists && reason == reasonKeyReused {
+			if code == codes.AlreadyExists && reason == keyReused {
 				want = outbox.Conflict
 			}
 			if got := meaning(code, reason); got != want {
@@ -112,7 +127,7 @@ func TestCanonicalCodes(t *testing.T) {
 func TestAStreamsEndIsNoCommandsFault(t *testing.T) {
 	t.Parallel()
 	for code := range classes {
-		for _, reason := range []string{"", reasonKeyReused} {
+		for _, reason := range []string{"", keyReused} {
 			if code == codes.OK {
 				continue // no error at all
 			}

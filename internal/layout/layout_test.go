@@ -42,13 +42,13 @@ slow       |               |
 terminal   | *             |
 
 main
-orderd     | *             | gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
-relay      | *             | gen/money gen/payment gen/relay command daemon failpoint migrations order orderdb outbox page pg rpc validate
-paymentd   | *             | batch card gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
+orderd     | *             | gen/error gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
+relay      | *             | gen/error gen/money gen/payment gen/relay command daemon failpoint migrations order orderdb outbox page pg rpc validate
+paymentd   | *             | batch card gen/error gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
 daemon     | *             | rpc version
-rpc        | *             | pg validate version
+rpc        | *             | gen/error pg validate version
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate
 validate   | currency uuid |

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
+	errorv1 "hosho/gen/error/v1"
 	orderv1 "hosho/gen/order/v1"
 )
 
@@ -26,7 +27,7 @@ func TestAClientDoesNotRetryByItself(t *testing.T) {
 	var calls atomic.Int32
 	s := start(t, &orders{get: func(context.Context) error {
 		calls.Add(1)
-		return Status(codes.Unavailable, "BUSY", "try again")
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_COLLISION, "try again")
 	}})
 	insistent.BuildCallback = func(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) {
 		err := cc.UpdateState(resolver.State{
@@ -42,7 +43,7 @@ func TestAClientDoesNotRetryByItself(t *testing.T) {
 	}
 	defer conn.Close()
 	_, err = orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{})
-	wantStatus(t, err, codes.Unavailable, "BUSY", "try again")
+	wantStatus(t, err, codes.Unavailable, "COLLISION", "try again")
 	if got := calls.Load(); got != 1 {
 		t.Errorf("the server was called %d times, want once", got)
 	}

@@ -61,7 +61,7 @@ func (i interceptor) stream(srv any, stream grpc.ServerStream, info *grpc.Stream
 // guard keeps the call out while the server is not ready, and turns a panic into an error.
 func (i interceptor) guard(handle func() error) (err error) {
 	if i.admit() != nil {
-		return Status(codes.Unavailable, ReasonNotReady, "the server is not ready: try again") // the gate has logged why
+		return ToStatus(errNotReady)
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -163,6 +163,3 @@ func (s *watchedStream) RecvMsg(m any) error {
 	}
 	return err
 }
-
-// ErrStopping ends a stream because its server stops. The client may open another elsewhere.
-var ErrStopping = errors.New("the server is stopping")

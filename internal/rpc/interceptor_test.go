@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	errorv1 "hosho/gen/error/v1"
 	orderv1 "hosho/gen/order/v1"
 )
 
@@ -63,8 +64,8 @@ func TestAStatusIsAnsweredAsItIs(t *testing.T) {
 		codes.NotFound: "INFO", codes.Unavailable: "WARN", codes.Aborted: "WARN", codes.ResourceExhausted: "WARN",
 		codes.DataLoss: "ERROR",
 	} {
-		s := start(t, &orders{get: func(context.Context) error { return Status(code, "SOLD_OUT", "no tea") }})
-		wantStatus(t, s.get(t.Context()), code, "SOLD_OUT", "no tea")
+		s := start(t, &orders{get: func(context.Context) error { return Status(code, errorv1.ErrorReason_ERROR_REASON_COLLISION, "no tea") }})
+		wantStatus(t, s.get(t.Context()), code, "COLLISION", "no tea")
 		if line := s.log.call(t); line["level"] != level {
 			t.Errorf("%s: got level %v, want %s", code, line["level"], level)
 		}
@@ -145,7 +146,7 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 					time.AfterFunc(test.cancel, cancel)
 				}
 				log := newLogLines()
-				i := interceptor{log: log.logger(), toStatus: Fault, admit: func() error { return nil }, timeout: timeout}
+				i := interceptor{log: log.logger(), toStatus: ToStatus, admit: func() error { return nil }, timeout: timeout}
 				began := time.Now()
 				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"},
 					func(ctx context.Context, _ any) (any, error) {
@@ -189,7 +190,7 @@ func TestAClientThatGoesEndsItsCall(t *testing.T) {
 func TestAPanicAfterTheClientHasGoneIsStillLoud(t *testing.T) {
 	t.Parallel()
 	lines := newLogLines()
-	calls := interceptor{log: lines.logger(), toStatus: Fault, admit: func() error { return nil }, timeout: time.Minute}
+	calls := interceptor{log: lines.logger(), toStatus: ToStatus, admit: func() error { return nil }, timeout: time.Minute}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := calls.unary(gone, &orderv1.GetOrderRequest{}, &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"},

@@ -70,7 +70,7 @@ func config(o *orders, log *logLines) ServerConfig {
 	return ServerConfig{
 		Listen: "127.0.0.1:0", MaxReceive: 64 << 10, CallTimeout: patience, Log: log.logger(),
 		Register: func(s *grpc.Server) { orderv1.RegisterOrderServiceServer(s, o) },
-		Ready:    func(context.Context) error { return nil }, ToStatus: Fault,
+		Ready:    func(context.Context) error { return nil }, ToStatus: ToStatus,
 	}
 }
 

@@ -50,7 +50,7 @@ type ServerConfig struct {
 	Register func(*grpc.Server)
 	// Ready is asked again and again: nil lets calls in, an error keeps them out.
 	Ready func(context.Context) error
-	// ToStatus turns a handler's error into a status.
+	// ToStatus turns a handler's error into a status; its default is the function of that name.
 	ToStatus func(error) error
 	// Stopping, if set, is called when the server begins to stop, to end the streams that would not end by themselves.
 	Stopping func()

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,7 +33,7 @@ func TestAStoppingServerFinishesWhatIsUnderWay(t *testing.T) {
 		get: func(context.Context) error { close(waits); <-release; return nil },
 		watch: func(context.Context) error {
 			<-stopping
-			return Status(codes.Unavailable, "STOPPING", ErrStopping.Error())
+			return fmt.Errorf("watch: %w", ErrStopping)
 		},
 	}, func(c *ServerConfig) { c.Stopping = func() { close(stopping) } })
 	stream, err := s.open(t, t.Context())
@@ -45,7 +46,7 @@ func TestAStoppingServerFinishesWhatIsUnderWay(t *testing.T) {
 
 	s.stop()
 	_, err = stream.Recv()
-	wantStatus(t, err, codes.Unavailable, "STOPPING", "the server is stopping")
+	wantStatus(t, err, codes.Unavailable, "STOPPING", "the server is stopping: try again")
 	select {
 	case <-s.done:
 		t.Error("the server has stopped while a call is under way")

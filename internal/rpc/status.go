@@ -1,7 +1,9 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -10,6 +12,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	errorv1 "hosho/gen/error/v1"
 	"hosho/internal/pg"
 	"hosho/internal/validate"
 )
@@ -17,23 +20,16 @@ import (
 // Domain is the ErrorInfo domain of every error that hosho's services answer.
 const Domain = "hosho"
 
-// The reasons that any service may give, beside its own.
-const (
-	ReasonInvalid       = "INVALID_FIELDS"
-	ReasonNotReady      = "NOT_READY"
-	ReasonUnreachable   = "DATABASE_UNAVAILABLE"
-	ReasonCommitUnknown = "COMMIT_UNKNOWN"
-	ReasonCollision     = "COLLISION"
-	ReasonExhausted     = "DATABASE_FULL"
-	ReasonInternal      = "INTERNAL"
-)
+// ReasonName returns a reason as it is on the wire, in logs and in the outbox: "KEY_REUSED".
+func ReasonName(r errorv1.ErrorReason) string { return strings.TrimPrefix(r.String(), "ERROR_REASON_") }
 
 // fullRetryDelay is how long a client waits before it tries a full database again.
 const fullRetryDelay = 5 * time.Second
 
 // Status makes an error with one ErrorInfo, and whatever details it is given besides.
-func Status(code codes.Code, reason, message string, details ...protoadapt.MessageV1) error {
-	all := append([]protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain}}, details...)
+func Status(code codes.Code, reason errorv1.ErrorReason, message string, details ...protoadapt.MessageV1) error {
+	info := &errdetails.ErrorInfo{Reason: ReasonName(reason), Domain: Domain}
+	all := append([]protoadapt.MessageV1{info}, details...)
 	st, err := status.New(code, message).WithDetails(all...)
 	if err != nil {
 		return status.Error(code, message) // details that cannot be encoded: none of ours
@@ -41,12 +37,34 @@ func Status(code codes.Code, reason, message string, details ...protoadapt.Messa
 	return st.Err()
 }
 
+// ErrStopping ends a stream because its server stops. The client may open another elsewhere.
+var ErrStopping = errors.New("the server is stopping")
+
+// errNotReady keeps a call out. The gate has logged why.
+var errNotReady = errors.New("the server is not ready")
+
+// ToStatus makes the status of an error that every service answers alike: fields that break rules, a server that is
+// stopping, and the faults of databases. What nobody expected says "internal" and no more: the log has the rest. A
+// daemon's own function lists its own errors, and leaves all others to this one.
+func ToStatus(err error) error {
+	var invalid *validate.Error
+	switch {
+	case errors.As(err, &invalid):
+		return ofFields(invalid)
+	case errors.Is(err, ErrStopping):
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "the server is stopping: try again")
+	case errors.Is(err, errNotReady):
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_NOT_READY, "the server is not ready: try again")
+	}
+	return ofFault(pg.Classify(err))
+}
+
 // maxViolations bounds what one answer tells: statuses travel in HTTP/2 headers, of which clients take few KiB.
 const maxViolations = 20
 
-// Invalid makes the INVALID_ARGUMENT of a request that breaks rules, a field violation each, the first ones if there
+// ofFields makes the INVALID_ARGUMENT of a request that breaks rules, a field violation each, the first ones if there
 // are many.
-func Invalid(invalid *validate.Error) error {
+func ofFields(invalid *validate.Error) error {
 	bad := &errdetails.BadRequest{}
 	message := invalid.Violations[0].String()
 	if n := len(invalid.Violations); n > 1 {
@@ -57,23 +75,25 @@ func Invalid(invalid *validate.Error) error {
 			Field: v.Field, Description: v.Description,
 		})
 	}
-	return Status(codes.InvalidArgument, ReasonInvalid, message, bad)
+	return Status(codes.InvalidArgument, errorv1.ErrorReason_ERROR_REASON_INVALID_FIELDS, message, bad)
 }
 
-// Fault makes the status of a database fault. What nobody expected says "internal" and no more: the log has the rest.
-func Fault(err error) error {
-	switch pg.Classify(err) {
+func ofFault(fault pg.Fault) error {
+	switch fault {
 	case pg.Unreachable:
-		return Status(codes.Unavailable, ReasonUnreachable, "the database cannot be reached: try again")
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_DATABASE_UNAVAILABLE,
+			"the database cannot be reached: try again")
 	case pg.CommitUnknown:
-		return Status(codes.Unavailable, ReasonCommitUnknown, "the outcome of the write is unknown: try again with the same key")
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_COMMIT_UNKNOWN,
+			"the outcome of the write is unknown: try again with the same key")
 	case pg.Collision:
-		return Status(codes.Aborted, ReasonCollision, "concurrent writes collided: try again")
+		return Status(codes.Aborted, errorv1.ErrorReason_ERROR_REASON_COLLISION,
+			"concurrent writes collided: try again")
 	case pg.Exhausted:
-		return Status(codes.ResourceExhausted, ReasonExhausted, "the database is out of space: try again later",
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(fullRetryDelay)})
+		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_DATABASE_FULL,
+			"the database is out of space: try again later", &errdetails.RetryInfo{RetryDelay: durationpb.New(fullRetryDelay)})
 	}
-	return Status(codes.Internal, ReasonInternal, "internal")
+	return Status(codes.Internal, errorv1.ErrorReason_ERROR_REASON_INTERNAL, "internal")
 }
 
 // Reason returns the reason of an error's ErrorInfo, "" when it has none.

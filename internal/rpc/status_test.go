@@ -14,11 +14,12 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	errorv1 "hosho/gen/error/v1"
 	"hosho/internal/pg"
 	"hosho/internal/validate"
 )
 
-func TestAFaultIsOneStatus(t *testing.T) {
+func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		err             error
@@ -38,9 +39,11 @@ func TestAFaultIsOneStatus(t *testing.T) {
 		},
 		{&pgconn.PgError{Code: "23514", Message: "hunter2"}, codes.Internal, "INTERNAL", "internal", 0},
 		{errSecret, codes.Internal, "INTERNAL", "internal", 0},
+		{ErrStopping, codes.Unavailable, "STOPPING", "the server is stopping: try again", 0},
+		{errNotReady, codes.Unavailable, "NOT_READY", "the server is not ready: try again", 0},
 	}
 	for _, test := range tests {
-		got := Fault(fmt.Errorf("place the order: %w", test.err))
+		got := ToStatus(fmt.Errorf("place the order: %w", test.err))
 		wantStatus(t, got, test.code, test.reason, test.message)
 		if Reason(got) != test.reason || RetryDelay(got) != test.delay {
 			t.Errorf("%v: got reason %q, delay %v, want %s, %v", test.err, Reason(got), RetryDelay(got), test.reason, test.delay)
@@ -68,7 +71,7 @@ func TestInvalidTellsTheFirstViolationsAndHowManyThereAre(t *testing.T) {
 		if !errors.As(fields.Err(), &invalid) {
 			t.Fatalf("got %v, want a *validate.Error", fields.Err())
 		}
-		err := Invalid(invalid)
+		err := ToStatus(fmt.Errorf("create: %w", invalid))
 		wantStatus(t, err, codes.InvalidArgument, "INVALID_FIELDS", message)
 		var got []string
 		for _, detail := range status.Convert(err).Details() {
@@ -86,8 +89,9 @@ func TestInvalidTellsTheFirstViolationsAndHowManyThereAre(t *testing.T) {
 
 func TestAStatusKeepsItsDetails(t *testing.T) {
 	t.Parallel()
-	err := Status(codes.ResourceExhausted, "BUSY", "later", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
-	wantStatus(t, err, codes.ResourceExhausted, "BUSY", "later")
+	err := Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_BUSY, "later",
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
+	wantStatus(t, err, codes.ResourceExhausted, "CARD_NETWORK_BUSY", "later")
 	if RetryDelay(err) != time.Minute {
 		t.Errorf("got delay %v, want 1m", RetryDelay(err))
 	}

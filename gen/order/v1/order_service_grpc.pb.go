@@ -34,8 +34,9 @@ const (
 //
 // An accepted order ends COMPLETED with exactly one charge, or CANCELLED with no money held, whatever fails in between.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer:
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
 //     outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;
@@ -149,8 +150,9 @@ type OrderService_WatchOrderClient = grpc.ServerStreamingClient[WatchOrderRespon
 //
 // An accepted order ends COMPLETED with exactly one charge, or CANCELLED with no money held, whatever fails in between.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer:
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
 //     outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;

@@ -34,8 +34,9 @@ const (
 // asked again under a key answers what was decided first. A caller that did not get its reply asks again with the same
 // key.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer:
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
 //     outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
@@ -145,8 +146,9 @@ func (c *paymentServiceClient) ListPayments(ctx context.Context, in *ListPayment
 // asked again under a key answers what was decided first. A caller that did not get its reply asks again with the same
 // key.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer:
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
 //     outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;

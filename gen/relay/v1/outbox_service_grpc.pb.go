@@ -33,9 +33,10 @@ const (
 // OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
 // things that may be done about it, and what happened to one order.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of
-// the service, whose details are in its log alone.
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field. Any method may
+// answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
+// its log alone.
 type OutboxServiceClient interface {
 	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
@@ -132,9 +133,10 @@ func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequ
 // OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
 // things that may be done about it, and what happened to one order.
 //
-// Every error carries one google.rpc.ErrorInfo (domain "hosho"); INVALID_ARGUMENT carries a google.rpc.BadRequest that
-// names each field. Any method may answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of
-// the service, whose details are in its log alone.
+// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field. Any method may
+// answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
+// its log alone.
 type OutboxServiceServer interface {
 	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the

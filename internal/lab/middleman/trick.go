@@ -140,7 +140,12 @@ func anyCode(random *rand.Rand) error {
 }
 
 func failure(code codes.Code, details ...protoadapt.MessageV1) error {
-	return rpc.Status(code, reason, "a code by chance", details...)
+	all := append([]protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: rpc.Domain}}, details...)
+	st, err := status.New(code, "a code by chance").WithDetails(all...)
+	if err != nil {
+		return err
+	}
+	return st.Err()
 }
 
 // call is one command of a relay's.

@@ -90,8 +90,9 @@ var definiteCommit = Mutant{
 	Oracle: []rules.ID{rules.Definite},
 	Edits: []Edit{{
 		File: "internal/rpc/status.go",
-		Old:  `Status(codes.Unavailable, ReasonCommitUnknown, "the outcome of the write is unknown: try again with the same key")`,
-		New:  `Status(codes.Internal, ReasonInternal, "internal")`,
+		Old: `Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_COMMIT_UNKNOWN,
+			"the outcome of the write is unknown: try again with the same key")`,
+		New: `Status(codes.Internal, errorv1.ErrorReason_ERROR_REASON_INTERNAL, "internal")`,
 	}},
 }
 
