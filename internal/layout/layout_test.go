@@ -82,6 +82,7 @@ var inTests = map[string]string{
 	"rpc":           "gen/order",         // a service to be called
 	"orderdb":       "command",
 	"order":         "payment rules", // the two state machines, checked together
+	"rules":         "order payment", // doc/rules.md shows their tables
 }
 
 // laboratory is what breaks and measures the system: nothing but sagactl and tests imports it.

@@ -9,7 +9,7 @@ import (
 	"hosho/internal/order"
 )
 
-// matrix is the saga's table of events and statuses, written out: for each event what it does to an order that is
+// matrix is the table of doc/rules.md, written out by hand: for each event what it does to an order that is
 // PENDING, COMPLETED, CANCELLING and CANCELLED.
 var matrix = map[order.Event][4]order.Transition{
 	order.CustomerCancels: {

@@ -2,7 +2,7 @@
 // does to it and to the commands that it has in the outbox.
 //
 // Its promise: Apply is the only place where a status is decided, and no path in it leads from an error to CANCELLED.
-// It is pure, so that tests can walk all of it.
+// It is pure, so that tests can walk all of it. doc/rules.md has the machine as a table and as a diagram.
 package order
 
 // Status is an order's place in the saga. The words are those of the database.

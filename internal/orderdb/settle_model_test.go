@@ -15,7 +15,7 @@ import (
 )
 
 // What a payment service, customers, operators and workers with stale claims can do to an order, in any order. The
-// payment is modelled as far as saga.md has it: what it answers is true when it answers, and may be applied much later.
+// payment is modelled as far as doc/rules.md has it: what it answers is true when it answers, and may be applied much later.
 // At every step a PENDING order has its CHARGE, a CANCELLING one its VOID, and a settled one nothing (I5); no status
 // goes back (I6); and in the end COMPLETED means CHARGED, and CANCELLED that no money is held (I2, I3).
 func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {

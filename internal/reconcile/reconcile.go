@@ -7,6 +7,12 @@
 // was. What is under way counts as stuck only after a stated time. Memory is bounded by a window of rows, however many
 // orders there are. Repair only puts a command back into the outbox or makes it due; it never writes a status, a payment
 // or the ledger.
+//
+// Package internal/lab/invariant judges the same truth, and that is on purpose. This judge is for operators: it knows
+// neither whether anything is under way nor what the daemons were told, must be right about a system that goes on, and
+// proposes repairs. The other belongs to the experiments and may read everything at rest. They share no query, so that
+// a mistake in one of them hides no damage from both; TestClassifyAgreesWithTheInvariants holds this one against the
+// rules of the other, in every state that one key can be in (doc/decisions/two-judges.md).
 package reconcile
 
 import (

@@ -1,8 +1,15 @@
-// Package invariant reads both databases and says whether they agree.
+// Package invariant reads both databases and says whether they agree, for the demo, the tests and the experiments.
 //
-// Its promise: each rule that the README claims is a query here, with the name it has there; a running system raises no
-// false alarm, because the side whose fact is stable is read first; and memory is bounded by a window of rows, however
-// many orders there are. It only reads.
+// Its promise: each invariant that package rules says it checks is a query here, under the name it has there
+// (doc/rules.md); a running system raises no false alarm, because the side whose fact is stable is read first; and
+// memory is bounded by a window of rows, however many orders there are. It only reads.
+//
+// Package reconcile judges the same truth, and that is on purpose. This judge is the laboratory's: it may know that
+// nothing is under way any more and what the daemons were told, it asks whether a rule holds at all, and one violation
+// fails an experiment. The other works in production beside a system that goes on, says which order is wrong and who
+// mends it, and puts commands back to work. They share no query, so that a mistake in one of them hides no damage from
+// both; a test of reconcile walks every state that one key can be in and holds the one against the other
+// (doc/decisions/two-judges.md).
 package invariant
 
 import (

@@ -1,6 +1,7 @@
 package mutant
 
-// All is the mutants, by the rule that they break. Rule 12, that a claim is worth its experiment, is what they are for.
+// All lists the mutants, by the rule that they break. Rule 12, that a claim is worth its experiment, is what they are
+// for.
 var All = []Mutant{
 	errorIsEvidence,
 	cancelOnError,

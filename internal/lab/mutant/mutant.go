@@ -1,5 +1,5 @@
 // Package mutant is the mistakes that systems like this one make, each an edit of the production source that breaks one
-// rule of the saga. An experiment that does not fail on the daemons of a mutant proves nothing about the rule.
+// rule of the saga (doc/rules.md). An experiment that does not fail on the daemons of a mutant proves nothing about the rule.
 //
 // Its promise: the production source holds no trace of a mutant, and no release can switch one on. A mutant exists only
 // where Build hands its edits to the compiler (go build -overlay, which the embedded migrations pass through as well),

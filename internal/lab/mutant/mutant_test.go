@@ -2,6 +2,7 @@ package mutant
 
 import (
 	"bytes"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
@@ -93,6 +94,32 @@ func TestEveryMutantIsDescribed(t *testing.T) {
 	}
 	if len(broken) != len(rules.Rules)+1 {
 		t.Errorf("got mutants for %v, want them for the %d rules and the promise", broken, len(rules.Rules))
+	}
+}
+
+// doc/rules.md names with each rule the mutants that break it, and those of the promise beside the rules.
+func TestTheRulesNameTheirMutants(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "doc", "rules.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[rules.Number]string{}
+	for n := range len(rules.Rules) + 1 {
+		heading := fmt.Sprintf("\n### Rule %d\n", n)
+		if n == 0 {
+			heading = "\n### Beside the rules\n"
+		}
+		_, section, _ := strings.Cut(string(text), heading)
+		section, _, _ = strings.Cut(section, "\n##")
+		sections[rules.Number(n)] = section
+	}
+	for _, m := range All {
+		for n, section := range sections {
+			if named := strings.Contains(section, "`"+m.Name+"`"); named != (n == m.Rule) {
+				t.Errorf("doc/rules.md, %s: got %s named: %t, want it with %s", n, m.Name, named, m.Rule)
+			}
+		}
 	}
 }
 
