@@ -25,7 +25,7 @@ type answer struct {
 	err     error // and no payment
 }
 
-// refuse answers the same error to all commands.
+// refuse gives all commands the same error.
 func refuse(commands []command, err error) []answer {
 	answers := make([]answer, len(commands))
 	for i, c := range commands {
@@ -39,8 +39,8 @@ func refuse(commands []command, err error) []answer {
 // several goroutines at once, and no more when decide has returned.
 //
 // Voids, and charges that break no rule and that the network answers, go straight to the database: the INSERT is the
-// lookup of their key. The network is therefore asked before anybody knows whether the key is known, and what it says of
-// a known one is not used. doc/decisions/card-network.md says which networks must not be asked so.
+// lookup of their key. The network is therefore asked before anybody knows whether the key is known, and what it says
+// of a known one is not used. doc/decisions/card-network.md says which networks must not be asked so.
 func (s *server) decide(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
@@ -121,7 +121,7 @@ func loseReplies(answers []answer) []answer {
 	return answers
 }
 
-// operation is one of the store's: it answers all commands, in their order, or none.
+// operation is one of the store's: it returns the results of all commands, in their order, or of none.
 type operation func(context.Context, []command) ([]paymentdb.Result, error)
 
 func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {

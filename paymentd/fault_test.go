@@ -28,7 +28,9 @@ func TestARowThatFailsTheStatementFailsAlone(t *testing.T) {
 	for _, c := range good {
 		wantPayment(t, find(t, results, kindCharge, c.GetPaymentId()).GetPayment(), c, charged)
 	}
-	for kind, c := range map[paymentv1.PaymentResult_Kind]*paymentv1.ChargePaymentRequest{kindCharge: bad, kindVoid: badVoid} {
+	for kind, c := range map[paymentv1.PaymentResult_Kind]*paymentv1.ChargePaymentRequest{
+		kindCharge: bad, kindVoid: badVoid,
+	} {
 		r := find(t, results, kind, c.GetPaymentId())
 		wantResultError(t, r, codes.Internal, "INTERNAL")
 		if r.GetError().GetMessage() != "internal" {

@@ -31,10 +31,12 @@ func TestBadInputIsRefusedFieldByField(t *testing.T) {
 		"", "abc", "{0190b6a4-7c5e-7d3a-8f00-0123456789ab}", "0190b6a4-7c5e-7d3a-8f00-0123456789ab0",
 		"0190b6a47c5e7d3a8f000123456789ab", "urn:uuid:0190b6a4-7c5e-7d3a-8f00-0123456789ab", strings.Repeat("a", 5000),
 	} {
-		inputs["payment_id"] = append(inputs["payment_id"], func(r *paymentv1.ChargePaymentRequest) { r.PaymentId = id })
+		inputs["payment_id"] = append(inputs["payment_id"],
+			func(r *paymentv1.ChargePaymentRequest) { r.PaymentId = id })
 	}
 	for _, id := range []string{"", "a\r\nb", "\x1b[31m", "a\u202eb", "a\u200bb", "a\x00b", strings.Repeat("a", 65)} {
-		inputs["customer_id"] = append(inputs["customer_id"], func(r *paymentv1.ChargePaymentRequest) { r.CustomerId = id })
+		inputs["customer_id"] = append(inputs["customer_id"],
+			func(r *paymentv1.ChargePaymentRequest) { r.CustomerId = id })
 	}
 	for _, currency := range []string{"", "jpy", "JP", "JPYY", "€€€", "A\x00B"} {
 		inputs["amount.currency_code"] = append(inputs["amount.currency_code"],
@@ -54,8 +56,10 @@ func TestBadInputIsRefusedFieldByField(t *testing.T) {
 			wantInvalid(t, err, field)
 		}
 	}
-	_, err := s.ChargePayment(t.Context(), &paymentv1.ChargePaymentRequest{PaymentId: newID()})
-	wantInvalid(t, err, "customer_id", "amount.currency_code", "amount.amount_minor")
+	_, err := s.ChargePayment(t.Context(), &paymentv1.ChargePaymentRequest{})
+	wantInvalid(t, err, "payment_id", "customer_id", "amount.currency_code", "amount.amount_minor")
+	_, err = s.VoidPayment(t.Context(), &paymentv1.VoidPaymentRequest{})
+	wantInvalid(t, err, "payment_id", "customer_id", "amount.currency_code", "amount.amount_minor")
 	var n int
 	if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM payments`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("got %d payments, error %v, want none", n, err)
@@ -133,7 +137,8 @@ func TestAKnownKeyIsAnsweredThoughTodaysRulesWouldRefuseIt(t *testing.T) {
 	} {
 		c := newCharge(0)
 		c.Amount = amount
-		s.exec(t, `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ($1, $2, $3, $4, 'CHARGED')`,
+		s.exec(t, `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+			VALUES ($1, $2, $3, $4, 'CHARGED')`,
 			c.GetPaymentId(), c.GetCustomerId(), amount.GetAmountMinor(), amount.GetCurrencyCode())
 		wantPayment(t, s.charge(t, c), c, charged)
 	}

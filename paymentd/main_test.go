@@ -17,7 +17,8 @@ func TestServingWaitsForTheSchemaAndSaysHowToGetIt(t *testing.T) {
 		t.Fatalf("got %v, want an error that names `paymentd migrate`", err)
 	}
 	for range 2 { // the second finds it up to date
-		if err := (&migrate{daemon.Database{DatabaseURL: db.URL}}).Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		c := &migrate{daemon.Database{DatabaseURL: db.URL}}
+		if err := c.Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	}

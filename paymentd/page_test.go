@@ -63,7 +63,8 @@ func readList(t *testing.T, s *system, request *paymentv1.ListPaymentsRequest) (
 func TestListPaymentsRefusesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	_, err := s.ListPayments(t.Context(), &paymentv1.ListPaymentsRequest{PageSize: -1, CustomerId: "a\r\nb", Status: 77})
+	bad := &paymentv1.ListPaymentsRequest{PageSize: -1, CustomerId: "a\r\nb", Status: 77}
+	_, err := s.ListPayments(t.Context(), bad)
 	wantInvalid(t, err, "page_size", "customer_id", "status")
 	for _, token := range []string{"x", "!", page.Token(page.AtUUID(newID()), "payments", "", "CHARGED")} {
 		_, err := s.ListPayments(t.Context(), &paymentv1.ListPaymentsRequest{PageToken: token})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,7 +63,9 @@ func (s *server) config(
 }
 
 // ChargePayment takes an amount, once.
-func (s *server) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+func (s *server) ChargePayment(
+	ctx context.Context, r *paymentv1.ChargePaymentRequest,
+) (*paymentv1.ChargePaymentResponse, error) {
 	p, err := s.decideOne(ctx, fromCharge(r))
 	if err != nil {
 		return nil, err
@@ -73,7 +74,9 @@ func (s *server) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRe
 }
 
 // VoidPayment sees to it that no money is held.
-func (s *server) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest) (*paymentv1.VoidPaymentResponse, error) {
+func (s *server) VoidPayment(
+	ctx context.Context, r *paymentv1.VoidPaymentRequest,
+) (*paymentv1.VoidPaymentResponse, error) {
 	p, err := s.decideOne(ctx, fromVoid(r))
 	if err != nil {
 		return nil, err
@@ -93,7 +96,7 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	return payment.Payment{}, s.hang(going)
 }
 
-// untilStop answers a context that also ends, for rpc.ErrStopping, when the server stops; or for the cause that its
+// untilStop returns a context that also ends, for rpc.ErrStopping, when the server stops; or for the cause that its
 // function is given, which must be called.
 func (s *server) untilStop(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	going, end := context.WithCancelCause(ctx)
@@ -104,24 +107,29 @@ func (s *server) untilStop(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// GetPayment answers a payment and its ledger as they are now.
-func (s *server) GetPayment(ctx context.Context, r *paymentv1.GetPaymentRequest) (*paymentv1.GetPaymentResponse, error) {
-	if err := checkKey(r.GetPaymentId()); err != nil {
+// GetPayment returns a payment and its ledger as they are now.
+func (s *server) GetPayment(
+	ctx context.Context, r *paymentv1.GetPaymentRequest,
+) (*paymentv1.GetPaymentResponse, error) {
+	id, err := fromKey(r.GetPaymentId())
+	if err != nil {
 		return nil, err
 	}
-	p, ledger, err := s.store.Get(ctx, strings.ToLower(r.GetPaymentId()))
+	p, ledger, err := s.store.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return &paymentv1.GetPaymentResponse{Payment: toPayment(p), Ledger: toLedger(ledger)}, nil
 }
 
-// ListPayments answers a page of payments. It reads one more than it shows, to know whether another page follows.
-func (s *server) ListPayments(ctx context.Context, r *paymentv1.ListPaymentsRequest) (*paymentv1.ListPaymentsResponse, error) {
-	if err := checkList(r); err != nil {
+// ListPayments returns a page of payments. It reads one more than it shows, to know whether another page follows.
+func (s *server) ListPayments(
+	ctx context.Context, r *paymentv1.ListPaymentsRequest,
+) (*paymentv1.ListPaymentsResponse, error) {
+	filter, err := fromList(r)
+	if err != nil {
 		return nil, err
 	}
-	filter := fromFilter(r)
 	list := []string{"payments", filter.CustomerID, string(filter.Status)}
 	after, err := page.Read(r.GetPageToken(), list...)
 	if err != nil {

@@ -86,7 +86,8 @@ func wantLedger(t *testing.T, s *system, c *paymentv1.ChargePaymentRequest, kind
 	for _, kind := range kinds {
 		want = append(want, &paymentv1.LedgerEntry{Kind: kind, Amount: c.GetAmount()})
 	}
-	if diff := cmp.Diff(want, got.GetLedger(), protocmp.Transform(), protocmp.IgnoreFields(&paymentv1.LedgerEntry{}, "create_time")); diff != "" {
+	ignored := protocmp.IgnoreFields(&paymentv1.LedgerEntry{}, "create_time")
+	if diff := cmp.Diff(want, got.GetLedger(), protocmp.Transform(), ignored); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
 	for i, entry := range got.GetLedger() {
@@ -148,10 +149,12 @@ func TestTheSmallestAndTheLargestAmountAreTaken(t *testing.T) {
 	}
 }
 
-func TestGetPaymentAnswersWhatIsStored(t *testing.T) {
+func TestGetPaymentReturnsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	for _, id := range []string{"", "abc", "{0190b6a4-7c5e-7d3a-8f00-0123456789ab}", "0190b6a4-7c5e-7d3a-8f00-0123456789ab0"} {
+	for _, id := range []string{
+		"", "abc", "{0190b6a4-7c5e-7d3a-8f00-0123456789ab}", "0190b6a4-7c5e-7d3a-8f00-0123456789ab0",
+	} {
 		_, err := s.GetPayment(t.Context(), &paymentv1.GetPaymentRequest{PaymentId: id})
 		wantInvalid(t, err, "payment_id")
 	}

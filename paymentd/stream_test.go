@@ -26,7 +26,8 @@ func TestEveryCommandOfAStreamIsAnsweredByKeyAndKind(t *testing.T) {
 	results := k.receive(3)
 	wantPayment(t, find(t, results, kindVoid, known.GetPaymentId()).GetPayment(), known, refunded)
 	wantPayment(t, find(t, results, kindVoid, void.GetPaymentId()).GetPayment(), void, voided)
-	wantPayment(t, find(t, results, kindCharge, upper.GetPaymentId()).GetPayment(), fresh, charged) // the key as it was sent
+	asSent := find(t, results, kindCharge, upper.GetPaymentId())
+	wantPayment(t, asSent.GetPayment(), fresh, charged)
 
 	k.send(fresh, void)
 	results = k.receive(2)
@@ -93,7 +94,8 @@ func TestBadCommandsOfARequestFailAlone(t *testing.T) {
 	wantResultError(t, find(t, results, kindCharge, fails.GetPaymentId()), codes.Internal, "INTERNAL")
 	wantResultError(t, find(t, results, kindCharge, lost.GetPaymentId()), codes.Unavailable, "REPLY_LOST")
 	wantResultError(t, find(t, results, kindVoid, badVoid.GetPaymentId()), codes.InvalidArgument, "INVALID_FIELDS")
-	wantResultError(t, find(t, results, paymentv1.PaymentResult_KIND_UNSPECIFIED, ""), codes.InvalidArgument, "INVALID_FIELDS")
+	empty := find(t, results, paymentv1.PaymentResult_KIND_UNSPECIFIED, "")
+	wantResultError(t, empty, codes.InvalidArgument, "INVALID_FIELDS")
 	for _, c := range good {
 		wantPayment(t, find(t, results, kindCharge, c.GetPaymentId()).GetPayment(), c, charged)
 	}

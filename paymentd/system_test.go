@@ -90,7 +90,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// await answers the first line with the message.
+// await returns the first line with the message.
 func (l *logLines) await(message string) map[string]any {
 	l.changed.L.Lock()
 	defer l.changed.L.Unlock()
@@ -102,7 +102,7 @@ func (l *logLines) await(message string) map[string]any {
 	}
 }
 
-// about answers the lines that tell of a payment.
+// about returns the lines that tell of a payment.
 func (l *logLines) about(paymentID string) []map[string]any {
 	l.changed.L.Lock()
 	defer l.changed.L.Unlock()
@@ -130,9 +130,10 @@ func (s *system) block(t *testing.T, c *paymentv1.ChargePaymentRequest) (release
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tx.Rollback(context.WithoutCancel(t.Context())) })
-	if _, err := tx.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+	_, err = tx.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
 		VALUES ($1, $2, $3, $4, 'VOIDED')`,
-		c.GetPaymentId(), c.GetCustomerId(), c.GetAmount().GetAmountMinor(), c.GetAmount().GetCurrencyCode()); err != nil {
+		c.GetPaymentId(), c.GetCustomerId(), c.GetAmount().GetAmountMinor(), c.GetAmount().GetCurrencyCode())
+	if err != nil {
 		t.Fatal(err)
 	}
 	return func() {
@@ -142,7 +143,7 @@ func (s *system) block(t *testing.T, c *paymentv1.ChargePaymentRequest) (release
 	}
 }
 
-// awaitBlocked answers the sessions that wait for a lock, as soon as there are n.
+// awaitBlocked returns the sessions that wait for a lock, as soon as there are n.
 func (s *system) awaitBlocked(t *testing.T, n int) (pids []int32) {
 	t.Helper()
 	for len(pids) < n {
@@ -188,7 +189,9 @@ func newCharge(amount int64) *paymentv1.ChargePaymentRequest {
 
 // voidOf undoes a charge.
 func voidOf(c *paymentv1.ChargePaymentRequest) *paymentv1.VoidPaymentRequest {
-	return &paymentv1.VoidPaymentRequest{PaymentId: c.GetPaymentId(), CustomerId: c.GetCustomerId(), Amount: c.GetAmount()}
+	return &paymentv1.VoidPaymentRequest{
+		PaymentId: c.GetPaymentId(), CustomerId: c.GetCustomerId(), Amount: c.GetAmount(),
+	}
 }
 
 // wantError fails the test unless err has the code and the reason, and one reason only.

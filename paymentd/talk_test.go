@@ -73,8 +73,10 @@ func (k *talk) end() error {
 	return err
 }
 
-// find answers the result of a command.
-func find(t *testing.T, results []*paymentv1.PaymentResult, kind paymentv1.PaymentResult_Kind, paymentID string) *paymentv1.PaymentResult {
+// find returns the result of a command.
+func find(
+	t *testing.T, results []*paymentv1.PaymentResult, kind paymentv1.PaymentResult_Kind, paymentID string,
+) *paymentv1.PaymentResult {
 	t.Helper()
 	i := slices.IndexFunc(results, func(r *paymentv1.PaymentResult) bool {
 		return r.GetKind() == kind && r.GetPaymentId() == paymentID

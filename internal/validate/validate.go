@@ -69,11 +69,15 @@ func (f *Fields) Operator(field, got string) {
 	}
 }
 
-// UUID checks an id that we made, in its canonical form of 36 characters.
-func (f *Fields) UUID(field, got string) {
-	if id, err := uuid.Parse(got); err != nil || id.String() != strings.ToLower(got) {
+// UUID checks an id that we made, in its canonical form of 36 characters, and returns it in lower case, as PostgreSQL
+// writes it; "" when it is none.
+func (f *Fields) UUID(field, got string) string {
+	id, err := uuid.Parse(got)
+	if err != nil || id.String() != strings.ToLower(got) {
 		f.Add(field, "got %s, want a UUID such as 0190b6a4-7c5e-7d3a-8f00-0123456789ab", shown(got))
+		return ""
 	}
+	return id.String()
 }
 
 // Range checks a number against its bounds, both allowed.

@@ -146,3 +146,14 @@ func TestMessagesHoldPrintableASCIIAndAreShort(t *testing.T) {
 		}
 	}
 }
+
+func TestAUUIDIsReturnedAsTheDatabaseWritesIt(t *testing.T) {
+	t.Parallel()
+	var f validate.Fields
+	if got := f.UUID("x", strings.ToUpper(uuid)); got != uuid {
+		t.Errorf("got %q, want %q", got, uuid)
+	}
+	if got := f.UUID("x", "{"+uuid+"}"); got != "" {
+		t.Errorf("no UUID: got %q, want nothing", got)
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	moneyv1 "hosho/gen/money/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/page"
+	"hosho/internal/payment"
+	"hosho/internal/paymentdb"
+	"hosho/internal/validate"
+)
+
+// maxCommands is how many commands one request of ProcessPayments may carry.
+const maxCommands = 1000
+
+const (
+	kindCharge = paymentv1.PaymentResult_KIND_CHARGE
+	kindVoid   = paymentv1.PaymentResult_KIND_VOID
+)
+
+// command is a charge or a void, with what is wrong with it.
+type command struct {
+	kind    paymentv1.PaymentResult_Kind
+	sentID  string          // the key as it was sent
+	asked   payment.Charge  // with the key in lower case, empty when it is no key; a void has no NotAfter
+	verdict payment.Verdict // of the card network, when it is a charge that the network has answered
+	refused error           // the answer, whatever is stored
+	doubt   error           // the answer, unless something is stored under the key
+}
+
+// fromCommand reads a command once, as all of this file do: what it asks for, in the domain's values, and a
+// *validate.Error that names every field at fault.
+func fromCommand(m *paymentv1.PaymentCommand) command {
+	switch m := m.GetCommand().(type) {
+	case *paymentv1.PaymentCommand_Charge:
+		return fromCharge(m.Charge)
+	case *paymentv1.PaymentCommand_Void:
+		return fromVoid(m.Void)
+	}
+	return command{refused: errNoCommand()}
+}
+
+// fromCharge holds a charge against today's rules. They count only where its key is unknown, and that can be asked of a
+// key alone (rule 5 of doc/rules.md).
+func fromCharge(r *paymentv1.ChargePaymentRequest) command {
+	var f validate.Fields
+	c := command{kind: kindCharge, sentID: r.GetPaymentId()}
+	c.asked.Request = fromRequest(&f, r, f.Currency)
+	c.asked.NotAfter = fromNotAfter(&f, r.GetNotAfter())
+	if c.asked.ID == "" {
+		c.refused = f.Err()
+	} else {
+		c.doubt = f.Err()
+	}
+	return c
+}
+
+// fromVoid asks for no more than that the tombstone can be stored, as the CHECKs of the table have it: a void must
+// always be able to answer, whatever today's rules are.
+func fromVoid(r *paymentv1.VoidPaymentRequest) command {
+	var f validate.Fields
+	c := command{kind: kindVoid, sentID: r.GetPaymentId()}
+	c.asked.Request = fromRequest(&f, r, f.CurrencyForm)
+	c.refused = f.Err()
+	return c
+}
+
+// fromRequest reads what charges and voids have in common. Each has a rule of its own for the currency.
+func fromRequest(f *validate.Fields, r interface {
+	GetPaymentId() string
+	GetCustomerId() string
+	GetAmount() *moneyv1.Money
+}, currency func(field, got string),
+) payment.Request {
+	id := f.UUID("payment_id", r.GetPaymentId())
+	f.ID("customer_id", r.GetCustomerId())
+	currency("amount.currency_code", r.GetAmount().GetCurrencyCode())
+	f.Range("amount.amount_minor", r.GetAmount().GetAmountMinor(), 1, payment.MaxAmount)
+	return payment.Request{
+		ID: id, CustomerID: r.GetCustomerId(),
+		AmountMinor: r.GetAmount().GetAmountMinor(), Currency: r.GetAmount().GetCurrencyCode(),
+	}
+}
+
+// fromNotAfter returns the zero time only where none was sent. The first second of the year 1, which is Go's zero time,
+// has passed like any other before 1970.
+func fromNotAfter(f *validate.Fields, t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	if !t.IsValid() {
+		f.Add("not_after", "got %d s and %d ns since 1970, want a time in the years 1 to 9999",
+			t.GetSeconds(), t.GetNanos())
+	}
+	return time.Unix(max(t.GetSeconds(), 0), int64(t.GetNanos()))
+}
+
+// errNoCommand refuses a command without content, such as one of a newer client.
+func errNoCommand() error {
+	var f validate.Fields
+	f.Add("command", "got none, want charge or void")
+	return f.Err()
+}
+
+// checkCommands looks at no command: what is wrong with one is that one's own answer.
+func checkCommands(r *paymentv1.ProcessPaymentsRequest) error {
+	var f validate.Fields
+	if n := len(r.GetCommands()); n < 1 || n > maxCommands {
+		f.Add("commands", "got %d, want 1 to %d", n, maxCommands)
+	}
+	return f.Err()
+}
+
+// fromKey returns a payment's key as the database writes it.
+func fromKey(sent string) (string, error) {
+	var f validate.Fields
+	id := f.UUID("payment_id", sent)
+	return id, f.Err()
+}
+
+// fromList returns which payments are asked for. Where the page begins is in its token.
+func fromList(r *paymentv1.ListPaymentsRequest) (paymentdb.Filter, error) {
+	var f validate.Fields
+	page.CheckSize(&f, r.GetPageSize())
+	filter := paymentdb.Filter{CustomerID: r.GetCustomerId()}
+	if filter.CustomerID != "" {
+		f.ID("customer_id", filter.CustomerID)
+	}
+	switch name, known := paymentv1.Payment_Status_name[int32(r.GetStatus())]; {
+	case !known:
+		f.Add("status", "got %d, want a status of Payment.Status", r.GetStatus())
+	case r.GetStatus() != paymentv1.Payment_STATUS_UNSPECIFIED:
+		filter.Status = payment.Status(strings.TrimPrefix(name, statusPrefix))
+	}
+	return filter, f.Err()
+}
