@@ -9,11 +9,12 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
+	"hosho/relay/internal/dispatch"
 )
 
 // handler is the relay's side of the outbox engine: it carries commands to paymentd and applies the replies to orders.
 type handler struct {
-	*dispatcher
+	*dispatch.Dispatcher
 	name        string // of this relay, for operators
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
@@ -77,7 +78,7 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 				Message: r.Message, Delay: r.Delay, Code: r.Code,
 				Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
 			},
-			Delivery: orderdb.Delivery{Relay: h.name, RPC: methodOf(r), Result: r.Result, Took: r.Took},
+			Delivery: orderdb.Delivery{Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took},
 		}
 	}
 	done, err := h.store.Settle(ctx, findings)

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
@@ -403,19 +401,4 @@ func (j *journal) dump(t testing.TB) {
 	for _, l := range j.all[max(0, len(j.all)-dumped):] {
 		t.Log(l)
 	}
-}
-
-// upperSnake is how a code is written: DEADLINE_EXCEEDED.
-func upperSnake(c codes.Code) string {
-	var b strings.Builder
-	for i, r := range c.String() {
-		if i > 0 && 'A' <= r && r <= 'Z' && c != codes.OK {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	if c == codes.Canceled {
-		return "CANCELLED" // two l on the wire, one in Go
-	}
-	return strings.ToUpper(b.String())
 }

@@ -6,6 +6,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/relay/internal/dispatch"
 )
 
 // pace is the flags that say how fast, how often and how long the relay tries.
@@ -50,7 +51,7 @@ func (p pace) config() (outbox.Config, error) {
 			}
 			return outbox.Backoff{Base: p.BackoffBase, Cap: p.BackoffCap}
 		},
-		LongestDelay: max(p.BackoffCap, p.VoidBackoffCap, longestRetryAfter),
+		LongestDelay: max(p.BackoffCap, p.VoidBackoffCap, dispatch.LongestRetryAfter),
 	}
 	return config, config.Validate(p.UnsafeShortLease)
 }

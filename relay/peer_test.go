@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/payment"
@@ -197,6 +198,12 @@ func (p *peer) always(id string, kind order.Command, rest step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.scripts[key(id, kind)] = &script{rest: rest}
+}
+
+// commandKey is what a command is answered by.
+type commandKey struct {
+	id   string
+	kind paymentv1.PaymentResult_Kind
 }
 
 func key(id string, kind order.Command) commandKey {
@@ -395,10 +402,22 @@ var wireStatus = map[payment.Status]paymentv1.Payment_Status{
 	payment.Voided: paymentv1.Payment_STATUS_VOIDED, payment.Refunded: paymentv1.Payment_STATUS_REFUNDED,
 }
 
+// asked returns what a charge and a void have in common.
+func asked(c *paymentv1.PaymentCommand) interface {
+	GetPaymentId() string
+	GetCustomerId() string
+	GetAmount() *moneyv1.Money
+} {
+	if c.GetVoid() != nil {
+		return c.GetVoid()
+	}
+	return c.GetCharge()
+}
+
 func (b *memory) carryOut(_ context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	want := askedBy(c)
+	want := asked(c)
 	p := b.payments[want.GetPaymentId()]
 	if p == nil {
 		p = &paymentv1.Payment{PaymentId: want.GetPaymentId(), CustomerId: want.GetCustomerId(), Amount: want.GetAmount()}

@@ -15,6 +15,7 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/relay/internal/dispatch"
 )
 
 // ledger is a bank with paymentd's own tables, on a database of its own.
@@ -29,7 +30,7 @@ func newLedger(t testing.TB) *ledger {
 }
 
 func (l *ledger) carryOut(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
-	want := askedBy(c)
+	want := asked(c)
 	request := payment.Request{
 		ID: want.GetPaymentId(), CustomerID: want.GetCustomerId(),
 		AmountMinor: want.GetAmount().GetAmountMinor(), Currency: want.GetAmount().GetCurrencyCode(),
@@ -125,7 +126,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
-	dead := newDispatcher(paymentClient(t, s), longWait)
+	dead := dispatch.New(paymentClient(t, s), longWait)
 	claimed, err := outbox.NewQueue(s.db.Pool, 50*time.Millisecond).Claim(t.Context(), 100, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
+	"hosho/relay/internal/dispatch"
 )
 
 const (
@@ -57,7 +58,7 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymen
 		stuckAfter: p.StuckAfter,
 	}
 	s.workers = outbox.NewWorkers(config, s.queue, &handler{
-		dispatcher: newDispatcher(paymentd, config.CallTimeout), name: s.name,
+		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s

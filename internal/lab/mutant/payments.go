@@ -103,7 +103,7 @@ var anotherAmount = Mutant{
 	Edits: []Edit{
 		{File: "internal/payment/payment.go", Old: ` && p.AmountMinor == r.AmountMinor`},
 		{
-			File: "relay/outcome.go",
+			File: "relay/internal/dispatch/reply.go",
 			Old:  "\n\t\tgot.GetAmount().GetAmountMinor() == want.GetAmount().GetAmountMinor() &&",
 		},
 	},

@@ -15,7 +15,7 @@ var errorIsEvidence = Mutant{
 	Faults: []string{"codes-before"},
 	Oracle: []rules.ID{rules.I2, rules.I16, rules.I7},
 	Edits: []Edit{{
-		File: "relay/errors.go",
+		File: "relay/internal/dispatch/errors.go",
 		Old:  `	r.Body = f.message`,
 		New: `	r.Body = f.message
 	if f.code == codes.AlreadyExists && r.Result == outbox.Ambiguous && r.Message.Kind == "CHARGE" {

@@ -1,4 +1,4 @@
-package main
+package dispatch
 
 import (
 	"context"
@@ -236,7 +236,7 @@ func (s *stream) done() bool {
 	return s.broken
 }
 
-// untilNext answers how long the oldest delivery still has.
+// untilNext returns how long the oldest delivery still has.
 func (s *stream) untilNext() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,12 +1,16 @@
-package main
+package dispatch
 
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorv1 "hosho/gen/error/v1"
@@ -160,4 +164,34 @@ func TestRefusalsOfCallsAndStreamsAreAlike(t *testing.T) {
 			t.Errorf("the stream, wait %v: got %s, want %s", wait, got, want)
 		}
 	}
+}
+
+func failure(code codes.Code, reason string, wait time.Duration) error {
+	var details []protoadapt.MessageV1
+	if reason != "" {
+		details = append(details, &errdetails.ErrorInfo{Reason: reason, Domain: rpc.Domain})
+	}
+	if wait != 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	}
+	st, err := status.New(code, "as the script says").WithDetails(details...)
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
+// upperSnake is how a code is written: DEADLINE_EXCEEDED.
+func upperSnake(c codes.Code) string {
+	var b strings.Builder
+	for i, r := range c.String() {
+		if i > 0 && 'A' <= r && r <= 'Z' && c != codes.OK {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	if c == codes.Canceled {
+		return "CANCELLED" // two l on the wire, one in Go
+	}
+	return strings.ToUpper(b.String())
 }

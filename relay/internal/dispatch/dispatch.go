@@ -1,4 +1,10 @@
-package main
+// Package dispatch is the relay's way to paymentd: the stream that carries commands, and what each answer means.
+//
+// Its promise: every command that is handed to Deliver is reported exactly once, within the time that it may take,
+// whatever the network does; and it is reported as decided only when paymentd answered OK, with a durable outcome, for
+// that very payment. An error is a hint for the pace (the classes of doc/rules.md), and never evidence that something
+// was done or not. What a report means to its order is not decided here.
+package dispatch
 
 import (
 	"context"
@@ -11,8 +17,8 @@ import (
 	"hosho/internal/outbox"
 )
 
-// dispatcher carries commands to paymentd: in bulk over one stream, and those that may break it each by itself.
-type dispatcher struct {
+// Dispatcher carries commands to paymentd: in bulk over one stream, and those that may break it each by itself.
+type Dispatcher struct {
 	client  paymentv1.PaymentServiceClient
 	timeout time.Duration // within which a command is answered or reported as silent
 
@@ -20,8 +26,9 @@ type dispatcher struct {
 	stream *stream // the latest; nil until the first batch
 }
 
-func newDispatcher(client paymentv1.PaymentServiceClient, timeout time.Duration) *dispatcher {
-	return &dispatcher{client: client, timeout: timeout}
+// New makes a Dispatcher. The timeout is what a command may take until it is answered or reported as silent.
+func New(client paymentv1.PaymentServiceClient, timeout time.Duration) *Dispatcher {
+	return &Dispatcher{client: client, timeout: timeout}
 }
 
 // delivery is a command on its way.
@@ -40,7 +47,7 @@ func (d *delivery) answer(fill func(*outbox.Report)) {
 }
 
 // Deliver sends messages and returns at once; see outbox.Handler.
-func (d *dispatcher) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
+func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
 	var bulk []*delivery
 	for _, m := range messages {
 		c, err := command.Decode(order.Command(m.Kind), m.Key, m.Payload)
@@ -61,7 +68,7 @@ func (d *dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 }
 
 // call delivers one command in a call of its own.
-func (d *dispatcher) call(ctx context.Context, next *delivery) {
+func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	var payment *paymentv1.Payment
@@ -86,8 +93,8 @@ func (d *dispatcher) call(ctx context.Context, next *delivery) {
 	})
 }
 
-// methodOf is the method that a delivery went over, empty when nothing was sent.
-func methodOf(r outbox.Report) string {
+// Method returns the method that a delivery went over, "" when nothing was sent.
+func Method(r outbox.Report) string {
 	switch {
 	case r.Result == outbox.Expired || r.Result == outbox.Unreadable:
 		return ""
@@ -100,7 +107,7 @@ func methodOf(r outbox.Report) string {
 }
 
 // send puts deliveries on the stream, opening one when there is none.
-func (d *dispatcher) send(ctx context.Context, bulk []*delivery) {
+func (d *Dispatcher) send(ctx context.Context, bulk []*delivery) {
 	s, err := d.open(ctx, bulk[0].sent)
 	if err == nil {
 		err = s.send(bulk)
@@ -115,9 +122,9 @@ func (d *dispatcher) send(ctx context.Context, bulk []*delivery) {
 	}
 }
 
-// open answers the stream that is open, or opens one. Whoever waited for somebody else's opening since the given time
+// open returns the stream that is open, or opens one. Whoever waited for somebody else's opening since the given time
 // has that much less patience, so that batches which queue here do not outwait their leases.
-func (d *dispatcher) open(ctx context.Context, since time.Time) (*stream, error) {
+func (d *Dispatcher) open(ctx context.Context, since time.Time) (*stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stream != nil && d.stream.usable() {
