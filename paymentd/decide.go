@@ -38,9 +38,10 @@ func refuse(commands []command, err error) []answer {
 // hangs in the card network, nothing is written, and the caller may wait as long as it likes. reply may be called by
 // several goroutines at once, and no more when decide has returned.
 //
-// Voids, and charges that break no rule and that the network answers, go straight to the database: the INSERT is the
-// lookup of their key. The network is therefore asked before anybody knows whether the key is known, and what it says
-// of a known one is not used. doc/decisions/card-network.md says which networks must not be asked so.
+// A known key gets its stored outcome (rule 5 of doc/rules.md). Voids, and charges that break no rule and that the
+// network answers, go straight to the database, where the INSERT is the lookup of their key: what the network said
+// counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
+// says what else one would need.
 func (s *server) decide(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
@@ -85,8 +86,7 @@ func (s *server) authorise(ctx context.Context, commands []command) {
 	}
 }
 
-// decideDoubtful looks the keys up first. A known key is answered what is stored, whatever today's rules and the
-// network say; only an unknown one meets them.
+// decideDoubtful looks the keys up first: only an unknown one meets today's rules and the network's failures.
 func (s *server) decideDoubtful(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
 	var answers []answer
 	var lost []command

@@ -44,8 +44,8 @@ func fromCommand(m *paymentv1.PaymentCommand) command {
 	return command{refused: errNoCommand()}
 }
 
-// fromCharge holds a charge against today's rules. They count only where its key is unknown, and that can be asked of a
-// key alone (rule 5 of doc/rules.md).
+// fromCharge holds a charge against today's rules. They count only where its key is unknown (rule 5 of doc/rules.md),
+// which cannot be asked of what is no key.
 func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	var f validate.Fields
 	c := command{kind: kindCharge, sentID: r.GetPaymentId()}
@@ -59,8 +59,8 @@ func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	return c
 }
 
-// fromVoid asks for no more than that the tombstone can be stored, as the CHECKs of the table have it: a void must
-// always be able to answer, whatever today's rules are.
+// fromVoid asks for no more than that the tombstone can be stored, as the CHECKs of the table have it: a void must come
+// to an end whatever today's rules are (rules 5 and 7 of doc/rules.md).
 func fromVoid(r *paymentv1.VoidPaymentRequest) command {
 	var f validate.Fields
 	c := command{kind: kindVoid, sentID: r.GetPaymentId()}

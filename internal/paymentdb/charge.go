@@ -42,9 +42,10 @@ func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation) ([]
 
 // insertCharges decides the keys that nothing was decided under, and returns those.
 //
-// PRIMARY KEY and ON CONFLICT DO NOTHING are the whole idempotency: whoever inserts decides, and the others wait until
-// that has committed. ORDER BY is the order of locks. The clock is read in clocked, which is MATERIALIZED and so
-// computed once: the status, its reason and the ledger entry cannot disagree about whether it was too late.
+// PRIMARY KEY and ON CONFLICT DO NOTHING are the whole idempotency (rules 4 and 6 of doc/rules.md): whoever inserts
+// decides, and the others wait until that has committed. ORDER BY is the order of locks. The clock is read in clocked,
+// which is MATERIALIZED and so computed once: the status, its reason and the ledger entry cannot disagree about whether
+// it was too late.
 func insertCharges(ctx context.Context, tx pgx.Tx, charges []payment.Authorisation) ([]payment.Payment, error) {
 	a := newArrays(len(charges))
 	notAfter := make([]*time.Time, len(charges))

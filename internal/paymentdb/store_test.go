@@ -45,7 +45,8 @@ func entries(t testing.TB, pool *pgxpool.Pool, id string) []payment.Entry {
 	return kinds
 }
 
-// checkBooks fails the test when the ledger does not say what the payments say: I1 and I7.
+// checkBooks fails the test when the ledger does not say what the payments say: the invariants I1 and I7 of
+// doc/rules.md.
 func checkBooks(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	var wrong int

@@ -35,7 +35,7 @@ func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result,
 }
 
 // insertTombstones decides the keys that nothing was decided under, so that a charge which arrives later finds them
-// taken (ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
+// taken (rule 3 of doc/rules.md; ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
 func insertTombstones(ctx context.Context, tx pgx.Tx, requests []payment.Request) ([]payment.Payment, error) {
 	a := newArrays(len(requests))
 	for _, r := range requests {
