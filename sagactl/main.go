@@ -41,8 +41,13 @@ usage; 130 interrupted.`
 
 var groups = kong.Groups{"try": "Try it", "orders": "Orders", "operate": "Operate", "experiment": "Experiment"}
 
+// finding is an error that says what is not as it must be, or as it was taken to be. An empty one has been printed.
+type finding string
+
+func (f finding) Error() string { return string(f) }
+
 // errDiffers says that something is not as it must be. What it is has been printed by then.
-var errDiffers = errors.New("something is not as it must be")
+const errDiffers = finding("")
 
 // The exit codes. A shell's own, when a signal ended what it ran, is 128 and the signal.
 const (
@@ -94,6 +99,9 @@ func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {
 	case err == nil:
 		return 0
 	case errors.Is(err, errDiffers):
+		return exitDiffers
+	case differs(err):
+		fmt.Fprintln(to, "sagactl:", err)
 		return exitDiffers
 	case interrupted: // whatever else it says is a consequence
 		fmt.Fprintln(to, "sagactl: interrupted")

@@ -21,7 +21,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc terminal
+sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal
 
 laboratory
 lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules
@@ -39,6 +39,7 @@ pgtest     | *             | migrations pgembed
 pgembed    | *             |
 layout     |               |
 slow       |               |
+story      | grpc protobuf | gen/...
 terminal   | *             |
 
 main
@@ -104,11 +105,12 @@ var modules = map[string]string{
 }
 
 // codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone, and the
-// relay's dispatch reads paymentd's in its own; the tools only look at what they were given.
+// relay's dispatch reads paymentd's in its own; the tools and the story only look at what they were given.
 var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
 
 func mayNameCodes(f file, r row) bool {
-	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" || r.name == "rpc" || r.name == "gen/..." ||
+	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" ||
+		r.name == "story" || r.name == "rpc" || r.name == "gen/..." ||
 		(r.layer == "main" || r.name == "relay/internal/dispatch") && path.Base(f.path) == "errors.go"
 }
 

@@ -25,7 +25,8 @@ type Terminal struct {
 	err    error
 }
 
-// New returns the terminal that writes to a file. The first error of writing there is given to failed, which may be nil.
+// New returns the terminal that writes to a file. The first error of writing there is given to failed, which may be
+// nil.
 func New(f *os.File, failed func(error)) *Terminal {
 	live := term.IsTerminal(int(f.Fd()))
 	return &Terminal{out: f, live: live, color: live && os.Getenv("NO_COLOR") == "", failed: failed}

@@ -1,7 +1,7 @@
 // Package demo plays a handful of orders on the whole system: paid, declined, lost, given up, cancelled.
 //
-// Its promise: what it shows is what the daemons log and what the databases hold. Each order must end as its scene says,
-// and at the end both databases are read to prove it. The same orders the naive way show what that leaves behind.
+// Its promise: what it shows is what the daemons log and what the databases hold. Each order must end as its scene
+// says, and at the end both databases are read to prove it. The same orders the naive way show what that leaves behind.
 package demo
 
 import (

@@ -32,7 +32,8 @@ func TestEveryOrderEndsAsItMust(t *testing.T) {
 
 func TestTheNaiveWayShowsTheDamage(t *testing.T) {
 	t.Parallel()
-	const paidAndCancelled = "WRONG: CANCELLED (PAYMENT_FAILED), payment CHARGED; it must end COMPLETED, payment CHARGED"
+	const paidAndCancelled = "WRONG: CANCELLED (PAYMENT_FAILED), payment CHARGED; " +
+		"it must end COMPLETED, payment CHARGED"
 	tests := []struct {
 		config Config
 		want   []string

@@ -57,7 +57,8 @@ func (p *naive) play(ctx context.Context, s scene) (ending, error) {
 	}
 	_, err := p.orders.Exec(ctx, `
 		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
-		VALUES ($1, 'demo', '[{"name": "naive", "quantity": 1, "unit_price": 1}]', $2, 'JPY', now() + '15 min')`, id, s.amount)
+		VALUES ($1, 'demo', '[{"name": "naive", "quantity": 1, "unit_price": 1}]', $2, 'JPY', now() + '15 min')`,
+		id, s.amount)
 	if err != nil {
 		return ending{}, err
 	}
@@ -115,14 +116,16 @@ func (p *naive) pay(ctx context.Context, id string, amount int64) error {
 
 // write overwrites the status, whatever it is by now.
 func (p *naive) write(ctx context.Context, id, status, reason, cause string) error {
-	_, err := p.orders.Exec(ctx, `UPDATE orders SET status = $2, cancel_reason = nullif($3, '') WHERE id = $1`, id, status, reason)
+	_, err := p.orders.Exec(ctx, `
+		UPDATE orders SET status = $2, cancel_reason = nullif($3, '') WHERE id = $1`, id, status, reason)
 	p.story.note("naive", status, cause)
 	return err
 }
 
 func (p *naive) ending(ctx context.Context, id string) (ending, error) {
 	var e ending
-	err := p.orders.QueryRow(ctx, `SELECT status, coalesce(cancel_reason, '') FROM orders WHERE id = $1`, id).Scan(&e.status, &e.reason)
+	err := p.orders.QueryRow(ctx, `
+		SELECT status, coalesce(cancel_reason, '') FROM orders WHERE id = $1`, id).Scan(&e.status, &e.reason)
 	if err != nil {
 		return ending{}, err
 	}

@@ -18,8 +18,8 @@ const (
 	longestWait = 70 * time.Second // the longest backoff, of a void, and the lease
 )
 
-// prove reads both databases, and prints what is in them and which rules hold. It reports whether all do, and every order
-// ended as planned.
+// prove reads both databases, and prints what is in them and which rules hold. It reports whether all do, and every
+// order ended as planned.
 func prove(ctx context.Context, screen *terminal.Terminal, system *stack.Stack, asPlanned bool) (bool, error) {
 	orders, err := pg.Open(ctx, pg.Config{URL: system.OrdersURL(), Application: "sagactl"})
 	if err != nil {
@@ -41,7 +41,8 @@ func prove(ctx context.Context, screen *terminal.Terminal, system *stack.Stack, 
 	screen.Line("  orders    %s", invariant.Line(report.Orders))
 	screen.Line("  payments  %s", invariant.Line(report.Payments))
 	screen.Line("  outbox    %d left", report.Outbox)
-	screen.Line("  money     held: %s, owed for completed orders: %s", invariant.Line(report.Held), invariant.Line(report.Owed))
+	screen.Line("  money     held: %s, owed for completed orders: %s",
+		invariant.Line(report.Held), invariant.Line(report.Owed))
 	printRules(screen, report.Violations)
 	if len(report.Violations) > 0 || !asPlanned {
 		screen.Line("\n%s", screen.Paint(terminal.Red,

@@ -23,7 +23,8 @@ var scenes = []scene{
 	{title: "the charge is made, and the reply is lost", amount: 9998, status: "COMPLETED", payment: "CHARGED"},
 	{title: "declined", amount: 9996, status: "CANCELLED", reason: "PAYMENT_DECLINED", payment: "DECLINED"},
 	{
-		title: "cancelled by the customer while it is PENDING (paymentd hangs on it)", amount: 9997, cancelWhen: "PENDING",
+		title:  "cancelled by the customer while it is PENDING (paymentd hangs on it)",
+		amount: 9997, cancelWhen: "PENDING",
 		status: "CANCELLED", reason: "CUSTOMER", payment: "VOIDED",
 	},
 	{

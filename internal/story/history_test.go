@@ -1,0 +1,219 @@
+package story
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	moneyv1 "hosho/gen/money/v1"
+	orderv1 "hosho/gen/order/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+)
+
+// at is a moment so many seconds after the order was placed.
+func at(seconds int64) *timestamppb.Timestamp {
+	return timestamppb.New(time.Unix(1_700_000_000+seconds, 0))
+}
+
+func yen(n int64) *moneyv1.Money { return &moneyv1.Money{CurrencyCode: "JPY", AmountMinor: n} }
+
+func told(status orderv1.Order_Status, reason orderv1.Order_CancelReason, updated int64) *orderv1.Order {
+	return &orderv1.Order{
+		CustomerId: "ada", Total: yen(600), Status: status, CancelReason: reason,
+		CreateTime: at(0), UpdateTime: at(updated), DeadlineTime: at(900),
+	}
+}
+
+// paid is a payment that was charged at 2 s and, where it is REFUNDED, given back at 6 s.
+func paid(status paymentv1.Payment_Status) *paymentv1.GetPaymentResponse {
+	entry := func(kind paymentv1.LedgerEntry_Kind, seconds int64) *paymentv1.LedgerEntry {
+		return &paymentv1.LedgerEntry{Kind: kind, Amount: yen(600), CreateTime: at(seconds)}
+	}
+	reply := &paymentv1.GetPaymentResponse{
+		Payment: &paymentv1.Payment{Amount: yen(600), Status: status, CreateTime: at(2), UpdateTime: at(2)},
+		Ledger:  []*paymentv1.LedgerEntry{entry(paymentv1.LedgerEntry_KIND_CHARGE, 2)},
+	}
+	if status == paymentv1.Payment_STATUS_REFUNDED {
+		reply.Payment.UpdateTime = at(6)
+		reply.Ledger = append(reply.Ledger, entry(paymentv1.LedgerEntry_KIND_REFUND, 6))
+	}
+	return reply
+}
+
+func attempted(claim int32, seconds int64, means relayv1.Attempt_Meaning, wait time.Duration) *relayv1.Attempt {
+	a := &relayv1.Attempt{
+		Kind: relayv1.ParkedCommand_KIND_CHARGE, Claim: claim, CreateTime: at(seconds),
+		Rpc: "ProcessPayments", Code: "CODE", Meaning: means, Latency: durationpb.New(1540 * time.Microsecond),
+	}
+	if wait > 0 {
+		a.RetryDelay = durationpb.New(wait)
+	}
+	return a
+}
+
+const noReason = orderv1.Order_CANCEL_REASON_UNSPECIFIED
+
+func TestHistoryIsInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	charge := &relayv1.ParkedCommand{Kind: relayv1.ParkedCommand_KIND_CHARGE}
+	tests := []struct {
+		name string
+		give Story
+		want []string
+	}{
+		{
+			"a clean order implies its charge",
+			Story{
+				Order:    told(orderv1.Order_STATUS_COMPLETED, noReason, 3),
+				Delivery: &relayv1.ExplainOrderResponse{},
+				Payment:  paid(paymentv1.Payment_STATUS_CHARGED),
+			},
+			[]string{
+				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY", "relay CHARGE 1: decided",
+				"orderd COMPLETED",
+			},
+		},
+		{
+			"a refunded one implies its void, too",
+			Story{
+				Order:    told(orderv1.Order_STATUS_CANCELLED, orderv1.Order_CANCEL_REASON_CUSTOMER, 7),
+				Delivery: &relayv1.ExplainOrderResponse{},
+				Payment:  paid(paymentv1.Payment_STATUS_REFUNDED),
+			},
+			[]string{
+				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY", "relay CHARGE 1: decided",
+				"paymentd REFUNDED", "paymentd ledger: REFUND 600 JPY", "relay VOID 1: decided",
+				"orderd CANCELLED (CUSTOMER)",
+			},
+		},
+		{
+			"attempts that are recorded imply nothing",
+			Story{
+				Order: told(orderv1.Order_STATUS_COMPLETED, noReason, 5),
+				Delivery: &relayv1.ExplainOrderResponse{Attempts: []*relayv1.Attempt{
+					attempted(1, 1, relayv1.Attempt_MEANING_AMBIGUOUS, 96*time.Millisecond),
+					attempted(2, 4, relayv1.Attempt_MEANING_DECIDED, 0),
+				}},
+				Payment: paid(paymentv1.Payment_STATUS_CHARGED),
+			},
+			[]string{
+				"orderd PENDING", "relay CHARGE 1: ProcessPayments -> CODE in 1.5ms, ambiguous, again in 96ms",
+				"paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
+				"relay CHARGE 2: ProcessPayments -> CODE in 1.5ms, decided", "orderd COMPLETED",
+			},
+		},
+		{
+			"a charge that is under way implies nothing",
+			Story{
+				Order:    told(orderv1.Order_STATUS_PENDING, noReason, 0),
+				Delivery: &relayv1.ExplainOrderResponse{Commands: []*relayv1.ParkedCommand{charge}},
+				Payment:  paid(paymentv1.Payment_STATUS_CHARGED),
+			},
+			[]string{"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY"},
+		},
+		{
+			"a decision by hand implies nothing",
+			Story{
+				Order: told(orderv1.Order_STATUS_CANCELLED, orderv1.Order_CANCEL_REASON_OPERATOR, 9),
+				Delivery: &relayv1.ExplainOrderResponse{
+					Decision: &relayv1.OperatorDecision{Operator: "ops", Reason: "taken", CreateTime: at(9)},
+				},
+				Payment: paid(paymentv1.Payment_STATUS_CHARGED),
+			},
+			[]string{
+				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
+				"relay settled by hand, by ops: taken", "orderd CANCELLED (OPERATOR)",
+			},
+		},
+		{
+			"a relay that cannot be asked implies nothing",
+			Story{
+				Order:   told(orderv1.Order_STATUS_COMPLETED, noReason, 3),
+				Payment: paid(paymentv1.Payment_STATUS_CHARGED),
+			},
+			[]string{"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY", "orderd COMPLETED"},
+		},
+		{
+			"an order that is given up",
+			Story{
+				Order: told(orderv1.Order_STATUS_CANCELLING, orderv1.Order_CANCEL_REASON_PAYMENT_FAILED, 2),
+				Delivery: &relayv1.ExplainOrderResponse{
+					Attempts:        []*relayv1.Attempt{attempted(7, 1, relayv1.Attempt_MEANING_REFUSED, 0)},
+					EarlierAttempts: 6,
+				},
+			},
+			[]string{
+				"orderd PENDING", "relay 6 earlier attempts are left out",
+				"relay CHARGE 7: ProcessPayments -> CODE in 1.5ms, refused, not tried again by itself",
+				"orderd CANCELLING (PAYMENT_FAILED)",
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, m := range tt.give.History() {
+				what, _, _ := strings.Cut(m.What, ": accepted")
+				got = append(got, m.From+" "+what)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("history (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNextSaysWhoActs(t *testing.T) {
+	t.Parallel()
+	future := timestamppb.New(time.Now().Add(time.Hour))
+	stuck := relayv1.ParkedCommand_WHY_TRIED_IN_VAIN
+	tests := []struct {
+		name string
+		give *relayv1.ParkedCommand
+		want string
+		tone Tone
+	}{
+		{"due", &relayv1.ParkedCommand{NextAttemptTime: at(0)}, "it is due since", Waiting},
+		{"waiting", &relayv1.ParkedCommand{NextAttemptTime: future}, "it is tried again at", Waiting},
+		{"leased", &relayv1.ParkedCommand{LeaseEndTime: future}, "a relay is at it, until", Waiting},
+		{"parked", &relayv1.ParkedCommand{ParkTime: at(0), DeadlineTime: future}, "it is voided at", Waiting},
+		{"stuck", &relayv1.ParkedCommand{NextAttemptTime: future, Why: stuck}, "a person: tried in vain", Bad},
+	}
+	for _, tt := range tests {
+		s := Story{
+			Order:    told(orderv1.Order_STATUS_PENDING, noReason, 0),
+			Delivery: &relayv1.ExplainOrderResponse{Commands: []*relayv1.ParkedCommand{tt.give}},
+		}
+		got := s.Next()
+		if len(got) != 1 || !strings.Contains(got[0].What, tt.want) || got[0].Tone != tt.tone {
+			t.Errorf("%s: got %q, want one step, %q, in the tone %q", tt.name, got, tt.want, tt.tone)
+		}
+	}
+}
+
+// What is held is what the ledger says, charges less refunds; and a payment that nobody could be asked for is not said
+// to be none.
+func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		give Story
+		want string
+	}{
+		{Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, "CHARGED, held: 600 JPY"},
+		{Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, "REFUNDED, held: 0 JPY"},
+		{Story{}, "none yet"},
+		{Story{Silent: []Silence{{Service: Paymentd}}}, "not known"},
+		{Story{Silent: []Silence{{Service: Relay}}}, "none yet"},
+	}
+	for _, tt := range tests {
+		if got := tt.give.PaymentLine(); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}

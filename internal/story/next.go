@@ -1,0 +1,66 @@
+package story
+
+import (
+	"fmt"
+
+	moneyv1 "hosho/gen/money/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+)
+
+// Step is what follows.
+type Step struct {
+	What string
+	Tone Tone // Bad: a person must act
+}
+
+// Next is what follows by itself, or who must act. It is empty where that is not known.
+func (s Story) Next() []Step {
+	switch {
+	case Settled(s.Order):
+		return []Step{{What: "nothing: the order is settled"}}
+	case s.Delivery == nil:
+		return nil
+	case len(s.Delivery.GetCommands()) == 0:
+		return []Step{{What: "nothing is in the outbox"}}
+	}
+	var next []Step
+	for _, c := range s.Delivery.GetCommands() {
+		step := Step{Kind(c.GetKind()) + ": " + Outlook(c), Waiting}
+		if c.GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED {
+			step = Step{step.What + "; it needs a person: " + Why(c.GetWhy()), Bad}
+		}
+		next = append(next, step)
+	}
+	return next
+}
+
+// OrderLine is how the order stands, on one line.
+func (s Story) OrderLine() string {
+	if s.Order == nil {
+		return s.OrderID
+	}
+	return s.OrderID + "  " + OrderLine(s.Order)
+}
+
+// PaymentLine is how its payment stands, on one line: what was decided, and what money is held.
+func (s Story) PaymentLine() string {
+	p := s.Payment.GetPayment()
+	switch {
+	case p == nil && s.isSilent(Paymentd):
+		return "not known"
+	case p == nil:
+		return "none yet"
+	}
+	held := int64(0)
+	for _, entry := range s.Payment.GetLedger() {
+		if entry.GetKind() == paymentv1.LedgerEntry_KIND_CHARGE {
+			held += entry.GetAmount().GetAmountMinor()
+		} else {
+			held -= entry.GetAmount().GetAmountMinor()
+		}
+	}
+	return fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
+		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: held,
+	}))
+}

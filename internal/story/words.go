@@ -1,0 +1,91 @@
+package story
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	moneyv1 "hosho/gen/money/v1"
+	orderv1 "hosho/gen/order/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+)
+
+// Status is an order's status as people write it: COMPLETED.
+func Status(s orderv1.Order_Status) string { return word(s.String(), "STATUS_") }
+
+// StatusTone is what an order's status means.
+func StatusTone(s orderv1.Order_Status) Tone {
+	switch s {
+	case orderv1.Order_STATUS_PENDING, orderv1.Order_STATUS_CANCELLING:
+		return Waiting
+	case orderv1.Order_STATUS_COMPLETED:
+		return Good
+	case orderv1.Order_STATUS_CANCELLED:
+		return Over
+	}
+	return Neutral
+}
+
+// OrderState is an order's status, and why it was given up, if it was: CANCELLED (CUSTOMER).
+func OrderState(o *orderv1.Order) string {
+	text := Status(o.GetStatus())
+	if o.GetCancelReason() != orderv1.Order_CANCEL_REASON_UNSPECIFIED {
+		text += " (" + word(o.GetCancelReason().String(), "CANCEL_REASON_") + ")"
+	}
+	return text
+}
+
+// OrderLine is how an order stands, on one line: CANCELLED (CUSTOMER), 600 JPY of ada.
+func OrderLine(o *orderv1.Order) string {
+	return fmt.Sprintf("%s, %s of %s", OrderState(o), Amount(o.GetTotal()), o.GetCustomerId())
+}
+
+// Settled reports whether nothing follows by itself: the order is COMPLETED or CANCELLED.
+func Settled(o *orderv1.Order) bool {
+	return o.GetStatus() == orderv1.Order_STATUS_COMPLETED || o.GetStatus() == orderv1.Order_STATUS_CANCELLED
+}
+
+// PaymentState is a payment's status, and why it was declined, if it was: DECLINED (INSUFFICIENT_FUNDS).
+func PaymentState(p *paymentv1.Payment) string {
+	text := word(p.GetStatus().String(), "STATUS_")
+	if p.GetDeclineReason() != paymentv1.Payment_DECLINE_REASON_UNSPECIFIED {
+		text += " (" + word(p.GetDeclineReason().String(), "DECLINE_REASON_") + ")"
+	}
+	return text
+}
+
+// Kind is a command's kind: CHARGE or VOID.
+func Kind(k relayv1.ParkedCommand_Kind) string { return word(k.String(), "KIND_") }
+
+// Why is why a command needs a person: "tried in vain".
+func Why(w relayv1.ParkedCommand_Why) string {
+	return strings.ToLower(strings.ReplaceAll(word(w.String(), "WHY_"), "_", " "))
+}
+
+// Outlook is what happens to a command that nobody touches.
+func Outlook(c *relayv1.ParkedCommand) string {
+	switch {
+	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil:
+		return "it is voided at " + Time(c.GetDeadlineTime())
+	case c.GetParkTime() != nil:
+		return "nothing"
+	case c.GetLeaseEndTime() != nil:
+		return "a relay is at it, until " + Time(c.GetLeaseEndTime()) + " at the longest"
+	case c.GetNextAttemptTime().AsTime().After(time.Now()):
+		return "it is tried again at " + Time(c.GetNextAttemptTime())
+	}
+	return "it is due since " + Time(c.GetNextAttemptTime())
+}
+
+// Amount is an amount of money, in the currency's minor unit: 600 JPY.
+func Amount(m *moneyv1.Money) string {
+	return fmt.Sprintf("%d %s", m.GetAmountMinor(), m.GetCurrencyCode())
+}
+
+// Time is a moment in local time, to the second.
+func Time(t *timestamppb.Timestamp) string { return t.AsTime().Local().Format(time.DateTime) }
+
+func word(enum, prefix string) string { return strings.TrimPrefix(enum, prefix) }

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	orderv1 "hosho/gen/order/v1"
+	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/rpc"
+	"hosho/internal/story"
+)
+
+// orderd is the flag that names an orderd.
+type orderd struct {
+	Orderd string `default:"127.0.0.1:50051" env:"ORDERD" help:"The gRPC address of an orderd."`
+}
+
+// Validate is called by kong.
+func (o orderd) Validate() error { return addressed(story.Orderd, o.Orderd) }
+
+func (o orderd) orders() (orderv1.OrderServiceClient, error) {
+	conn, err := connect(story.Orderd, o.Orderd)
+	return orderv1.NewOrderServiceClient(conn), err
+}
+
+// paymentd is the flag that names a paymentd.
+type paymentd struct {
+	Paymentd string `default:"127.0.0.1:50052" env:"PAYMENTD" help:"The gRPC address of a paymentd."`
+}
+
+// Validate is called by kong.
+func (p paymentd) Validate() error { return addressed(story.Paymentd, p.Paymentd) }
+
+func (p paymentd) payments() (paymentv1.PaymentServiceClient, error) {
+	conn, err := connect(story.Paymentd, p.Paymentd)
+	return paymentv1.NewPaymentServiceClient(conn), err
+}
+
+// relay is the flag that names relays.
+type relay struct {
+	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay. Of several, status asks all."`
+}
+
+// Validate is called by kong.
+func (r relay) Validate() error { return addressed(story.Relay, r.Relay...) }
+
+// outbox asks the first relay: each of them speaks for all.
+func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
+	conn, err := connect(story.Relay, r.Relay[0])
+	return relayv1.NewOutboxServiceClient(conn), err
+}
+
+// addressed returns an error when an address is missing: an empty one would be looked up somewhere.
+func addressed(service string, addresses ...string) error {
+	for _, address := range addresses {
+		if address != "" {
+			continue
+		}
+		return fmt.Errorf("--%s (%s) is empty: want an address", service, strings.ToUpper(service))
+	}
+	if len(addresses) == 0 {
+		return addressed(service, "")
+	}
+	return nil
+}
+
+// callTimeout bounds one call.
+const callTimeout = 10 * time.Second
+
+// connect returns a connection whose calls are bounded, and whose errors say in words what they mean to the person who
+// asked. It lasts as long as the command. What streams is neither bounded nor put in words.
+func connect(service, address string) (*grpc.ClientConn, error) {
+	return rpc.Dial(address, grpc.WithUnaryInterceptor(func(
+		ctx context.Context, method string, request, reply any,
+		conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+	) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return inWords(service, address, invoke(ctx, method, request, reply, conn, options...))
+	}))
+}
+
+// serviceError is an error of a service, or of the way there, in words. Its status is that of the error.
+type serviceError struct {
+	text string
+	err  error
+}
+
+func (e serviceError) Error() string { return e.text }
+func (e serviceError) Unwrap() error { return e.err }
+
+func inWords(service, address string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch code := status.Code(err); {
+	case isUnreachable(err):
+		return serviceError{fmt.Sprintf(
+			"no %s can be reached at %s (%s): \"sagactl up\" starts a system; --%s or %s says where else one runs",
+			service, address, reachError(err), service, strings.ToUpper(service)), err}
+	case code == codes.DeadlineExceeded && rpc.Reason(err) == "":
+		return serviceError{fmt.Sprintf("%s at %s did not answer within %v", service, address, callTimeout), err}
+	default:
+		text := fmt.Sprintf("%s at %s answers %s: %s", service, address, code, status.Convert(err).Message())
+		return serviceError{text, err}
+	}
+}
+
+// isUnreachable reports whether nobody answered: what a service answers has a reason.
+func isUnreachable(err error) bool {
+	return status.Code(err) == codes.Unavailable && rpc.Reason(err) == ""
+}
+
+// reachError is what the connection failed of, without what grpc says around it.
+func reachError(err error) string {
+	message := status.Convert(err).Message()
+	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
+		return strings.TrimSuffix(cause, `"`)
+	}
+	return message
+}
+
+// differs reports whether an error says that something is not as it was taken to be, rather than that it could not be
+// found out.
+func differs(err error) bool {
+	switch status.Code(err) {
+	case codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition:
+		return true
+	}
+	var found finding
+	return errors.As(err, &found)
+}
