@@ -29,7 +29,7 @@ type command struct {
 	asked   payment.Charge  // with the key in lower case, empty when it is no key; a void has no NotAfter
 	verdict payment.Verdict // of the card network, when it is a charge that the network has answered
 	refused error           // the answer, whatever is stored
-	doubt   error           // a rule that it breaks, or the network: the answer, unless something is stored under the key
+	doubt   error           // the answer, unless its key is known: a broken rule, or the network's error
 }
 
 // fromCommand reads a command once, as all of this file do: what it asks for, in the domain's values, and a
