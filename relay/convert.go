@@ -9,6 +9,7 @@ import (
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
 )
 
 var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
@@ -68,6 +69,20 @@ func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
 		attempt.RetryDelay = durationpb.New(*a.RetryIn)
 	}
 	return attempt
+}
+
+// toBacklog sums up what there is of each kind.
+func toBacklog(backlogs []outbox.Backlog) *relayv1.GetBacklogResponse {
+	reply := &relayv1.GetBacklogResponse{}
+	var oldest time.Duration
+	for _, b := range backlogs {
+		reply.Due += b.Due
+		reply.Waiting += b.Waiting
+		reply.Parked += b.Parked
+		oldest = max(oldest, b.OldestAge)
+		reply.OldestAge = durationpb.New(oldest)
+	}
+	return reply
 }
 
 func toTime(t *time.Time) *timestamppb.Timestamp {

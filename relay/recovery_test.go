@@ -11,6 +11,7 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
@@ -96,7 +97,7 @@ func TestARelayKilledAfterItsClaim(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(20)
-	dead := outbox.NewQueue(s.db.Pool, 50*time.Millisecond)
+	dead := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond)
 	claimed, err := dead.Claim(t.Context(), 100, 0)
 	if err != nil || len(claimed) != len(orders) {
 		t.Fatalf("got %d commands (%v), want %d", len(claimed), err, len(orders))
@@ -127,7 +128,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
 	dead := dispatch.New(paymentClient(t, s), longWait)
-	claimed, err := outbox.NewQueue(s.db.Pool, 50*time.Millisecond).Claim(t.Context(), 100, 0)
+	claimed, err := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond).Claim(t.Context(), 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -40,7 +39,6 @@ type server struct {
 	relayv1.UnimplementedOutboxServiceServer
 
 	name       string // of this relay, for operators
-	queue      *outbox.Queue
 	store      *orderdb.Store
 	workers    outbox.Workers // one for each kind of command: voids that fail must not hold up charges
 	watchers   *pg.Waker      // tells the orderds that orders have changed
@@ -52,12 +50,11 @@ func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymen
 	s := &server{
 		name:       instance(),
 		log:        log,
-		queue:      outbox.NewQueue(pool, config.Lease),
 		store:      orderdb.New(pool, command.Encode),
 		watchers:   pg.NewWaker(pool, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
-	s.workers = outbox.NewWorkers(config, s.queue, &handler{
+	s.workers = outbox.NewWorkers(config, pool, orderdb.Commands, &handler{
 		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
 	}, log, string(order.Charge), string(order.Void))
@@ -166,7 +163,7 @@ func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedReques
 	if err := checkRetry(req); err != nil {
 		return nil, err
 	}
-	found, err := s.queue.Retry(ctx, req.GetOrderId(), string(kinds[req.GetKind()]))
+	found, err := s.store.Retry(ctx, req.GetOrderId(), kinds[req.GetKind()])
 	if err != nil {
 		return nil, err
 	}
@@ -197,13 +194,9 @@ func (s *server) SettleParked(ctx context.Context, req *relayv1.SettleParkedRequ
 
 // GetBacklog answers how much waits.
 func (s *server) GetBacklog(ctx context.Context, _ *relayv1.GetBacklogRequest) (*relayv1.GetBacklogResponse, error) {
-	b, err := s.queue.Backlog(ctx)
+	backlogs, err := s.store.Backlog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reply := &relayv1.GetBacklogResponse{Due: b.Due, Waiting: b.Waiting, Parked: b.Parked}
-	if b.OldestAge != nil {
-		reply.OldestAge = durationpb.New(*b.OldestAge)
-	}
-	return reply, nil
+	return toBacklog(backlogs), nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"hosho/internal/failpoint"
 	"hosho/internal/order"
-	"hosho/internal/outbox"
 	"hosho/internal/pg"
 )
 
@@ -46,7 +45,7 @@ func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id, traceparent string) (
 		if err != nil {
 			return o, false, err
 		}
-		if err := outbox.Append(ctx, tx, void); err != nil {
+		if err := Commands.Append(ctx, tx, void); err != nil {
 			return o, false, err
 		}
 	}

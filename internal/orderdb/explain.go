@@ -51,7 +51,7 @@ func explain(ctx context.Context, tx pgx.Tx, id string, limit int) (e Explanatio
 	if len(e.Attempts) > 0 {
 		e.Earlier = e.Attempts[0].Total - len(e.Attempts)
 	}
-	e.Waiting, err = collectWaiting(tx.Query(ctx, waiting+` WHERE key = $1 ORDER BY id`, id))
+	e.Waiting, err = collectWaiting(tx.Query(ctx, waiting+` WHERE c.key = $1 ORDER BY c.id`, id))
 	if err != nil {
 		return e, err
 	}

@@ -73,9 +73,9 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	var claims []outbox.Message
 	for range 3 {
 		o := place(t, orderdb.New(db.Pool, command.Encode), newOrder())
-		messages, err := outbox.NewQueue(pool, time.Hour).Claim(t.Context(), 1, 1)
-		if err != nil || len(messages) != 1 || messages[0].Key != o.ID {
-			t.Fatalf("claim: got %d messages, error %v; want the one of order %s", len(messages), err, o.ID)
+		messages := claimAll(t, pool, time.Hour, 1, 1)
+		if len(messages) != 1 || messages[0].Key != o.ID {
+			t.Fatalf("claim: got %d messages, want the one of order %s", len(messages), o.ID)
 		}
 		claims = append(claims, messages...)
 	}
@@ -84,6 +84,12 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	apply(t, s, found(order.ChargeUndecided, claims[0]), found(order.ChargeSpent, claims[1]), parked)
 	if stuck, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
 		t.Errorf("stuck: got %d commands, error %v; want the one that is parked", len(stuck), err)
+	}
+	if found, err := s.Retry(t.Context(), claims[2].Key, order.Charge); err != nil || !found {
+		t.Errorf("retry: got found %v, error %v", found, err)
+	}
+	if backlog, err := s.Backlog(t.Context()); err != nil || len(backlog) != 2 {
+		t.Errorf("backlog: got %+v, error %v; want charges and voids", backlog, err)
 	}
 	if _, changed, err := s.SettleByHand(t.Context(), decision(claims[2].Key)); err != nil || !changed {
 		t.Errorf("settle by hand: got changed %v, error %v", changed, err)
@@ -97,5 +103,26 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Code != "42501" {
 			t.Errorf("%s: got error %v, want insufficient_privilege", forbidden, err)
 		}
+	}
+}
+
+// What reconcile's repair may do, and no more: it has orders locked, which takes the right to update one column, and of
+// a command it may change only when it is due.
+func TestTheRepairNeedsNoMoreThanItsGrants(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	pool := alone(t, db, "repair_alone", `
+		GRANT SELECT, UPDATE (updated_at) ON orders TO repair_alone;
+		GRANT SELECT, INSERT ON outbox TO repair_alone;
+		GRANT UPDATE (ready_at) ON outbox TO repair_alone;`)
+	s := orderdb.New(pool, command.Encode)
+	late, lost := placed(t, db, order.Pending), placed(t, db, order.Cancelling)
+	damage(t, db, `UPDATE outbox SET ready_at = 'infinity' WHERE key = $1`, late.ID)
+	damage(t, db, `DELETE FROM outbox WHERE key = $1`, lost.ID)
+	if got := redrive(t, s, late.ID); got.Did != orderdb.MadeDue {
+		t.Errorf("a command that waits: got %v, want it made due", got.Did)
+	}
+	if got := redrive(t, s, lost.ID); got.Did != orderdb.PutBack {
+		t.Errorf("a command that is lost: got %v, want it put back", got.Did)
 	}
 }

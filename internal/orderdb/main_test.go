@@ -14,6 +14,7 @@ import (
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
 )
 
@@ -172,3 +173,17 @@ func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 }
 
 func (*queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// claimAll does what the workers of both kinds do: it claims the charges that are due, and then the voids.
+func claimAll(t testing.TB, pool *pgxpool.Pool, lease time.Duration, limit, alone int) (claimed []outbox.Message) {
+	t.Helper()
+	for _, kind := range []order.Command{order.Charge, order.Void} {
+		queue := outbox.NewQueue(pool, orderdb.Commands, string(kind), lease)
+		messages, err := queue.Claim(t.Context(), limit, alone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed = append(claimed, messages...)
+	}
+	return claimed
+}

@@ -15,12 +15,28 @@ import (
 // ErrNotParked says that an order settles by itself: the payment service has not said that its key is another's.
 var ErrNotParked = errors.New("the order is not parked: it settles by itself")
 
+// Retry makes a command due at once, parked or not, because an operator wants it so, and reports whether there is such a
+// command. One that a relay holds is left with it.
+func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool, error) {
+	var state outbox.State
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		state, err = Commands.Retry(ctx, tx, id, string(kind))
+		return err
+	})
+	return state != outbox.Absent, err
+}
+
+// Backlog counts the commands in the outbox, those of each kind that there are any of.
+func (s *Store) Backlog(ctx context.Context) ([]outbox.Backlog, error) {
+	return Commands.Backlog(ctx, s.pool)
+}
+
 // Decision is what an operator decided about an order.
 type Decision struct {
 	OrderID  string
 	Operator string
 	Reason   string
-	Codes    []string // the last_code of a command that makes its order need a person
+	Codes    []string // the LastCode of a command that makes its order need a person
 }
 
 // SettleByHand cancels an order that the saga can never settle, and writes down who decided and why, in one
@@ -53,7 +69,7 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
 		return o, false, err
 	}
-	if err := outbox.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
+	if err := Commands.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
 		return o, false, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', $2, $3)`,
@@ -69,7 +85,7 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 func standing(ctx context.Context, tx pgx.Tx, d Decision) (decided, parked bool, err error) {
 	err = tx.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM audit WHERE order_id = $1 AND action = 'SETTLE'),
-			EXISTS (SELECT FROM outbox WHERE key = $1 AND last_code = ANY($2))`,
+			EXISTS (SELECT FROM `+Commands.View()+` AS c WHERE c.key = $1 AND c.code = ANY($2))`,
 		d.OrderID, d.Codes).Scan(&decided, &parked)
 	return decided, parked, err
 }

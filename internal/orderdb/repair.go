@@ -2,7 +2,6 @@ package orderdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -58,9 +57,9 @@ func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven
 	if done.Command == "" {
 		return done, nil
 	}
-	var err error
-	done.Did, err = hurry(ctx, tx, o.ID, done.Command)
-	if !errors.Is(err, pgx.ErrNoRows) {
+	state, err := Commands.MakeDue(ctx, tx, o.ID, string(done.Command))
+	if err != nil || state != outbox.Absent {
+		done.Did = found[state]
 		return done, err
 	}
 	missing, err := s.commandOf(done.Command, o)
@@ -68,29 +67,12 @@ func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven
 		return done, err
 	}
 	done.Did = PutBack
-	return done, outbox.Append(ctx, tx, missing)
+	return done, Commands.Append(ctx, tx, missing)
 }
 
-// hurry makes a command due that waits for nobody but the clock. It answers pgx.ErrNoRows when there is no such command.
-func hurry(ctx context.Context, tx pgx.Tx, id string, kind order.Command) (Driven, error) {
-	var parked, due, leased bool
-	err := tx.QueryRow(ctx, `
-		SELECT parked_at IS NOT NULL, ready_at <= clock_timestamp(), lease_token IS NOT NULL
-		FROM outbox
-		WHERE key = $1 AND kind = $2
-		FOR UPDATE`, id, string(kind)).Scan(&parked, &due, &leased)
-	switch {
-	case err != nil:
-		return 0, err
-	case parked:
-		return Parked, nil
-	case due:
-		return WasDue, nil
-	case leased:
-		return Held, nil
-	}
-	_, err = tx.Exec(ctx, `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1 AND kind = $2`, id, string(kind))
-	return MadeDue, err
+// found is what Redrive says of a command that is in the outbox.
+var found = map[outbox.State]Driven{
+	outbox.Waiting: MadeDue, outbox.Due: WasDue, outbox.Leased: Held, outbox.Parked: Parked,
 }
 
 // commandOf makes the command of a kind anew from its order.

@@ -13,7 +13,6 @@ import (
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
-	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
 )
 
@@ -138,9 +137,8 @@ func TestWhatIsPutBackIsWhatWasLost(t *testing.T) {
 			if (before.ExpiresAt == nil) != (after.ExpiresAt == nil) || before.ExpiresAt != nil && !before.ExpiresAt.Equal(*after.ExpiresAt) {
 				t.Errorf("got expires_at %v, want %v", after.ExpiresAt, before.ExpiresAt)
 			}
-			claimed, err := outbox.NewQueue(db.Pool, time.Minute).Claim(t.Context(), 10, 1)
-			if err != nil || len(claimed) != 1 || claimed[0].Kind != kind {
-				t.Errorf("got the claim %v, error %v, want the %s alone", claimed, err, kind)
+			if claimed := claimAll(t, db.Pool, time.Minute, 10, 1); len(claimed) != 1 || claimed[0].Kind != kind {
+				t.Errorf("got the claim %v, want the %s alone", claimed, kind)
 			}
 		})
 	}

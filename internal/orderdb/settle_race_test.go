@@ -12,7 +12,6 @@ import (
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
-	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
 	"hosho/internal/slow"
 )
@@ -150,9 +149,9 @@ func placeAndClaim(t *testing.T, db *pgtest.Database, orders int) (findings []or
 			RETURNING id
 		)
 		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM placed`, orders))
-	messages, err := outbox.NewQueue(db.Pool, time.Hour).Claim(t.Context(), orders, 0)
-	if err != nil || len(messages) != orders {
-		t.Fatalf("claim: got %d messages, %v; want %d", len(messages), err, orders)
+	messages := claimAll(t, db.Pool, time.Hour, orders, 0)
+	if len(messages) != orders {
+		t.Fatalf("claim: got %d messages, want %d", len(messages), orders)
 	}
 	for _, m := range messages {
 		findings = append(findings, found(order.PaymentCharged, m))

@@ -89,7 +89,7 @@ func standingIn(t testing.TB, db *pgtest.Database, status order.Status, kind ord
 func add(t testing.TB, db *pgtest.Database, id string, kind order.Command) {
 	t.Helper()
 	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
-		return outbox.Append(t.Context(), tx, outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")})
+		return orderdb.Commands.Append(t.Context(), tx, outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -99,10 +99,7 @@ func add(t testing.TB, db *pgtest.Database, id string, kind order.Command) {
 // claimed claims what is due, and answers the command of an order.
 func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 	t.Helper()
-	messages, err := outbox.NewQueue(db.Pool, time.Hour).Claim(t.Context(), 1000, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	messages := claimAll(t, db.Pool, time.Hour, 1000, 1)
 	i := slices.IndexFunc(messages, func(m outbox.Message) bool { return m.Key == id })
 	if i < 0 {
 		t.Fatalf("claimed %d messages, none of them of order %s", len(messages), id)

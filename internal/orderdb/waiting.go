@@ -17,13 +17,13 @@ type Waiting struct {
 	Kind      order.Command
 	Attempts  int     // deliveries that were ambiguous
 	Claims    int     // how often a relay took it up
-	LastCode  *string // what the last delivery came to; nil before the first
+	LastCode  *string `db:"code"` // what the last delivery came to; nil before the first
 	TraceID   *string
-	CreatedAt time.Time
-	ReadyAt   time.Time // when it may be claimed next; the end of its lease when it is Leased
-	ParkedAt  *time.Time
-	ExpiresAt *time.Time
-	Leased    bool // a relay is at it
+	CreatedAt time.Time  `db:"appended"`
+	ReadyAt   time.Time  `db:"due"` // when it may be claimed next; the end of its lease when it is Leased
+	ParkedAt  *time.Time `db:"parked"`
+	ExpiresAt *time.Time `db:"expires"`
+	Leased    bool       // a relay is at it
 
 	// Of its order; nil when there is none.
 	Status *order.Status
@@ -44,14 +44,14 @@ func (w Waiting) Cause(stuckAfter time.Duration) order.Cause {
 }
 
 // OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
-const waiting = `
-	SELECT id, key::text AS order_id, kind, attempts, claims, last_code, ` + traceID + ` AS trace_id, created_at, ready_at,
-		parked_at, expires_at, lease_token IS NOT NULL AND ready_at > clock_timestamp() AS leased, status, age, late
-	FROM outbox
+var waiting = `
+	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.code, ` + traceID + ` AS trace_id,
+		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, status, age, late
+	FROM ` + Commands.View() + ` AS c
 	LEFT JOIN LATERAL (
 		SELECT status, updated_at, clock_timestamp() - updated_at AS age, clock_timestamp() - deadline_at AS late
 		FROM orders
-		WHERE orders.id = outbox.key
+		WHERE orders.id = c.key
 		OFFSET 0
 	) AS o ON true`
 
@@ -88,10 +88,10 @@ func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64
 // it is.
 func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
 	return collectWaiting(s.pool.Query(ctx, waiting+`
-		WHERE id > $1
-			AND (parked_at IS NOT NULL OR last_code = ANY($2) OR claims >= $3
+		WHERE c.id > $1
+			AND (c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
 				OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
 				OR updated_at < (SELECT clock_timestamp()) - $4::interval)
-		ORDER BY id
+		ORDER BY c.id
 		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit))
 }

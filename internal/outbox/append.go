@@ -14,15 +14,15 @@ const Channel = "outbox"
 // New is a message to be delivered.
 type New struct {
 	Key         string    // a UUID: what the message is about
-	Kind        string    // capital letters; at most one message of a kind and key is in the outbox
+	Kind        string    // capital letters
 	Payload     []byte    // what to deliver; the engine does not look inside
 	ExpiresAt   time.Time // from then on it is reported as expired instead of delivered; zero: never
 	Traceparent string    // W3C trace context of the request that caused it; may be empty
 }
 
 // Append puts messages into the outbox, in the caller's transaction: they will be delivered if, and only if, that
-// transaction commits. A message whose kind and key are in the outbox already is an error.
-func Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
+// transaction commits. Where the table allows one message of a kind and key, a second one is an error.
+func (t Table) Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -42,12 +42,12 @@ func Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
 			traceparents[i] = &m.Traceparent
 		}
 	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO outbox (key, kind, payload, expires_at, traceparent)
+	_, err := tx.Exec(ctx, t.sql(`
+		INSERT INTO {table} (key, kind, payload, expires_at, traceparent)
 		SELECT key, kind, payload, expires_at, traceparent
 		FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[])
 			AS m (key, kind, payload, expires_at, traceparent)
-		ORDER BY key`,
+		ORDER BY key`),
 		keys, kinds, payloads, expiries, traceparents)
 	if err != nil {
 		return fmt.Errorf("append to the outbox: %w", err)

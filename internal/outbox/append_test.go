@@ -39,7 +39,7 @@ func TestARolledBackAppendLeavesNothing(t *testing.T) {
 	db := pgtest.Orders(t)
 	fault := errors.New("the writer thinks better of it")
 	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
-		return errors.Join(Append(t.Context(), tx, hello()), fault)
+		return errors.Join(greetings.Append(t.Context(), tx, hello()), fault)
 	})
 	if !errors.Is(err, fault) {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestMessagesThatCommitInTheReverseOrderOfTheirIDsAreAllFound(t *testing.T) 
 			t.Fatal(err)
 		}
 		defer tx.Rollback(t.Context())
-		if err := Append(t.Context(), tx, m); err != nil {
+		if err := greetings.Append(t.Context(), tx, m); err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, tx)
@@ -85,7 +85,7 @@ func TestASecondMessageOfAKindAndKeyIsRefused(t *testing.T) {
 	db := pgtest.Orders(t)
 	m := hello()
 	put(t, db, m, goodbye(m.Key))
-	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return Append(t.Context(), tx, hello(), m) })
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return greetings.Append(t.Context(), tx, hello(), m) })
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || refused.ConstraintName != "outbox_one_of_a_kind" {
 		t.Errorf("got error %v, want outbox_one_of_a_kind", err)

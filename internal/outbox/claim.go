@@ -28,30 +28,26 @@ type Message struct {
 	LeasedUntil *time.Time // of that claim, by the database's clock; nil when it was not claimed
 }
 
-const messageColumns = `outbox.id, outbox.key, outbox.kind, outbox.payload, outbox.expires_at, outbox.traceparent,
-	outbox.attempts, outbox.claims, outbox.answers, outbox.created_at, outbox.lease_token,
-	coalesce(outbox.expires_at <= clock_timestamp(), false) AS expired`
+// messageColumns is a Message but for what its claim says, of a row that is called m.
+const messageColumns = `m.id, m.key, m.kind, m.payload, m.expires_at, m.traceparent, m.attempts, m.claims, m.answers,
+	m.created_at, m.lease_token, coalesce(m.expires_at <= clock_timestamp(), false) AS expired`
 
-// Queue is the outbox of one database.
+// Queue is the messages of one kind in a table.
 type Queue struct {
 	pool  *pgxpool.Pool
+	table Table
+	kind  string
 	lease time.Duration
-	kind  string // empty: all
 }
 
 // NewQueue makes a Queue whose claims last for the length of a lease.
-func NewQueue(pool *pgxpool.Pool, lease time.Duration) *Queue {
-	return &Queue{pool: pool, lease: lease}
-}
-
-// Of limits a Queue to the messages of one kind.
-func (q *Queue) Of(kind string) *Queue {
-	return &Queue{pool: q.pool, lease: q.lease, kind: kind}
+func NewQueue(pool *pgxpool.Pool, table Table, kind string, lease time.Duration) *Queue {
+	return &Queue{pool: pool, table: table, kind: kind, lease: lease}
 }
 
 // Claim leases up to limit messages that are due, the longest due first, and up to alone (0 or 1) of those that must
-// be delivered alone. Rows that another worker is claiming are passed over, not waited for. A row with a younger row of
-// the same key is deleted instead: it is superseded.
+// be delivered alone. Rows that another worker is claiming are passed over, not waited for. Where the table supersedes,
+// a row with a younger row of the same key, of whatever kind, is deleted instead.
 func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) {
 	return q.claim(ctx, limit, alone, false)
 }
@@ -62,83 +58,80 @@ func (q *Queue) ClaimUntried(ctx context.Context, limit int) ([]Message, error) 
 }
 
 func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Message, error) {
-	rows, err := q.pool.Query(ctx, `
+	rows, err := q.pool.Query(ctx, q.table.sql(`
 		WITH plain AS (
-			SELECT id, key
-			FROM outbox
+			SELECT id, key, false AS alone
+			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
 				AND claims - answers < 3
-				AND ($5 = '' OR kind = $5)
+				AND kind = $5
 				AND (NOT $6 OR claims = 0)
 			ORDER BY ready_at
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
 		), suspect AS (
-			SELECT id, key
-			FROM outbox
+			SELECT id, key, true AS alone
+			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
 				AND claims - answers >= 3 -- the index outbox_suspect_of_kind says the same
-				AND ($5 = '' OR kind = $5)
+				AND kind = $5
 			ORDER BY ready_at
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED
 		), due AS (
-			SELECT id, false AS alone, EXISTS (SELECT FROM outbox AS y WHERE y.key = plain.key AND y.id > plain.id) AS superseded FROM plain
-			UNION ALL
-			SELECT id, true AS alone, EXISTS (SELECT FROM outbox AS y WHERE y.key = suspect.key AND y.id > suspect.id) AS superseded FROM suspect
+			SELECT id, alone,
+				$7 AND EXISTS (SELECT FROM {table} AS y WHERE y.key = found.key AND y.id > found.id) AS superseded
+			FROM (SELECT id, key, alone FROM plain UNION ALL SELECT id, key, alone FROM suspect) AS found
 		), gone AS (
-			DELETE FROM outbox
+			DELETE FROM {table} AS m
 			USING due
-			WHERE outbox.id = due.id AND due.superseded
+			WHERE m.id = due.id AND due.superseded
 		)
-		UPDATE outbox
+		UPDATE {table} AS m
 		SET lease_token = $3, claims = claims + 1, ready_at = clock_timestamp() + $4::interval
 		FROM due
-		WHERE outbox.id = due.id AND NOT due.superseded
-		RETURNING `+messageColumns+`, outbox.ready_at AS leased_until, due.alone`,
-		limit, alone, uuid.NewString(), q.lease, q.kind, untried)
-	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
-	}
-	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
-	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
-	}
-	return messages, nil
+		WHERE m.id = due.id AND NOT due.superseded
+		RETURNING `+messageColumns+`, m.ready_at AS leased_until, due.alone`),
+		limit, alone, uuid.NewString(), q.lease, q.kind, untried, q.table.Supersedes)
+	return collect("claim", rows, err)
 }
 
 // Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
 // up needs no lease.
 func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
-	rows, err := q.pool.Query(ctx, `
+	rows, err := q.pool.Query(ctx, q.table.sql(`
 		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
-		FROM outbox
+		FROM {table} AS m
 		WHERE expires_at <= (SELECT clock_timestamp())
 			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
-			AND ($2 = '' OR kind = $2)
+			AND kind = $2
 		ORDER BY expires_at
-		LIMIT $1`, limit, q.kind)
+		LIMIT $1`), limit, q.kind)
+	return collect("find expired messages", rows, err)
+}
+
+func collect(doing string, rows pgx.Rows, err error) ([]Message, error) {
 	if err != nil {
-		return nil, fmt.Errorf("find expired messages: %w", err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
 	if err != nil {
-		return nil, fmt.Errorf("find expired messages: %w", err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return messages, nil
 }
 
-// NextDue answers how long it is until the next message is due: zero or less when one is due now, false when there is
+// NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
 // none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
 // wait for them.
 func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
 	var seconds *float64
-	err := q.pool.QueryRow(ctx, `
+	err := q.pool.QueryRow(ctx, q.table.sql(`
 		SELECT extract(epoch FROM min(ready_at) - clock_timestamp())::float8
-		FROM outbox
-		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND ($2 = '' OR kind = $2)`, alone, q.kind).Scan(&seconds)
+		FROM {table}
+		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2`), alone, q.kind).Scan(&seconds)
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}
@@ -151,17 +144,18 @@ func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, er
 // Release gives claims back that were not used, as if they had not been made: the worker stops before it delivered.
 func (q *Queue) Release(ctx context.Context, messages []Message) error {
 	ids, tokens := leases(messages)
-	_, err := q.pool.Exec(ctx, `
+	_, err := q.pool.Exec(ctx, q.table.sql(`
 		WITH held AS (
-			SELECT outbox.id
-			FROM outbox
-			JOIN unnest($1::bigint[], $2::uuid[]) AS m (id, token) ON m.id = outbox.id AND m.token = outbox.lease_token
-			FOR UPDATE OF outbox SKIP LOCKED
+			SELECT m.id
+			FROM {table} AS m
+			JOIN unnest($1::bigint[], $2::uuid[]) AS claimed (id, token)
+				ON claimed.id = m.id AND claimed.token = m.lease_token
+			FOR UPDATE OF m SKIP LOCKED
 		)
-		UPDATE outbox
+		UPDATE {table} AS m
 		SET lease_token = NULL, claims = claims - 1, ready_at = clock_timestamp()
 		FROM held
-		WHERE outbox.id = held.id`, ids, tokens)
+		WHERE m.id = held.id`), ids, tokens)
 	if err != nil {
 		return fmt.Errorf("release %d claims: %w", len(messages), err)
 	}

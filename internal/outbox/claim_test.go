@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/pgtest"
@@ -98,7 +99,7 @@ func TestALeaseLastsAsLongAsTheQueueSays(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	put(t, db, hello())
-	claimOne(t, NewQueue(db.Pool, 7*time.Hour))
+	claimOne(t, NewQueue(db.Pool, greetings, "HELLO", 7*time.Hour))
 	n := number(t, db, `
 		SELECT count(*)
 		FROM outbox
@@ -135,8 +136,10 @@ func TestAYoungerMessageSupersedesTheOlderOneOfItsKey(t *testing.T) {
 			put(t, db, goodbye(m.Key))
 			exec(t, db, test.prepare)
 			var got []string
-			for _, m := range claim(t, queue(db), 10, 1) {
-				got = append(got, m.Kind)
+			for _, kind := range []string{"HELLO", "GOODBYE"} {
+				for _, m := range claim(t, queueOf(db, kind), 10, 1) {
+					got = append(got, m.Kind)
+				}
 			}
 			if diff := cmp.Diff(test.claimed, sorted(got)); diff != "" {
 				t.Errorf("claimed (-want +got):\n%s", diff)
@@ -223,46 +226,56 @@ func TestParkedAndWaitingMessagesAreNotClaimed(t *testing.T) {
 	}
 }
 
-// Each message says in its kind what is to be found out about it.
+// Each message says in its payload what is to be found out about it.
 func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	for _, m := range []struct {
-		kind, set string
+		text, set string
 	}{
-		{"EXPIREDDUE", `expires_at = clock_timestamp() - interval '1 hour'`},
-		{"EXPIREDPARKED", `expires_at = clock_timestamp() - interval '2 hours', parked_at = clock_timestamp(), ready_at = 'infinity'`},
-		{"EXPIREDHELD", `expires_at = clock_timestamp() - interval '1 hour', ready_at = 'infinity', lease_token = gen_random_uuid()`},
-		{"EXPIRESLATER", `expires_at = clock_timestamp() + interval '1 hour'`},
-		{"EXPIRESNEVER", `expires_at = NULL`},
+		{"expired, due", `expires_at = clock_timestamp() - interval '1 hour'`},
+		{
+			"expired, parked",
+			`expires_at = clock_timestamp() - interval '2 hours', parked_at = clock_timestamp(), ready_at = 'infinity'`,
+		},
+		{
+			"expired, held",
+			`expires_at = clock_timestamp() - interval '1 hour', ready_at = 'infinity', lease_token = gen_random_uuid()`,
+		},
+		{"expires later", `expires_at = clock_timestamp() + interval '1 hour'`},
+		{"expires never", `expires_at = NULL`},
 	} {
 		message := hello()
-		message.Kind = m.kind
+		message.Payload = []byte(m.text)
 		put(t, db, message)
-		exec(t, db, `UPDATE outbox SET `+m.set+` WHERE kind = $1`, m.kind)
+		exec(t, db, `UPDATE outbox SET `+m.set+` WHERE key = $1`, message.Key)
 	}
+	late := goodbye(uuid.NewString())
+	late.ExpiresAt = time.Unix(0, 0)
+	put(t, db, late)
+
 	swept, err := queue(db).Expired(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kinds []string
+	var texts []string
 	for _, m := range swept {
-		kinds = append(kinds, m.Kind)
+		texts = append(texts, string(m.Payload))
 		if !m.Expired {
-			t.Errorf("%s: a sweep found it, and it is not expired", m.Kind)
+			t.Errorf("%s: a sweep found it, and it is not expired", m.Payload)
 		}
 	}
-	if diff := cmp.Diff([]string{"EXPIREDPARKED", "EXPIREDDUE"}, kinds); diff != "" {
-		t.Errorf("swept, the longest expired first (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"expired, parked", "expired, due"}, texts); diff != "" {
+		t.Errorf("swept, the longest expired first and no goodbye (-want +got):\n%s", diff)
 	}
 	if swept, err = queue(db).Expired(t.Context(), 1); err != nil || len(swept) != 1 {
 		t.Errorf("got %d messages, error %v, want no more than asked for", len(swept), err)
 	}
 	claimed := map[string]bool{}
 	for _, m := range claim(t, queue(db), 10, 1) {
-		claimed[m.Kind] = m.Expired
+		claimed[string(m.Payload)] = m.Expired
 	}
-	want := map[string]bool{"EXPIREDDUE": true, "EXPIRESLATER": false, "EXPIRESNEVER": false}
+	want := map[string]bool{"expired, due": true, "expires later": false, "expires never": false}
 	if diff := cmp.Diff(want, claimed); diff != "" {
 		t.Errorf("claimed, and whether expired (-want +got):\n%s", diff)
 	}
@@ -283,6 +296,7 @@ func TestNextDue(t *testing.T) {
 		t.Errorf("empty: got %v, want none", d)
 	}
 	put(t, db, hello(), hello(), hello())
+	put(t, db, goodbye(uuid.NewString())) // of another kind, and always due
 	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE id = 1`)
 	exec(t, db, `UPDATE outbox SET claims = 3 WHERE id = 2`)
 	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp() + interval '1 hour' WHERE id = 3`)
@@ -292,9 +306,9 @@ func TestNextDue(t *testing.T) {
 	if d, any := next(0); !any || d > time.Hour || d < time.Minute {
 		t.Errorf("got %v, %v, want an hour: the one that must go alone does not count", d, any)
 	}
-	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp()`)
+	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE kind = 'HELLO'`)
 	if d, any := next(1); any {
-		t.Errorf("all are parked: got %v, want none", d)
+		t.Errorf("all hellos are parked: got %v, want none", d)
 	}
 }
 

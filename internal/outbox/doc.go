@@ -2,7 +2,7 @@
 //
 // Its promise: a message that was committed is delivered at least once, however often a worker dies, and it leaves the
 // outbox only in the transaction that applies what became of it. The engine knows neither orders nor gRPC: a Handler
-// delivers and settles, the engine claims, leases, retries and parks.
+// delivers and settles, the engine claims, leases, retries and parks. Nobody else names the columns of its Table.
 //
 // The life of a row:
 //
@@ -19,7 +19,7 @@
 //	   +-- parked, until an operator retries it <-- Park, fenced by the token --------------------------- | |
 //	                                                                                                      | |
 //	   gone <-- Remove, in the transaction that applies the outcome <-------------------------------------+ |
-//	   gone <-- a younger row with the same key supersedes it: the claim deletes it without delivering      |
+//	   gone <-- a younger row of its key supersedes it, where its Table says so: the claim deletes it       |
 //	   given up (expired) --> the handler settles it without delivering <-----------------------------------+
 //
 // A lease saves work and is no lock: two workers may hold the same row, one of them too late. What they settle must

@@ -12,11 +12,11 @@ import (
 // of the things that the messages are about, taken before, so that no two transactions here meet on a row.
 
 // Remove takes messages out of the outbox, whoever holds them: their outcome is applied.
-func Remove(ctx context.Context, tx pgx.Tx, ids []int64) error {
+func (t Table) Remove(ctx context.Context, tx pgx.Tx, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM outbox WHERE id = ANY($1)`, ids); err != nil {
+	if _, err := tx.Exec(ctx, t.sql(`DELETE FROM {table} WHERE id = ANY($1)`), ids); err != nil {
 		return fmt.Errorf("remove from the outbox: %w", err)
 	}
 	return nil
@@ -26,16 +26,16 @@ func Remove(ctx context.Context, tx pgx.Tx, ids []int64) error {
 //
 // It looks them up key by key. With key = ANY($1), a database that has no statistics about the outbox, because it was
 // empty when it was last analyzed, expects half a percent of the table for each key, and reads all of it.
-func RemoveAll(ctx context.Context, tx pgx.Tx, keys []string) error {
+func (t Table) RemoveAll(ctx context.Context, tx pgx.Tx, keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `
-		DELETE FROM outbox
+	_, err := tx.Exec(ctx, t.sql(`
+		DELETE FROM {table}
 		WHERE id = ANY(ARRAY(
-			SELECT m.id
+			SELECT found.id
 			FROM unnest($1::uuid[]) AS k (key)
-			CROSS JOIN LATERAL (SELECT id FROM outbox WHERE outbox.key = k.key OFFSET 0) AS m))`,
+			CROSS JOIN LATERAL (SELECT m.id FROM {table} AS m WHERE m.key = k.key OFFSET 0) AS found))`),
 		keys)
 	if err != nil {
 		return fmt.Errorf("remove from the outbox: %w", err)
@@ -55,7 +55,7 @@ type Retry struct {
 
 // Reschedule makes messages due again later. A message whose lease has gone to another worker is left alone: the WHERE
 // on lease_token is the fence.
-func Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
+func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
 	if len(retries) == 0 {
 		return nil
 	}
@@ -72,17 +72,17 @@ func Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
 		spends[i], answered[i] = count(r.Spends), count(r.Answered)
 	}
 	ids, tokens := leases(messages)
-	_, err := tx.Exec(ctx, `
-		UPDATE outbox
+	_, err := tx.Exec(ctx, t.sql(`
+		UPDATE {table} AS m
 		SET lease_token = NULL,
 			ready_at = clock_timestamp() + r.delay,
 			attempts = attempts + r.spends,
 			answers = answers + r.answered,
 			last_code = r.code,
-			payload = coalesce(r.payload, outbox.payload)
+			payload = coalesce(r.payload, m.payload)
 		FROM unnest($1::bigint[], $2::uuid[], $3::interval[], $4::text[], $5::integer[], $6::integer[], $7::bytea[])
 			AS r (id, token, delay, code, spends, answered, payload)
-		WHERE outbox.id = r.id AND outbox.lease_token = r.token`,
+		WHERE m.id = r.id AND m.lease_token = r.token`),
 		ids, tokens, delays, codes, spends, answered, payloads)
 	if err != nil {
 		return fmt.Errorf("reschedule: %w", err)
@@ -91,16 +91,16 @@ func Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
 }
 
 // Park sets messages aside until an operator retries them, or until they expire. It is fenced like Reschedule.
-func Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []string) error {
+func (t Table) Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []string) error {
 	if len(messages) == 0 {
 		return nil
 	}
 	ids, tokens := leases(messages)
-	_, err := tx.Exec(ctx, `
-		UPDATE outbox
+	_, err := tx.Exec(ctx, t.sql(`
+		UPDATE {table} AS m
 		SET lease_token = NULL, parked_at = clock_timestamp(), answers = answers + 1, last_code = p.code
 		FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS p (id, token, code)
-		WHERE outbox.id = p.id AND outbox.lease_token = p.token`,
+		WHERE m.id = p.id AND m.lease_token = p.token`),
 		ids, tokens, codes)
 	if err != nil {
 		return fmt.Errorf("park: %w", err)

@@ -18,10 +18,10 @@ func TestAWorkerWhoseLeaseWentToAnotherMovesNothing(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]func(ctx context.Context, tx pgx.Tx, q *Queue, m Message) error{
 		"reschedule": func(ctx context.Context, tx pgx.Tx, _ *Queue, m Message) error {
-			return Reschedule(ctx, tx, []Retry{{Message: m, Code: "LATE", Spends: true, Answered: true, Payload: []byte("late")}})
+			return greetings.Reschedule(ctx, tx, []Retry{{Message: m, Code: "LATE", Spends: true, Answered: true, Payload: []byte("late")}})
 		},
 		"park": func(ctx context.Context, tx pgx.Tx, _ *Queue, m Message) error {
-			return Park(ctx, tx, []Message{m}, []string{"LATE"})
+			return greetings.Park(ctx, tx, []Message{m}, []string{"LATE"})
 		},
 		"release": func(ctx context.Context, _ pgx.Tx, q *Queue, m Message) error {
 			return q.Release(ctx, []Message{m})
@@ -49,7 +49,7 @@ func TestAClaimCanBeAnsweredOnce(t *testing.T) {
 	put(t, db, hello())
 	retry := Retry{Message: claimOne(t, queue(db)), Delay: time.Hour, Code: "BUSY", Spends: true, Answered: true}
 	for range 2 {
-		inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Reschedule(ctx, tx, []Retry{retry}) })
+		inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Reschedule(ctx, tx, []Retry{retry}) })
 	}
 	if got := rows(t, db)[0]; got.Attempts != 1 || got.Answers != 1 {
 		t.Errorf("got %d attempts and %d answers, want one each: the same was applied twice", got.Attempts, got.Answers)
@@ -66,10 +66,10 @@ func TestRemoveWorksHoweverStaleTheClaim(t *testing.T) {
 	leasesEnd(t, db)
 	claim(t, queue(db), 10, 1)
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		if err := Remove(ctx, tx, nil); err != nil {
+		if err := greetings.Remove(ctx, tx, nil); err != nil {
 			return err
 		}
-		return Remove(ctx, tx, []int64{stale[0].ID})
+		return greetings.Remove(ctx, tx, []int64{stale[0].ID})
 	})
 	if got := rows(t, db); len(got) != 1 || got[0].Key != stale[1].Key {
 		t.Errorf("got %+v, want the other message only", got)
@@ -82,10 +82,10 @@ func TestRemoveAllTakesEveryMessageOfItsKeys(t *testing.T) {
 	a, b, other := hello(), hello(), hello()
 	put(t, db, a, b, other, goodbye(a.Key))
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		if err := RemoveAll(ctx, tx, nil); err != nil {
+		if err := greetings.RemoveAll(ctx, tx, nil); err != nil {
 			return err
 		}
-		return RemoveAll(ctx, tx, []string{a.Key, b.Key})
+		return greetings.RemoveAll(ctx, tx, []string{a.Key, b.Key})
 	})
 	if got := rows(t, db); len(got) != 1 || got[0].Key != other.Key {
 		t.Errorf("got %+v, want the message of the other key only", got)
@@ -113,7 +113,7 @@ func TestRescheduleCounts(t *testing.T) {
 					if payload != "" {
 						retry.Payload, want[0].Payload = []byte(payload), payload
 					}
-					inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Reschedule(ctx, tx, []Retry{retry}) })
+					inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Reschedule(ctx, tx, []Retry{retry}) })
 					if diff := cmp.Diff(want, rows(t, db)); diff != "" {
 						t.Errorf("row (-want +got):\n%s", diff)
 					}
@@ -147,7 +147,7 @@ func TestRescheduleOfManyIsEachForItself(t *testing.T) {
 		}
 		retries, want[m.Key] = append(retries, r), w
 	}
-	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Reschedule(ctx, tx, retries) })
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Reschedule(ctx, tx, retries) })
 	got := map[string]row{}
 	for _, r := range rows(t, db) {
 		got[r.Key] = r
@@ -163,7 +163,7 @@ func TestParkSetsAside(t *testing.T) {
 	put(t, db, hellos(2)...)
 	messages := claim(t, queue(db), 10, 1)
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		return Park(ctx, tx, messages, []string{"CODE" + messages[0].Key, "CODE" + messages[1].Key})
+		return greetings.Park(ctx, tx, messages, []string{"CODE" + messages[0].Key, "CODE" + messages[1].Key})
 	})
 	leasesEnd(t, db)
 	for _, got := range rows(t, db) {

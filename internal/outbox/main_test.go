@@ -25,6 +25,9 @@ const patience = 30 * time.Second
 // discard is where workers log to.
 var discard = slog.New(slog.DiscardHandler)
 
+// greetings is the table that the tests work on: it is the engine's one and only so far.
+var greetings = Table{Name: "outbox", Supersedes: true}
+
 // hello is a message to somebody new.
 func hello() New { return New{Key: uuid.NewString(), Kind: "HELLO", Payload: []byte("good morning")} }
 
@@ -41,14 +44,18 @@ func hellos(n int) []New {
 // put appends messages and commits.
 func put(t testing.TB, db *pgtest.Database, messages ...New) {
 	t.Helper()
-	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return Append(t.Context(), tx, messages...) })
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return greetings.Append(t.Context(), tx, messages...) })
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// queue is a Queue whose leases do not end in a test, unless it moves the rows in time.
-func queue(db *pgtest.Database) *Queue { return NewQueue(db.Pool, time.Hour) }
+// queue is the greetings' Queue, whose leases do not end in a test, unless it moves the rows in time.
+func queue(db *pgtest.Database) *Queue { return queueOf(db, "HELLO") }
+
+func queueOf(db *pgtest.Database, kind string) *Queue {
+	return NewQueue(db.Pool, greetings, kind, time.Hour)
+}
 
 func claim(t testing.TB, q *Queue, limit, alone int) []Message {
 	t.Helper()
@@ -134,6 +141,14 @@ func number(t testing.TB, db *pgtest.Database, sql string, args ...any) (n int) 
 	return n
 }
 
+func text(t testing.TB, db *pgtest.Database, sql string, args ...any) (s string) {
+	t.Helper()
+	if err := db.Pool.QueryRow(t.Context(), sql, args...).Scan(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // eventually waits for something that others do.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
@@ -173,7 +188,8 @@ func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
 // greeter is a Handler that has nothing to do with orders: it greets people. Each has a row in the table greeted, and
 // what was settled is decided by a compare-and-set on it.
 type greeter struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	table Table // of the messages
 
 	// answer is what becomes of delivering a message; nil decides it. It runs in a goroutine of its own.
 	answer func(context.Context, Message) Report
@@ -195,7 +211,7 @@ func newGreeter(t testing.TB, db *pgtest.Database) *greeter {
 			mood    text    NOT NULL DEFAULT 'CURIOUS',
 			effects integer NOT NULL DEFAULT 0
 		)`)
-	g := &greeter{pool: db.Pool}
+	g := &greeter{pool: db.Pool, table: greetings}
 	t.Cleanup(g.answering.Wait)
 	return g
 }
@@ -209,7 +225,7 @@ func (g *greeter) meet(t testing.TB, db *pgtest.Database, messages ...New) {
 			keys = append(keys, m.Key)
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO greeted (key) SELECT unnest($1::uuid[])`, keys)
-		return errors.Join(err, Append(ctx, tx, messages...))
+		return errors.Join(err, g.table.Append(ctx, tx, messages...))
 	})
 }
 
@@ -292,8 +308,8 @@ func (g *greeter) settle(ctx context.Context, tx pgx.Tx, reports []Report) (sett
 	}
 	settled.More = len(retries) > 0
 	return settled, errors.Join(
-		become(ctx, tx, happy, "HAPPY"), become(ctx, tx, forgotten, "FORGOTTEN"), Remove(ctx, tx, gone),
-		Reschedule(ctx, tx, retries), Park(ctx, tx, rude, slices.Repeat([]string{"RUDE"}, len(rude))))
+		become(ctx, tx, happy, "HAPPY"), become(ctx, tx, forgotten, "FORGOTTEN"), g.table.Remove(ctx, tx, gone),
+		g.table.Reschedule(ctx, tx, retries), g.table.Park(ctx, tx, rude, slices.Repeat([]string{"RUDE"}, len(rude))))
 }
 
 func (g *greeter) lock(ctx context.Context, tx pgx.Tx, reports []Report) (map[string]bool, error) {
@@ -348,7 +364,7 @@ func restless() Config {
 }
 
 func newWorker(db *pgtest.Database, c Config, g *greeter) *Worker {
-	return NewWorker(c, NewQueue(db.Pool, c.Lease).Of("HELLO"), g, discard)
+	return NewWorker(c, NewQueue(db.Pool, g.table, "HELLO", c.Lease), g, discard)
 }
 
 // start runs a worker. The function that it answers tells the worker to stop; the channel is closed when it has. It is

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Workers work on one outbox together, each on a kind of message of its own. No kind is kept by another from being
@@ -11,10 +13,13 @@ import (
 type Workers []*Worker
 
 // NewWorkers makes a worker for each kind; Run makes them work.
-func NewWorkers(config Config, queue *Queue, handler Handler, log *slog.Logger, kinds ...string) Workers {
+func NewWorkers(
+	config Config, pool *pgxpool.Pool, table Table, handler Handler, log *slog.Logger, kinds ...string,
+) Workers {
 	var all Workers
 	for _, kind := range kinds {
-		all = append(all, NewWorker(config, queue.Of(kind), handler, log.With("kind", kind)))
+		queue := NewQueue(pool, table, kind, config.Lease)
+		all = append(all, NewWorker(config, queue, handler, log.With("kind", kind)))
 	}
 	for _, w := range all {
 		w.more = all.Wake // what comes of a message of one kind may be one of another
@@ -27,6 +32,16 @@ func (all Workers) Wake() {
 	for _, w := range all {
 		w.Wake()
 	}
+}
+
+// BreakerOpen reports whether a kind of message is taken to be undeliverable at present.
+func (all Workers) BreakerOpen(kind string) bool {
+	for _, w := range all {
+		if w.queue.kind == kind {
+			return w.breaker.Open()
+		}
+	}
+	return false
 }
 
 // Run works until ctx ends, and returns when each of them has stopped; see Worker.Run.

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 )
 
 // orderSide is what the orders database says of a key, in one snapshot.
@@ -17,22 +18,21 @@ type orderSide struct {
 
 // An order, its commands and the operator's decision are read in one statement: they change in one transaction. The
 // OFFSET 0 keeps the lookups in the outbox lookups, whatever the statistics say of a table that is mostly empty.
-const (
+var (
 	orderFacts = `
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
 			clock_timestamp() - o.updated_at, clock_timestamp() - o.deadline_at,
 			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
-			c.parked, c.last_code, c.attempts, c.claims, v.parked, v.last_code, v.attempts, v.claims
+			c.parked, c.code, c.attempts, c.claims, v.parked, v.code, v.attempts, v.claims
 		FROM (`
 	orderCommands = `) AS o
-		LEFT JOIN LATERAL (
-			SELECT parked_at IS NOT NULL AS parked, last_code, attempts, claims FROM outbox WHERE key = o.id AND kind = 'CHARGE' OFFSET 0
-		) AS c ON true
-		LEFT JOIN LATERAL (
-			SELECT parked_at IS NOT NULL AS parked, last_code, attempts, claims FROM outbox WHERE key = o.id AND kind = 'VOID' OFFSET 0
-		) AS v ON true
+		LEFT JOIN LATERAL (` + commandFacts + ` WHERE key = o.id AND kind = 'CHARGE' OFFSET 0) AS c ON true
+		LEFT JOIN LATERAL (` + commandFacts + ` WHERE key = o.id AND kind = 'VOID' OFFSET 0) AS v ON true
 		ORDER BY o.id`
 	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at`
+	commandFacts = `
+			SELECT parked IS NOT NULL AS parked, code, attempts, claims
+			FROM ` + orderdb.Commands.View() + ` AS command`
 
 	// A payment and its ledger change in one transaction, too. Entries of another currency do not count.
 	paymentFacts = `
@@ -154,7 +154,7 @@ type lone struct {
 func commandsAfter(ctx context.Context, pool *pgxpool.Pool, after int64, limit int) ([]lone, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT b.id, b.key::text, b.kind, EXISTS (SELECT FROM orders WHERE orders.id = b.key OFFSET 0) AS ordered
-		FROM (SELECT id, key, kind FROM outbox WHERE id > $1 ORDER BY id LIMIT $2) AS b
+		FROM (SELECT id, key, kind FROM `+orderdb.Commands.View()+` AS command WHERE id > $1 ORDER BY id LIMIT $2) AS b
 		ORDER BY b.id`, after, limit)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,40 @@
+package outbox
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Table is a table of messages. It has the columns and indexes of the table outbox in migrations/orders; only this
+// package names them.
+type Table struct {
+	Name string
+	// Supersedes says that of the messages with the same key the youngest alone counts: a claim deletes those that are
+	// older, and they are never delivered. Without it, every message is.
+	Supersedes bool
+}
+
+// sql puts the table's name where a statement says {table}.
+func (t Table) sql(statement string) string {
+	return strings.ReplaceAll(statement, "{table}", pgx.Identifier{t.Name}.Sanitize())
+}
+
+// View is how statements of other packages see the messages, to join them to what they are about: a subquery in
+// parentheses with the columns
+//
+//	id, key, kind, attempts, claims, traceparent, expires   as Message has them
+//	appended                                                when it was written
+//	due                                                     from then on it may be claimed; the end of its lease
+//	leased                                                  somebody claimed it, and nothing became of that yet
+//	parked                                                  since when it waits for an operator; NULL: it does not
+//	code                                                    what its last delivery came to; NULL before the first
+//
+// These names stay when the table's change. The planner looks through the subquery: conditions on its columns use the
+// table's indexes.
+func (t Table) View() string {
+	return t.sql(`(
+		SELECT id, key, kind, attempts, claims, traceparent, expires_at AS expires, created_at AS appended, ready_at AS due,
+			lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
+		FROM {table})`)
+}
