@@ -32,7 +32,7 @@ func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedComma
 	c := &relayv1.ParkedCommand{
 		OrderId: w.OrderID, Kind: toKind(w.Kind), Cause: toText(w.LastCode), Attempts: int32(w.Attempts), Claims: int32(w.Claims),
 		CreateTime: timestamppb.New(w.CreatedAt), ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
-		Why:     relayv1.ParkedCommand_Why(relayv1.ParkedCommand_Why_value[whyPrefix+string(w.Cause(stuckAfter))]),
+		Why:     relayv1.ParkedCommand_Why(relayv1.ParkedCommand_Why_value[whyPrefix+string(w.Why(stuckAfter))]),
 		TraceId: toText(w.TraceID),
 	}
 	switch {

@@ -45,7 +45,7 @@ func decisionOf(p *paymentv1.Payment) order.Event {
 		if p.GetDeclineReason() == paymentv1.Payment_DECLINE_REASON_EXPIRED {
 			return order.PaymentExpired
 		}
-		return order.PaymentDenied
+		return order.PaymentDeclined
 	case paymentv1.Payment_STATUS_REFUNDED:
 		return order.PaymentRefunded
 	}

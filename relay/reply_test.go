@@ -48,16 +48,16 @@ func TestEveryOutcomeSettles(t *testing.T) {
 		}{
 			{s.place, payment.None, none, order.Completed, ""},
 			{s.place, payment.Charged, none, order.Completed, ""},
-			{s.place, payment.Declined, funds, order.Cancelled, order.PaymentDeclined},
-			{s.place, payment.Declined, late, order.Cancelled, order.DeadlinePassed},
-			{s.place, payment.Declined, none, order.Cancelled, order.PaymentDeclined},
-			{s.place, payment.Voided, none, order.Cancelled, order.PaymentFailed},
-			{s.place, payment.Refunded, none, order.Cancelled, order.PaymentFailed},
-			{s.cancelling, payment.None, none, order.Cancelled, order.ByCustomer},
-			{s.cancelling, payment.Charged, none, order.Cancelled, order.ByCustomer},
-			{s.cancelling, payment.Declined, funds, order.Cancelled, order.ByCustomer},
-			{s.cancelling, payment.Voided, none, order.Cancelled, order.ByCustomer},
-			{s.cancelling, payment.Refunded, none, order.Cancelled, order.ByCustomer},
+			{s.place, payment.Declined, funds, order.Cancelled, order.ReasonPaymentDeclined},
+			{s.place, payment.Declined, late, order.Cancelled, order.ReasonDeadline},
+			{s.place, payment.Declined, none, order.Cancelled, order.ReasonPaymentDeclined},
+			{s.place, payment.Voided, none, order.Cancelled, order.ReasonPaymentFailed},
+			{s.place, payment.Refunded, none, order.Cancelled, order.ReasonPaymentFailed},
+			{s.cancelling, payment.None, none, order.Cancelled, order.ReasonCustomer},
+			{s.cancelling, payment.Charged, none, order.Cancelled, order.ReasonCustomer},
+			{s.cancelling, payment.Declined, funds, order.Cancelled, order.ReasonCustomer},
+			{s.cancelling, payment.Voided, none, order.Cancelled, order.ReasonCustomer},
+			{s.cancelling, payment.Refunded, none, order.Cancelled, order.ReasonCustomer},
 		}
 		orders := make([]order.Order, len(tests))
 		for i, test := range tests {
@@ -207,7 +207,7 @@ func TestEveryCodeOnceAndThenSuccess(t *testing.T) {
 				s.t.Errorf("%s: got code %s, want %s", code, got, want)
 			}
 			if slices.Contains(refusing, code) { // void first: it may have been charged all the same
-				if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+				if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
 					s.t.Errorf("%s: got %s (%s), want CANCELLED (PAYMENT_FAILED)", code, got.Status, got.CancelReason)
 				}
 				if got := len(s.deliveries(o.ID, order.Void)); got != 1 || len(deliveries) != 1 {
@@ -244,7 +244,7 @@ func TestTheBudgetOfAttempts(t *testing.T) {
 		s.relay(func(p *pace) { p.MaxAttempts = 3 })
 		s.drained()
 		for o, want := range map[string]payment.Status{never.ID: payment.Voided, lost.ID: payment.Refunded} {
-			if got := s.get(o); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+			if got := s.get(o); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
 				s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
 			}
 			if got, _ := s.bank.get(o); got != want {
@@ -266,7 +266,7 @@ func TestAnOrderThatHangsIsGivenUp(t *testing.T) {
 		begin()
 		s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 200*time.Millisecond, 2 })
 		s.drained()
-		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
 			s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
 		}
 		arrived := s.peer.arrived(o.ID, order.Charge)
@@ -318,7 +318,7 @@ func TestAnOutageSpendsNothingUntilTheDeadline(t *testing.T) {
 		}
 		s.expire(o.ID)
 		s.drained()
-		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.DeadlinePassed {
+		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonDeadline {
 			s.t.Errorf("got %s (%s), want CANCELLED (DEADLINE)", got.Status, got.CancelReason)
 		}
 	})
@@ -382,7 +382,7 @@ func TestAReusedKey(t *testing.T) {
 	if void.Parked {
 		t.Errorf("got %+v, want a void that is never parked", void)
 	}
-	if got := s.get(o.ID); got.Status != order.Cancelling || got.CancelReason != order.DeadlinePassed {
+	if got := s.get(o.ID); got.Status != order.Cancelling || got.CancelReason != order.ReasonDeadline {
 		t.Errorf("got %s (%s), want CANCELLING (DEADLINE)", got.Status, got.CancelReason)
 	}
 
@@ -407,7 +407,7 @@ func TestUnreadablePayloads(t *testing.T) {
 			if got := len(s.peer.arrived(o.ID, order.Charge)); got != 0 {
 				s.t.Errorf("got %d charges sent, want none", got)
 			}
-			if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+			if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
 				s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
 			}
 			if got := s.deliveries(o.ID, order.Charge)[0]["code"]; got != "UNREADABLE" {

@@ -197,7 +197,7 @@ func TestSettleParked(t *testing.T) {
 	}
 	for i, o := range orders {
 		// The reason stands since an order was given up.
-		want := []order.CancelReason{order.ByOperator, order.ByCustomer}[i]
+		want := []order.CancelReason{order.ReasonOperator, order.ReasonCustomer}[i]
 		for range 2 { // a repeat is fine
 			eventually(t, "the order is settled by hand", func() bool { // a void is KEY_REUSED until the next try says so again
 				return settle(o.ID) == nil

@@ -51,7 +51,7 @@ func TestALateReplyHarmsNothing(t *testing.T) {
 	after := s.place() // answered later than the late reply, if that goes anywhere
 	s.await(after.ID, order.Completed)
 	s.drained()
-	if got := s.get(late.ID); got.Status != order.Cancelled || got.CancelReason != order.PaymentFailed {
+	if got := s.get(late.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
 		t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
 	}
 	if got, _ := s.bank.get(late.ID); got != payment.Refunded {

@@ -12,8 +12,8 @@ const (
 
 	// What the payment service has stored.
 	PaymentCharged
-	PaymentDenied  // DECLINED, for want of money
-	PaymentExpired // DECLINED, because the charge came after its deadline
+	PaymentDeclined // DECLINED, for want of money
+	PaymentExpired  // DECLINED, because the charge came after its deadline
 	PaymentVoided
 	PaymentRefunded
 
@@ -35,7 +35,7 @@ const (
 // Events lists them all.
 var Events = []Event{
 	CustomerCancels,
-	PaymentCharged, PaymentDenied, PaymentExpired, PaymentVoided, PaymentRefunded,
+	PaymentCharged, PaymentDeclined, PaymentExpired, PaymentVoided, PaymentRefunded,
 	ChargeUndecided, ChargeSpent, ChargeRefused, ChargeLate, ChargeConflict,
 	VoidUndecided, VoidConflict, VoidUnreadable,
 	OperatorSettles,
@@ -43,7 +43,7 @@ var Events = []Event{
 
 var eventNames = map[Event]string{
 	CustomerCancels: "customer cancels",
-	PaymentCharged:  "payment charged", PaymentDenied: "payment denied", PaymentExpired: "payment expired",
+	PaymentCharged:  "payment charged", PaymentDeclined: "payment declined", PaymentExpired: "payment expired",
 	PaymentVoided: "payment voided", PaymentRefunded: "payment refunded",
 	ChargeUndecided: "charge undecided", ChargeSpent: "attempts spent", ChargeRefused: "charge refused",
 	ChargeLate: "deadline passed", ChargeConflict: "charge conflict",
@@ -99,18 +99,18 @@ func Apply(s Status, e Event) (Transition, error) {
 			return Transition{To: Completed, Fate: DropAll}, nil
 		}
 		return Transition{To: s, Fate: Drop}, nil // CANCELLING: the VOID decides
-	case PaymentDenied:
-		return noMoneyHeld(s, PaymentDeclined), nil
+	case PaymentDeclined:
+		return noMoneyHeld(s, ReasonPaymentDeclined), nil
 	case PaymentExpired:
-		return noMoneyHeld(s, DeadlinePassed), nil
+		return noMoneyHeld(s, ReasonDeadline), nil
 	case PaymentVoided, PaymentRefunded:
-		return noMoneyHeld(s, PaymentFailed), nil
+		return noMoneyHeld(s, ReasonPaymentFailed), nil
 	case ChargeUndecided:
 		return whilePending(s, Transition{To: Pending, Fate: Retry}), nil
 	case ChargeSpent, ChargeRefused:
-		return whilePending(s, giveUp(PaymentFailed)), nil
+		return whilePending(s, giveUp(ReasonPaymentFailed)), nil
 	case ChargeLate:
-		return whilePending(s, giveUp(DeadlinePassed)), nil
+		return whilePending(s, giveUp(ReasonDeadline)), nil
 	case ChargeConflict:
 		return whilePending(s, Transition{To: Pending, Fate: Park, Alarm: true}), nil
 	case VoidUndecided:
@@ -134,7 +134,7 @@ func customerCancels(s Status) Transition {
 	if s == Pending || s == Completed {
 		// A CHARGE that is still in the outbox stays there: the process that cancels may only add to the outbox, and
 		// the claim passes over it because of the younger VOID.
-		return Transition{To: Cancelling, Reason: ByCustomer, Fate: Keep, Void: true}
+		return Transition{To: Cancelling, Reason: ReasonCustomer, Fate: Keep, Void: true}
 	}
 	return Transition{To: s, Fate: Keep}
 }
@@ -176,7 +176,7 @@ func voidUnanswered(s Status, t Transition) Transition {
 func operatorSettles(s Status) (Transition, error) {
 	switch s {
 	case Pending:
-		return Transition{To: Cancelled, Reason: ByOperator, Fate: DropAll}, nil
+		return Transition{To: Cancelled, Reason: ReasonOperator, Fate: DropAll}, nil
 	case Cancelling:
 		return Transition{To: Cancelled, Fate: DropAll}, nil
 	case Cancelled:

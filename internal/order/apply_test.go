@@ -13,8 +13,8 @@ import (
 // PENDING, COMPLETED, CANCELLING and CANCELLED.
 var matrix = map[order.Event][4]order.Transition{
 	order.CustomerCancels: {
-		{To: order.Cancelling, Reason: order.ByCustomer, Fate: order.Keep, Void: true},
-		{To: order.Cancelling, Reason: order.ByCustomer, Fate: order.Keep, Void: true},
+		{To: order.Cancelling, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
+		{To: order.Cancelling, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
 		{To: order.Cancelling, Fate: order.Keep},
 		{To: order.Cancelled, Fate: order.Keep},
 	},
@@ -25,26 +25,26 @@ var matrix = map[order.Event][4]order.Transition{
 		{To: order.Cancelling, Fate: order.Drop},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
-	order.PaymentDenied: {
-		{To: order.Cancelled, Reason: order.PaymentDeclined, Fate: order.DropAll},
+	order.PaymentDeclined: {
+		{To: order.Cancelled, Reason: order.ReasonPaymentDeclined, Fate: order.DropAll},
 		{To: order.Completed, Fate: order.Drop, Alarm: true},
 		{To: order.Cancelled, Fate: order.DropAll},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.PaymentExpired: {
-		{To: order.Cancelled, Reason: order.DeadlinePassed, Fate: order.DropAll},
+		{To: order.Cancelled, Reason: order.ReasonDeadline, Fate: order.DropAll},
 		{To: order.Completed, Fate: order.Drop, Alarm: true},
 		{To: order.Cancelled, Fate: order.DropAll},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.PaymentVoided: {
-		{To: order.Cancelled, Reason: order.PaymentFailed, Fate: order.DropAll},
+		{To: order.Cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
 		{To: order.Completed, Fate: order.Drop, Alarm: true},
 		{To: order.Cancelled, Fate: order.DropAll},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.PaymentRefunded: {
-		{To: order.Cancelled, Reason: order.PaymentFailed, Fate: order.DropAll},
+		{To: order.Cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
 		{To: order.Completed, Fate: order.Drop, Alarm: true},
 		{To: order.Cancelled, Fate: order.DropAll},
 		{To: order.Cancelled, Fate: order.Drop},
@@ -57,19 +57,19 @@ var matrix = map[order.Event][4]order.Transition{
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.ChargeSpent: {
-		{To: order.Cancelling, Reason: order.PaymentFailed, Fate: order.Drop, Void: true},
+		{To: order.Cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
 		{To: order.Completed, Fate: order.Drop},
 		{To: order.Cancelling, Fate: order.Drop},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.ChargeRefused: {
-		{To: order.Cancelling, Reason: order.PaymentFailed, Fate: order.Drop, Void: true},
+		{To: order.Cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
 		{To: order.Completed, Fate: order.Drop},
 		{To: order.Cancelling, Fate: order.Drop},
 		{To: order.Cancelled, Fate: order.Drop},
 	},
 	order.ChargeLate: {
-		{To: order.Cancelling, Reason: order.DeadlinePassed, Fate: order.Drop, Void: true},
+		{To: order.Cancelling, Reason: order.ReasonDeadline, Fate: order.Drop, Void: true},
 		{To: order.Completed, Fate: order.Drop},
 		{To: order.Cancelling, Fate: order.Drop},
 		{To: order.Cancelled, Fate: order.Drop},
@@ -102,7 +102,7 @@ var matrix = map[order.Event][4]order.Transition{
 	},
 
 	order.OperatorSettles: {
-		{To: order.Cancelled, Reason: order.ByOperator, Fate: order.DropAll},
+		{To: order.Cancelled, Reason: order.ReasonOperator, Fate: order.DropAll},
 		{To: order.Completed, Fate: order.Keep}, // refused
 		{To: order.Cancelled, Fate: order.DropAll},
 		{To: order.Cancelled, Fate: order.Keep},
@@ -147,7 +147,7 @@ func TestApplyRefusesToSettleACompletedOrderByHand(t *testing.T) {
 func TestEveryTransitionKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	facts := map[order.Event]bool{ // what the payment service has stored, and the one exemption
-		order.PaymentCharged: true, order.PaymentDenied: true, order.PaymentExpired: true,
+		order.PaymentCharged: true, order.PaymentDeclined: true, order.PaymentExpired: true,
 		order.PaymentVoided: true, order.PaymentRefunded: true, order.OperatorSettles: true,
 	}
 	for _, event := range order.Events {

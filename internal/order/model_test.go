@@ -174,7 +174,7 @@ func (m machine) carryOut(s state, kind order.Command, request payment.Command) 
 		s.refunds++
 	}
 	event := map[payment.Status]order.Event{
-		payment.Charged: order.PaymentCharged, payment.Declined: order.PaymentDenied,
+		payment.Charged: order.PaymentCharged, payment.Declined: order.PaymentDeclined,
 		payment.Voided: order.PaymentVoided, payment.Refunded: order.PaymentRefunded,
 	}[decision.Status]
 	if reason == payment.Expired && decision.Status == payment.Declined {

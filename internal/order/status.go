@@ -48,11 +48,11 @@ type CancelReason string
 
 // The reasons.
 const (
-	PaymentDeclined CancelReason = "PAYMENT_DECLINED" // the payment service declined the charge
-	PaymentFailed   CancelReason = "PAYMENT_FAILED"   // the charge could not be decided, or never can be
-	ByCustomer      CancelReason = "CUSTOMER"         // the customer cancelled
-	DeadlinePassed  CancelReason = "DEADLINE"         // the deadline passed before the charge was decided
-	ByOperator      CancelReason = "OPERATOR"         // an operator settled it by hand
+	ReasonPaymentDeclined CancelReason = "PAYMENT_DECLINED" // the payment service declined the charge
+	ReasonPaymentFailed   CancelReason = "PAYMENT_FAILED"   // the charge could not be decided, or never can be
+	ReasonCustomer        CancelReason = "CUSTOMER"         // the customer cancelled
+	ReasonDeadline        CancelReason = "DEADLINE"         // the deadline passed before the charge was decided
+	ReasonOperator        CancelReason = "OPERATOR"         // an operator settled it by hand
 )
 
 // Command is a kind of message to the payment service. The words are those of the database.

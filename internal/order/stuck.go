@@ -27,38 +27,38 @@ type Standing struct {
 	Late     time.Duration // since the order's deadline; negative before
 }
 
-// Cause is why a command needs a person.
-type Cause string
+// Why is why a command needs a person. The words are those of relay.v1.
+type Why string
 
-// The causes.
+// Every why, and that there is none.
 const (
-	NoCause Cause = "" // it gets on by itself
+	NeedsNoPerson Why = "" // it gets on by itself
 	// Parked means that nothing is done until somebody decides, or the deadline does.
-	Parked Cause = "PARKED"
+	Parked Why = "PARKED"
 	// InConflict means that the key belongs to another payment: it is tried, and will not get better.
-	InConflict Cause = "CONFLICT"
+	InConflict Why = "CONFLICT"
 	// Unwanted means that no order waits for it: the order is settled, or there is none.
-	Unwanted Cause = "UNWANTED"
+	Unwanted Why = "UNWANTED"
 	// Overdue means that the order is PENDING for too long after its deadline.
-	Overdue Cause = "OVERDUE"
+	Overdue Why = "OVERDUE"
 	// Undecided means that nobody has known for too long whether money is held: the order is CANCELLING, or PENDING
 	// after an ambiguous reply.
-	Undecided Cause = "UNDECIDED"
+	Undecided Why = "UNDECIDED"
 	// TriedInVain means that TooManyClaims came to no decision.
-	TriedInVain Cause = "TRIED_IN_VAIN"
+	TriedInVain Why = "TRIED_IN_VAIN"
 )
 
-// Cause is the definition of parked, in conflict and stuck, for everybody who lists or counts such orders. Stuck is the
-// last four causes. A CHARGE whose order is CANCELLING has none: its VOID decides.
+// Why is the definition of parked, in conflict and stuck, for everybody who lists or counts such orders. Stuck is the
+// last four of them. A CHARGE whose order is CANCELLING needs no person: its VOID decides.
 //
-// A command of an order that came to its status less than stuckAfter ago can have no cause but Parked, InConflict,
-// Unwanted and TriedInVain.
-func (s Standing) Cause(stuckAfter time.Duration) Cause {
+// A command of an order that came to its status less than stuckAfter ago can need a person only for being Parked,
+// InConflict, Unwanted or TriedInVain.
+func (s Standing) Why(stuckAfter time.Duration) Why {
 	switch {
 	case s.Status == "" || s.Status.Settled():
 		return Unwanted
 	case s.Command != s.Status.Driver():
-		return NoCause
+		return NeedsNoPerson
 	case s.Parked:
 		return Parked
 	case slices.Contains(ConflictCodes, s.LastCode):
@@ -70,5 +70,5 @@ func (s Standing) Cause(stuckAfter time.Duration) Cause {
 	case s.Claims >= TooManyClaims:
 		return TriedInVain
 	}
-	return NoCause
+	return NeedsNoPerson
 }

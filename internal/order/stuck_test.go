@@ -7,7 +7,7 @@ import (
 	"hosho/internal/order"
 )
 
-func TestCause(t *testing.T) {
+func TestWhy(t *testing.T) {
 	t.Parallel()
 	const limit = time.Hour
 	charge := order.Standing{Command: order.Charge, Status: order.Pending, Age: time.Minute, Late: -time.Minute}
@@ -19,32 +19,32 @@ func TestCause(t *testing.T) {
 	tests := []struct {
 		name string
 		give order.Standing
-		want order.Cause
+		want order.Why
 	}{
-		{"a charge", charge, order.NoCause},
+		{"a charge", charge, order.NeedsNoPerson},
 		{"a charge, parked", with(charge, func(s *order.Standing) { s.Parked, s.LastCode = true, "KEY_REUSED" }), order.Parked},
 		{"a charge, parked long ago", with(charge, func(s *order.Standing) { s.Parked, s.Age, s.Late = true, 9*limit, 8*limit }), order.Parked},
 		{"a charge, retried after a conflict", with(charge, func(s *order.Standing) { s.LastCode = "KEY_REUSED" }), order.InConflict},
-		{"a charge, as late as it may be", with(charge, func(s *order.Standing) { s.Late = limit }), order.NoCause},
+		{"a charge, as late as it may be", with(charge, func(s *order.Standing) { s.Late = limit }), order.NeedsNoPerson},
 		{"a charge, too late", with(charge, func(s *order.Standing) { s.Late = limit + 1 }), order.Overdue},
-		{"a charge that waits in an outage", with(charge, func(s *order.Standing) { s.Age = 9 * limit }), order.NoCause},
-		{"a charge, undecided as long as it may be", with(charge, func(s *order.Standing) { s.Attempts, s.Age = 1, limit }), order.NoCause},
+		{"a charge that waits in an outage", with(charge, func(s *order.Standing) { s.Age = 9 * limit }), order.NeedsNoPerson},
+		{"a charge, undecided as long as it may be", with(charge, func(s *order.Standing) { s.Attempts, s.Age = 1, limit }), order.NeedsNoPerson},
 		{"a charge, undecided for too long", with(charge, func(s *order.Standing) { s.Attempts, s.Age = 1, limit+1 }), order.Undecided},
-		{"a charge, tried often", with(charge, func(s *order.Standing) { s.Claims = order.TooManyClaims - 1 }), order.NoCause},
+		{"a charge, tried often", with(charge, func(s *order.Standing) { s.Claims = order.TooManyClaims - 1 }), order.NeedsNoPerson},
 		{"a charge, tried too often", with(charge, func(s *order.Standing) { s.Claims = order.TooManyClaims }), order.TriedInVain},
-		{"a void", void, order.NoCause},
+		{"a void", void, order.NeedsNoPerson},
 		{"a void, in conflict", with(void, func(s *order.Standing) { s.LastCode = "ECHO_MISMATCH" }), order.InConflict},
-		{"a void, as old as it may be", with(void, func(s *order.Standing) { s.Age = limit }), order.NoCause},
+		{"a void, as old as it may be", with(void, func(s *order.Standing) { s.Age = limit }), order.NeedsNoPerson},
 		{"a void, too old", with(void, func(s *order.Standing) { s.Age = limit + 1 }), order.Undecided},
 		{"a void, tried too often", with(void, func(s *order.Standing) { s.Claims = order.TooManyClaims }), order.TriedInVain},
-		{"a parked charge whose void decides", with(charge, func(s *order.Standing) { s.Parked, s.Status = true, order.Cancelling }), order.NoCause},
-		{"a void before its time", with(void, func(s *order.Standing) { s.Status = order.Pending }), order.NoCause},
+		{"a parked charge whose void decides", with(charge, func(s *order.Standing) { s.Parked, s.Status = true, order.Cancelling }), order.NeedsNoPerson},
+		{"a void before its time", with(void, func(s *order.Standing) { s.Status = order.Pending }), order.NeedsNoPerson},
 		{"a charge of a COMPLETED order", with(charge, func(s *order.Standing) { s.Status = order.Completed }), order.Unwanted},
 		{"a void of a CANCELLED order", with(void, func(s *order.Standing) { s.Status = order.Cancelled }), order.Unwanted},
 		{"a void of no order", order.Standing{Command: order.Void}, order.Unwanted},
 	}
 	for _, tt := range tests {
-		if got := tt.give.Cause(limit); got != tt.want {
+		if got := tt.give.Why(limit); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -58,7 +58,7 @@ func TestAYoungOrderIsStuckOnlyAtOnce(t *testing.T) {
 	for _, status := range []order.Status{order.Pending, order.Cancelling} {
 		for _, attempts := range []int{0, 5} {
 			s := order.Standing{Command: status.Driver(), Status: status, Attempts: attempts, Age: limit, Late: limit}
-			if got := s.Cause(limit); got != order.NoCause {
+			if got := s.Why(limit); got != order.NeedsNoPerson {
 				t.Errorf("%s with %d attempts: got %q, want none", status, attempts, got)
 			}
 		}

@@ -49,7 +49,7 @@ func TestAFirstDeliveryThatIsDecidedIsImplied(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
-	for _, event := range []order.Event{order.PaymentCharged, order.PaymentDenied, order.PaymentVoided} {
+	for _, event := range []order.Event{order.PaymentCharged, order.PaymentDeclined, order.PaymentVoided} {
 		o := place(t, s, newOrder())
 		apply(t, s, decided(event, claimed(t, db, o.ID)))
 	}

@@ -40,7 +40,7 @@ func TestCancelOfEachStatus(t *testing.T) {
 				t.Fatalf("got changed %v, error %v; want %v", changed, err, test.changed)
 			}
 			want := before
-			want.Status, want.CancelReason = test.to, order.ByCustomer
+			want.Status, want.CancelReason = test.to, order.ReasonCustomer
 			want.UpdatedAt = got.UpdatedAt
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("order (-want +got):\n%s", diff)

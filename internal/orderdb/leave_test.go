@@ -29,7 +29,7 @@ func TestAStatusIsLeftByACompareAndSetWhoseCountDecides(t *testing.T) {
 	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
 		return leave(t.Context(), tx, []change{
 			{id: ids[0], from: order.Pending, to: order.Completed},
-			{id: ids[1], from: order.Completed, to: order.Cancelling, reason: order.ByCustomer},
+			{id: ids[1], from: order.Completed, to: order.Cancelling, reason: order.ReasonCustomer},
 		})
 	})
 	if got, want := err, "leave a status: got 1 rows, want 2"; got == nil || got.Error() != want {

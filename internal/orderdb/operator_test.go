@@ -49,9 +49,9 @@ func TestSettleByHand(t *testing.T) {
 		reason order.CancelReason
 		want   error
 	}{
-		{"PENDING, its CHARGE parked", order.Pending, "KEY_REUSED", true, order.ByOperator, nil},
-		{"CANCELLING, its VOID in conflict", order.Cancelling, "KEY_REUSED", false, order.ByCustomer, nil},
-		{"CANCELLING, the other code", order.Cancelling, "ECHO_MISMATCH", false, order.ByCustomer, nil},
+		{"PENDING, its CHARGE parked", order.Pending, "KEY_REUSED", true, order.ReasonOperator, nil},
+		{"CANCELLING, its VOID in conflict", order.Cancelling, "KEY_REUSED", false, order.ReasonCustomer, nil},
+		{"CANCELLING, the other code", order.Cancelling, "ECHO_MISMATCH", false, order.ReasonCustomer, nil},
 		{"PENDING, on its way", order.Pending, "", false, "", orderdb.ErrNotParked},
 		{"PENDING, parked for another cause", order.Pending, "BUSY", true, "", orderdb.ErrNotParked},
 		{"CANCELLING, on its way", order.Cancelling, "UNAVAILABLE", false, "", orderdb.ErrNotParked},

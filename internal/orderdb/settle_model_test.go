@@ -50,7 +50,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 				switch {
 				case payment == 0 && m.Kind == "CHARGE":
 					payment = rapid.SampledFrom([]order.Event{
-						order.PaymentCharged, order.PaymentCharged, order.PaymentDenied, order.PaymentExpired,
+						order.PaymentCharged, order.PaymentCharged, order.PaymentDeclined, order.PaymentExpired,
 					}).Draw(rt, "decision")
 				case payment == 0:
 					payment = order.PaymentVoided

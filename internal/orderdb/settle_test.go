@@ -246,8 +246,8 @@ func TestAChargeThatComesAfterTheCancelLeavesItToTheVoid(t *testing.T) {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
 	apply(t, s, found(order.PaymentRefunded, claimed(t, db, o.ID)))
-	if got := get(t, s, o.ID); got.Status != order.Cancelled || got.CancelReason != order.ByCustomer {
-		t.Errorf("got %s because of %s, want %s because of %s", got.Status, got.CancelReason, order.Cancelled, order.ByCustomer)
+	if got := get(t, s, o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonCustomer {
+		t.Errorf("got %s because of %s, want %s because of %s", got.Status, got.CancelReason, order.Cancelled, order.ReasonCustomer)
 	}
 }
 

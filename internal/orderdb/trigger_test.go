@@ -54,7 +54,7 @@ func TestTheTriggerAndApplyAgreeOnEveryPairOfStatuses(t *testing.T) {
 			}
 			var reason order.CancelReason
 			if to == order.Cancelling || to == order.Cancelled {
-				reason = order.ByCustomer
+				reason = order.ReasonCustomer
 			}
 			want := "orders_legal_transition"
 			if changes[[2]order.Status{from, to}] {
@@ -106,7 +106,7 @@ func TestTheTriggerFollowsEveryWalkOfApply(t *testing.T) {
 			},
 			"an illegal status": func(t *rapid.T) {
 				to := rapid.SampledFrom(order.Statuses).Draw(t, "status")
-				reason := rapid.SampledFrom([]order.CancelReason{"", order.ByCustomer, order.ByOperator}).Draw(t, "reason")
+				reason := rapid.SampledFrom([]order.CancelReason{"", order.ReasonCustomer, order.ReasonOperator}).Draw(t, "reason")
 				same := to == o.Status && reason == o.CancelReason
 				reasoned := (to == order.Cancelling || to == order.Cancelled) == (reason != "")
 				if same || changes[[2]order.Status{o.Status, to}] && reasoned {

@@ -31,8 +31,8 @@ type Waiting struct {
 	Late   *time.Duration
 }
 
-// Cause answers why the command needs a person; order.Standing defines it.
-func (w Waiting) Cause(stuckAfter time.Duration) order.Cause {
+// Why returns why the command needs a person; order.Standing defines it.
+func (w Waiting) Why(stuckAfter time.Duration) order.Why {
 	s := order.Standing{Command: w.Kind, Parked: w.ParkedAt != nil, Attempts: w.Attempts, Claims: w.Claims}
 	if w.LastCode != nil {
 		s.LastCode = *w.LastCode
@@ -40,7 +40,7 @@ func (w Waiting) Cause(stuckAfter time.Duration) order.Cause {
 	if w.Status != nil {
 		s.Status, s.Age, s.Late = *w.Status, *w.Age, *w.Late
 	}
-	return s.Cause(stuckAfter)
+	return s.Why(stuckAfter)
 }
 
 // OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
@@ -63,7 +63,7 @@ func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
 }
 
 // Stuck answers the commands that need a person, the oldest first, from after the id on, limit at most: those whose
-// Cause is not order.NoCause.
+// Why is not order.NeedsNoPerson.
 func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
 	var found []Waiting
 	for len(found) < limit {
@@ -72,7 +72,7 @@ func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64
 			return nil, fmt.Errorf("list commands that need a person: %w", err)
 		}
 		for _, w := range window {
-			if w.Cause(stuckAfter) != order.NoCause {
+			if w.Why(stuckAfter) != order.NeedsNoPerson {
 				found = append(found, w)
 			}
 		}

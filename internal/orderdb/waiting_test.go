@@ -31,7 +31,7 @@ func aged(t *testing.T, db *pgtest.Database, id string, by time.Duration) {
 }
 
 // Each cause on real rows, between orders that have none, page by page.
-func TestStuckListsEachCause(t *testing.T) {
+func TestStuckListsEachWhy(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
@@ -48,24 +48,24 @@ func TestStuckListsEachCause(t *testing.T) {
 	tests := []struct {
 		status order.Status
 		make   func(id string)
-		want   order.Cause
+		want   order.Why
 	}{
-		{order.Pending, set(`claims = 99, attempts = 4`), order.NoCause},
+		{order.Pending, set(`claims = 99, attempts = 4`), order.NeedsNoPerson},
 		{order.Pending, set(`parked_at = clock_timestamp(), last_code = 'KEY_REUSED'`), order.Parked},
-		{order.Pending, older(long), order.NoCause}, // it has not been tried: its deadline has just passed
+		{order.Pending, older(long), order.NeedsNoPerson}, // it has not been tried: its deadline has just passed
 		{order.Pending, older(15*time.Minute + long), order.Overdue},
 		{order.Pending, both(older(long), set(`attempts = 1`)), order.Undecided},
 		{order.Pending, set(`claims = 100`), order.TriedInVain},
-		{order.Cancelling, older(order.StuckAfter - time.Minute), order.NoCause},
+		{order.Cancelling, older(order.StuckAfter - time.Minute), order.NeedsNoPerson},
 		{order.Cancelling, older(long), order.Undecided},
 		{order.Cancelling, set(`last_code = 'KEY_REUSED'`), order.InConflict},
 	}
-	want, got := []order.Cause{}, []order.Cause{}
+	want, got := []order.Why{}, []order.Why{}
 	for _, tt := range tests {
 		o := placed(t, db, tt.status)
 		execute(t, db, `DELETE FROM outbox WHERE kind = 'CHARGE' AND key IN (SELECT id FROM orders WHERE status = 'CANCELLING')`)
 		tt.make(o.ID)
-		if tt.want != order.NoCause {
+		if tt.want != order.NeedsNoPerson {
 			want = append(want, tt.want)
 		}
 	}
@@ -79,7 +79,7 @@ func TestStuckListsEachCause(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, w := range page {
-			got = append(got, w.Cause(order.StuckAfter))
+			got = append(got, w.Why(order.StuckAfter))
 			after = w.ID
 		}
 		if len(page) < 2 {

@@ -125,20 +125,20 @@ func underWay(c Case, stuckAfter time.Duration) (Class, string) {
 	case p != nil && p.Money != o.Money:
 		return Stuck, "in conflict: the payment under its key is another's"
 	}
-	cause := order.Standing{
+	why := order.Standing{
 		Command: kind, Parked: drives.Parked, LastCode: drives.LastCode, Attempts: drives.Attempts, Claims: drives.Claims,
 		Status: o.Status, Age: o.Age, Late: o.Late,
-	}.Cause(stuckAfter)
-	waits := cause != order.Parked && cause != order.InConflict
+	}.Why(stuckAfter)
+	waits := why != order.Parked && why != order.InConflict
 	switch {
 	case waits && o.Status == order.Pending && p != nil && p.Age > stuckAfter:
 		return unheard(p)
-	case cause == order.Undecided && o.Status == order.Cancelling && p != nil && p.Status == payment.Charged:
+	case why == order.Undecided && o.Status == order.Cancelling && p != nil && p.Status == payment.Charged:
 		return RefundMissing, "CANCELLING for " + short(o.Age) + ", and not refunded"
-	case cause == order.NoCause:
+	case why == order.NeedsNoPerson:
 		return "", ""
 	}
-	return Stuck, words(cause, kind, o, drives)
+	return Stuck, words(why, kind, o, drives)
 }
 
 // unheard is a payment that was decided long ago, and its order is still PENDING.
@@ -150,8 +150,8 @@ func unheard(p *Payment) (Class, string) {
 }
 
 // words says why an order is stuck.
-func words(cause order.Cause, kind order.Command, o *Order, drives *Command) string {
-	switch cause {
+func words(why order.Why, kind order.Command, o *Order, drives *Command) string {
+	switch why {
 	case order.Parked:
 		return "its " + string(kind) + " is parked: " + drives.LastCode
 	case order.InConflict:

@@ -27,7 +27,7 @@ var directCancel = Mutant{
 		File: "internal/order/apply.go",
 		Old:  `	if s == Pending || s == Completed {`,
 		New: `	if s == Pending {
-		return Transition{To: Cancelled, Reason: ByCustomer, Fate: Keep}
+		return Transition{To: Cancelled, Reason: ReasonCustomer, Fate: Keep}
 	}
 	if s == Completed {`,
 	}},
