@@ -29,7 +29,7 @@ const (
 var ErrLocked = errors.New("a table is locked by a transaction that does not end (see pg_stat_activity and pg_blocking_pids): end it, or migrate later")
 
 // Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
-// answers the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
+// returns the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
 // it may be nil. ErrLocked when that goes on for minutes.
 func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([]int64, error) {
 	applied, err := Apply(ctx, databaseURL, s.folder(), waiting)
@@ -65,7 +65,7 @@ func (s Set) Down(ctx context.Context, databaseURL string) error {
 	return nil
 }
 
-// patiently migrates until no lock is missing, and answers the versions that were applied in all tries.
+// patiently migrates until no lock is missing, and returns the versions that were applied in all tries.
 func patiently(ctx context.Context, waiting func(error), migrate func() ([]*goose.MigrationResult, error)) (applied []int64, err error) {
 	for range lockTries {
 		var results []*goose.MigrationResult

@@ -32,12 +32,19 @@ type Set string
 // ErrSchema says that the database's schema is older than this program needs.
 var ErrSchema = errors.New("the schema is not up to date")
 
-// Check answers ErrSchema, with the versions got and wanted, when the newest migration is not applied. A newer schema
-// is fine: migrations land before the programs that need them.
-func (s Set) Check(ctx context.Context, db interface {
+// Database is what Check asks: a pool, or a connection.
+type Database interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-},
-) error {
+}
+
+// Ready returns what a server asks until its database has the schema: Check of that database.
+func (s Set) Ready(db Database) func(context.Context) error {
+	return func(ctx context.Context) error { return s.Check(ctx, db) }
+}
+
+// Check returns ErrSchema, with the versions got and wanted and the command to run, when the newest migration is not
+// applied. A newer schema is fine: migrations land before the programs that need them.
+func (s Set) Check(ctx context.Context, db Database) error {
 	want, err := s.latest()
 	if err != nil {
 		return err
@@ -52,9 +59,15 @@ func (s Set) Check(ctx context.Context, db interface {
 		return fmt.Errorf("read the schema version of %s: %w", s, err)
 	}
 	if got < want {
-		return fmt.Errorf("%w: database %s is at version %d, want %d", ErrSchema, s, got, want)
+		return fmt.Errorf("%w: database %s is at version %d, want %d: run `%s migrate`",
+			ErrSchema, s, got, want, s.owner())
 	}
 	return nil
+}
+
+// owner is the daemon whose command brings the schema up to date.
+func (s Set) owner() string {
+	return map[Set]string{Orders: "orderd", Payments: "paymentd"}[s]
 }
 
 func (s Set) folder() fs.FS {

@@ -18,22 +18,25 @@ import (
 	"hosho/migrations"
 )
 
+var program = daemon.Program{
+	Name: "orderd", Description: "The order service of hosho.",
+	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
+}
+
 type commands struct {
 	daemon.Commands
 
-	Serve   serve   `cmd:"" default:"withargs" help:"Serve orders; this is what happens without a command."`
-	Migrate migrate `cmd:"" help:"Bring the database's schema up to date."`
+	Serve   serve          `cmd:"" default:"withargs" help:"Serve orders; this is what happens without a command."`
+	Migrate daemon.Migrate `cmd:"" help:"Bring the database's schema up to date."`
 }
 
-func main() {
-	daemon.Main("orderd", "The order service of hosho.", "127.0.0.1:50051", "127.0.0.1:9101", &commands{})
-}
+func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
 	daemon.Listen
 
-	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"An order that is still PENDING after this long is given up."`
+	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"When a PENDING order is given up."`
 }
 
 // Run serves until ctx ends. What the server does in the background ends after the last call has, which may still have
@@ -42,11 +45,11 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if c.OrderDeadline <= 0 {
 		return fmt.Errorf("--order-deadline: got %s, want more than 0", c.OrderDeadline)
 	}
-	url, err := c.URL()
+	url, err := c.URL(log)
 	if err != nil {
 		return err
 	}
-	database := pg.Config{URL: url, Application: application}
+	database := pg.Config{URL: url, Application: program.Name}
 	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
@@ -58,28 +61,6 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer background.Wait()
 	defer stop()
 	background.Go(func() { server.run(running, database) })
-	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), ready(pool)))
-}
 
-type migrate struct {
-	daemon.Database
-}
-
-// Run applies the migrations that are missing and prints their versions.
-func (c *migrate) Run(ctx context.Context, log *slog.Logger) error {
-	url, err := c.URL()
-	if err != nil {
-		return err
-	}
-	applied, err := migrations.Orders.Up(ctx, url, func(err error) { log.Warn("a table is in use: trying again", "error", err) })
-	for _, version := range applied {
-		fmt.Printf("applied %s %d\n", migrations.Orders, version)
-	}
-	if err != nil {
-		return err
-	}
-	if len(applied) == 0 {
-		fmt.Printf("%s is up to date\n", migrations.Orders)
-	}
-	return nil
+	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), program.Database.Ready(pool)))
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,13 +19,11 @@ import (
 	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/migrations"
 )
 
 const (
-	application = "orderd"         // how the database names the connections
 	maxReceive  = 64 << 10         // bytes of one message: 100 items with the longest names fit
-	patience    = 10 * time.Second // how long a call may take whose caller set no shorter deadline
+	callTimeout = 10 * time.Second // how long a call may take whose caller set no shorter deadline
 )
 
 // server is the order service.
@@ -55,21 +51,9 @@ func (s *server) config(
 ) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
-		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
-		Registry: registry,
+		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus, Stopping: s.hub.stop,
-	}
-}
-
-// ready keeps calls out until the schema is the one that this program was written for. Serving never migrates.
-func ready(pool *pgxpool.Pool) func(context.Context) error {
-	return func(ctx context.Context) error {
-		err := migrations.Orders.Check(ctx, pool)
-		if errors.Is(err, migrations.ErrSchema) {
-			return fmt.Errorf("%w: run `orderd migrate`", err)
-		}
-		return err
 	}
 }
 
@@ -83,11 +67,10 @@ func (s *server) run(ctx context.Context, database pg.Config) {
 	all.Wait()
 }
 
-// CreateOrder accepts an order, or answers the one that the same request made before.
-func (s *server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest) (*orderv1.CreateOrderResponse, error) {
-	if err := checkCreate(r); err != nil {
-		return nil, err
-	}
+// CreateOrder accepts an order, or returns the one that the same request made before.
+func (s *server) CreateOrder(
+	ctx context.Context, r *orderv1.CreateOrderRequest,
+) (*orderv1.CreateOrderResponse, error) {
 	wanted, err := fromCreate(ctx, r, s.deadline)
 	if err != nil {
 		return nil, err
@@ -103,9 +86,11 @@ func (s *server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest)
 	return &orderv1.CreateOrderResponse{Order: toOrder(o)}, nil
 }
 
-// GetOrder answers an order as it is now.
-func (s *server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
-	id, err := fromOrderID(r.GetOrderId())
+// GetOrder returns an order as it is now.
+func (s *server) GetOrder(
+	ctx context.Context, r *orderv1.GetOrderRequest,
+) (*orderv1.GetOrderResponse, error) {
+	id, err := fromID(r.GetOrderId())
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +101,14 @@ func (s *server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*ord
 	return &orderv1.GetOrderResponse{Order: toOrder(o)}, nil
 }
 
-// ListOrders answers a page of orders. It reads one more than it shows, to know whether another page follows.
-func (s *server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (*orderv1.ListOrdersResponse, error) {
-	if err := checkList(r); err != nil {
+// ListOrders returns a page of orders. It reads one more than it shows, to know whether another page follows.
+func (s *server) ListOrders(
+	ctx context.Context, r *orderv1.ListOrdersRequest,
+) (*orderv1.ListOrdersResponse, error) {
+	filter, err := fromList(r)
+	if err != nil {
 		return nil, err
 	}
-	filter := fromFilter(r)
 	list := []string{"orders", filter.CustomerID, string(filter.Status)}
 	after, err := page.Read(r.GetPageToken(), list...)
 	if err != nil {
@@ -143,9 +130,11 @@ func (s *server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (
 	return response, nil
 }
 
-// CancelOrder gives an order up, or answers it as it is when that has happened before.
-func (s *server) CancelOrder(ctx context.Context, r *orderv1.CancelOrderRequest) (*orderv1.CancelOrderResponse, error) {
-	id, err := fromOrderID(r.GetOrderId())
+// CancelOrder gives an order up, or returns it as it is when that has happened before.
+func (s *server) CancelOrder(
+	ctx context.Context, r *orderv1.CancelOrderRequest,
+) (*orderv1.CancelOrderResponse, error) {
+	id, err := fromID(r.GetOrderId())
 	if err != nil {
 		return nil, err
 	}

@@ -247,9 +247,9 @@ func TestWithoutASchemaNothingIsServedAndTheLogSaysWhatToDo(t *testing.T) {
 		t.Errorf("got health %s, error %v; want NOT_SERVING", health.GetStatus(), err)
 	}
 
-	m := &migrate{daemon.Database{DatabaseURL: db.URL}}
+	m := &daemon.Migrate{Database: daemon.Database{DatabaseURL: db.URL}}
 	for range 2 { // the second finds nothing to do
-		if err := m.Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		if err := m.Run(t.Context(), slog.New(slog.DiscardHandler), program.Database); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,8 +21,10 @@ const (
 )
 
 // WatchOrder streams an order's present state and then each change, until it is settled.
-func (s *server) WatchOrder(r *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
-	id, err := fromOrderID(r.GetOrderId())
+func (s *server) WatchOrder(
+	r *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse],
+) error {
+	id, err := fromID(r.GetOrderId())
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func (s *server) WatchOrder(r *orderv1.WatchOrderRequest, stream grpc.ServerStre
 
 // present reads an order within the time of a call: the stream itself has no deadline.
 func (s *server) present(ctx context.Context, id string) (order.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return s.store.Get(ctx, id)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -19,8 +20,7 @@ import (
 )
 
 const (
-	application = "paymentd" // how the database names the connections
-	maxReceive  = 4 << 20    // bytes of one message
+	maxReceive = 4 << 20 // bytes of one message
 	// callTimeout is how long a call may take when its caller set no deadline.
 	callTimeout = 30 * time.Second
 )
@@ -41,10 +41,10 @@ type server struct {
 	stop     context.CancelFunc
 }
 
-func newServer(store *paymentdb.Store, simulate simulation, log *slog.Logger) *server {
+func newServer(pool *pgxpool.Pool, simulate simulation, log *slog.Logger) *server {
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
-		store: store, network: simulate.network, loses: simulate.loses, log: log,
+		store: paymentdb.New(pool), network: simulate.network, loses: simulate.loses, log: log,
 		hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
 		stopping: stopping, stop: stop,
 	}
@@ -55,8 +55,7 @@ func (s *server) config(
 ) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
-		MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
-		Registry: registry,
+		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus, Stopping: s.stop,
 	}

@@ -17,7 +17,6 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/daemon"
-	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
 )
@@ -43,7 +42,7 @@ func start(t *testing.T, options ...func(*server)) *system {
 	}
 	db := pgtest.Payments(t)
 	log := newLogLines()
-	s := newServer(paymentdb.New(db.Pool), network, slog.New(slog.NewJSONHandler(log, nil)))
+	s := newServer(db.Pool, network, slog.New(slog.NewJSONHandler(log, nil)))
 	for _, option := range options {
 		option(s)
 	}
@@ -51,7 +50,8 @@ func start(t *testing.T, options ...func(*server)) *system {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := rpc.Serve(ctx, s.config(daemon.Listen{Listen: "127.0.0.1:0"}, nil, ready(db.Pool))); err != nil {
+		listen := daemon.Listen{Listen: "127.0.0.1:0"}
+		if err := rpc.Serve(ctx, s.config(listen, nil, program.Database.Ready(db.Pool))); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	}()

@@ -15,60 +15,66 @@ import (
 	"hosho/internal/daemon"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/migrations"
 )
+
+var program = daemon.Program{
+	Name: "relay", Description: "The relay of hosho: delivers the orders' outbox to the payment service.",
+	Listen: "127.0.0.1:50053", AdminListen: "127.0.0.1:9103", Database: migrations.Orders, Help: paceHelp,
+}
 
 type commands struct {
 	daemon.Commands
 
-	Serve serve `cmd:"" default:"withargs" help:"Deliver the outbox (the default)."`
+	Serve serve `cmd:"" default:"withargs" help:"Deliver the outbox; this is what happens without a command."`
 }
 
-func main() {
-	daemon.Main("relay", "The relay of hosho: delivers the orders' outbox to the payment service.",
-		"127.0.0.1:50053", "127.0.0.1:9103", &commands{})
-}
+func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
 	daemon.Listen
-	PaymentTarget string `default:"127.0.0.1:50052" env:"RELAY_PAYMENT_TARGET" help:"The gRPC address of paymentd."`
-	Pace          pace   `embed:""`
+
+	PaymentTarget string `default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"The gRPC address of paymentd."`
+
+	Pace pace `embed:""`
 }
 
 // Run works until ctx ends: first it stops claiming and serving, then it finishes what is under way, and what runs in
 // the background ends last, since settling still sends wake-ups.
-func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
-	config, err := s.Pace.config()
+func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
+	config, err := c.Pace.config()
 	if err != nil {
 		return err
 	}
-	url, err := s.URL()
+	url, err := c.URL(log)
 	if err != nil {
 		return err
 	}
-	database := pg.Config{URL: url, Application: application}
+	database := pg.Config{URL: url, Application: program.Name}
 	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	paymentd, err := rpc.Dial(s.PaymentTarget)
+	paymentd, err := rpc.Dial(c.PaymentTarget)
 	if err != nil {
-		return fmt.Errorf("dial paymentd at %s: %w", s.PaymentTarget, err)
+		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
 	}
 	defer paymentd.Close()
-	server := newServer(pool, config, s.Pace, paymentv1.NewPaymentServiceClient(paymentd), log)
+	server := newServer(pool, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, database, s.Pace.Wake) })
+	background.Go(func() { server.run(running, database, c.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
+	ready := program.Database.Ready(pool)
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()
-	working.Go(func() { server.work(ctx, ready(pool)) })
+	working.Go(func() { server.work(ctx, ready) })
 
-	return rpc.Serve(ctx, server.config(s.Listen, daemon.NewRegistry(), ready(pool)))
+	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), ready))
 }

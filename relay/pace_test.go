@@ -15,7 +15,9 @@ import (
 func defaults(t testing.TB, args ...string) pace {
 	t.Helper()
 	var cli commands
-	parser, err := kong.New(&cli, kong.Vars{"env": "TEST_RELAY", "listen": "127.0.0.1:0", "admin_listen": ""})
+	p := program
+	p.Name = "TEST_RELAY" // whose environment is empty
+	parser, err := kong.New(&cli, p.Vars())
 	if err != nil {
 		t.Fatal(err)
 	}

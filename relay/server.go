@@ -23,14 +23,12 @@ import (
 	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/migrations"
 	"hosho/relay/internal/dispatch"
 )
 
 const (
-	application = "relay"          // how the database names the connections
 	maxReceive  = 64 << 10         // bytes of one message
-	patience    = 10 * time.Second // how long a call may take whose caller set no shorter deadline
+	callTimeout = 10 * time.Second // how long a call may take whose caller set no shorter deadline
 	readyPoll   = 500 * time.Millisecond
 )
 
@@ -75,21 +73,9 @@ func (s *server) config(
 ) rpc.ServerConfig {
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
-		MaxReceive: maxReceive, CallTimeout: patience, Log: s.log,
-		Registry: registry,
+		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
 		Ready:    ready, ToStatus: toStatus,
-	}
-}
-
-// ready keeps calls out, and the worker from its work, until the schema is the one that this program was written for.
-func ready(pool *pgxpool.Pool) func(context.Context) error {
-	return func(ctx context.Context) error {
-		err := migrations.Orders.Check(ctx, pool)
-		if errors.Is(err, migrations.ErrSchema) {
-			return fmt.Errorf("%w: run `orderd migrate`", err)
-		}
-		return err
 	}
 }
 
@@ -118,40 +104,45 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 
 var errNoCommand = errors.New("no such command")
 
-// ListParked answers the commands that need a person.
-func (s *server) ListParked(ctx context.Context, req *relayv1.ListParkedRequest) (*relayv1.ListParkedResponse, error) {
-	if err := checkList(req); err != nil {
+// ListParked returns the commands that need a person.
+func (s *server) ListParked(
+	ctx context.Context, r *relayv1.ListParkedRequest,
+) (*relayv1.ListParkedResponse, error) {
+	if err := checkList(r); err != nil {
 		return nil, err
 	}
-	after, err := page.Read(req.GetPageToken(), "parked")
+	after, err := page.Read(r.GetPageToken(), "parked")
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(req.GetPageSize())
+	size := page.Size(r.GetPageSize())
 	waiting, err := s.store.Stuck(ctx, s.stuckAfter, after.Number(), size+1)
 	if err != nil {
 		return nil, err
 	}
-	reply := &relayv1.ListParkedResponse{}
+	response := &relayv1.ListParkedResponse{}
 	if len(waiting) > size {
 		waiting = waiting[:size]
-		reply.NextPageToken = page.Token(page.AtNumber(waiting[size-1].ID), "parked")
+		response.NextPageToken = page.Token(page.AtNumber(waiting[size-1].ID), "parked")
 	}
 	for _, w := range waiting {
-		reply.Commands = append(reply.Commands, toCommand(w, s.stuckAfter))
+		response.Commands = append(response.Commands, toCommand(w, s.stuckAfter))
 	}
-	return reply, nil
+	return response, nil
 }
 
 // maxExplained bounds how many attempts one reply tells. A void that fails for months has more.
 const maxExplained = 1000
 
-// ExplainOrder answers what became of an order's commands.
-func (s *server) ExplainOrder(ctx context.Context, req *relayv1.ExplainOrderRequest) (*relayv1.ExplainOrderResponse, error) {
-	if err := checkExplain(req); err != nil {
+// ExplainOrder returns what became of an order's commands.
+func (s *server) ExplainOrder(
+	ctx context.Context, r *relayv1.ExplainOrderRequest,
+) (*relayv1.ExplainOrderResponse, error) {
+	id, err := fromID(r.GetOrderId())
+	if err != nil {
 		return nil, err
 	}
-	found, err := s.store.Explain(ctx, req.GetOrderId(), maxExplained)
+	found, err := s.store.Explain(ctx, id, maxExplained)
 	if err != nil {
 		return nil, err
 	}
@@ -159,11 +150,14 @@ func (s *server) ExplainOrder(ctx context.Context, req *relayv1.ExplainOrderRequ
 }
 
 // RetryParked makes a command due at once.
-func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedRequest) (*relayv1.RetryParkedResponse, error) {
-	if err := checkRetry(req); err != nil {
+func (s *server) RetryParked(
+	ctx context.Context, r *relayv1.RetryParkedRequest,
+) (*relayv1.RetryParkedResponse, error) {
+	id, kind, err := fromRetry(r)
+	if err != nil {
 		return nil, err
 	}
-	found, err := s.store.Retry(ctx, req.GetOrderId(), kinds[req.GetKind()])
+	found, err := s.store.Retry(ctx, id, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -175,25 +169,29 @@ func (s *server) RetryParked(ctx context.Context, req *relayv1.RetryParkedReques
 }
 
 // SettleParked cancels an order by hand, and writes down who and why.
-func (s *server) SettleParked(ctx context.Context, req *relayv1.SettleParkedRequest) (*relayv1.SettleParkedResponse, error) {
-	if err := checkSettle(req); err != nil {
+func (s *server) SettleParked(
+	ctx context.Context, r *relayv1.SettleParkedRequest,
+) (*relayv1.SettleParkedResponse, error) {
+	decision, err := fromSettle(r)
+	if err != nil {
 		return nil, err
 	}
-	o, changed, err := s.store.SettleByHand(ctx, orderdb.Decision{
-		OrderID: req.GetOrderId(), Operator: req.GetOperator(), Reason: req.GetReason(), Codes: order.ConflictCodes,
-	})
+	o, changed, err := s.store.SettleByHand(ctx, decision)
 	if err != nil {
 		return nil, err
 	}
 	if changed {
-		s.log.Warn("order", "order_id", o.ID, "status", string(o.Status), "cause", order.OperatorSettles.String(), "operator", req.GetOperator())
+		s.log.WarnContext(ctx, "order", "order_id", o.ID, "status", string(o.Status),
+			"cause", order.OperatorSettles.String(), "operator", decision.Operator)
 		s.watchers.Wake()
 	}
 	return &relayv1.SettleParkedResponse{}, nil
 }
 
-// GetBacklog answers how much waits.
-func (s *server) GetBacklog(ctx context.Context, _ *relayv1.GetBacklogRequest) (*relayv1.GetBacklogResponse, error) {
+// GetBacklog returns how much waits.
+func (s *server) GetBacklog(
+	ctx context.Context, _ *relayv1.GetBacklogRequest,
+) (*relayv1.GetBacklogResponse, error) {
 	backlogs, err := s.store.Backlog(ctx)
 	if err != nil {
 		return nil, err

@@ -7,29 +7,53 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"hosho/internal/rpc"
-	"hosho/internal/version"
+	"hosho/migrations"
 )
+
+// Program is what tells one daemon from the others.
+type Program struct {
+	Name        string
+	Description string
+	Listen      string            // its gRPC address, unless somebody says otherwise
+	AdminListen string            // the address of its metrics and profiles, likewise
+	Database    migrations.Set    // what it works on
+	Help        map[string]string // the texts for which a flag's tag has no room, by the variable that stands there
+}
+
+// Vars returns what the tags of flags ask for, those of this package and the daemon's own.
+func (p Program) Vars() kong.Vars {
+	own, shared := strings.ToUpper(p.Name), strings.ToUpper(string(p.Database))
+	vars := kong.Vars{
+		"env": own, "listen": p.Listen, "admin_listen": p.AdminListen, "database": shared,
+		"log_format_help":   "auto is text on a terminal, JSON elsewhere.",
+		"admin_listen_help": "The address of /metrics and /debug/pprof/; empty for none.",
+		"database_url_help": fmt.Sprintf(
+			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
+		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
+			"($%s_DATABASE_URL_FILE, $%s_DATABASE_URL_FILE).", own, shared),
+	}
+	maps.Copy(vars, p.Help)
+	return vars
+}
 
 // Commands are the commands that every daemon has. Embed it in the daemon's own.
 type Commands struct {
 	Log struct {
-		Level  slog.Level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
-		Format string     `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"auto is text on a terminal, JSON elsewhere."`
+		Level slog.Level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
+
+		Format string `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"${log_format_help}"`
 	} `embed:"" prefix:"log-"`
 
 	Healthcheck healthcheck  `cmd:"" help:"Ask the daemon on its address whether it is ready; exit 1 if not."`
@@ -53,21 +77,19 @@ func spellDurations(_ []string, a slog.Attr) slog.Attr {
 }
 
 // Main parses the command line into commands, a pointer to a struct that embeds Commands, and runs the command chosen:
-// its Run method may take a context.Context and a *slog.Logger. listen and adminListen are its default addresses. It exits 0, or 1
-// after printing the error, or 80 on a wrong command line (kong's code).
-func Main(name, description, listen, adminListen string, commands interface{ common() *Commands }) {
+// its Run method may take a context.Context, a *slog.Logger and the program's migrations.Set. It exits 0, or 1 after
+// printing the error, or 80 on a wrong command line (kong's code).
+func Main(p Program, commands interface{ common() *Commands }) {
 	cli := kong.Parse(commands,
-		kong.Name(name), kong.Description(description), kong.ShortUsageOnError(),
-		kong.Vars{"env": strings.ToUpper(name), "listen": listen, "admin_listen": adminListen},
+		kong.Name(p.Name), kong.Description(p.Description), kong.ShortUsageOnError(), p.Vars(),
 	)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal is not caught
-	log := commands.common().logger(name)
 	cli.BindTo(ctx, (*context.Context)(nil))
-	cli.Bind(log)
+	cli.Bind(commands.common().logger(p.Name), p.Database)
 	if err := cli.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
 		stop()
 		os.Exit(1)
 	}
@@ -75,65 +97,11 @@ func Main(name, description, listen, adminListen string, commands interface{ com
 
 func (c *Commands) common() *Commands { return c }
 
-// Database is the flags that name a database.
-type Database struct {
-	DatabaseURL     string `env:"${env}_DATABASE_URL" xor:"database" help:"The PostgreSQL database, postgres://user@host/name."`
-	DatabaseURLFile string `env:"${env}_DATABASE_URL_FILE" xor:"database" type:"existingfile" help:"A file that holds the URL, to keep the password out of the environment."`
-}
-
-// URL answers the database's URL, or an error that says how to give one.
-func (d Database) URL() (string, error) {
-	if d.DatabaseURLFile != "" {
-		content, err := os.ReadFile(d.DatabaseURLFile)
-		url := strings.TrimSpace(string(content))
-		if err == nil && url == "" { // which pgx would take for whatever server is near
-			err = fmt.Errorf("--database-url-file: %s is empty", d.DatabaseURLFile)
-		}
-		return url, err
-	}
-	if d.DatabaseURL == "" {
-		return "", errors.New("no database given: set --database-url or --database-url-file, or their environment variables (see --help)")
-	}
-	return d.DatabaseURL, nil
-}
-
 // Listen is the flags of a daemon's addresses.
 type Listen struct {
-	Listen      string `default:"${listen}" env:"${env}_LISTEN" help:"The gRPC address."`
-	AdminListen string `default:"${admin_listen}" env:"${env}_ADMIN_LISTEN" help:"The address of /metrics and /debug/pprof/; empty for none."`
-	Reflection  bool   `default:"true" negatable:"" env:"${env}_REFLECTION" help:"Serve gRPC reflection, for grpcurl."`
-}
+	Listen string `default:"${listen}" env:"${env}_LISTEN" help:"The gRPC address."`
 
-type healthcheck struct {
-	Target string `name:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The daemon's gRPC address."`
-}
+	AdminListen string `default:"${admin_listen}" env:"${env}_ADMIN_LISTEN" help:"${admin_listen_help}"`
 
-const healthcheckTimeout = 3 * time.Second
-
-// Run exits 0 when the daemon serves. Images without a shell use it.
-func (h *healthcheck) Run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
-	defer cancel()
-	conn, err := rpc.Dial(h.Target)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	reply, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
-	if err != nil {
-		return err
-	}
-	fmt.Println(reply.GetStatus())
-	if reply.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-		return errors.New("not ready")
-	}
-	return nil
-}
-
-type printVersion struct{}
-
-// Run prints the version of hosho, and that of Go by which it was built.
-func (printVersion) Run() error {
-	_, err := fmt.Println(version.String(), runtime.Version())
-	return err
+	Reflection bool `default:"true" negatable:"" env:"${env}_REFLECTION" help:"Serve gRPC reflection, for grpcurl."`
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -17,12 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"hosho/internal/daemon"
+	"hosho/internal/pgtest"
+	"hosho/migrations"
 )
 
 // asDaemon makes this test binary the program sampled.
@@ -30,16 +32,20 @@ const asDaemon = "DAEMON_TEST_AS_DAEMON"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) != "" {
-		daemon.Main("sampled", "A daemon for tests.", "127.0.0.1:1", "127.0.0.1:2", &commands{})
+		daemon.Main(daemon.Program{
+			Name: "sampled", Description: "A daemon for tests.",
+			Listen: "127.0.0.1:1", AdminListen: "127.0.0.1:2", Database: migrations.Orders,
+		}, &commands{})
 		return
 	}
-	goleak.VerifyTestMain(m)
+	pgtest.Main(m)
 }
 
 type commands struct {
 	daemon.Commands
 
-	Serve serve `cmd:"" default:"withargs" help:"Serve."`
+	Serve   serve          `cmd:"" default:"withargs" help:"Serve."`
+	Migrate daemon.Migrate `cmd:"" help:"Migrate."`
 }
 
 type serve struct {
@@ -50,7 +56,7 @@ type serve struct {
 }
 
 func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
-	url, err := s.URL()
+	url, err := s.URL(log)
 	if err != nil {
 		return err
 	}
@@ -72,7 +78,8 @@ func command(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, os.Args[0], args...)
-	c.Env = append([]string{asDaemon + "=1", "GORACE=atexit_sleep_ms=0"}, environment...) // else each exit takes a second
+	quick := "GORACE=atexit_sleep_ms=0" // else each exit takes a second
+	c.Env = append([]string{asDaemon + "=1", quick}, environment...)
 	return c
 }
 
@@ -117,7 +124,7 @@ func start(t *testing.T, environment []string, args ...string) *process {
 	return p
 }
 
-// line answers the next line of the log.
+// line returns the next line of the log.
 func (p *process) line(t *testing.T) map[string]any {
 	t.Helper()
 	line := map[string]any{}
@@ -148,9 +155,12 @@ func TestHelpShowsTheEnvironmentVariables(t *testing.T) {
 		t.Errorf("got exit %d, want 0", code)
 	}
 	for _, variable := range []string{
-		"DATABASE_URL", "DATABASE_URL_FILE", "LISTEN", "ADMIN_LISTEN", "REFLECTION", "LOG_LEVEL", "LOG_FORMAT",
+		"LISTEN", "ADMIN_LISTEN", "REFLECTION", "LOG_LEVEL", "LOG_FORMAT",
 	} {
 		wantIn(t, stdout, "($SAMPLED_"+variable+")")
+	}
+	for _, variable := range []string{"DATABASE_URL", "DATABASE_URL_FILE"} {
+		wantIn(t, stdout, "$SAMPLED_"+variable, "$ORDERS_"+variable)
 	}
 	wantIn(t, stdout, "127.0.0.1:1", "127.0.0.1:2")
 }
@@ -197,6 +207,78 @@ func TestTheDatabaseMayBeNamedInAFile(t *testing.T) {
 	}
 	if got := start(t, []string{"SAMPLED_DATABASE_URL_FILE=" + file}).first["database"]; got != url {
 		t.Errorf("by the environment: got database %q, want %q", got, url)
+	}
+}
+
+// The names by which a database may be given, in the order in which they count. Each line's first one wins.
+func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
+	t.Parallel()
+	const other = "postgres://bob:hunter2@db.example/orders"
+	dir := t.TempDir()
+	file, another, none := filepath.Join(dir, "url"), filepath.Join(dir, "other"), filepath.Join(dir, "none")
+	for name, content := range map[string]string{file: url, another: other} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const own, shared = "SAMPLED_DATABASE_URL", "ORDERS_DATABASE_URL"
+	tests := []struct {
+		environment []string
+		args        []string
+		warns       bool
+	}{
+		{[]string{shared + "=" + url}, nil, false},
+		{[]string{shared + "_FILE=" + file}, nil, false},
+		{[]string{own + "=", shared + "=" + url}, nil, false},
+		{[]string{own + "=" + url, shared + "=" + url}, nil, false},
+		{[]string{own + "_FILE=" + file, shared + "=" + url}, nil, false},
+		{[]string{own + "=" + url, shared + "=" + other}, nil, true},
+		{[]string{own + "=" + url, shared + "_FILE=" + another}, nil, true},
+		{[]string{own + "_FILE=" + file, shared + "=" + other}, nil, true},
+		{[]string{own + "_FILE=" + file, shared + "_FILE=" + another}, nil, true},
+		{[]string{own + "=" + url, shared + "_FILE=" + none}, nil, true},
+		{[]string{own + "=" + other, shared + "=" + other}, []string{"--database-url=" + url}, false},
+		{[]string{own + "_FILE=" + another, shared + "=" + other}, []string{"--database-url=" + url}, false},
+		{[]string{own + "=" + other}, []string{"--database-url-file=" + file}, false},
+	}
+	for _, test := range tests {
+		p := start(t, test.environment, test.args...)
+		said, line := p.first, p.first
+		if test.warns {
+			line = p.line(t)
+		}
+		if line["msg"] != "serving" || line["database"] != url {
+			t.Errorf("%v %v: got %v, want it to serve %s", test.environment, test.args, line, url)
+		}
+		if text := fmt.Sprint(said); test.warns && (said["level"] != "WARN" || said["used"] != own ||
+			said["not used"] != shared || strings.Contains(text, "hunter2")) {
+			t.Errorf("%v: got %v, want a warning that %s is used and %s is not", test.environment, said, own, shared)
+		}
+	}
+	_, stderr, code := run(t, []string{shared + "_FILE=" + none})
+	wantIn(t, stderr, shared+"_FILE: open "+none)
+	if code != 1 {
+		t.Errorf("a file that is not there: got exit %d, want 1", code)
+	}
+}
+
+func TestMigrateSaysWhatItApplied(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	environment := []string{"SAMPLED_DATABASE_URL=" + db.URL}
+	err := migrations.Orders.Check(t.Context(), db.Pool)
+	if err == nil || !strings.HasSuffix(err.Error(), ": run `orderd migrate`") {
+		t.Errorf("before: got %v, want what to run", err)
+	}
+	stdout, stderr, code := run(t, environment, "migrate")
+	if code != 0 || !strings.HasPrefix(stdout, "applied orders 1\napplied orders 2\n") {
+		t.Errorf("got %q, exit %d, %s; want the versions, exit 0", stdout, code, stderr)
+	}
+	if err := migrations.Orders.Ready(db.Pool)(t.Context()); err != nil {
+		t.Errorf("after: %v", err)
+	}
+	if stdout, _, code = run(t, environment, "migrate"); stdout != "orders is up to date\n" || code != 0 {
+		t.Errorf("again: got %q, exit %d, want orders is up to date, exit 0", stdout, code)
 	}
 }
 

@@ -49,7 +49,7 @@ paymentd   | *             | batch card gen/error gen/money gen/payment daemon m
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc
-daemon     | *             | rpc version
+daemon     | *             | migrations rpc version
 rpc        | *             | gen/error pg validate version
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate

@@ -14,12 +14,12 @@ func TestTheStatusesOfDomainAndProtoAreTheSame(t *testing.T) {
 	}
 	for _, s := range order.Statuses {
 		out := toOrder(order.Order{Status: s}).GetStatus()
-		if back := fromFilter(&orderv1.ListOrdersRequest{Status: out}).Status; back != s {
-			t.Errorf("%s: got %s and back %q, want the same word", s, out, back)
+		if back, err := fromList(&orderv1.ListOrdersRequest{Status: out}); err != nil || back.Status != s {
+			t.Errorf("%s: got %s and back %q, %v, want the same word", s, out, back.Status, err)
 		}
 	}
-	if got := fromFilter(&orderv1.ListOrdersRequest{}).Status; got != "" {
-		t.Errorf("unspecified: got %q, want no status", got)
+	if got, err := fromList(&orderv1.ListOrdersRequest{}); err != nil || got.Status != "" {
+		t.Errorf("unspecified: got %q, %v, want no status", got.Status, err)
 	}
 }
 

@@ -12,11 +12,6 @@ import (
 	"hosho/internal/outbox"
 )
 
-var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
-	relayv1.ParkedCommand_KIND_CHARGE: order.Charge,
-	relayv1.ParkedCommand_KIND_VOID:   order.Void,
-}
-
 // The database and package order hold the words of the enums without these.
 const (
 	kindPrefix    = "KIND_"
@@ -46,17 +41,17 @@ func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedComma
 }
 
 func toExplanation(e orderdb.Explanation, stuckAfter time.Duration) *relayv1.ExplainOrderResponse {
-	reply := &relayv1.ExplainOrderResponse{EarlierAttempts: int64(e.Earlier)}
+	response := &relayv1.ExplainOrderResponse{EarlierAttempts: int64(e.Earlier)}
 	for _, a := range e.Attempts {
-		reply.Attempts = append(reply.Attempts, toAttempt(a))
+		response.Attempts = append(response.Attempts, toAttempt(a))
 	}
 	for _, w := range e.Waiting {
-		reply.Commands = append(reply.Commands, toCommand(w, stuckAfter))
+		response.Commands = append(response.Commands, toCommand(w, stuckAfter))
 	}
 	if d := e.Decision; d != nil {
-		reply.Decision = &relayv1.OperatorDecision{Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At)}
+		response.Decision = &relayv1.OperatorDecision{Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At)}
 	}
-	return reply
+	return response
 }
 
 func toAttempt(a orderdb.Attempt) *relayv1.Attempt {

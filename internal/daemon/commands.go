@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"hosho/internal/rpc"
+	"hosho/internal/version"
+	"hosho/migrations"
+)
+
+type healthcheck struct {
+	Target string `name:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The daemon's gRPC address."`
+}
+
+const healthcheckTimeout = 3 * time.Second
+
+// Run exits 0 when the daemon serves. Images without a shell use it.
+func (c *healthcheck) Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	conn, err := rpc.Dial(c.Target)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	reply, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(reply.GetStatus())
+	if reply.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		return errors.New("not ready")
+	}
+	return nil
+}
+
+type printVersion struct{}
+
+// Run prints the version of hosho, and that of Go by which it was built.
+func (printVersion) Run() error {
+	_, err := fmt.Println(version.String(), runtime.Version())
+	return err
+}
+
+// Migrate is the command of the daemon that owns a database's schema.
+type Migrate struct {
+	Database
+}
+
+// Run applies the migrations that are missing and prints their versions.
+func (c *Migrate) Run(ctx context.Context, log *slog.Logger, set migrations.Set) error {
+	url, err := c.URL(log)
+	if err != nil {
+		return err
+	}
+	waiting := func(err error) { log.Warn("a table is in use: trying again", "error", err) }
+	applied, err := set.Up(ctx, url, waiting)
+	for _, version := range applied {
+		fmt.Printf("applied %s %d\n", set, version)
+	}
+	if err != nil {
+		return err
+	}
+	if len(applied) == 0 {
+		fmt.Printf("%s is up to date\n", set)
+	}
+	return nil
+}

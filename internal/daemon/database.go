@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Database is the flags that name a database. A flag wins over the environment, and there the daemon's own variables
+// win over those of the database, which every program takes that works on it.
+type Database struct {
+	DatabaseURL     string `xor:"database" placeholder:"URL" help:"${database_url_help}"`
+	DatabaseURLFile string `xor:"database" placeholder:"FILE" type:"existingfile" help:"${database_url_file_help}"`
+
+	variables []string // in the order in which they count
+}
+
+// AfterApply is kong's hook.
+func (d *Database) AfterApply(vars kong.Vars) error {
+	d.variables = []string{vars["env"] + "_DATABASE_URL", vars["database"] + "_DATABASE_URL"}
+	return nil
+}
+
+// URL returns the database's URL, or an error that says how to give one. The log is told when variables name different
+// databases, and which of them counts.
+func (d *Database) URL(log *slog.Logger) (string, error) {
+	if d.DatabaseURL != "" || d.DatabaseURLFile != "" {
+		return read("--database-url-file", d.DatabaseURL, d.DatabaseURLFile)
+	}
+	var url, from string
+	for _, variable := range d.variables {
+		another, err := read(variable+"_FILE", os.Getenv(variable), os.Getenv(variable+"_FILE"))
+		switch {
+		case from != "" && (err != nil || another != "" && another != url):
+			log.Warn("two variables name different databases", "used", from, "not used", variable)
+		case err != nil:
+			return "", err
+		case from == "" && another != "":
+			url, from = another, variable
+		}
+	}
+	if url == "" {
+		return "", errors.New("no database given: set --database-url or --database-url-file, " +
+			"or their environment variables (see --help)")
+	}
+	return url, nil
+}
+
+// read returns what a file holds, where one is named, and the URL else. What names the file is for the error.
+func read(name, url, file string) (string, error) {
+	if file == "" {
+		return url, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	url = strings.TrimSpace(string(content))
+	if url == "" { // which pgx would take for whatever server is near
+		return "", fmt.Errorf("%s: %s is empty", name, file)
+	}
+	return url, nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/page"
+	"hosho/internal/validate"
+)
+
+// kinds are the commands that a request may name.
+var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
+	relayv1.ParkedCommand_KIND_CHARGE: order.Charge,
+	relayv1.ParkedCommand_KIND_VOID:   order.Void,
+}
+
+// fromRetry reads a request once, as all of this file do: it returns what is asked for, in the domain's values, or a
+// *validate.Error that names every field at fault.
+func fromRetry(r *relayv1.RetryParkedRequest) (orderID string, kind order.Command, err error) {
+	var f validate.Fields
+	orderID = f.UUID("order_id", r.GetOrderId())
+	kind, known := kinds[r.GetKind()]
+	if !known {
+		f.Add("kind", "got %v, want KIND_CHARGE or KIND_VOID", r.GetKind())
+	}
+	return orderID, kind, f.Err()
+}
+
+const maxReason = 500 // characters, as the table's constraint says
+
+func fromSettle(r *relayv1.SettleParkedRequest) (orderdb.Decision, error) {
+	var f validate.Fields
+	id := f.UUID("order_id", r.GetOrderId())
+	if n := utf8.RuneCountInString(r.GetReason()); n < 1 || n > maxReason || strings.ContainsRune(r.GetReason(), 0) {
+		f.Add("reason", "got %d characters, want 1 to %d and no NUL", n, maxReason)
+	}
+	f.Operator("operator", r.GetOperator())
+	return orderdb.Decision{
+		OrderID: id, Operator: r.GetOperator(), Reason: r.GetReason(), Codes: order.ConflictCodes,
+	}, f.Err()
+}
+
+// fromID returns an order's id as the database writes it.
+func fromID(sent string) (string, error) {
+	var f validate.Fields
+	id := f.UUID("order_id", sent)
+	return id, f.Err()
+}
+
+// checkList finds a page_size that is none. Where the page begins is in its token, and there is no other choice.
+func checkList(r *relayv1.ListParkedRequest) error {
+	var f validate.Fields
+	page.CheckSize(&f, r.GetPageSize())
+	return f.Err()
+}
