@@ -24,19 +24,20 @@ tools
 sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal
 
 laboratory
-lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules
+lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal
-lab/middleman | *          | gen/payment pgembed rpc
+lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
-lab/load      | *          | gen/order rules
-lab/stack     | *          | failpoint pgembed rpc
+lab/load      | *          | gen/order rules wait
+lab/stack     | *          | failpoint pgembed proc rpc
 lab/invariant | pgx        | rules
-lab/proxy     |            |
+lab/proxy     |            | proc wait
 
 around
 reconcile  | pgx           | command order orderdb outbox payment
 pgtest     | *             | migrations pgembed
-pgembed    | *             |
+pgembed    | *             | proc wait
+proc       |               |
 layout     |               |
 slow       |               |
 story      | grpc protobuf | gen/...
@@ -71,6 +72,7 @@ payment    |               |
 failpoint  |               |
 rules      |               |
 version    |               |
+wait       |               |
 `
 
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its

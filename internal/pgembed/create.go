@@ -87,8 +87,8 @@ func (s *Server) initdb(ctx context.Context) error {
 		p.end(kill)
 		return ctx.Err()
 	}
-	if p.err != nil {
-		return fmt.Errorf("initdb: %w\n%s", p.err, p.log())
+	if err := p.Err(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, p.log())
 	}
 	return os.Rename(unfinished, s.data())
 }

@@ -5,17 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"hosho/internal/proc"
+	"hosho/internal/wait"
 )
 
-// startTimeout bounds a start, which after a crash includes the recovery.
-const startTimeout = time.Minute
+const (
+	// startTimeout bounds a start, which after a crash includes the recovery.
+	startTimeout = time.Minute
+	// heldPause is the wait before a start is tried again that failed for what somebody else holds.
+	heldPause = 50 * time.Millisecond
+)
 
 // ErrNotRunning answers a wish that only a running server can fulfil.
 var ErrNotRunning = errors.New("the PostgreSQL server is not running")
@@ -37,12 +42,12 @@ func (s *Server) Stop() error {
 func (s *Server) Crash() error {
 	p := s.process.Load()
 	select {
-	case <-p.exited:
+	case <-p.Exited():
 		return ErrNotRunning
 	default:
 	}
 	if !p.end(immediate) {
-		return fmt.Errorf("PostgreSQL (process %d) did not end", p.cmd.Process.Pid)
+		return fmt.Errorf("PostgreSQL (process %d) did not end", p.Pid())
 	}
 	return nil
 }
@@ -51,8 +56,8 @@ func (s *Server) Crash() error {
 // server that is not running it does nothing.
 func (s *Server) Kill() {
 	p := s.process.Load()
-	p.cmd.Process.Signal(kill) // fails only when it has ended
-	<-p.exited
+	p.Signal(kill)
+	<-p.Exited()
 }
 
 // Restart starts the server again, on the same port and data: after Crash or Kill as soon as the last process of the
@@ -80,7 +85,7 @@ func (s *Server) shutDown() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("PostgreSQL (process %d) does not end", p.cmd.Process.Pid)
+	return fmt.Errorf("PostgreSQL (process %d) does not end", p.Pid())
 }
 
 // run starts the server. What somebody else holds it asks for again until its patience ends: the port, or the data
@@ -90,7 +95,7 @@ func (s *Server) run(ctx context.Context) error {
 	defer cancel()
 	for begin := time.Now(); ; {
 		if !s.pinned {
-			port, err := FreePort()
+			port, err := proc.FreePort()
 			if err != nil {
 				return err
 			}
@@ -109,10 +114,8 @@ func (s *Server) run(ctx context.Context) error {
 		if !held(p.log()) || time.Since(begin) > patience {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.For(ctx, heldPause) {
 			return err
-		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -134,8 +137,8 @@ func (s *Server) ready(ctx context.Context, p *process) error {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-p.exited:
-			return fmt.Errorf("it ended at once: %w\n%s", p.err, p.log())
+		case <-p.Exited():
+			return fmt.Errorf("it ended at once: %w\n%s", p.Err(), p.log())
 		case <-ctx.Done():
 			return fmt.Errorf("%w: it does not accept connections: %w\n%s", ctx.Err(), err, p.log())
 		case <-tick.C:
@@ -165,18 +168,4 @@ func (s *Server) arguments() []string {
 		args = append(args, "-c", name+"="+settings[name])
 	}
 	return args
-}
-
-// FreePort chooses a port of 127.0.0.1 below the range that systems take the ports of outgoing connections from (Linux
-// begins at 32768). From within it, a client that tries to reach a crashed server could be given the server's own port.
-func FreePort() (int, error) {
-	var err error
-	for range 100 {
-		port := 15000 + rand.IntN(17000)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, fmt.Errorf("no free port: %w", err)
 }

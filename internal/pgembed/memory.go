@@ -22,7 +22,7 @@ func (s *Server) freeMemory() error {
 	}
 	lines := strings.Split(string(text), "\n")
 	const pidLine, segmentLine = 0, 6
-	if len(lines) <= segmentLine || lines[pidLine] != fmt.Sprint(s.process.Load().cmd.Process.Pid) {
+	if len(lines) <= segmentLine || lines[pidLine] != fmt.Sprint(s.process.Load().Pid()) {
 		return nil // ended before it had one, or another server's
 	}
 	var key, id int

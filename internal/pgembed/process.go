@@ -1,16 +1,18 @@
 package pgembed
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"hosho/internal/proc"
 )
 
 // The ways to end a server.
@@ -25,12 +27,10 @@ const patience = 10 * time.Second
 
 // process is a program of PostgreSQL's with all the processes that it forks.
 type process struct {
-	cmd     *exec.Cmd
+	*proc.Child
 	logFile string
 	logFrom int64         // where its part of the log begins
-	err     error         // how it ended; read it after exited
-	exited  chan struct{} // closed when the program itself has ended
-	gone    chan struct{} // closed when all of its processes have
+	gone    chan struct{} // closed when all of its processes have ended
 }
 
 // launch starts a program of PostgreSQL's, logging to the server's log.
@@ -61,39 +61,24 @@ func (s *Server) launch(program string, args ...string) (*process, error) {
 	for _, t := range s.made {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, t.lock)
 	}
-	cmd.SysProcAttr = attributes(s.owner.credential)
-	p := &process{
-		cmd:     cmd,
-		logFile: log.Name(),
-		logFrom: info.Size(),
-		exited:  make(chan struct{}),
-		gone:    make(chan struct{}),
-	}
-	started := make(chan error)
-	go p.run(started, alive)
-	return p, <-started
-}
-
-// run forks and waits on one thread that it keeps: Linux takes the end of the thread that forked for the parent's
-// death, and Go ends threads as it pleases.
-func (p *process) run(started chan<- error, alive *os.File) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer alive.Close()
-	err := p.cmd.Start()
-	started <- err
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner.credential}
+	child, err := proc.Start(cmd, immediate)
 	if err != nil {
-		return
+		return nil, errors.Join(err, alive.Close())
 	}
-	p.err = p.cmd.Wait()
-	close(p.exited)
-	io.Copy(io.Discard, alive) // whatever ends it, nobody is there any more
-	close(p.gone)
+	p := &process{Child: child, logFile: log.Name(), logFrom: info.Size(), gone: make(chan struct{})}
+	go func() {
+		<-p.Exited()
+		io.Copy(io.Discard, alive) // whatever ends it, nobody is there any more
+		alive.Close()
+		close(p.gone)
+	}()
+	return p, nil
 }
 
 // end signals the program and reports whether all of its processes ended in time.
 func (p *process) end(signal syscall.Signal) bool {
-	p.cmd.Process.Signal(signal) // fails only when it has ended, which is what was wanted
+	p.Signal(signal) // one that has ended is what was wanted
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

@@ -12,6 +12,7 @@ import (
 	"hosho/internal/command"
 	"hosho/internal/lab/load"
 	"hosho/internal/order"
+	"hosho/internal/wait"
 )
 
 const (
@@ -27,7 +28,7 @@ func backlog(ctx context.Context, s *system, _ *rand.Rand) error {
 		return fmt.Errorf("place a million orders: %w", err)
 	}
 	for left := backlogOrders; left > backlogShort; {
-		if !pause(ctx, backlogLook) {
+		if !wait.For(ctx, backlogLook) {
 			return fmt.Errorf("not drained in time: %d commands are left", left)
 		}
 		if err := s.orders.QueryRow(ctx, `SELECT count(*) FROM outbox`).Scan(&left); err != nil {

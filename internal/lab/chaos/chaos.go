@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/load"
+	"hosho/internal/wait"
 )
 
 // Config says what to run. Every field is needed that does not say otherwise.
@@ -152,7 +153,7 @@ func (r *run) episode(ctx context.Context, e Episode) error {
 	var all sync.WaitGroup
 	for i, injection := range e {
 		all.Go(func() {
-			if !pause(ctx, injection.After) {
+			if !wait.For(ctx, injection.After) {
 				errs[i] = ctx.Err()
 				return
 			}
@@ -225,17 +226,5 @@ func (r *run) status() Status {
 	return Status{
 		Elapsed: time.Since(r.began), Phase: r.phase, Orders: r.accepted(), Kills: r.kills.Load(), Crashes: r.crashes.Load(),
 		Active: slices.Clone(r.active), Violations: r.violations(),
-	}
-}
-
-// pause waits, and reports whether the time passed before ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

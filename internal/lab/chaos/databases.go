@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/wait"
 )
 
 var databaseFaults = []fault{
@@ -110,11 +111,11 @@ func crashing(of func(*system) *pgembed.Server) func(context.Context, *system, *
 			if err := s.crash(of(s)); err != nil {
 				return err
 			}
-			pause(ctx, span(random, 0, time.Second))
+			wait.For(ctx, span(random, 0, time.Second))
 			if err := s.back(ctx, of(s)); err != nil {
 				return err
 			}
-			if !pause(ctx, span(random, 200*time.Millisecond, 2*time.Second)) {
+			if !wait.For(ctx, span(random, 200*time.Millisecond, 2*time.Second)) {
 				return nil
 			}
 		}
@@ -133,7 +134,7 @@ func killPostmaster(of func(*system) *pgembed.Server) func(context.Context, *sys
 	return func(ctx context.Context, s *system, random *rand.Rand) error {
 		of(s).Kill()
 		s.crashes.Add(1)
-		pause(ctx, span(random, 0, time.Second))
+		wait.For(ctx, span(random, 0, time.Second))
 		return s.back(ctx, of(s))
 	}
 }
@@ -150,7 +151,7 @@ func killBackends(ctx context.Context, s *system, random *rand.Rand) error {
 		if err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil { // while it recovers there is none to kill
 			s.crashes.Add(1)
 		}
-		if !pause(ctx, span(random, time.Second, 2*time.Second)) {
+		if !wait.For(ctx, span(random, time.Second, 2*time.Second)) {
 			return nil
 		}
 	}
@@ -165,7 +166,7 @@ func terminate(ctx context.Context, s *system, random *rand.Rand) error {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if !pause(ctx, span(random, 200*time.Millisecond, time.Second)) {
+		if !wait.For(ctx, span(random, 200*time.Millisecond, time.Second)) {
 			return nil
 		}
 	}
@@ -197,7 +198,7 @@ func takeConnections(ctx context.Context, s *system, random *rand.Rand) error {
 				conn, err = pgx.Connect(ctx, url)
 			}
 		}
-		pause(ctx, span(random, 50*time.Millisecond, 200*time.Millisecond))
+		wait.For(ctx, span(random, 50*time.Millisecond, 200*time.Millisecond))
 	}
 	var err error
 	for _, conn := range taken {

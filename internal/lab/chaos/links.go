@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/proxy"
+	"hosho/internal/wait"
 )
 
 var linkFaults = []fault{
@@ -124,7 +125,7 @@ func slowClose(ctx context.Context, s *system, random *rand.Rand) error {
 		if err := s.Paymentd.Start(); err != nil {
 			return err
 		}
-		if !pause(ctx, span(random, time.Second, 2*time.Second)) {
+		if !wait.For(ctx, span(random, time.Second, 2*time.Second)) {
 			return nil
 		}
 	}
@@ -139,7 +140,7 @@ func flapping(of func(*system) []*proxy.Proxy) func(context.Context, *system, *r
 					p.Reset()
 				}
 			}
-			if pause(ctx, span(random, 50*time.Millisecond, 700*time.Millisecond)) {
+			if wait.For(ctx, span(random, 50*time.Millisecond, 700*time.Millisecond)) {
 				continue
 			}
 			for _, p := range of(s) {

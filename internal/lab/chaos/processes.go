@@ -9,6 +9,7 @@ import (
 
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/stack"
+	"hosho/internal/wait"
 )
 
 var processFaults = []fault{
@@ -98,11 +99,11 @@ func killing(of who) func(context.Context, *system, *rand.Rand) error {
 		for {
 			victim := one(of(s), random)
 			s.kill(victim)
-			pause(ctx, span(random, 0, 200*time.Millisecond))
+			wait.For(ctx, span(random, 0, 200*time.Millisecond))
 			if err := victim.Start(); err != nil {
 				return err
 			}
-			if !pause(ctx, span(random, 50*time.Millisecond, 700*time.Millisecond)) {
+			if !wait.For(ctx, span(random, 50*time.Millisecond, 700*time.Millisecond)) {
 				return nil
 			}
 		}
@@ -198,7 +199,7 @@ func restarting(ctx context.Context, s *system, random *rand.Rand) error {
 				return err
 			}
 		}
-		if !pause(ctx, span(random, 0, time.Second)) {
+		if !wait.For(ctx, span(random, 0, time.Second)) {
 			return nil
 		}
 	}
@@ -265,9 +266,9 @@ func starving(ctx context.Context, s *system, random *rand.Rand) error {
 	}
 	for ctx.Err() == nil {
 		victim.Signal(syscall.SIGSTOP)
-		pause(ctx, 90*time.Millisecond)
+		wait.For(ctx, 90*time.Millisecond)
 		victim.Signal(syscall.SIGCONT)
-		pause(ctx, 10*time.Millisecond)
+		wait.For(ctx, 10*time.Millisecond)
 	}
 	if err := victim.Stop(); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/wait"
 )
 
 // poll is how often the experiment looks whether something has come true.
@@ -50,7 +52,7 @@ func (r *run) await(ctx context.Context, until time.Time, come func(context.Cont
 		if come(ctx) {
 			return true
 		}
-		if !pause(ctx, poll) {
+		if !wait.For(ctx, poll) {
 			return false
 		}
 	}

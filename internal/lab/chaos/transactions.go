@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/rules"
+	"hosho/internal/wait"
 )
 
 // oldest is how old a transaction of a daemon may become. Ten seconds after its client fell silent the server ends it.
@@ -16,7 +17,7 @@ const oldest = 15 * time.Second
 
 // watchTransactions looks for transactions that stand open, until ctx ends. While a database is away there are none.
 func (r *run) watchTransactions(ctx context.Context) {
-	for pause(ctx, time.Second) {
+	for wait.For(ctx, time.Second) {
 		for _, pool := range []*pgxpool.Pool{r.orders, r.payments} {
 			bounded, cancel := context.WithTimeout(ctx, time.Second)
 			if stale, err := staleTransactions(bounded, pool, oldest); err == nil {

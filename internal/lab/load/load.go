@@ -20,6 +20,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rules"
+	"hosho/internal/wait"
 )
 
 // Config says what the clients do.
@@ -148,7 +149,7 @@ func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID
 	l.remember(told)
 	switch {
 	case fate >= bombs && fate < bombs+cancels:
-		l.pause(ctx, delay)
+		wait.For(ctx, delay)
 		l.cancel(ctx, told)
 	case watch:
 		l.watch(ctx, told)
@@ -228,7 +229,7 @@ func (l *Load) persist(ctx context.Context, call func(context.Context) error) er
 			l.contradiction(rules.Definite, "%v", err)
 			return err
 		}
-		l.pause(ctx, retryPause)
+		wait.For(ctx, retryPause)
 	}
 }
 
@@ -239,15 +240,6 @@ func transient(err error) bool {
 		return true
 	}
 	return false
-}
-
-func (l *Load) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 func (l *Load) took(d time.Duration) {

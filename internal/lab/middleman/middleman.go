@@ -12,7 +12,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	paymentv1 "hosho/gen/payment/v1"
-	"hosho/internal/pgembed"
+	"hosho/internal/proc"
 	"hosho/internal/rpc"
 )
 
@@ -56,11 +55,7 @@ type Middleman struct {
 // New makes a Middleman in front of the payment service at an address, which serves on an address of its own until
 // Close. The seed decides on whom it plays its tricks.
 func New(paymentd string, seed uint64) (*Middleman, error) {
-	port, err := pgembed.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := proc.Listen()
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/rpc"
+	"hosho/internal/wait"
 )
 
 // Trick decides what becomes of one command, and what the relay is told of it.
@@ -173,14 +174,7 @@ func (c *call) carryOutAlone() (*paymentv1.Payment, error) {
 
 // wait reports whether the time has passed before the middleman was closed.
 func (c *call) wait(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-c.middleman.running.Done():
-		return false
-	}
+	return wait.For(c.middleman.running, d)
 }
 
 // result puts on the stream what a call of its own would have answered.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"hosho/internal/wait"
 )
 
 // A line holds 1 MiB at most. Small chunks take as much of it as large ones; systems count their buffers like that too.
@@ -66,7 +68,7 @@ func (l *line) deliver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-l.chunks:
-			if !pause(ctx, time.Until(c.due)) || !l.connection.proxy.heals(ctx, l.stalled) {
+			if !wait.For(ctx, time.Until(c.due)) || !l.connection.proxy.heals(ctx, l.stalled) {
 				return
 			}
 			if c.end != nil {

@@ -14,10 +14,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"hosho/internal/proc"
+	"hosho/internal/wait"
 )
 
 // Proxy listens on a port of its own and carries each connection to its target. Its methods may be called at any time,
@@ -48,7 +50,7 @@ func Listen(target string) (*Proxy, error) { return start(target, false) }
 func ListenPostgres(target string) (*Proxy, error) { return start(target, true) }
 
 func start(target string, postgres bool) (*Proxy, error) {
-	listener, err := listen()
+	listener, err := proc.Listen()
 	if err != nil {
 		return nil, fmt.Errorf("proxy to %s: %w", target, err)
 	}
@@ -57,20 +59,6 @@ func start(target string, postgres bool) (*Proxy, error) {
 	p.Set(Link{})
 	p.running.Go(p.accept)
 	return p, nil
-}
-
-// listen chooses below the range that systems take the ports of outgoing connections from (Linux begins at 32768). From
-// within it, a client that dials a closed proxy again and again could be given that very port, and reach itself.
-func listen() (*net.TCPListener, error) {
-	var err error
-	for range 100 {
-		port := 15000 + rand.IntN(17000)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return l.(*net.TCPListener), nil
-		}
-	}
-	return nil, fmt.Errorf("no free port: %w", err)
 }
 
 // Address is where the proxy listens, "host:port".
@@ -138,7 +126,7 @@ func (p *Proxy) accept() {
 		client, err := p.listener.AcceptTCP()
 		switch {
 		case err != nil:
-			pause(p.ctx, 10*time.Millisecond) // out of descriptors, if the listener is not closed: some may come back
+			wait.For(p.ctx, 10*time.Millisecond) // out of descriptors, if the listener is not closed: some may come back
 		case p.refuses():
 			reset(client)
 		default:
@@ -160,17 +148,4 @@ func (p *Proxy) carry(client *net.TCPConn) {
 		p.mu.Unlock()
 		close(c.ended)
 	})
-}
-
-// pause waits and reports true, or false as soon as ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"hosho/internal/proc"
 	"hosho/internal/rpc"
 )
 
@@ -30,9 +30,8 @@ type Process struct {
 	failpoints string    // the file that arms them; the daemon may have none
 	logTo      io.Writer // besides the file; may be nil
 
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when the process of cmd has ended
+	mu    sync.Mutex
+	child *proc.Child // nil until it is started
 }
 
 const (
@@ -54,26 +53,16 @@ func (p *Process) Start(env ...string) error {
 	if p.logTo != nil {
 		cmd.Stderr = io.MultiWriter(log, p.logTo)
 	}
-	cmd.SysProcAttr = attributes()
-	started, exited := make(chan error, 1), make(chan struct{})
-	go func() {
-		// Linux takes the end of the thread that forked for the parent's death: keep it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer log.Close()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		_ = cmd.Wait() // how it ended is in its log; whoever waits asks whether it did
-		close(exited)
-	}()
-	if err := <-started; err != nil {
-		return fmt.Errorf("start %s: %w", p.Name, err)
+	child, err := proc.Start(cmd, syscall.SIGKILL)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", p.Name, err), log.Close())
 	}
+	go func() {
+		<-child.Exited() // how it ended is in the log; whoever waits asks whether it did
+		log.Close()
+	}()
 	p.mu.Lock()
-	p.cmd, p.exited = cmd, exited
+	p.child = child
 	p.mu.Unlock()
 	return nil
 }
@@ -88,7 +77,7 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 	defer conn.Close()
 	health := healthpb.NewHealthClient(conn)
-	_, exited := p.current()
+	exited := p.Exited()
 	for {
 		reply, err := health.Check(ctx, &healthpb.HealthCheckRequest{})
 		if err == nil && reply.GetStatus() == healthpb.HealthCheckResponse_SERVING {
@@ -106,14 +95,12 @@ func (p *Process) WaitReady(ctx context.Context) error {
 
 // Exited answers a channel that is closed when the daemon that was started last has ended.
 func (p *Process) Exited() <-chan struct{} {
-	_, exited := p.current()
-	return exited
+	return p.current().Exited()
 }
 
 // Pid answers the process id of the daemon that was started last.
 func (p *Process) Pid() int {
-	cmd, _ := p.current()
-	return cmd.Process.Pid
+	return p.current().Pid()
 }
 
 // Arm gives the daemon's failpoints their rules, in the words of package failpoint, until others follow; empty disarms
@@ -126,36 +113,36 @@ func (p *Process) Arm(rules string) error {
 	return os.Rename(next, p.failpoints)
 }
 
-func (p *Process) current() (*exec.Cmd, chan struct{}) {
+func (p *Process) current() *proc.Child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cmd, p.exited
+	return p.child
 }
 
 // Signal sends a signal to the daemon, if it runs.
 func (p *Process) Signal(signal syscall.Signal) {
-	if cmd, _ := p.current(); cmd != nil {
-		_ = cmd.Process.Signal(signal) // it has ended already: nothing to tell
+	if child := p.current(); child != nil {
+		child.Signal(signal)
 	}
 }
 
 // Kill kills the daemon with SIGKILL and waits for its end.
 func (p *Process) Kill() {
-	p.Signal(syscall.SIGKILL)
-	if _, exited := p.current(); exited != nil {
-		<-exited
+	if child := p.current(); child != nil {
+		child.Signal(syscall.SIGKILL)
+		<-child.Exited()
 	}
 }
 
 // Stop asks the daemon to stop, and kills it when it does not in time.
 func (p *Process) Stop() error {
-	cmd, exited := p.current()
-	if cmd == nil {
+	child := p.current()
+	if child == nil {
 		return nil
 	}
-	p.Signal(syscall.SIGTERM)
+	child.Signal(syscall.SIGTERM)
 	select {
-	case <-exited:
+	case <-child.Exited():
 		return nil
 	case <-time.After(stopTimeout):
 		p.Kill()

@@ -16,18 +16,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"hosho/internal/failpoint"
 	"hosho/internal/pgembed"
+	"hosho/internal/proc"
 )
 
 // Simulate is the simulated card network of the demo: what amounts make paymentd do.
 const Simulate = "9999:internal,9998:reply-lost,9997:hang,9996:decline"
+
+// firstPort is orderd's port by default; paymentd's and the relays' follow it.
+const firstPort = 50051
 
 // Config says what to run.
 type Config struct {
@@ -145,21 +147,23 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 	return group.Wait()
 }
 
+// ports returns the ports of n daemons: orderd's, paymentd's, and those of the relays.
+func (s *Stack) ports(n int) ([]int, error) {
+	if !s.config.FixedPorts {
+		return proc.FreePorts(n)
+	}
+	ports := make([]int, n)
+	for i := range ports {
+		ports[i] = firstPort + i
+	}
+	return ports, checkFree(ports)
+}
+
 // describe works out the daemons' addresses and environments.
 func (s *Stack) describe() error {
-	ports := []string{"50051", "50052"}
-	for i := range s.config.Relays {
-		ports = append(ports, fmt.Sprint(50053+i))
-	}
-	if s.config.FixedPorts {
-		if err := checkFree(ports); err != nil {
-			return err
-		}
-	} else {
-		var err error
-		if ports, err = freePorts(len(ports)); err != nil {
-			return err
-		}
+	ports, err := s.ports(2 + s.config.Relays)
+	if err != nil {
+		return err
 	}
 	orders, err := s.route("orderd", "orders", s.OrdersURL())
 	if err != nil {
@@ -185,7 +189,7 @@ func (s *Stack) describe() error {
 	return nil
 }
 
-func (s *Stack) describeRelay(i int, port string) error {
+func (s *Stack) describeRelay(i, port int) error {
 	name := "relay"
 	if i > 0 {
 		name = fmt.Sprintf("relay-%d", i+1)
@@ -218,21 +222,21 @@ func (s *Stack) route(from, to, direct string) (string, error) {
 }
 
 // daemon describes a daemon.
-func (s *Stack) daemon(binary, name, port string, env ...string) (*Process, error) {
+func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, error) {
 	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
 	p := &Process{
-		Name: name, Address: net.JoinHostPort("127.0.0.1", port),
+		Name: name, Address: proc.Address(port),
 		LogFile:    filepath.Join(s.Dir, name+".log"),
 		binary:     filepath.Join(s.config.Bin, binary),
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
 	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json", failpoint.Variable+"="+p.failpoints)
 	if s.config.Admin {
-		admin, err := pgembed.FreePort()
+		admin, err := proc.FreePort()
 		if err != nil {
 			return nil, err
 		}
-		p.AdminAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(admin))
+		p.AdminAddress = proc.Address(admin)
 	}
 	if !s.config.FixedPorts || binary != name {
 		p.env = append(p.env, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
@@ -282,28 +286,13 @@ func (s *Stack) running() []*Process {
 	return s.Daemons()
 }
 
-// freePorts chooses ports that are free now, and that no outgoing connection takes while a daemon is down.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for len(ports) < n {
-		port, err := pgembed.FreePort()
-		if err != nil {
-			return nil, err
-		}
-		if text := strconv.Itoa(port); !slices.Contains(ports, text) {
-			ports = append(ports, text)
-		}
-	}
-	return ports, nil
-}
-
 // ErrPortTaken says that somebody else uses an address that the stack was to have.
 var ErrPortTaken = errors.New("the address is in use")
 
 // checkFree tells a port that is taken before anything is started on the others.
-func checkFree(ports []string) error {
+func checkFree(ports []int) error {
 	for _, port := range ports {
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		listener, err := net.Listen("tcp", proc.Address(port))
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrPortTaken, err)
 		}

@@ -2,12 +2,6 @@ package pgembed
 
 import "syscall"
 
-// attributes keep the terminal's Ctrl-C from the server, which its parent stops in order, and let it shut down
-// immediately when the parent dies without having done so.
-func attributes(credential *syscall.Credential) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Credential: credential, Setpgid: true, Pdeathsig: immediate}
-}
-
 // memoryDir is a file system in memory, or empty when it has no room: containers have as little as 64 MiB. A database
 // is 300 files, which some disks take a third of a second to create, and memory a hundredth.
 func memoryDir() string {

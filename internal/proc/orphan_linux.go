@@ -1,0 +1,7 @@
+package proc
+
+import "syscall"
+
+func dieWithParent(attributes *syscall.SysProcAttr, orphaned syscall.Signal) {
+	attributes.Pdeathsig = orphaned
+}
