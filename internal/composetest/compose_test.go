@@ -3,6 +3,7 @@
 package composetest
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -22,12 +23,50 @@ func TestCompose(t *testing.T) {
 		{"as it is", "", "", ""},
 		{"an unknown key", "read_only:", "readonly:", "readonly"},
 		{"an unknown service", "{payments-migrate: {", "{payments-up: {", "payments-up"},
-		{"a daemon that may write", "  read_only: true # they write", "  read_only: false #", "orderd: not read-only"},
-		{"a port for the whole network", "127.0.0.1:50052:", "50052:", "paymentd: port 50052 is published beyond this machine"},
-		{"a database on the other's volume", "payments-data:/", "orders-data:/", "payments-db: its data is not on a volume of its own"},
-		{"a volume where version 18 does not look", "orders-data:/var/lib/postgresql", "orders-data:/var/lib/postgresql/data", "orders-db: its data is not on"},
+		{
+			"a daemon that may write",
+			"  read_only: true # they write", "  read_only: false #", "orderd: not read-only",
+		},
+		{
+			"a port for the whole network",
+			"127.0.0.1:50052:", "50052:", "paymentd: port 50052 is published beyond this machine",
+		},
+		{
+			"metrics for this machine",
+			`"127.0.0.1:50051:50051"`, `"127.0.0.1:9101:9101"`, "orderd: port 9101 is published",
+		},
+		{
+			"metrics that nobody can read",
+			"0.0.0.0:9102", "127.0.0.1:9102", "paymentd: its metrics cannot be read from the network",
+		},
+		{
+			"one port for all relays",
+			"50053-50055:", "50053:", "relay: there are not 3 ports for 3 relays",
+		},
+		{
+			"a database on the other's volume",
+			"payments-data:/", "orders-data:/", "payments-db: its data is not on a volume of its own",
+		},
+		{
+			"a volume where version 18 does not look",
+			"orders-data:/var/lib/postgresql", "orders-data:/var/lib/postgresql/data", "orders-db: its data is not on",
+		},
 		{"a database healthy too early", "--host=127.0.0.1", "--quiet", "orders-db: not asked over TCP"},
-		{"a daemon that serves before the migration", "{payments-migrate: {condition: service_completed_successfully}}", "{payments-db: {condition: service_healthy}}", "paymentd: does not wait for payments-migrate"},
+		{
+			"a daemon that serves before the migration",
+			"{payments-migrate: {condition: service_completed_successfully}}",
+			"{payments-db: {condition: service_healthy}}", "paymentd: does not wait for payments-migrate",
+		},
+		{"a tool that is always up", "profiles: [tools]", "profiles: []", "sagactl: runs without being asked to"},
+		{
+			"a tool that starts what is down",
+			"entrypoint: [sagactl]", "entrypoint: [sagactl]\n    depends_on: [orderd]",
+			"sagactl: starts what it is asked about",
+		},
+		{
+			"a tool that knows one database",
+			"PAYMENTS_DATABASE_URL:", "PAYMENTS_URL:", "sagactl: PAYMENTS_DATABASE_URL is not",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,19 +93,21 @@ func read(t *testing.T) string {
 	return string(text)
 }
 
-// check answers what is wrong with a compose file, first of all that it cannot be loaded.
+// check returns what is wrong with a compose file, first of all that it cannot be loaded.
 func check(t *testing.T, text string) []string {
 	t.Helper()
 	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir:  t.TempDir(),
 		ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: []byte(text)}},
-	})
+	}, loader.WithProfiles([]string{"*"}))
 	if err != nil {
 		return []string{err.Error()}
 	}
-	var findings []string
+	findings := checkTool(project)
 	for name, s := range project.Services {
-		for _, finding := range slices.Concat(checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s)) {
+		for _, finding := range slices.Concat(
+			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkRelay(name, s),
+		) {
 			findings = append(findings, name+": "+finding)
 		}
 	}
@@ -78,6 +119,9 @@ func checkPorts(s types.ServiceConfig) []string {
 	for _, p := range s.Ports {
 		if p.HostIP != "127.0.0.1" {
 			findings = append(findings, "port "+p.Published+" is published beyond this machine")
+		}
+		if 9100 < p.Target && p.Target < 9110 { // metrics and profiles
+			findings = append(findings, fmt.Sprintf("port %d is published", p.Target))
 		}
 	}
 	return findings
@@ -92,7 +136,8 @@ func checkDatabase(name string, s types.ServiceConfig) []string {
 	if len(s.Volumes) == 1 {
 		volume = s.Volumes[0]
 	}
-	if want := strings.TrimSuffix(name, "-db") + "-data"; volume.Source != want || volume.Target != "/var/lib/postgresql" {
+	own := strings.TrimSuffix(name, "-db") + "-data"
+	if volume.Source != own || volume.Target != "/var/lib/postgresql" {
 		findings = append(findings, "its data is not on a volume of its own at /var/lib/postgresql")
 	}
 	if s.HealthCheck == nil || !slices.Contains(s.HealthCheck.Test, "--host=127.0.0.1") {
@@ -116,6 +161,9 @@ func checkOurs(s types.ServiceConfig) []string {
 	return findings
 }
 
+// metrics is where each daemon serves them to its network.
+var metrics = map[string]string{"orderd": "0.0.0.0:9101", "paymentd": "0.0.0.0:9102", "relay": "0.0.0.0:9103"}
+
 // schema is the migration that each daemon needs.
 var schema = map[string]string{"orderd": "orders-migrate", "relay": "orders-migrate", "paymentd": "payments-migrate"}
 
@@ -137,5 +185,49 @@ func checkDaemon(name string, s types.ServiceConfig) []string {
 	if s.Restart != types.RestartPolicyUnlessStopped {
 		findings = append(findings, "is not restarted")
 	}
+	if variable(s, strings.ToUpper(name)+"_ADMIN_LISTEN") != metrics[name] {
+		findings = append(findings, "its metrics cannot be read from the network")
+	}
 	return findings
+}
+
+// checkRelay is for `--scale relay=3`: with one port only the first would start.
+func checkRelay(name string, s types.ServiceConfig) []string {
+	if name == "relay" && (len(s.Ports) != 1 || s.Ports[0].Published != "50053-50055") {
+		return []string{"there are not 3 ports for 3 relays"}
+	}
+	return nil
+}
+
+// checkTool is for `docker compose run --rm sagactl`.
+func checkTool(project *types.Project) []string {
+	s, ok := project.Services["sagactl"]
+	if !ok {
+		return []string{"sagactl: there is none"}
+	}
+	var findings []string
+	if !slices.Equal(s.Profiles, []string{"tools"}) {
+		findings = append(findings, "sagactl: runs without being asked to")
+	}
+	if len(s.DependsOn) > 0 {
+		findings = append(findings, "sagactl: starts what it is asked about")
+	}
+	for name, want := range map[string]string{
+		"ORDERD": "orderd:50051", "PAYMENTD": "paymentd:50052", "RELAY": "relay:50053",
+		"ORDERS_DATABASE_URL":   variable(project.Services["orderd"], "ORDERD_DATABASE_URL"),
+		"PAYMENTS_DATABASE_URL": variable(project.Services["paymentd"], "PAYMENTD_DATABASE_URL"),
+	} {
+		if got := variable(s, name); got != want {
+			findings = append(findings, fmt.Sprintf("sagactl: %s is not %q but %q", name, want, got))
+		}
+	}
+	return findings
+}
+
+// variable returns a variable of a service's environment, "" when it has none.
+func variable(s types.ServiceConfig, name string) string {
+	if value := s.Environment[name]; value != nil {
+		return *value
+	}
+	return ""
 }
