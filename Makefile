@@ -48,6 +48,28 @@ test: compiling postgres ## Run all tests, on real databases.
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	cd internal/composetest && go test -count=1 -shuffle=on ./...
 
+# Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
+# first build for fuzzing takes minutes.
+fuzzed   := ./internal/page:FuzzRead ./relay/internal/dispatch:FuzzRefusal \
+	./orderd:FuzzRequests ./paymentd:FuzzRequests ./relay:FuzzRequests
+fuzztime := 1m
+
+.PHONY: fuzz
+fuzz: compiling postgres ## Have Go make up input, for a minute each; longer: fuzztime=1h.
+	@for target in $(fuzzed); do \
+		echo "fuzz: $$target"; \
+		go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(fuzztime) "$${target%:*}" || exit 1; \
+	done
+
+# The packages whose tests walk at random.
+walking := ./internal/orderdb ./internal/outbox ./internal/page ./internal/paymentdb ./orderd ./paymentd ./relay
+
+.PHONY: test-long
+test-long: compiling postgres ## Run what is random far longer than CI can: about 30 min.
+	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
+	go test $(race) -count=5 -shuffle=on -timeout 1h ./...
+	$(MAKE) fuzz
+
 # Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose
 # recovery the README tells; and those that take long to show.
 chaos := \

@@ -34,14 +34,14 @@ type running struct {
 }
 
 // start runs `orderd serve` and waits until it is ready.
-func start(t *testing.T) *running {
+func start(t testing.TB) *running {
 	t.Helper()
 	r := serveOn(t, pgtest.Orders(t))
 	r.logs.await(t, "ready")
 	return r
 }
 
-func serveOn(t *testing.T, db *pgtest.Database) *running {
+func serveOn(t testing.TB, db *pgtest.Database) *running {
 	t.Helper()
 	r := &running{db: db, logs: newLogs()}
 	s := &serve{
@@ -180,7 +180,7 @@ func (l *logs) lines(message string) (lines []map[string]slog.Value, changed <-c
 }
 
 // await waits for the first record with a message.
-func (l *logs) await(t *testing.T, message string) map[string]slog.Value {
+func (l *logs) await(t testing.TB, message string) map[string]slog.Value {
 	t.Helper()
 	for timeout := time.After(longest); ; {
 		lines, changed := l.lines(message)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 type system struct {
 	paymentv1.PaymentServiceClient
 
+	conn *grpc.ClientConn
 	db   *pgtest.Database
 	log  *logLines
 	stop context.CancelFunc
@@ -34,7 +36,7 @@ type system struct {
 }
 
 // start starts a paymentd with the simulation of the demo. The options change the server before it serves.
-func start(t *testing.T, options ...func(*server)) *system {
+func start(t testing.TB, options ...func(*server)) *system {
 	t.Helper()
 	var network simulation
 	if err := network.UnmarshalText([]byte("9999:internal,9998:reply-lost,9997:hang,9996:decline")); err != nil {
@@ -66,7 +68,7 @@ func start(t *testing.T, options ...func(*server)) *system {
 		stop()
 		<-done
 	})
-	return &system{paymentv1.NewPaymentServiceClient(conn), db, log, stop, done}
+	return &system{paymentv1.NewPaymentServiceClient(conn), conn, db, log, stop, done}
 }
 
 // logLines keeps the log, line by line.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc"
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
@@ -120,8 +121,13 @@ func (r *running) stop() {
 	})
 }
 
-// client answers a client of the relay's own service, once that is ready.
+// client returns a client of the relay's own service, once that is ready.
 func (r *running) client() relayv1.OutboxServiceClient {
+	return relayv1.NewOutboxServiceClient(r.conn())
+}
+
+// conn returns a connection to the relay, once that is ready.
+func (r *running) conn() *grpc.ClientConn {
 	t := r.s.t
 	t.Helper()
 	eventually(t, "the relay is ready", func() bool { return len(r.log.lines("ready")) > 0 })
@@ -130,7 +136,7 @@ func (r *running) client() relayv1.OutboxServiceClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return relayv1.NewOutboxServiceClient(conn)
+	return conn
 }
 
 // place places an order, with its CHARGE in the outbox.

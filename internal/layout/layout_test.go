@@ -29,6 +29,7 @@ lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules termin
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | gen/order rules wait
+lab/fuzz      | *          |
 lab/stack     | *          | failpoint pgembed proc rpc
 lab/invariant | pgx        | rules
 lab/proxy     |            | proc wait
