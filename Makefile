@@ -101,6 +101,10 @@ chaos: postgres ## Break the system in every way, and prove that nothing was los
 mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 10 min.
 	@go run ./sagactl mutants
 
+.PHONY: bench
+bench: compiling postgres ## Measure what every order costs: the statements, without the disk.
+	go test -run '^$$' -bench . -benchmem ./internal/orderdb ./internal/outbox ./internal/paymentdb
+
 .PHONY: build
 build: ## Build orderd, paymentd, relay and sagactl into bin/; VERSION=v1.2.3 is what they say they are.
 	go build -trimpath $(if $(VERSION),-ldflags "-X hosho/internal/version.stamped=$(VERSION)") -o bin/ \
