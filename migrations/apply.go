@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"hosho/internal/wait"
 )
 
 // A migration that waits for a table's lock, because somebody reads the table for long, has everybody who comes later
@@ -84,10 +86,8 @@ func patiently(ctx context.Context, waiting func(error), migrate func() ([]*goos
 		if waiting != nil {
 			waiting(err)
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.For(ctx, lockPause) {
 			return applied, errors.Join(ctx.Err(), err)
-		case <-time.After(lockPause):
 		}
 	}
 	return applied, fmt.Errorf("%w: %w", ErrLocked, err)

@@ -296,7 +296,7 @@ func allowed(statuses map[string][]string, from, to string) bool {
 	return from == to || slices.Contains(statuses[from], to)
 }
 
-// ifNot answers the constraint that refuses what is not allowed.
+// ifNot returns the constraint that refuses what is not allowed.
 func ifNot(allowed bool, constraint string) string {
 	if allowed {
 		return ""

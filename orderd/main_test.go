@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// longest bounds every wait. It is long, so that only a test that would fail runs into it.
-const longest = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 // running is an orderd on a database of its own, in this process, and a client of it.
 type running struct {
@@ -58,8 +58,8 @@ func serveOn(t testing.TB, db *pgtest.Database) *running {
 			if err != nil {
 				t.Errorf("orderd ended with %v, want nil", err)
 			}
-		case <-time.After(longest):
-			t.Errorf("orderd did not stop within %s", longest)
+		case <-time.After(longWait):
+			t.Errorf("orderd did not stop within %s", longWait)
 		}
 	})
 	t.Cleanup(r.stop)
@@ -162,7 +162,7 @@ func (l *logs) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// lines answers the attributes of the records with a message.
+// lines returns the attributes of the records with a message.
 func (l *logs) lines(message string) (lines []map[string]slog.Value, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,7 +182,7 @@ func (l *logs) lines(message string) (lines []map[string]slog.Value, changed <-c
 // await waits for the first record with a message.
 func (l *logs) await(t testing.TB, message string) map[string]slog.Value {
 	t.Helper()
-	for timeout := time.After(longest); ; {
+	for timeout := time.After(longWait); ; {
 		lines, changed := l.lines(message)
 		if len(lines) > 0 {
 			return lines[0]
@@ -190,7 +190,7 @@ func (l *logs) await(t testing.TB, message string) map[string]slog.Value {
 		select {
 		case <-changed:
 		case <-timeout:
-			t.Fatalf("no line %q in the log within %s", message, longest)
+			t.Fatalf("no line %q in the log within %s", message, longWait)
 		}
 	}
 }

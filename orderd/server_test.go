@@ -197,7 +197,7 @@ func TestTheTraceOfTheRequestGoesIntoTheOutbox(t *testing.T) {
 func TestRelaysAndWatchersAreWokenAfterACommit(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, r.db.URL)
 	if err != nil {

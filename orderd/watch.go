@@ -12,6 +12,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
+	"hosho/internal/wait"
 )
 
 const (
@@ -62,7 +63,7 @@ func (s *server) present(ctx context.Context, id string) (order.Order, error) {
 type hub struct {
 	store    *orderdb.Store
 	log      *slog.Logger
-	wanted   chan struct{} // holds one wake-up
+	wanted   wait.Bell
 	stopping chan struct{} // closed when the server stops
 
 	mu     sync.Mutex
@@ -81,17 +82,12 @@ type watcher chan order.Order
 func newHub(store *orderdb.Store, log *slog.Logger) *hub {
 	return &hub{
 		store: store, log: log, orders: map[string]*watched{},
-		wanted: make(chan struct{}, 1), stopping: make(chan struct{}),
+		wanted: wait.NewBell(), stopping: make(chan struct{}),
 	}
 }
 
 // wake asks for a query soon. It never blocks.
-func (h *hub) wake() {
-	select {
-	case h.wanted <- struct{}{}:
-	default:
-	}
-}
+func (h *hub) wake() { h.wanted.Ring() }
 
 // stop ends every watcher with rpc.ErrStopping. It is called once.
 func (h *hub) stop() { close(h.stopping) }
@@ -145,10 +141,8 @@ func (h *hub) run(ctx context.Context) {
 			behind = failed
 			h.log.Warn("watchers", "behind", behind, "error", err) // when it begins and ends, not each second
 		}
-		select { // at most half of the time goes into queries, however many orders are watched
-		case <-ctx.Done():
-		case <-time.After(max(hubPause, time.Since(began))):
-		}
+		// At most half of the time goes into queries, however many orders are watched.
+		wait.For(ctx, max(hubPause, time.Since(began)))
 		select {
 		case <-ctx.Done():
 		case <-h.wanted:

@@ -29,7 +29,7 @@ import (
 // watch opens a stream and takes the present state from it.
 func (r *running) watch(t *testing.T, id string, want orderv1.Order_Status) *stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	t.Cleanup(cancel)
 	opened, err := r.client.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: id})
 	if err != nil {
@@ -317,7 +317,7 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 	f := newFixture(t)
 	o := f.place(t)
 	s := newServer(f.db.Pool, time.Minute, slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	var wait sync.WaitGroup
 	defer wait.Wait()

@@ -205,7 +205,7 @@ func (s *system) get(id string) order.Order {
 	return o
 }
 
-// await waits until an order has a status, and answers it.
+// await waits until an order has a status, and returns it.
 func (s *system) await(id string, want order.Status) order.Order {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("order %s is %s", id, want), func() bool { return s.get(id).Status == want })
@@ -222,7 +222,7 @@ type row struct {
 	Payload                   []byte
 }
 
-// row answers the row of an order's command, false when there is none.
+// row returns the row of an order's command, false when there is none.
 func (s *system) row(id string, kind order.Command) (row, bool) {
 	s.t.Helper()
 	rows, err := s.db.Pool.Query(s.t.Context(), `
@@ -244,7 +244,7 @@ func (s *system) row(id string, kind order.Command) (row, bool) {
 	return found[0], true
 }
 
-// awaitRow waits until the row of an order's command is as wanted, and answers it.
+// awaitRow waits until the row of an order's command is as wanted, and returns it.
 func (s *system) awaitRow(id string, kind order.Command, what string, wanted func(row) bool) row {
 	s.t.Helper()
 	var got row
@@ -256,7 +256,7 @@ func (s *system) awaitRow(id string, kind order.Command, what string, wanted fun
 	return got
 }
 
-// count answers the one number that a query selects.
+// count returns the one number that a query selects.
 func (s *system) count(sql string, args ...any) (n int) {
 	s.t.Helper()
 	if err := s.db.Pool.QueryRow(s.t.Context(), sql, args...).Scan(&n); err != nil {
@@ -324,7 +324,7 @@ func (s *system) drained() {
 	}
 }
 
-// deliveries answers the log's lines about an order's command.
+// deliveries returns the log's lines about an order's command.
 func (s *system) deliveries(id string, kind order.Command) []line {
 	return slices.DeleteFunc(s.log.lines("delivery"), func(l line) bool {
 		return l["order_id"] != id || l["kind"] != string(kind)
@@ -333,7 +333,7 @@ func (s *system) deliveries(id string, kind order.Command) []line {
 
 func (s *system) logger() *slog.Logger { return slog.New(s.log) }
 
-// paymentClient answers a client of the peer, as the relay has one.
+// paymentClient returns a client of the peer, as the relay has one.
 func paymentClient(t testing.TB, s *system) paymentv1.PaymentServiceClient {
 	t.Helper()
 	conn, err := rpc.Dial(s.peer.target())
@@ -392,7 +392,7 @@ func (j *journal) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// lines answers the lines with a message.
+// lines returns the lines with a message.
 func (j *journal) lines(msg string) []line {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -71,7 +71,7 @@ var (
 	errNoAnswer = errors.New("no answer")
 )
 
-// fails answers an error as paymentd does on the stream; reason may be empty, wait 0.
+// fails returns an error as paymentd does on the stream; reason may be empty, wait 0.
 func fails(code codes.Code, reason string, wait time.Duration) step {
 	return func(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
 		return nil, failure(code, reason, wait)
@@ -93,7 +93,7 @@ func failure(code codes.Code, reason string, wait time.Duration) error {
 	return st.Err()
 }
 
-// loses carries the command out, and answers an error all the same.
+// loses carries the command out, and returns an error all the same.
 func loses(code codes.Code) step {
 	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
 		if _, err := decide(); err != nil {
@@ -127,7 +127,7 @@ func holds(told <-chan struct{}) step {
 	}
 }
 
-// twists carries the command out, and answers something else.
+// twists carries the command out, and returns something else.
 func twists(twist func(*paymentv1.Payment)) step {
 	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
 		p, err := decide()
@@ -213,7 +213,7 @@ func key(id string, kind order.Command) commandKey {
 	return commandKey{id, paymentv1.PaymentResult_KIND_CHARGE}
 }
 
-// arrived answers the arrivals of a command.
+// arrived returns the arrivals of a command.
 func (p *peer) arrived(id string, kind order.Command) []arrival {
 	all := p.all()
 	return slices.DeleteFunc(all, func(a arrival) bool { return a.commandKey != key(id, kind) })
@@ -225,7 +225,7 @@ func (p *peer) all() []arrival {
 	return slices.Clone(p.arrivals)
 }
 
-// arrive notes an arrival and answers what to do with it, nil for the bank's answer.
+// arrive notes an arrival and returns what to do with it, nil for the bank's answer.
 func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) step {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -459,7 +459,7 @@ func (b *memory) decided(o order.Order, s payment.Status, reason paymentv1.Payme
 	}
 }
 
-// get answers the payment under a key and what the ledger holds of it.
+// get returns the payment under a key and what the ledger holds of it.
 func (b *memory) get(id string) (payment.Status, []payment.Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

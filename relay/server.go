@@ -23,6 +23,7 @@ import (
 	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/wait"
 	"hosho/relay/internal/dispatch"
 )
 
@@ -44,7 +45,9 @@ type server struct {
 	log        *slog.Logger
 }
 
-func newServer(pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient, log *slog.Logger) *server {
+func newServer(
+	pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient, log *slog.Logger,
+) *server {
 	s := &server{
 		name:       instance(),
 		log:        log,
@@ -92,10 +95,8 @@ func (s *server) run(ctx context.Context, database pg.Config, listen bool) {
 // work delivers the outbox until ctx ends and what is under way is finished.
 func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 	for ready(ctx) != nil {
-		select {
-		case <-ctx.Done():
+		if !wait.For(ctx, readyPoll) {
 			return
-		case <-time.After(readyPoll):
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded

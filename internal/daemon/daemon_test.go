@@ -64,18 +64,18 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	<-ctx.Done()
 	log.Info("stopping")
 	if s.Stubborn {
-		<-time.After(patience)
+		<-time.After(longWait)
 	}
 	return nil
 }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 // command is sampled with arguments, and an environment of nothing but the variables.
 func command(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), longWait)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, os.Args[0], args...)
 	quick := "GORACE=atexit_sleep_ms=0" // else each exit takes a second

@@ -45,14 +45,14 @@ story      | grpc protobuf | gen/...
 terminal   | *             |
 
 main
-orderd     | *             | gen/error gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate
-relay      | *             | gen/error gen/payment gen/relay command daemon migrations order orderdb outbox page pg relay/internal/dispatch rpc validate
+orderd     | *             | gen/error gen/money gen/order command daemon migrations order orderdb outbox page pg rpc validate wait
+relay      | *             | gen/error gen/payment gen/relay command daemon migrations order orderdb outbox page pg relay/internal/dispatch rpc validate wait
 paymentd   | *             | batch card gen/error gen/money gen/payment daemon migrations page payment paymentdb pg rpc validate
 
 server
-relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc
+relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
 daemon     | *             | migrations rpc version
-rpc        | *             | gen/error pg validate version
+rpc        | *             | gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate
 validate   | currency uuid |
@@ -63,8 +63,8 @@ orderdb    | pgx           | failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg
 card       |               | payment
-pg         | pgx           |
-migrations | goose pgx     |
+pg         | pgx           | wait
+migrations | goose pgx     | wait
 
 domain
 batch      |               |

@@ -28,7 +28,7 @@ func CheckSize(f *validate.Fields, asked int32) {
 	}
 }
 
-// Size answers how many rows a page has, of a page_size that CheckSize let through.
+// Size returns how many rows a page has, of a page_size that CheckSize let through.
 func Size(asked int32) int {
 	if asked == 0 {
 		return defaultSize
@@ -42,7 +42,7 @@ type Position [16]byte
 // AtUUID is the position of a row whose key is a UUID, as the database writes it.
 func AtUUID(id string) Position { return Position(uuid.MustParse(id)) }
 
-// UUID answers the key of AtUUID, "" for the position before the first row.
+// UUID returns the key of AtUUID, "" for the position before the first row.
 func (p *Position) UUID() string {
 	if p == nil {
 		return ""
@@ -56,7 +56,7 @@ func AtNumber(id int64) (p Position) {
 	return p
 }
 
-// Number answers the key of AtNumber, 0 for the position before the first row.
+// Number returns the key of AtNumber, 0 for the position before the first row.
 func (p *Position) Number() int64 {
 	if p == nil {
 		return 0
@@ -79,7 +79,7 @@ func Token(last Position, list ...string) string {
 	return base64.RawURLEncoding.EncodeToString(append(token, hash(token, list)...))
 }
 
-// Read answers the position that a list goes on after, nil for the first page, or a *validate.Error.
+// Read returns the position that a list goes on after, nil for the first page, or a *validate.Error.
 func Read(token string, list ...string) (*Position, error) {
 	if token == "" {
 		return nil, nil

@@ -75,7 +75,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// The errors that pgx really answers, where it wraps them itself.
+// The errors that pgx really returns, where it wraps them itself.
 func TestClassifyWhatPgxAnswers(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)

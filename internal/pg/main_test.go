@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 var discard = slog.New(slog.DiscardHandler)
 
@@ -37,8 +37,8 @@ func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(patience):
-		t.Fatalf("waited %s in vain: %s", patience, what)
+	case <-time.After(longWait):
+		t.Fatalf("waited %s in vain: %s", longWait, what)
 	}
 	return v
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/wait"
 )
 
 // A wake-up is a hint that there is something to read. It may be lost, late or doubled: whoever waits for one polls as
@@ -26,26 +28,19 @@ const (
 type Waker struct {
 	pool    *pgxpool.Pool
 	channel string
-	wanted  chan struct{}
+	wanted  wait.Bell
 }
 
 // NewWaker makes a Waker. It sends once Run is running.
 func NewWaker(pool *pgxpool.Pool, channel string) *Waker {
-	return &Waker{pool: pool, channel: channel, wanted: make(chan struct{}, 1)}
+	return &Waker{pool: pool, channel: channel, wanted: wait.NewBell()}
 }
 
 // Wake asks for a wake-up to be sent soon. It never blocks; calls that come close together share one.
-func (w *Waker) Wake() {
-	select {
-	case w.wanted <- struct{}{}:
-	default:
-	}
-}
+func (w *Waker) Wake() { w.wanted.Ring() }
 
 // Run sends the wake-ups that were asked for, until ctx ends.
 func (w *Waker) Run(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,12 +48,7 @@ func (w *Waker) Run(ctx context.Context) {
 		case <-w.wanted:
 		}
 		w.send(ctx)
-		pause.Reset(wakeInterval)
-		select {
-		case <-ctx.Done():
-			return
-		case <-pause.C:
-		}
+		wait.For(ctx, wakeInterval)
 	}
 }
 
@@ -79,10 +69,7 @@ func Listen(ctx context.Context, c Config, channel string, log *slog.Logger, wak
 			return
 		}
 		log.Warn("wake-ups lost, polling until they are back", "channel", channel, "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenPause):
-		}
+		wait.For(ctx, listenPause)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// listen starts a listener on a channel with a name that needs to be quoted. It answers what it hears, after it has
+// listen starts a listener on a channel with a name that needs to be quoted. It returns what it hears, after it has
 // connected.
 func listen(t *testing.T, db *pgtest.Database) <-chan struct{} {
 	t.Helper()
@@ -132,14 +132,14 @@ func TestAWakerOutlivesItsDatabase(t *testing.T) {
 		WHERE datname = current_database() AND application_name <> 'test listener' AND pid <> pg_backend_pid()`)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(longWait); ; {
 		w.Wake() // the first ones may be lost
 		select {
 		case <-heard:
 			return
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("no wake-up came in %s", patience)
+			t.Fatalf("no wake-up came in %s", longWait)
 		}
 	}
 }

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 const orderID = "0190b6a4-7c5e-7d3a-8f00-0123456789ab"
 
@@ -68,7 +68,7 @@ type system struct {
 
 func config(o *orders, log *logLines) ServerConfig {
 	return ServerConfig{
-		Listen: "127.0.0.1:0", MaxReceive: 64 << 10, CallTimeout: patience, Log: log.logger(),
+		Listen: "127.0.0.1:0", MaxReceive: 64 << 10, CallTimeout: longWait, Log: log.logger(),
 		Register: func(s *grpc.Server) { orderv1.RegisterOrderServiceServer(s, o) },
 		Ready:    func(context.Context) error { return nil }, ToStatus: ToStatus,
 	}
@@ -166,7 +166,7 @@ func (l *logLines) of(message string) (found []map[string]any, changed <-chan st
 // await returns the first line with a message.
 func (l *logLines) await(t *testing.T, message string) map[string]any {
 	t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(longWait); ; {
 		found, changed := l.of(message)
 		if len(found) > 0 {
 			return found[0]
@@ -174,7 +174,7 @@ func (l *logLines) await(t *testing.T, message string) map[string]any {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("waited %s in vain for the line %q", patience, message)
+			t.Fatalf("waited %s in vain for the line %q", longWait, message)
 		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"hosho/internal/wait"
 )
 
 const (
@@ -148,14 +150,11 @@ func (g *gate) admit() error {
 
 func (g *gate) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait := servingPoll
+		poll := servingPoll
 		if err := g.check(ctx); err != nil {
-			wait = readyPoll
+			poll = readyPoll
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
+		wait.For(ctx, poll)
 	}
 }
 

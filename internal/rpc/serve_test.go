@@ -142,7 +142,7 @@ func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	start(t, &orders{}, func(c *ServerConfig) { c.AdminListen, c.Registry = address, registry })
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: longWait}
 	for path, want := range map[string]string{
 		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/cmdline": "rpc.test",
 		"/debug/pprof/goroutine?debug=1": "serveAdmin",

@@ -43,7 +43,7 @@ func (f *Fields) Add(field, format string, args ...any) {
 	f.violations = append(f.violations, Violation{field, fmt.Sprintf(format, args...)})
 }
 
-// Err answers an *Error, or nil when nothing was noted.
+// Err returns an *Error, or nil when nothing was noted.
 func (f *Fields) Err() error {
 	if len(f.violations) == 0 {
 		return nil

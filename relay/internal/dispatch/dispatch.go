@@ -123,7 +123,7 @@ func (d *Dispatcher) send(ctx context.Context, bulk []*delivery) {
 }
 
 // open returns the stream that is open, or opens one. Whoever waited for somebody else's opening since the given time
-// has that much less patience, so that batches which queue here do not outwait their leases.
+// has that much less time left, so that batches which queue here do not outwait their leases.
 func (d *Dispatcher) open(ctx context.Context, since time.Time) (*stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/internal/wait"
 )
 
 // stream is one ProcessPayments stream with the commands that are on their way over it. Each command is answered by its
@@ -33,7 +34,7 @@ type stream struct {
 	heard   time.Time                  // when something came last
 	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
 	queue   []*delivery                // by the time they were sent, answered ones included
-	added   chan struct{}
+	added   wait.Bell
 }
 
 type commandKey struct {
@@ -66,7 +67,7 @@ func openStream(ctx context.Context, client paymentv1.PaymentServiceClient, time
 	}
 	s := &stream{
 		grpc: opened, cancel: cancel, timeout: timeout,
-		pending: map[commandKey][]*delivery{}, added: make(chan struct{}, 1),
+		pending: map[commandKey][]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
 	go s.expire(ctx)
@@ -111,10 +112,7 @@ func (s *stream) expect(bulk []*delivery) error {
 		s.pending[keyOf(d.message)] = append(s.pending[keyOf(d.message)], d)
 		s.queue = append(s.queue, d)
 	}
-	select {
-	case s.added <- struct{}{}:
-	default:
-	}
+	s.added.Ring()
 	return nil
 }
 
