@@ -19,16 +19,21 @@ import (
 )
 
 type commands struct {
-	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and cancelled, and the proof that both databases agree."`
+	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and refunded, and the proof that it adds up."`
 	Up   up      `cmd:"" group:"try" help:"Run the whole system until Ctrl-C, and print where it is."`
 
-	Explain explain `cmd:"" group:"orders" help:"Tell what happened to an order: its attempts, payment and money, and what is next."`
+	Order   orderVerbs `cmd:"" group:"orders" help:"Place an order, look at it, cancel it."`
+	Orders  orders     `cmd:"" group:"orders" help:"List orders, the newest first."`
+	Watch   watch      `cmd:"" group:"orders" help:"Follow an order until it is settled, or all new ones."`
+	Explain explain    `cmd:"" group:"orders" help:"Tell what happened to an order, and what is next."`
 
-	Parked parked `cmd:"" group:"operate" help:"List the commands that need a person."`
-	Retry  retry  `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
-	Settle settle `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
+	Status systemStatus `cmd:"" group:"operate" help:"Is every daemon ready, what waits, does anything need a person?"`
+	Parked parked       `cmd:"" group:"operate" help:"List the commands that need a person."`
+	Retry  retry        `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
+	Settle settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
-	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases order by order, and say what does not fit and who mends it."`
+	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases order by order, and say who mends what."`
+	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
 
 	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and check that nothing is lost."`
 	Mutants mutants  `cmd:"" group:"experiment" help:"Break each rule of the saga in the source, and have chaos find out."`

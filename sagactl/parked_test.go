@@ -68,7 +68,7 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 		t.Errorf("explain after it was settled: got %v\n%s\nwant who decided and why, as JSON", err, output)
 	}
 	output, err = explain("--paymentd", "127.0.0.1:1")
-	if codeOf(err) != 2 || !strings.Contains(output, "incomplete: no paymentd can be reached at 127.0.0.1:1") || !strings.Contains(output, "CANCELLED (OPERATOR)") {
+	if codeOf(err) != 2 || !strings.Contains(output, "incomplete: there is no paymentd at 127.0.0.1:1") || !strings.Contains(output, "CANCELLED (OPERATOR)") {
 		t.Errorf("explain without paymentd: got %v\n%s\nwant exit 2, and what the others know", err, output)
 	}
 	if output, err := ask("explain", "7"); codeOf(err) != 2 || !strings.Contains(output, "want a UUID") {

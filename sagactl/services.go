@@ -104,7 +104,7 @@ func inWords(service, address string, err error) error {
 	switch code := status.Code(err); {
 	case isUnreachable(err):
 		return serviceError{fmt.Sprintf(
-			"no %s can be reached at %s (%s): \"sagactl up\" starts a system; --%s or %s says where else one runs",
+			"there is no %s at %s (%s): \"sagactl up\" starts a system, --%s or %s says where else one is",
 			service, address, reachError(err), service, strings.ToUpper(service)), err}
 	case code == codes.DeadlineExceeded && rpc.Reason(err) == "":
 		return serviceError{fmt.Sprintf("%s at %s did not answer within %v", service, address, callTimeout), err}
@@ -119,11 +119,18 @@ func isUnreachable(err error) bool {
 	return status.Code(err) == codes.Unavailable && rpc.Reason(err) == ""
 }
 
-// reachError is what the connection failed of, without what grpc says around it.
+// reachError is what the connection failed of, without what is said around it.
 func reachError(err error) string {
+	var said serviceError
+	if errors.As(err, &said) {
+		err = said.err
+	}
 	message := status.Convert(err).Message()
 	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
-		return strings.TrimSuffix(cause, `"`)
+		message = strings.TrimSuffix(cause, `"`)
+	}
+	if _, cause, ok := strings.Cut(message, ": connect: "); ok {
+		message = cause
 	}
 	return message
 }

@@ -26,13 +26,14 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		return err
 	}
 	progress := func(step string) { fmt.Fprintln(os.Stderr, step) }
-	progress("building orderd, paymentd and relay")
+	progress("building orderd, paymentd and relay: the first time it takes about a minute")
 	bin := filepath.Join(dir, "bin")
-	if err := stack.Build(ctx, bin); err != nil {
+	if err := errors.Join(stack.Build(ctx, bin), copyProgram(filepath.Join(bin, "sagactl"))); err != nil {
 		return err
 	}
 	system, err := stack.Start(ctx, stack.Config{
-		Bin: bin, Dir: dir, Durable: true, FixedPorts: !u.FreePorts, Relays: 1, Simulate: stack.Simulate, Progress: progress,
+		Bin: bin, Dir: dir, Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, Relays: 1,
+		Simulate: stack.Simulate, Progress: progress,
 	})
 	if errors.Is(err, stack.ErrPortTaken) {
 		return fmt.Errorf("%w: stop what uses it, or use --free-ports", err)
@@ -41,38 +42,60 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Stop()) }()
-	u.introduce(screen, system)
+	if err := introduce(screen, system); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	progress("stopping")
 	return nil
 }
 
+// copyProgram copies this very program.
+func copyProgram(to string) error {
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, program, 0o755)
+}
+
 const paste = `
-# Place an order, and see how it ended (-d '{"page_size": 1}' lists the newest):
-grpcurl -plaintext -d '{"customer_id": "ada", "currency_code": "JPY", "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %[1]s order.v1.OrderService/CreateOrder
-grpcurl -plaintext -d '{"page_size": 1}' %[1]s order.v1.OrderService/ListOrders
+# In another terminal, for everything that follows:
+. %s
 
-# Watch one (put in its order_id), cancel it, and look at its payment:
-grpcurl -plaintext -d '{"order_id": "..."}' %[1]s order.v1.OrderService/WatchOrder
-grpcurl -plaintext -d '{"order_id": "..."}' %[1]s order.v1.OrderService/CancelOrder
-grpcurl -plaintext -d '{"payment_id": "..."}' %[2]s payment.v1.PaymentService/GetPayment
+# Place an order, and see how it ends. One of 9999 makes paymentd fail, of 9998 lose its reply, of 9997 hang, and
+# one of 9996 is declined.
+sagactl order create 1200 --wait
+sagactl orders
 
-# Ask all services what happened to it:
-go run ./sagactl explain ... --orderd %[1]s --paymentd %[2]s --relay %[3]s
+# Cancel the newest one, and ask all services what happened to it:
+sagactl order cancel $(order 2500) --wait
+sagactl explain $(order 9998)
 
-# How much waits in the outbox:
-grpcurl -plaintext %[3]s relay.v1.OutboxService/GetBacklog
+# Is all well? Does a command need a person? Do the two databases agree?
+sagactl status
+sagactl parked
+sagactl reconcile
 
-# A unit_price of 9999, 9998, 9997 or 9996 and a quantity of 1 makes paymentd fail, lose its reply, hang or decline.
+# The same from anywhere else:
+grpcurl -plaintext -d '{"customer_id": "ada", "currency_code": "JPY",
+  "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %s order.v1.OrderService/CreateOrder
 `
 
-func (u *up) introduce(screen *terminal.Terminal, system *stack.Stack) {
-	screen.Line("ORDERD=%s", system.Orderd.Address)
-	screen.Line("PAYMENTD=%s", system.Paymentd.Address)
-	screen.Line("RELAY=%s", system.Relays[0].Address)
-	screen.Line("ORDERS_DATABASE_URL=%s", system.OrdersURL())
-	screen.Line("PAYMENTS_DATABASE_URL=%s", system.PaymentsURL())
-	screen.Line("DATA=%s", system.Dir)
-	screen.Line(paste, system.Orderd.Address, system.Paymentd.Address, system.Relays[0].Address)
+// introduce writes the system's environment, and says where everything is.
+func introduce(screen *terminal.Terminal, system *stack.Stack) error {
+	env := filepath.Join(system.Dir, "env")
+	if err := os.WriteFile(env, []byte(environment(system)), 0o644); err != nil {
+		return err
+	}
+	for _, v := range places(system) {
+		screen.Line("%s=%s", v.name, v.value)
+	}
+	screen.Line(paste, env, system.Orderd.Address)
 	screen.Line("ready")
+	return nil
 }

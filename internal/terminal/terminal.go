@@ -8,6 +8,7 @@ package terminal
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -22,6 +23,7 @@ type Terminal struct {
 	mu     sync.Mutex
 	out    *os.File
 	footer bool // the last line is one that is taken away again
+	paged  bool // a page was shown
 	err    error
 }
 
@@ -76,8 +78,13 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	return t.write(p)
 }
 
-// eraseLine goes to the start of the line and takes away what stands there.
-const eraseLine = "\r\x1b[K"
+// Where to write, and what to take away (ECMA-48).
+const (
+	toTheTop   = "\x1b[H"
+	eraseRest  = "\x1b[K" // of the line
+	eraseLine  = "\r" + eraseRest
+	eraseBelow = "\x1b[J"
+)
 
 // Footer shows a line below everything else until the next output. Where nothing can be overwritten it shows nothing.
 func (t *Terminal) Footer(format string, args ...any) {
@@ -89,6 +96,30 @@ func (t *Terminal) Footer(format string, args ...any) {
 	t.clear()
 	t.footer = true
 	_, _ = t.write(fmt.Appendf(nil, format, args...)) // remembered
+}
+
+// Page shows lines in place of everything else, from the top. Where nothing can be overwritten it prints them below the
+// page before, with an empty line between.
+func (t *Terminal) Page(lines []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	end := "\n"
+	text := strings.Builder{}
+	if t.live { // what is written over is only taken away where nothing comes instead, so that it does not flicker
+		text.WriteString(toTheTop)
+		end = eraseRest + "\n"
+	} else if t.paged {
+		text.WriteString("\n")
+	}
+	for _, line := range lines {
+		text.WriteString(line + end)
+	}
+	if t.live {
+		text.WriteString(eraseBelow)
+	}
+	t.paged = true
+	_, _ = t.write([]byte(text.String())) // remembered
 }
 
 // Clear takes the footer away.

@@ -25,8 +25,12 @@ type Process struct {
 	AdminAddress string // of its /metrics, if Config.Admin says so; else empty
 	LogFile      string
 
+	// Settings are the variables of its environment that make it this daemon: started by hand with them, it is the same
+	// one, at the same addresses.
+	Settings []string
+
 	binary     string
-	env        []string
+	env        []string  // besides: how it logs, and what the laboratory arms
 	failpoints string    // the file that arms them; the daemon may have none
 	logTo      io.Writer // besides the file; may be nil
 
@@ -48,7 +52,7 @@ func (p *Process) Start(env ...string) error {
 		return err
 	}
 	cmd := exec.Command(p.binary, "serve")
-	cmd.Env = slices.Concat(os.Environ(), p.env, env)
+	cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env, env)
 	cmd.Stderr = log
 	if p.logTo != nil {
 		cmd.Stderr = io.MultiWriter(log, p.logTo)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -230,7 +231,8 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 		binary:     filepath.Join(s.config.Bin, binary),
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
-	p.env = append(env, prefix+"_LISTEN="+p.Address, prefix+"_LOG_FORMAT=json", failpoint.Variable+"="+p.failpoints)
+	p.Settings = append(env, prefix+"_LISTEN="+p.Address)
+	p.env = []string{prefix + "_LOG_FORMAT=json", failpoint.Variable + "=" + p.failpoints}
 	if s.config.Admin {
 		admin, err := proc.FreePort()
 		if err != nil {
@@ -239,9 +241,9 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 		p.AdminAddress = proc.Address(admin)
 	}
 	if !s.config.FixedPorts || binary != name {
-		p.env = append(p.env, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
+		p.Settings = append(p.Settings, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
 	}
-	p.env = append(p.env, s.config.Env...)
+	p.Settings = append(p.Settings, s.config.Env...)
 	if s.config.LogTo != nil {
 		p.logTo = s.config.LogTo(name)
 	}
@@ -252,7 +254,7 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 func (s *Stack) migrate(ctx context.Context) error {
 	for _, p := range []*Process{s.Orderd, s.Paymentd} {
 		cmd := exec.CommandContext(ctx, p.binary, "migrate")
-		cmd.Env = append(os.Environ(), p.env...)
+		cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env)
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s migrate: %w\n%s", p.Name, err, output)
 		}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"hosho/internal/lab/stack"
+)
+
+type variable struct{ name, value string }
+
+// places are where a system is.
+func places(system *stack.Stack) []variable {
+	return []variable{
+		{"ORDERD", system.Orderd.Address},
+		{"PAYMENTD", system.Paymentd.Address},
+		{"RELAY", system.Relays[0].Address},
+		{"ORDERS_DATABASE_URL", system.OrdersURL()},
+		{"PAYMENTS_DATABASE_URL", system.PaymentsURL()},
+		{"DATA", system.Dir},
+	}
+}
+
+// environment is a file for a shell to source: then sagactl and the daemons' own programs find the system, and a daemon
+// that is killed and started again by hand is the same one.
+func environment(system *stack.Stack) string {
+	var file strings.Builder
+	export := func(name, value string) { fmt.Fprintf(&file, "export %s=%s\n", name, quoted(value)) }
+	fmt.Fprintln(&file, "# Where the system of \"sagactl up\" is.")
+	for _, v := range places(system) {
+		export(v.name, v.value)
+	}
+	fmt.Fprintf(&file, "export PATH=%s:\"$PATH\"\n", quoted(filepath.Join(system.Dir, "bin")))
+	fmt.Fprintln(&file, "\n# What makes each daemon this one, also when it is started again by hand.")
+	for _, p := range system.Daemons() {
+		for _, setting := range p.Settings {
+			name, value, _ := strings.Cut(setting, "=")
+			export(name, value)
+		}
+	}
+	fmt.Fprintln(&file, "\n# order AMOUNT places an order and prints its id.")
+	fmt.Fprintln(&file, `order() { sagactl order create --quiet "$@"; }`)
+	return file.String()
+}
+
+// quoted is a text as a word of a shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

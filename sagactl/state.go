@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/rpc"
+	"hosho/internal/story"
+)
+
+// systemState is how a system does.
+type systemState struct {
+	OK      bool           `json:"ok"` // every daemon is ready, and nothing needs a person
+	Daemons []daemonState  `json:"daemons"`
+	Backlog []kindState    `json:"backlog"`        // empty where no relay could tell
+	Persons map[string]int `json:"needs_a_person"` // commands, by why
+	More    bool           `json:"more,omitempty"` // there are more than were counted
+}
+
+// daemonState is how a daemon does.
+type daemonState struct {
+	Service string `json:"service"`
+	Address string `json:"address"`
+	Ready   bool   `json:"ready"`
+	Why     string `json:"why,omitempty"` // it is not
+	Version string `json:"version,omitempty"`
+	Process string `json:"process,omitempty"` // of a relay: host:pid
+}
+
+// kindState is what waits of a kind of commands.
+type kindState struct {
+	Kind    string   `json:"kind"`
+	Due     int64    `json:"due"`
+	Waiting int64    `json:"waiting"`
+	Parked  int64    `json:"parked"`
+	Oldest  string   `json:"oldest,omitempty"`       // the oldest command's age
+	Open    []string `json:"breaker_open,omitempty"` // the relays that hold it back, because it fails
+}
+
+// daemon is one that is asked how it does.
+type daemon struct {
+	service, address string
+	conn             *grpc.ClientConn
+}
+
+// observe asks every daemon at once, and then the first relay that can tell for what needs a person.
+func observe(ctx context.Context, daemons []daemon) systemState {
+	s := systemState{Daemons: make([]daemonState, len(daemons)), Persons: map[string]int{}}
+	backlogs := make([]*relayv1.GetBacklogResponse, len(daemons))
+	var asked sync.WaitGroup
+	for i, d := range daemons {
+		asked.Go(func() { s.Daemons[i], backlogs[i] = d.observe(ctx) })
+	}
+	asked.Wait()
+	s.Backlog = merge(backlogs)
+	for i, d := range daemons {
+		if backlogs[i] == nil {
+			continue
+		}
+		if err := s.count(ctx, d); err != nil {
+			s.Daemons[i].Ready, s.Daemons[i].Why = false, err.Error()
+			continue
+		}
+		break
+	}
+	s.OK = len(s.Persons) == 0
+	for _, d := range s.Daemons {
+		s.OK = s.OK && d.Ready
+	}
+	return s
+}
+
+// observe asks a daemon for its health, and a relay for the backlog, too. One that is healthy and cannot tell is not
+// ready.
+func (d daemon) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogResponse) {
+	state := d.check(ctx)
+	if d.service != story.Relay || !state.Ready {
+		return state, nil
+	}
+	backlog, err := relayv1.NewOutboxServiceClient(d.conn).GetBacklog(ctx, &relayv1.GetBacklogRequest{})
+	if err != nil {
+		state.Ready, state.Why = false, err.Error()
+		return state, nil
+	}
+	return state, backlog
+}
+
+func (d daemon) check(ctx context.Context) daemonState {
+	state := daemonState{Service: d.service, Address: d.address}
+	var header metadata.MD
+	reply, err := healthpb.NewHealthClient(d.conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.Header(&header))
+	if versions := header.Get(rpc.VersionHeader); len(versions) > 0 {
+		state.Version = versions[0]
+	}
+	switch {
+	case err != nil && isUnreachable(err):
+		state.Why = "cannot be reached: " + reachError(err)
+	case err != nil:
+		state.Why = err.Error()
+	case reply.GetStatus() != healthpb.HealthCheckResponse_SERVING:
+		state.Why = "its log says why"
+	default:
+		state.Ready = true
+	}
+	return state
+}
+
+// merge returns the backlog as the first relay tells it, for they all read one outbox.
+func merge(backlogs []*relayv1.GetBacklogResponse) []kindState {
+	for _, b := range backlogs {
+		if b == nil {
+			continue
+		}
+		all := kindState{Kind: "all", Due: b.GetDue(), Waiting: b.GetWaiting(), Parked: b.GetParked()}
+		if b.GetOldestAge() != nil {
+			all.Oldest = b.GetOldestAge().AsDuration().Round(time.Millisecond).String()
+		}
+		return []kindState{all}
+	}
+	return nil
+}
+
+// count counts the commands that need a person, by why, as far as one page of them goes.
+func (s *systemState) count(ctx context.Context, relay daemon) error {
+	page, err := relayv1.NewOutboxServiceClient(relay.conn).ListParked(ctx, &relayv1.ListParkedRequest{PageSize: 1000})
+	if err != nil {
+		return err
+	}
+	for _, c := range page.GetCommands() {
+		s.Persons[story.Why(c.GetWhy())]++
+	}
+	s.More = page.GetNextPageToken() != ""
+	return nil
+}

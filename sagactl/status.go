@@ -1,0 +1,159 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"hosho/internal/story"
+	"hosho/internal/terminal"
+)
+
+type systemStatus struct {
+	orderd
+	paymentd
+	relay
+	Watch bool `help:"Look again each second, until Ctrl-C."`
+	JSON  bool `help:"Print one JSON object each time."`
+}
+
+// Validate is called by kong.
+func (s *systemStatus) Validate() error {
+	return errors.Join(s.orderd.Validate(), s.paymentd.Validate(), s.relay.Validate())
+}
+
+const watchInterval = time.Second
+
+// Run says how the system does. It returns errDiffers when a daemon is not ready, or something needs a person.
+func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error {
+	daemons, err := s.daemons()
+	if err != nil {
+		return err
+	}
+	for {
+		state := observe(ctx, daemons)
+		if ctx.Err() != nil { // what it failed of is no state
+			return ctx.Err()
+		}
+		if err := s.show(screen, state); err != nil {
+			return err
+		}
+		if !s.Watch && !state.OK {
+			return errDiffers
+		}
+		if !s.Watch {
+			return nil
+		}
+		select {
+		case <-time.After(watchInterval):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// daemons connects to all that are to be asked.
+func (s *systemStatus) daemons() ([]daemon, error) {
+	daemons := []daemon{
+		{service: story.Orderd, address: s.Orderd}, {service: story.Paymentd, address: s.Paymentd},
+	}
+	for _, address := range s.Relay {
+		daemons = append(daemons, daemon{service: story.Relay, address: address})
+	}
+	for i, d := range daemons {
+		conn, err := connect(d.service, d.address)
+		if err != nil {
+			return nil, err
+		}
+		daemons[i].conn = conn
+	}
+	return daemons, nil
+}
+
+func (s *systemStatus) show(screen *terminal.Terminal, state systemState) error {
+	if s.JSON {
+		return json.NewEncoder(screen).Encode(state)
+	}
+	p := statusPrinter{paint: screen.Paint}
+	p.daemons(state.Daemons)
+	p.backlog(state.Backlog)
+	p.persons(state)
+	if s.Watch {
+		screen.Page(append(p.lines, "", time.Now().Format(time.DateTime)))
+		return nil
+	}
+	for _, line := range p.lines {
+		screen.Line("%s", line)
+	}
+	return nil
+}
+
+// statusPrinter makes the lines that tell a state.
+type statusPrinter struct {
+	paint func(terminal.Style, string) string
+	lines []string
+}
+
+func (p *statusPrinter) add(format string, args ...any) {
+	p.lines = append(p.lines, fmt.Sprintf(format, args...))
+}
+
+func (p *statusPrinter) head(text string) { p.add("%s", p.paint(terminal.Bold, text)) }
+
+func (p *statusPrinter) daemons(states []daemonState) {
+	const row = "%-9s  %-21s  %s  %s"
+	p.head(fmt.Sprintf(row, "DAEMON", "ADDRESS", fmt.Sprintf("%-9s", "STATE"), "VERSION"))
+	for _, d := range states {
+		state, rest := p.paint(terminal.Green, fmt.Sprintf("%-9s", "ready")), d.Version
+		if !d.Ready {
+			state, rest = p.paint(terminal.Red, "NOT READY"), strings.TrimSpace(d.Version+"  "+d.Why)
+		}
+		if d.Process != "" {
+			rest += "  " + p.paint(terminal.Dim, d.Process)
+		}
+		p.add(row, d.Service, d.Address, state, rest)
+	}
+}
+
+func (p *statusPrinter) backlog(kinds []kindState) {
+	if len(kinds) == 0 {
+		return
+	}
+	const row = "%-9s %8v %8v %8v  %-10s  %s"
+	p.add("")
+	p.head(fmt.Sprintf(row, "BACKLOG", "DUE", "WAITING", "PARKED", "OLDEST", "BREAKER"))
+	for _, k := range kinds {
+		breaker := "closed"
+		if len(k.Open) > 0 {
+			breaker = p.paint(terminal.Yellow, "open at "+strings.Join(k.Open, ", "))
+		}
+		p.add(row, k.Kind, k.Due, k.Waiting, k.Parked, cmp.Or(k.Oldest, "-"), breaker)
+	}
+}
+
+// persons says what needs a person, and in the end whether all is well.
+func (p *statusPrinter) persons(s systemState) {
+	p.add("")
+	if len(s.Persons) > 0 {
+		var counts []string
+		for _, why := range slices.Sorted(maps.Keys(s.Persons)) {
+			counts = append(counts, fmt.Sprintf("%d %s", s.Persons[why], why))
+		}
+		if s.More {
+			counts = append(counts, "and more")
+		}
+		p.add("%s", p.paint(terminal.Red, "Commands need a person: "+strings.Join(counts, ", ")+". sagactl parked lists them."))
+	}
+	switch {
+	case s.OK:
+		p.add("%s", p.paint(terminal.Green, "Every daemon is ready, and nothing needs a person."))
+	case len(s.Persons) == 0:
+		p.add("%s", p.paint(terminal.Red, "Not every daemon is ready.")+" \"sagactl up\" runs a system on this machine.")
+	}
+}
