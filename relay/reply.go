@@ -25,11 +25,12 @@ func toKind(c order.Command) relayv1.ParkedCommand_Kind {
 
 func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedCommand {
 	c := &relayv1.ParkedCommand{
-		OrderId: w.OrderID, Kind: toKind(w.Kind), Cause: toText(w.LastCode), Attempts: int32(w.Attempts), Claims: int32(w.Claims),
+		OrderId: w.OrderID, Kind: toKind(w.Kind), Attempts: int32(w.Attempts), Claims: int32(w.Claims),
 		CreateTime: timestamppb.New(w.CreatedAt), ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
 		Why:     relayv1.ParkedCommand_Why(relayv1.ParkedCommand_Why_value[whyPrefix+string(w.Why(stuckAfter))]),
-		TraceId: toText(w.TraceID),
+		TraceId: toText(w.TraceID), LastCode: toText(w.LastCode),
 	}
+	c.Cause = c.LastCode // clients of earlier releases read it
 	switch {
 	case w.ParkedAt != nil:
 	case w.Leased:
@@ -66,9 +67,18 @@ func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
 	return attempt
 }
 
-// toBacklog sums up what there is of each kind.
-func toBacklog(backlogs []outbox.Backlog) *relayv1.GetBacklogResponse {
-	reply := &relayv1.GetBacklogResponse{}
+// toBacklog tells what this relay found of each kind, and the sums. open reports whether the breaker of a kind is.
+func toBacklog(relay string, backlogs []outbox.Backlog, open func(kind string) bool) *relayv1.GetBacklogResponse {
+	reply := &relayv1.GetBacklogResponse{Relay: relay}
+	for _, c := range order.Commands {
+		k := &relayv1.KindBacklog{Kind: toKind(c), BreakerOpen: open(string(c))}
+		for _, b := range backlogs {
+			if b.Kind == string(c) {
+				k.Due, k.Waiting, k.Parked, k.OldestAge = b.Due, b.Waiting, b.Parked, durationpb.New(b.OldestAge)
+			}
+		}
+		reply.Kinds = append(reply.Kinds, k)
+	}
 	var oldest time.Duration
 	for _, b := range backlogs {
 		reply.Due += b.Due

@@ -189,7 +189,7 @@ func (s *server) SettleParked(
 	return &relayv1.SettleParkedResponse{}, nil
 }
 
-// GetBacklog returns how much waits.
+// GetBacklog returns how much waits, and which kinds this relay takes to be undeliverable.
 func (s *server) GetBacklog(
 	ctx context.Context, _ *relayv1.GetBacklogRequest,
 ) (*relayv1.GetBacklogResponse, error) {
@@ -197,5 +197,5 @@ func (s *server) GetBacklog(
 	if err != nil {
 		return nil, err
 	}
-	return toBacklog(backlogs), nil
+	return toBacklog(s.name, backlogs, s.workers.BreakerOpen), nil
 }

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
@@ -102,7 +104,10 @@ func TestListParkedPages(t *testing.T) {
 	for i, o := range orders {
 		charge := i < len(orders)-1
 		c := got[i]
-		if c.GetOrderId() != o.ID || c.GetCause() != "KEY_REUSED" || c.GetAttempts() != 0 || c.GetCreateTime() == nil {
+		if c.GetCause() != c.GetLastCode() { // clients of earlier releases read it
+			t.Errorf("command %d: got the cause %q, want the last_code %q", i, c.GetCause(), c.GetLastCode())
+		}
+		if c.GetOrderId() != o.ID || c.GetLastCode() != "KEY_REUSED" || c.GetAttempts() != 0 || c.GetCreateTime() == nil {
 			t.Errorf("command %d: got %v, want the one of order %s", i, c, o.ID)
 		}
 		if got, want := c.GetKind() == relayv1.ParkedCommand_KIND_CHARGE, charge; got != want {
@@ -273,6 +278,44 @@ func TestGetBacklog(t *testing.T) {
 	got, err = client.GetBacklog(t.Context(), &relayv1.GetBacklogRequest{})
 	if err != nil || got.GetDue() != 0 || got.GetWaiting() != 0 || got.GetParked() != 0 || got.GetOldestAge() != nil {
 		t.Errorf("got %v (%v), want nothing", got, err)
+	}
+}
+
+// paymentd refuses every charge and answers no void. The relay says of the charges alone that it cannot deliver them.
+func TestTheBacklogIsToldByKind(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	told := make(chan struct{})
+	defer close(told)
+	for range 3 {
+		s.peer.always(s.place().ID, order.Charge, fails(codes.Unavailable, "", 0))
+	}
+	void := s.cancelling()
+	s.peer.script(void.ID, order.Void, holds(told))
+	r := s.relay(func(p *pace) {
+		p.BreakerStreak, p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = 3, time.Hour, time.Hour, time.Hour
+	})
+	eventually(t, "the breaker is open", func() bool { return len(s.log.lines(destinationDown)) == 1 })
+	s.awaitRow(void.ID, order.Void, "the void is held", func(r row) bool { return r.Leased })
+	got, err := r.client().GetBacklog(t.Context(), &relayv1.GetBacklogRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range got.GetKinds() {
+		if k.GetOldestAge().AsDuration() <= 0 {
+			t.Errorf("%s: got age %v, want one", k.GetKind(), k.GetOldestAge().AsDuration())
+		}
+		k.OldestAge = nil
+	}
+	want := []*relayv1.KindBacklog{
+		{Kind: relayv1.ParkedCommand_KIND_CHARGE, Waiting: 3, BreakerOpen: true},
+		{Kind: relayv1.ParkedCommand_KIND_VOID, Waiting: 1},
+	}
+	if diff := cmp.Diff(want, got.GetKinds(), protocmp.Transform()); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+	if got.GetRelay() != instance() || got.GetWaiting() != 4 {
+		t.Errorf("got %v, want four that wait, told by %s", got, instance())
 	}
 }
 

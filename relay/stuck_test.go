@@ -39,7 +39,7 @@ func TestAStuckVoidIsListedAndRetried(t *testing.T) {
 	}
 	s.age(o.ID, order.StuckAfter+time.Minute)
 	got := list()
-	if len(got) != 1 || got[0].GetWhy() != relayv1.ParkedCommand_WHY_UNDECIDED || got[0].GetCause() != "INTERNAL" ||
+	if len(got) != 1 || got[0].GetWhy() != relayv1.ParkedCommand_WHY_UNDECIDED || got[0].GetLastCode() != "INTERNAL" ||
 		got[0].GetClaims() != 1 || got[0].GetAttempts() != 1 || got[0].GetNextAttemptTime() == nil {
 		t.Fatalf("got %v, want the void, undecided after one attempt that came to INTERNAL", got)
 	}

@@ -56,7 +56,7 @@ func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) e
 	fmt.Fprintln(table, "ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
 	for _, c := range commands {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n",
-			c.GetOrderId(), story.Kind(c.GetKind()), story.Why(c.GetWhy()), cmp.Or(c.GetCause(), "-"),
+			c.GetOrderId(), story.Kind(c.GetKind()), story.Why(c.GetWhy()), cmp.Or(c.GetLastCode(), "-"),
 			c.GetAttempts(), c.GetClaims(), story.Time(c.GetCreateTime()), story.Outlook(c))
 	}
 	return table.Flush()

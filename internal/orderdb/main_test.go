@@ -177,7 +177,7 @@ func (*queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)
 // claimAll does what the workers of both kinds do: it claims the charges that are due, and then the voids.
 func claimAll(t testing.TB, pool *pgxpool.Pool, lease time.Duration, limit, alone int) (claimed []outbox.Message) {
 	t.Helper()
-	for _, kind := range []order.Command{order.Charge, order.Void} {
+	for _, kind := range order.Commands {
 		queue := outbox.NewQueue(pool, orderdb.Commands, string(kind), lease)
 		messages, err := queue.Claim(t.Context(), limit, alone)
 		if err != nil {

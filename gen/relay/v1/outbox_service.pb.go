@@ -225,7 +225,9 @@ type ParkedCommand struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Which of the order's commands.
 	Kind ParkedCommand_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
-	// What its last delivery came to: a reason or a gRPC code; empty before the first.
+	// The former name of last_code, with the same content.
+	//
+	// Deprecated: Marked as deprecated in relay/v1/outbox_service.proto.
 	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
 	// How many attempts were spent.
 	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
@@ -244,7 +246,9 @@ type ParkedCommand struct {
 	// A relay is at it, until then at the longest; unset otherwise.
 	LeaseEndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=lease_end_time,json=leaseEndTime,proto3" json:"lease_end_time,omitempty"`
 	// The trace of the request that caused it, 32 hexadecimal digits; empty when that had none.
-	TraceId       string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	TraceId string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// What its last delivery came to: a reason or a gRPC code; empty before the first.
+	LastCode      string `protobuf:"bytes,13,opt,name=last_code,json=lastCode,proto3" json:"last_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -293,6 +297,7 @@ func (x *ParkedCommand) GetKind() ParkedCommand_Kind {
 	return ParkedCommand_KIND_UNSPECIFIED
 }
 
+// Deprecated: Marked as deprecated in relay/v1/outbox_service.proto.
 func (x *ParkedCommand) GetCause() string {
 	if x != nil {
 		return x.Cause
@@ -359,6 +364,13 @@ func (x *ParkedCommand) GetLeaseEndTime() *timestamppb.Timestamp {
 func (x *ParkedCommand) GetTraceId() string {
 	if x != nil {
 		return x.TraceId
+	}
+	return ""
+}
+
+func (x *ParkedCommand) GetLastCode() string {
+	if x != nil {
+		return x.LastCode
 	}
 	return ""
 }
@@ -1023,7 +1035,11 @@ type GetBacklogResponse struct {
 	// Commands that wait for a person.
 	Parked int64 `protobuf:"varint,3,opt,name=parked,proto3" json:"parked,omitempty"`
 	// How long the oldest command has been in the outbox; unset when it is empty.
-	OldestAge     *durationpb.Duration `protobuf:"bytes,4,opt,name=oldest_age,json=oldestAge,proto3" json:"oldest_age,omitempty"`
+	OldestAge *durationpb.Duration `protobuf:"bytes,4,opt,name=oldest_age,json=oldestAge,proto3" json:"oldest_age,omitempty"`
+	// The relay that answers, host:pid. All relays count the same outbox; what a breaker says is this one's.
+	Relay string `protobuf:"bytes,5,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The same counts by kind, the charges first; a kind is there also when it has no command.
+	Kinds         []*KindBacklog `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1086,15 +1102,121 @@ func (x *GetBacklogResponse) GetOldestAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetBacklogResponse) GetRelay() string {
+	if x != nil {
+		return x.Relay
+	}
+	return ""
+}
+
+func (x *GetBacklogResponse) GetKinds() []*KindBacklog {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+// KindBacklog is the backlog of one kind of command.
+type KindBacklog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of which kind.
+	Kind ParkedCommand_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	// Commands that a relay may claim now.
+	Due int64 `protobuf:"varint,2,opt,name=due,proto3" json:"due,omitempty"`
+	// Commands that a relay holds, or that wait for their next attempt.
+	Waiting int64 `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// Commands that wait for a person.
+	Parked int64 `protobuf:"varint,4,opt,name=parked,proto3" json:"parked,omitempty"`
+	// How long the oldest of them has been in the outbox; unset when there is none.
+	OldestAge *durationpb.Duration `protobuf:"bytes,5,opt,name=oldest_age,json=oldestAge,proto3" json:"oldest_age,omitempty"`
+	// The breaker of the relay that answers is open for them: it takes the payment service to be down, and tries one of
+	// them a second. Other relays find out for themselves.
+	BreakerOpen   bool `protobuf:"varint,6,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KindBacklog) Reset() {
+	*x = KindBacklog{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KindBacklog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KindBacklog) ProtoMessage() {}
+
+func (x *KindBacklog) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
+func (*KindBacklog) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *KindBacklog) GetKind() ParkedCommand_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ParkedCommand_KIND_UNSPECIFIED
+}
+
+func (x *KindBacklog) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *KindBacklog) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *KindBacklog) GetParked() int64 {
+	if x != nil {
+		return x.Parked
+	}
+	return 0
+}
+
+func (x *KindBacklog) GetOldestAge() *durationpb.Duration {
+	if x != nil {
+		return x.OldestAge
+	}
+	return nil
+}
+
+func (x *KindBacklog) GetBreakerOpen() bool {
+	if x != nil {
+		return x.BreakerOpen
+	}
+	return false
+}
+
 var File_relay_v1_outbox_service_proto protoreflect.FileDescriptor
 
 const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x05\n" +
+	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x06\n" +
 	"\rParkedCommand\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
-	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x1a\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x18\n" +
+	"\x05cause\x18\x03 \x01(\tB\x02\x18\x01R\x05cause\x12\x1a\n" +
 	"\battempts\x18\x04 \x01(\x05R\battempts\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x127\n" +
@@ -1105,7 +1227,8 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x11next_attempt_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12@\n" +
 	"\x0elease_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fleaseEndTime\x12\x19\n" +
-	"\btrace_id\x18\f \x01(\tR\atraceId\"<\n" +
+	"\btrace_id\x18\f \x01(\tR\atraceId\x12\x1b\n" +
+	"\tlast_code\x18\r \x01(\tR\blastCode\"<\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_CHARGE\x10\x01\x12\r\n" +
@@ -1170,13 +1293,23 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\x13\n" +
-	"\x11GetBacklogRequest\"\x92\x01\n" +
+	"\x11GetBacklogRequest\"\xd5\x01\n" +
 	"\x12GetBacklogResponse\x12\x10\n" +
 	"\x03due\x18\x01 \x01(\x03R\x03due\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12\x16\n" +
 	"\x06parked\x18\x03 \x01(\x03R\x06parked\x128\n" +
 	"\n" +
-	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge2\x8b\x03\n" +
+	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12\x14\n" +
+	"\x05relay\x18\x05 \x01(\tR\x05relay\x12+\n" +
+	"\x05kinds\x18\x06 \x03(\v2\x15.relay.v1.KindBacklogR\x05kinds\"\xe0\x01\n" +
+	"\vKindBacklog\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x10\n" +
+	"\x03due\x18\x02 \x01(\x03R\x03due\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\x03R\awaiting\x12\x16\n" +
+	"\x06parked\x18\x04 \x01(\x03R\x06parked\x128\n" +
+	"\n" +
+	"oldest_age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12!\n" +
+	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\x8b\x03\n" +
 	"\rOutboxService\x12G\n" +
 	"\n" +
 	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12J\n" +
@@ -1200,7 +1333,7 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 }
 
 var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),       // 0: relay.v1.ParkedCommand.Kind
 	(ParkedCommand_Why)(0),        // 1: relay.v1.ParkedCommand.Why
@@ -1218,44 +1351,48 @@ var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(*OperatorDecision)(nil),      // 13: relay.v1.OperatorDecision
 	(*GetBacklogRequest)(nil),     // 14: relay.v1.GetBacklogRequest
 	(*GetBacklogResponse)(nil),    // 15: relay.v1.GetBacklogResponse
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*KindBacklog)(nil),           // 16: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	16, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	16, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	16, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	17, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	17, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	17, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	16, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	16, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	17, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	17, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
 	3,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
 	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
 	12, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
 	3,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
 	13, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
 	0,  // 12: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	16, // 13: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	17, // 13: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 14: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	17, // 15: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	17, // 16: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	16, // 17: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
-	17, // 18: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	4,  // 19: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	6,  // 20: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	8,  // 21: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	10, // 22: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	14, // 23: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	5,  // 24: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	7,  // 25: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	9,  // 26: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	11, // 27: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	15, // 28: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	18, // 15: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	18, // 16: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	17, // 17: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	18, // 18: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	16, // 19: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	0,  // 20: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	18, // 21: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	4,  // 22: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	6,  // 23: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	8,  // 24: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	10, // 25: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	14, // 26: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	5,  // 27: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	7,  // 28: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	9,  // 29: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	11, // 30: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	15, // 31: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -1269,7 +1406,7 @@ func file_relay_v1_outbox_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

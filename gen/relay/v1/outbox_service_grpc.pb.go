@@ -38,7 +38,7 @@ const (
 // answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
 // its log alone.
 type OutboxServiceClient interface {
-	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
+	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
 	// same token continues from the same place.
 	//
@@ -64,7 +64,8 @@ type OutboxServiceClient interface {
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(ctx context.Context, in *ExplainOrderRequest, opts ...grpc.CallOption) (*ExplainOrderResponse, error)
-	// GetBacklog answers how much waits in the outbox, and for how long. A repeat does the same.
+	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the relay
+	// that answers can deliver at present. A repeat does the same.
 	GetBacklog(ctx context.Context, in *GetBacklogRequest, opts ...grpc.CallOption) (*GetBacklogResponse, error)
 }
 
@@ -138,7 +139,7 @@ func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequ
 // answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
 // its log alone.
 type OutboxServiceServer interface {
-	// ListParked answers the commands that need a person, the oldest first, each with its cause: those that are parked or
+	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
 	// same token continues from the same place.
 	//
@@ -164,7 +165,8 @@ type OutboxServiceServer interface {
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(context.Context, *ExplainOrderRequest) (*ExplainOrderResponse, error)
-	// GetBacklog answers how much waits in the outbox, and for how long. A repeat does the same.
+	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the relay
+	// that answers can deliver at present. A repeat does the same.
 	GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error)
 	mustEmbedUnimplementedOutboxServiceServer()
 }
