@@ -1,8 +1,8 @@
 // Package failpoint names the moments at which a fault hurts most: between two writes, and between a commit and the
 // answer that tells of it. Experiments make a process die, wait or panic there.
 //
-// Its promise: a release has no failpoints. Here is an empty function unless the program is built with -tags failpoints,
-// and then it does nothing until the file that HOSHO_FAILPOINTS names asks for it.
+// Its promise: a release has no failpoints. Here is an empty function unless the program is built with -tags
+// failpoints, and then it does nothing until the file that HOSHO_FAILPOINTS names asks for it.
 //
 // The file holds rules, separated by semicolons, and is read again whenever it changes:
 //

@@ -155,7 +155,8 @@ func TestUpwardIsFound(t *testing.T) {
 	}
 }
 
-// TestForbiddenImportsAreFound shows that the test above can fail, and holds the rules that a changed row must not lose.
+// TestForbiddenImportsAreFound shows that the test above can fail, and holds the rules that a changed row must not
+// lose.
 func TestForbiddenImportsAreFound(t *testing.T) {
 	tests := []struct{ file, imports, want string }{
 		{"internal/order/apply.go", "time", ""},

@@ -14,7 +14,8 @@ func (s *Server) create(ctx context.Context) error {
 	if err := s.createDir(); err != nil {
 		return err
 	}
-	// Not below dir: the name of a socket has 104 bytes on macOS, 108 on Linux. Nor below os.TempDir, which is long there.
+	// Not below dir: the name of a socket has 104 bytes on macOS, 108 on Linux. Nor below os.TempDir, which is long
+	// there.
 	sockets, err := s.mkdirTemp("/tmp")
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 // oldest is the first major version with CREATE DATABASE ... STRATEGY, which internal/pgtest uses.
 const oldest = 15
 
-// Find answers the directory with PostgreSQL's programs: from PATH, then from where Debian and Homebrew install them,
+// Find returns the directory with PostgreSQL's programs: from PATH, then from where Debian and Homebrew install them,
 // the newest first. When there is none its error says how to install one.
 func Find() (string, error) {
 	return find(filepath.SplitList(os.Getenv("PATH")), []string{
@@ -55,7 +55,8 @@ func howToInstall() string {
 	if runtime.GOOS == "darwin" {
 		command = "brew install postgresql@17"
 	}
-	return fmt.Sprintf("no PostgreSQL of version %d or newer found: install it with `%s`, or let `make test` or `make demo` do it", oldest, command)
+	return fmt.Sprintf("no PostgreSQL of version %d or newer found: install it with `%s`, or let `make test` or "+
+		"`make demo` do it", oldest, command)
 }
 
 // programs is a directory with initdb and postgres, and their major version.

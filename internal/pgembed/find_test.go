@@ -19,9 +19,11 @@ func TestFind(t *testing.T) {
 		wantError string
 	}{
 		{
-			name:      "the newest, by number",
-			installed: map[string]string{"lib/9.6/bin": "9.6.24", "lib/15/bin": "15.14 (Debian 15.14-0+deb12u1)", "lib/100/bin": "100.1"},
-			want:      "lib/100/bin",
+			name: "the newest, by number",
+			installed: map[string]string{
+				"lib/9.6/bin": "9.6.24", "lib/15/bin": "15.14 (Debian 15.14-0+deb12u1)", "lib/100/bin": "100.1",
+			},
+			want: "lib/100/bin",
 		},
 		{
 			name:      "a development version",
@@ -67,7 +69,8 @@ func TestFind(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			root := t.TempDir()
 			for dir, version := range tt.installed {
-				write(t, filepath.Join(root, dir, "postgres"), fmt.Sprintf("#!/bin/sh\necho 'postgres (PostgreSQL) %s'\n", version))
+				write(t, filepath.Join(root, dir, "postgres"),
+					fmt.Sprintf("#!/bin/sh\necho 'postgres (PostgreSQL) %s'\n", version))
 				write(t, filepath.Join(root, dir, "initdb"), "#!/bin/sh\n")
 			}
 			for from, to := range tt.links {

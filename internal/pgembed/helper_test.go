@@ -74,7 +74,7 @@ func query[T any](t *testing.T, s *pgembed.Server, database, sql string) T {
 	return value
 }
 
-// postmaster answers the process id that the server itself wrote down.
+// postmaster returns the process id that the server itself wrote down.
 func postmaster(t *testing.T, s *pgembed.Server) int {
 	t.Helper()
 	pid, err := strconv.Atoi(lockFile(t, s)[0][0])

@@ -22,7 +22,7 @@ const (
 	heldPause = 50 * time.Millisecond
 )
 
-// ErrNotRunning answers a wish that only a running server can fulfil.
+// ErrNotRunning says that something was asked for that only a running server can do.
 var ErrNotRunning = errors.New("the PostgreSQL server is not running")
 
 // Stop shuts the server down, with force where it does not listen, and removes what Start made. A second Stop does
@@ -61,7 +61,7 @@ func (s *Server) Kill() {
 }
 
 // Restart starts the server again, on the same port and data: after Crash or Kill as soon as the last process of the
-// former one has let go of them, and after a fast shutdown when it still runs. It answers ErrNotRunning after Stop.
+// former one has let go of them, and after a fast shutdown when it still runs. It returns ErrNotRunning after Stop.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *Server) shutDown() error {
 	return fmt.Errorf("PostgreSQL (process %d) does not end", p.Pid())
 }
 
-// run starts the server. What somebody else holds it asks for again until its patience ends: the port, or the data
+// run starts the server. What somebody else holds it asks for again until endTimeout has passed: the port, or the data
 // that the last processes of a killed server have not let go of. A port that it chose itself it chooses anew.
 func (s *Server) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -111,7 +111,7 @@ func (s *Server) run(ctx context.Context) error {
 			return nil
 		}
 		p.end(kill)
-		if !held(p.log()) || time.Since(begin) > patience {
+		if !held(p.log()) || time.Since(begin) > endTimeout {
 			return err
 		}
 		if !wait.For(ctx, heldPause) {

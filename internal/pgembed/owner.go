@@ -34,7 +34,8 @@ func findOwner() (owner, error) {
 		}
 		return owner{name, &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return owner{}, errors.New("PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody to run it as")
+	return owner{}, errors.New("PostgreSQL refuses to run as root, and there is neither a user postgres nor a user " +
+		"nobody to run it as")
 }
 
 func (o owner) give(path string) error {
@@ -60,7 +61,8 @@ func (o owner) admit(dir string) error {
 			continue
 		}
 		if d != dir && !strings.HasPrefix(d, os.TempDir()+"/") {
-			return fmt.Errorf("user %s, whom the server runs as, may not enter %s: choose another directory than %s", o.name, d, dir)
+			return fmt.Errorf("user %s, whom the server runs as, may not enter %s: choose another directory than %s",
+				o.name, d, dir)
 		}
 		if err := os.Chmod(d, info.Mode().Perm()|enter); err != nil {
 			return err

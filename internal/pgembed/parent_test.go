@@ -39,7 +39,7 @@ func beParent(dir string) {
 	os.Exit(0)
 }
 
-// parent runs this test binary as beParent, and answers it when its server answers.
+// parent runs this test binary as beParent, and returns it when its server answers.
 func parent(t *testing.T, dir string) *osexec.Cmd {
 	t.Helper()
 	self, err := os.Executable()

@@ -73,7 +73,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// URL answers how to reach a database of this server over TCP. It stays the same through Restart.
+// URL returns how to reach a database of this server over TCP. It stays the same through Restart.
 func (s *Server) URL(database string) string {
 	u := url.URL{
 		Scheme:   "postgres",

@@ -92,8 +92,9 @@ func TestRestartKeepsAcknowledgedCommits(t *testing.T) {
 		if got := s.URL("postgres"); got != url {
 			t.Errorf("restart %d: got URL %s, want %s", i, got, url)
 		}
-		if got, want := query[int](t, s, "postgres", `SELECT count(*)::int FROM promise WHERE number < 1000`), i+1; got != want {
-			t.Errorf("restart %d: got %d commits, want %d", i, got, want)
+		kept := query[int](t, s, "postgres", `SELECT count(*)::int FROM promise WHERE number < 1000`)
+		if want := i + 1; kept != want {
+			t.Errorf("restart %d: got %d commits, want %d", i, kept, want)
 		}
 		if got := query[int](t, s, "postgres", `SELECT count(*)::int FROM promise WHERE number = 1000`); got != 0 {
 			t.Errorf("restart %d: got %d rows that nobody committed", i, got)
@@ -168,8 +169,9 @@ func TestStartWaitsForItsPort(t *testing.T) {
 		t.Fatal(r.err)
 	}
 	stopAfter(t, r.server)
-	if want := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/orders?sslmode=disable", config.Port); r.server.URL("orders") != want {
-		t.Errorf("got URL %s, want %s", r.server.URL("orders"), want)
+	want := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/orders?sslmode=disable", config.Port)
+	if got := r.server.URL("orders"); got != want {
+		t.Errorf("got URL %s, want %s", got, want)
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 	kill      = syscall.SIGKILL // the postmaster alone; its children find out
 )
 
-// patience is how long a server is given to end at each degree of force, and a start to get at what another holds.
-const patience = 10 * time.Second
+// endTimeout is how long a server is given to end at each degree of force, and a start to get at what another holds.
+const endTimeout = 10 * time.Second
 
 // process is a program of PostgreSQL's with all the processes that it forks.
 type process struct {
@@ -79,7 +79,7 @@ func (s *Server) launch(program string, args ...string) (*process, error) {
 // end signals the program and reports whether all of its processes ended in time.
 func (p *process) end(signal syscall.Signal) bool {
 	p.Signal(signal) // one that has ended is what was wanted
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(endTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.gone:
@@ -89,7 +89,7 @@ func (p *process) end(signal syscall.Signal) bool {
 	}
 }
 
-// log answers what was logged since the program started, at most the last 4 KiB of it.
+// log returns what was logged since the program started, at most the last 4 KiB of it.
 func (p *process) log() string {
 	f, err := os.Open(p.logFile)
 	if err != nil {

@@ -62,7 +62,7 @@ func sweep(parent string) error {
 	return nil
 }
 
-// lockDir answers ErrNotExist also when the directory was removed before the lock was had.
+// lockDir returns ErrNotExist also when the directory was removed before the lock was had.
 func lockDir(dir string) (*os.File, error) {
 	lock, err := os.Open(dir)
 	if err != nil {

@@ -30,19 +30,19 @@ type Database struct {
 	URL  string // for programs that connect on their own
 }
 
-// Orders answers a new database with the schema of the order context.
+// Orders returns a new database with the schema of the order context.
 func Orders(t testing.TB) *Database {
 	t.Helper()
 	return clone(t, migrations.Orders)
 }
 
-// Payments answers a new database with the schema of the payment service.
+// Payments returns a new database with the schema of the payment service.
 func Payments(t testing.TB) *Database {
 	t.Helper()
 	return clone(t, migrations.Payments)
 }
 
-// Empty answers a new database without a schema.
+// Empty returns a new database without a schema.
 func Empty(t testing.TB) *Database {
 	t.Helper()
 	return create(t, "template1")

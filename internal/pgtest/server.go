@@ -72,7 +72,7 @@ func (s *lazyServer) url(database string) (string, error) {
 	return server.URL(database), nil
 }
 
-// template answers the name of a database that is migrated and that nobody connects to, as CREATE DATABASE wants it.
+// template returns the name of a database that is migrated and that nobody connects to, as CREATE DATABASE wants it.
 func (s *lazyServer) template(set migrations.Set) (string, error) {
 	build, _ := s.templates.LoadOrStore(set, sync.OnceValues(func() (string, error) { return s.migrate(set) }))
 	return build.(func() (string, error))()

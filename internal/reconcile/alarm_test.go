@@ -51,10 +51,15 @@ func (*hook) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 func TestARefundInBetweenIsNoFinding(t *testing.T) {
 	t.Parallel()
 	const (
-		cancel = `UPDATE orders SET status = 'CANCELLING', cancel_reason = 'CUSTOMER', updated_at = clock_timestamp() WHERE id = '` + paid + `';
+		cancel = `
+			UPDATE orders SET status = 'CANCELLING', cancel_reason = 'CUSTOMER', updated_at = clock_timestamp()
+			WHERE id = '` + paid + `';
 			INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'VOID', '')`
-		settle = `UPDATE orders SET status = 'CANCELLED', updated_at = clock_timestamp() WHERE id = '` + paid + `'; DELETE FROM outbox WHERE key = '` + paid + `'`
-		refund = `UPDATE payments SET status = 'REFUNDED', updated_at = clock_timestamp() WHERE id = '` + paid + `';
+		settle = `
+			UPDATE orders SET status = 'CANCELLED', updated_at = clock_timestamp() WHERE id = '` + paid + `';
+			DELETE FROM outbox WHERE key = '` + paid + `'`
+		refund = `
+			UPDATE payments SET status = 'REFUNDED', updated_at = clock_timestamp() WHERE id = '` + paid + `';
 			INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'REFUND', 600, 'JPY')`
 	)
 	for cancelled := 1; cancelled <= 3; cancelled++ {
@@ -74,7 +79,8 @@ func TestARefundInBetweenIsNoFinding(t *testing.T) {
 			})
 			got, _, summary := look(t, s.orders.Pool, payments, reconcile.Options{})
 			if len(got) > 0 || !summary.Clean {
-				t.Errorf("cancelled before query %d, settled before query %d: got %q, want nothing", cancelled, settled, got)
+				t.Errorf("cancelled before query %d, settled before query %d: got %q, want nothing", cancelled, settled,
+					got)
 			}
 			if cancelled == 1 && moves == 0 {
 				t.Error("nothing happened in between")
@@ -83,27 +89,26 @@ func TestARefundInBetweenIsNoFinding(t *testing.T) {
 	}
 }
 
-// An order is placed and paid after the orders of its window were read: its payment is seen, and the order is not. It is
-// read again, and cancelled and refunded after that, before its payment is.
+// An order is placed and paid after the orders of its window were read: its payment is seen, and the order is not. It
+// is read again, and cancelled and refunded after that, before its payment is.
 func TestAnOrderThatIsPlacedInBetweenIsNoFinding(t *testing.T) {
 	t.Parallel()
 	s := healthy(t)
 	payments := hooked(t, s.payments, "payments", func(n int) {
 		if n == 2 {
-			run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`, unknown)
-			runTogether(t, s.payments.Pool, `
-				UPDATE payments SET status = 'REFUNDED' WHERE id = '`+unknown+`';
-				INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('`+unknown+`', 'REFUND', 600, 'JPY')`)
+			run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`,
+				unknown)
+			runTogether(t, s.payments.Pool,
+				`UPDATE payments SET status = 'REFUNDED' WHERE id = '`+unknown+`';`+plantEntry(unknown, "REFUND"))
 		}
 		if n > 1 {
 			return
 		}
 		run(t, s.orders.Pool, `
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, deadline_at)
-			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', 'COMPLETED', now() + '1 hour')`, unknown)
-		runTogether(t, s.payments.Pool, `
-			INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('`+unknown+`', 'ada', 600, 'JPY', 'CHARGED');
-			INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('`+unknown+`', 'CHARGE', 600, 'JPY')`)
+			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', 'COMPLETED',
+				now() + '1 hour')`, unknown)
+		runTogether(t, s.payments.Pool, plantPayment(unknown, "CHARGED")+`;`+plantEntry(unknown, "CHARGE"))
 	})
 	if got, _, summary := look(t, s.orders.Pool, payments, reconcile.Options{}); len(got) > 0 || summary.Payments != 5 {
 		t.Errorf("got %q and %d payments, want nothing and 5", got, summary.Payments)
@@ -119,7 +124,9 @@ func TestAnOrderThatSettlesBeforeItsRepairIsLeftAlone(t *testing.T) {
 		run(t, s.orders.Pool, `UPDATE orders SET status = 'COMPLETED' WHERE id = $1`, pending)
 	})
 	got, found, summary := look(t, orders, s.payments.Pool, reconcile.Options{Repair: true})
-	if !slices.Equal(got, []string{"stranded " + pending}) || found[0].Repair != "nothing: it is COMPLETED by now" || summary.PutBack > 0 {
+	if !slices.Equal(got, []string{
+		"stranded " + pending,
+	}) || found[0].Repair != "nothing: it is COMPLETED by now" || summary.PutBack > 0 {
 		t.Errorf("got %q, repaired so: %q; want the order left alone", got, found[0].Repair)
 	}
 	if got, _, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{}); len(got) > 0 {

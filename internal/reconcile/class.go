@@ -23,23 +23,29 @@ var Classes = []struct {
 }{
 	{
 		PaidNotCompleted, "The money was taken, and the order is PENDING for longer than it may be.",
-		"See that a relay runs and reaches paymentd: it asks again, is told CHARGED, and completes the order. --repair makes the CHARGE due.",
+		"See that a relay runs and reaches paymentd: it asks again, is told CHARGED, and completes the order. " +
+			"--repair makes the CHARGE due.",
 	},
 	{
 		CompletedNotHeld, "The order is COMPLETED, and the payment service does not hold its amount.",
 		"No step of the saga collects it again. Cancel the order (CancelOrder), or collect the money by other means.",
 	},
 	{
-		CancelledButHeld, "The order is CANCELLED, and its money is held, or nothing keeps a late charge from taking it.",
+		CancelledButHeld,
+		"The order is CANCELLED, and its money is held, or nothing keeps a late charge from taking it.",
 		"No step of the saga leaves CANCELLED. An operator voids the payment: the call is with each finding.",
 	},
 	{
 		PaymentWithoutOrder, "A payment has no order under its key, or one of another amount, currency or customer.",
-		"Find out who made it, and whether the orders database was restored to an older state. An operator may void it: the call is with each finding.",
+		"Find out who made it, and whether the orders database was restored to an older state. An operator may void " +
+			"it: the call is with each finding.",
 	},
 	{
-		RefundMissing, "Money that must be given back was not: the order is CANCELLING for too long and still CHARGED, or the payment is REFUNDED and its ledger has no refund.",
-		"CANCELLING: see that a relay runs and reaches paymentd; --repair makes the VOID due. REFUNDED: the ledger was damaged, and accounting must correct it.",
+		RefundMissing,
+		"Money that must be given back was not: the order is CANCELLING for too long and still CHARGED, or the " +
+			"payment is REFUNDED and its ledger has no refund.",
+		"CANCELLING: see that a relay runs and reaches paymentd; --repair makes the VOID due. REFUNDED: the ledger " +
+			"was damaged, and accounting must correct it.",
 	},
 	{
 		LedgerWrong, "A payment and its own ledger entries disagree.",
@@ -50,8 +56,11 @@ var Classes = []struct {
 		"--repair puts the command back. Orders and commands are written together, so find out who deleted it.",
 	},
 	{
-		Stuck, "The order makes no progress: past its deadline, undecided, CANCELLING or decided for too long, tried too often, parked, or in conflict; or a command is left that no order waits for.",
-		"Parked or in conflict: sagactl parked, retry, settle. Otherwise see that a relay runs and reaches paymentd; --repair makes the command due.",
+		Stuck,
+		"The order makes no progress: past its deadline, undecided, CANCELLING or decided for too long, tried too " +
+			"often, parked, or in conflict; or a command is left that no order waits for.",
+		"Parked or in conflict: sagactl parked, retry, settle. Otherwise see that a relay runs and reaches paymentd; " +
+			"--repair makes the command due.",
 	},
 	{
 		SettledByOperator, "An operator cancelled the order by hand. The table audit says who, when and why.",

@@ -47,7 +47,7 @@ type Case struct {
 	Payment      *Payment
 }
 
-// Classify answers what is wrong with a case and why, "" when nothing is. The first class that fits is the one: money
+// Classify returns what is wrong with a case and why, "" when nothing is. The first class that fits is the one: money
 // first, then what stands still.
 func Classify(c Case, stuckAfter time.Duration) (class Class, why string) {
 	o, p := c.Order, c.Payment
@@ -111,9 +111,9 @@ func settled(c Case) (Class, string) {
 	return "", ""
 }
 
-// underWay judges an order that is PENDING or CANCELLING. A command that is missing, or in conflict, will not get better;
-// for everything else order.Standing says what is stuck. That a payment was decided and its order does not hear of it is
-// known here alone, where both sides are seen.
+// underWay judges an order that is PENDING or CANCELLING. A command that is missing, or in conflict, will not get
+// better; for everything else order.Standing says what is stuck. That a payment was decided and its order does not hear
+// of it is known here alone, where both sides are seen.
 func underWay(c Case, stuckAfter time.Duration) (Class, string) {
 	o, p, kind, drives := c.Order, c.Payment, c.Order.Status.Driver(), c.Charge
 	if kind == order.Void {
@@ -126,7 +126,8 @@ func underWay(c Case, stuckAfter time.Duration) (Class, string) {
 		return Stuck, "in conflict: the payment under its key is another's"
 	}
 	why := order.Standing{
-		Command: kind, Parked: drives.Parked, LastCode: drives.LastCode, Attempts: drives.Attempts, Claims: drives.Claims,
+		Command: kind, Parked: drives.Parked, LastCode: drives.LastCode, Attempts: drives.Attempts,
+		Claims: drives.Claims,
 		Status: o.Status, Age: o.Age, Late: o.Late,
 	}.Why(stuckAfter)
 	waits := why != order.Parked && why != order.InConflict

@@ -60,51 +60,145 @@ func TestClassify(t *testing.T) {
 		{"nothing", reconcile.Case{}, ""},
 		{"PENDING", under(anOrder(order.Pending), nil), ""},
 		{"PENDING, just paid", under(anOrder(order.Pending), aPayment(payment.Charged)), ""},
-		{"PENDING, paid for as long as it may be", under(anOrder(order.Pending), with(aPayment(payment.Charged), func(got *p) { got.Age = stuckAfter })), ""},
-		{"PENDING, paid for too long", under(anOrder(order.Pending), with(aPayment(payment.Charged), old)), reconcile.PaidNotCompleted},
-		{"PENDING, declined for too long", under(anOrder(order.Pending), with(aPayment(payment.Declined), old)), reconcile.Stuck},
+		{
+			"PENDING, paid for as long as it may be",
+			under(anOrder(order.Pending), with(aPayment(payment.Charged), func(got *p) { got.Age = stuckAfter })), "",
+		},
+		{
+			"PENDING, paid for too long", under(anOrder(order.Pending), with(aPayment(payment.Charged), old)),
+			reconcile.PaidNotCompleted,
+		},
+		{
+			"PENDING, declined for too long", under(anOrder(order.Pending), with(aPayment(payment.Declined), old)),
+			reconcile.Stuck,
+		},
 		{"PENDING, just late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter }), nil), ""},
-		{"PENDING, too late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter + 1 }), nil), reconcile.Stuck},
-		{"PENDING for long, its deadline far", under(with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), nil), ""},
+		{
+			"PENDING, too late", under(with(anOrder(order.Pending), func(got *o) { got.Late = stuckAfter + 1 }), nil),
+			reconcile.Stuck,
+		},
+		{
+			"PENDING for long, its deadline far",
+			under(with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), nil), "",
+		},
 		{"PENDING for long after an ambiguous reply, its deadline far", reconcile.Case{
-			Order: with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }), Charge: &reconcile.Command{Attempts: 1},
+			Order:  with(anOrder(order.Pending), func(got *o) { got.Age = 24 * time.Hour }),
+			Charge: &reconcile.Command{Attempts: 1},
 		}, reconcile.Stuck},
-		{"PENDING, tried too often", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Claims: order.TooManyClaims}}, reconcile.Stuck},
+		{
+			"PENDING, tried too often",
+			reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Claims: order.TooManyClaims}},
+			reconcile.Stuck,
+		},
 		{"PENDING, parked, paid for too long", reconcile.Case{
-			Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}, Payment: with(aPayment(payment.Charged), old),
+			Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true},
+			Payment: with(aPayment(payment.Charged), old),
 		}, reconcile.Stuck},
 		{"PENDING without its CHARGE", reconcile.Case{Order: anOrder(order.Pending)}, reconcile.Stranded},
-		{"PENDING and paid, without its CHARGE", reconcile.Case{Order: anOrder(order.Pending), Payment: with(aPayment(payment.Charged), old)}, reconcile.Stranded},
-		{"PENDING with a VOID alone", reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}}, reconcile.Stranded},
-		{"PENDING, parked", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}}, reconcile.Stuck},
-		{"PENDING, its key another's", under(anOrder(order.Pending), with(aPayment(payment.Charged), other)), reconcile.Stuck},
+		{
+			"PENDING and paid, without its CHARGE",
+			reconcile.Case{Order: anOrder(order.Pending), Payment: with(aPayment(payment.Charged), old)},
+			reconcile.Stranded,
+		},
+		{
+			"PENDING with a VOID alone", reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}},
+			reconcile.Stranded,
+		},
+		{
+			"PENDING, parked", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}},
+			reconcile.Stuck,
+		},
+		{
+			"PENDING, its key another's", under(anOrder(order.Pending), with(aPayment(payment.Charged), other)),
+			reconcile.Stuck,
+		},
 		{"CANCELLING", under(anOrder(order.Cancelling), nil), ""},
 		{"CANCELLING, just paid", under(anOrder(order.Cancelling), aPayment(payment.Charged)), ""},
-		{"CANCELLING for too long", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), nil), reconcile.Stuck},
-		{"CANCELLING for too long, and refunded", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Refunded)), reconcile.Stuck},
-		{"CANCELLING for too long, and paid", under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Charged)), reconcile.RefundMissing},
-		{"CANCELLING without its VOID", reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{}}, reconcile.Stranded},
-		{"CANCELLING, in conflict", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "KEY_REUSED"}}, reconcile.Stuck},
-		{"CANCELLING, a reply of another payment", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "ECHO_MISMATCH"}}, reconcile.Stuck},
-		{"CANCELLING, retried", reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "UNAVAILABLE"}}, ""},
-		{"CANCELLING, its CHARGE parked", reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{Parked: true}, Void: &reconcile.Command{}}, ""},
+		{
+			"CANCELLING for too long",
+			under(with(anOrder(order.Cancelling), func(got *o) { got.Age = stuckAfter + 1 }), nil), reconcile.Stuck,
+		},
+		{"CANCELLING for too long, and refunded", under(with(anOrder(order.Cancelling),
+			func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Refunded)), reconcile.Stuck},
+		{"CANCELLING for too long, and paid", under(with(anOrder(order.Cancelling),
+			func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Charged)), reconcile.RefundMissing},
+		{
+			"CANCELLING without its VOID",
+			reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{}}, reconcile.Stranded,
+		},
+		{
+			"CANCELLING, in conflict",
+			reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "KEY_REUSED"}},
+			reconcile.Stuck,
+		},
+		{
+			"CANCELLING, a reply of another payment",
+			reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "ECHO_MISMATCH"}},
+			reconcile.Stuck,
+		},
+		{
+			"CANCELLING, retried",
+			reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "UNAVAILABLE"}}, "",
+		},
+		{"CANCELLING, its CHARGE parked", reconcile.Case{
+			Order: anOrder(order.Cancelling), Charge: &reconcile.Command{Parked: true}, Void: &reconcile.Command{},
+		}, ""},
 		{"COMPLETED", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Charged)}, ""},
 		{"COMPLETED without a payment", reconcile.Case{Order: anOrder(order.Completed)}, reconcile.CompletedNotHeld},
-		{"COMPLETED and refunded", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Refunded)}, reconcile.CompletedNotHeld},
-		{"COMPLETED for another customer", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), other)}, reconcile.CompletedNotHeld},
-		{"COMPLETED, the ledger empty", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 0 })}, reconcile.CompletedNotHeld},
-		{"COMPLETED, charged twice", reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 1200 })}, reconcile.LedgerWrong},
-		{"COMPLETED with a command", reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Charged), Charge: &reconcile.Command{}}, reconcile.Stuck},
+		{
+			"COMPLETED and refunded",
+			reconcile.Case{Order: anOrder(order.Completed), Payment: aPayment(payment.Refunded)},
+			reconcile.CompletedNotHeld,
+		},
+		{
+			"COMPLETED for another customer",
+			reconcile.Case{Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), other)},
+			reconcile.CompletedNotHeld,
+		},
+		{"COMPLETED, the ledger empty", reconcile.Case{
+			Order: anOrder(order.Completed), Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 0 }),
+		}, reconcile.CompletedNotHeld},
+		{"COMPLETED, charged twice", reconcile.Case{
+			Order:   anOrder(order.Completed),
+			Payment: with(aPayment(payment.Charged), func(got *p) { got.Ledger = 1200 }),
+		}, reconcile.LedgerWrong},
+		{"COMPLETED with a command", reconcile.Case{
+			Order: anOrder(order.Completed), Payment: aPayment(payment.Charged), Charge: &reconcile.Command{},
+		}, reconcile.Stuck},
 		{"CANCELLED", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided)}, ""},
 		{"CANCELLED without a payment", reconcile.Case{Order: anOrder(order.Cancelled)}, reconcile.CancelledButHeld},
-		{"CANCELLED and paid", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Charged)}, reconcile.CancelledButHeld},
-		{"CANCELLED, voided, and in the ledger", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), func(got *p) { got.Ledger = 600 })}, reconcile.CancelledButHeld},
-		{"CANCELLED, the ledger without a refund", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Refunded), func(got *p) { got.Ledger = 600 })}, reconcile.RefundMissing},
-		{"CANCELLED, refunded and never charged", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Declined), func(got *p) { got.Ledger = -600 })}, reconcile.LedgerWrong},
-		{"CANCELLED, its key another's", reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), other)}, reconcile.PaymentWithoutOrder},
-		{"CANCELLED with a command", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided), Void: &reconcile.Command{}}, reconcile.Stuck},
-		{"CANCELLED by hand", reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true }), Payment: with(aPayment(payment.Charged), other)}, reconcile.SettledByOperator},
-		{"CANCELLED by hand without a payment", reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true })}, reconcile.SettledByOperator},
+		{
+			"CANCELLED and paid", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Charged)},
+			reconcile.CancelledButHeld,
+		},
+		{"CANCELLED, voided, and in the ledger", reconcile.Case{
+			Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), func(got *p) { got.Ledger = 600 }),
+		}, reconcile.CancelledButHeld},
+		{"CANCELLED, the ledger without a refund", reconcile.Case{
+			Order:   anOrder(order.Cancelled),
+			Payment: with(aPayment(payment.Refunded), func(got *p) { got.Ledger = 600 }),
+		}, reconcile.RefundMissing},
+		{"CANCELLED, refunded and never charged", reconcile.Case{
+			Order:   anOrder(order.Cancelled),
+			Payment: with(aPayment(payment.Declined), func(got *p) { got.Ledger = -600 }),
+		}, reconcile.LedgerWrong},
+		{
+			"CANCELLED, its key another's",
+			reconcile.Case{Order: anOrder(order.Cancelled), Payment: with(aPayment(payment.Voided), other)},
+			reconcile.PaymentWithoutOrder,
+		},
+		{"CANCELLED with a command", reconcile.Case{
+			Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided), Void: &reconcile.Command{},
+		}, reconcile.Stuck},
+		{"CANCELLED by hand", reconcile.Case{
+			Order:   with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true }),
+			Payment: with(aPayment(payment.Charged), other),
+		}, reconcile.SettledByOperator},
+		{
+			"CANCELLED by hand without a payment",
+			reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true })},
+			reconcile.SettledByOperator,
+		},
 		{"a payment alone", reconcile.Case{Payment: aPayment(payment.Voided)}, reconcile.PaymentWithoutOrder},
 		{"a command alone", reconcile.Case{Void: &reconcile.Command{}}, reconcile.Stuck},
 	}
@@ -150,7 +244,8 @@ func everyCase(yield func(reconcile.Case) bool) {
 	for _, s := range payment.Statuses[1:] {
 		for _, ledger := range []int64{-600, 0, 600, 1200} {
 			for _, customer := range []string{"ada", "eve"} {
-				payments = append(payments, with(aPayment(s), func(p *reconcile.Payment) { p.Ledger, p.CustomerID = ledger, customer }))
+				payments = append(payments,
+					with(aPayment(s), func(p *reconcile.Payment) { p.Ledger, p.CustomerID = ledger, customer }))
 			}
 		}
 	}
@@ -176,7 +271,8 @@ func brokenRules(c reconcile.Case) (broken []rules.ID) {
 			broken = append(broken, name)
 		}
 	}
-	sealed := p != nil && slices.Contains([]payment.Status{payment.Declined, payment.Voided, payment.Refunded}, p.Status)
+	sealed := p != nil && slices.Contains([]payment.Status{payment.Declined, payment.Voided, payment.Refunded},
+		p.Status)
 	status := order.Status("")
 	if o != nil {
 		status = o.Status

@@ -9,7 +9,10 @@ import (
 
 // finding puts a case into words.
 func finding(id string, class Class, why string, c Case) Finding {
-	f := Finding{Class: class, OrderID: id, Commands: c.commands(), Found: why + " (" + c.String() + ")", Todo: todo(id, class, c)}
+	f := Finding{
+		Class: class, OrderID: id, Commands: c.commands(), Found: why + " (" + c.String() + ")",
+		Todo: todo(id, class, c),
+	}
 	if c.Order != nil {
 		f.Order = c.Order.Status
 	}
@@ -29,7 +32,7 @@ func (c Case) commands() (kinds []order.Command) {
 	return kinds
 }
 
-// String answers what both sides say. Customers are named only where they differ.
+// String returns what both sides say. Customers are named only where they differ.
 func (c Case) String() string {
 	o, p := c.Order, c.Payment
 	differ := o != nil && p != nil && o.CustomerID != p.CustomerID
@@ -58,12 +61,14 @@ func todo(id string, class Class, c Case) string {
 	switch {
 	case class == CancelledButHeld && c.Payment == nil:
 		return void(id, c.Order.Money) // leaves a tombstone
-	case class == CancelledButHeld && c.Payment.Status == payment.Charged, class == PaymentWithoutOrder && c.Payment.Status == payment.Charged:
+	case class == CancelledButHeld && c.Payment.Status == payment.Charged, class == PaymentWithoutOrder &&
+		c.Payment.Status == payment.Charged:
 		return void(id, c.Payment.Money)
 	case class == CancelledButHeld:
 		return "the payment holds nothing, and its ledger says it does: accounting must correct the ledger"
 	case class == Stuck && c.Order != nil && c.Order.Status == order.Completed && c.Void != nil:
-		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from the outbox at once"
+		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from " +
+			"the outbox at once"
 	}
 	return ""
 }
@@ -71,6 +76,7 @@ func todo(id string, class Class, c Case) string {
 // void is the call that gives money back, or keeps it from being taken. paymentd refuses it for another customer,
 // amount or currency than the payment's own.
 func void(id string, m Money) string {
-	return fmt.Sprintf(`grpcurl -plaintext -d '{"payment_id": %q, "customer_id": %q, "amount": {"currency_code": %q, "amount_minor": %d}}' PAYMENTD payment.v1.PaymentService/VoidPayment`,
+	return fmt.Sprintf(`grpcurl -plaintext -d '{"payment_id": %q, "customer_id": %q, `+
+		`"amount": {"currency_code": %q, "amount_minor": %d}}' PAYMENTD payment.v1.PaymentService/VoidPayment`,
 		id, m.CustomerID, m.Currency, m.Amount)
 }

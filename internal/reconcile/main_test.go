@@ -43,10 +43,12 @@ func healthy(t *testing.T) system {
 	} {
 		run(t, s.orders.Pool, `
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, cancel_reason, deadline_at)
-			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', $2, nullif($3, ''), now() + '1 hour')`,
+			VALUES ($1, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', $2, nullif($3, ''),
+				now() + '1 hour')`,
 			o[0], o[1], o[2])
 	}
-	run(t, s.orders.Pool, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`, pending, cancelling)
+	run(t, s.orders.Pool, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`,
+		pending, cancelling)
 	for _, p := range [][3]string{
 		{paid, "CHARGED", ""}, {declined, "DECLINED", "EXPIRED"}, {refunded, "REFUNDED", ""}, {pending, "CHARGED", ""},
 	} {
@@ -56,7 +58,8 @@ func healthy(t *testing.T) system {
 	}
 	run(t, s.payments.Pool, `
 		INSERT INTO ledger (payment_id, kind, amount_minor, currency)
-		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'), ($3, 'CHARGE', 600, 'JPY')`,
+		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'),
+			($3, 'CHARGE', 600, 'JPY')`,
 		paid, refunded, pending)
 	return s
 }
@@ -76,8 +79,10 @@ func runAll(t testing.TB, pool *pgxpool.Pool, statements string) {
 	}
 }
 
-// look runs a reconciliation, and answers its findings as "class id", sorted, beside the findings themselves.
-func look(t testing.TB, orders, payments *pgxpool.Pool, o reconcile.Options) ([]string, []reconcile.Finding, reconcile.Summary) {
+// look runs a reconciliation, and returns its findings as "class id", sorted, beside the findings themselves.
+func look(
+	t testing.TB, orders, payments *pgxpool.Pool, o reconcile.Options,
+) ([]string, []reconcile.Finding, reconcile.Summary) {
 	t.Helper()
 	var got []string
 	var found []reconcile.Finding
@@ -91,4 +96,16 @@ func look(t testing.TB, orders, payments *pgxpool.Pool, o reconcile.Options) ([]
 	}
 	slices.Sort(got)
 	return got, found, summary
+}
+
+// plantPayment is the statement that plants a payment, as those of healthy are.
+func plantPayment(id, status string) string {
+	return `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+		VALUES ('` + id + `', 'ada', 600, 'JPY', '` + status + `')`
+}
+
+// plantEntry is the statement that plants an entry of the ledger.
+func plantEntry(id, kind string) string {
+	return `INSERT INTO ledger (payment_id, kind, amount_minor, currency)
+		VALUES ('` + id + `', '` + kind + `', 600, 'JPY')`
 }

@@ -16,7 +16,8 @@ func TestASystemAtWorkIsClean(t *testing.T) {
 	for _, window := range []int{1, 2, 3, 0} {
 		got, _, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Window: window})
 		if len(got) > 0 || !summary.Clean || summary.Orders != 5 || summary.Payments != 4 || summary.UnderWay != 2 {
-			t.Errorf("window %d: got %q and %+v, want 5 orders, 2 of them under way, 4 payments and no finding", window, got, summary)
+			t.Errorf("window %d: got %q and %+v, want 5 orders, 2 of them under way, 4 payments and no finding", window,
+				got, summary)
 		}
 	}
 }
@@ -34,11 +35,13 @@ var plants = []struct {
 	},
 	{
 		name: "completed, and voided", want: "completed-not-held " + paid, repair: "none: no step",
-		payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `'; DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
+		payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `';
+			DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
 	},
 	{
 		name: "completed, and the key is gone", want: "completed-not-held " + paid, repair: "none: no step",
-		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'; DELETE FROM payments WHERE id = '` + paid + `'`,
+		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `';
+			DELETE FROM payments WHERE id = '` + paid + `'`,
 	},
 	{
 		name: "completed for another amount", want: "completed-not-held " + paid, repair: "none: no step",
@@ -49,38 +52,43 @@ var plants = []struct {
 		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
 	},
 	{
-		name: "cancelled, and the money is held", want: "cancelled-but-held " + paid, repair: "none: no step of the saga leaves CANCELLED",
+		name: "cancelled, and the money is held", want: "cancelled-but-held " + paid,
+		repair: "none: no step of the saga leaves CANCELLED",
 		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + paid + `'`,
 	},
 	{
-		name: "cancelled, and a late charge may come", want: "cancelled-but-held " + declined, repair: "none: no step of the saga leaves CANCELLED",
+		name: "cancelled, and a late charge may come", want: "cancelled-but-held " + declined,
+		repair:   "none: no step of the saga leaves CANCELLED",
 		payments: `DELETE FROM payments WHERE id = '` + declined + `'`,
 	},
 	{
 		name: "a payment without its order", want: "payment-without-order " + unknown, repair: "none: no order",
-		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+		payments: plantPayment(unknown, "VOIDED"),
 	},
 	{
-		name: "a payment under the first of all keys", want: "payment-without-order 00000000-0000-0000-0000-000000000000", repair: "none: no order",
-		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('00000000-0000-0000-0000-000000000000', 'ada', 600, 'JPY', 'VOIDED')`,
+		name: "a payment under the first of all keys",
+		want: "payment-without-order 00000000-0000-0000-0000-000000000000", repair: "none: no order",
+		payments: plantPayment("00000000-0000-0000-0000-000000000000", "VOIDED"),
 	},
 	{
 		name: "a payment of another amount", want: "payment-without-order " + declined, repair: "none: no order",
 		orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + declined + `'`,
 	},
 	{
-		name: "refunded, and the ledger lacks the refund", want: "refund-missing " + refunded, repair: "none: the ledger is never edited",
+		name: "refunded, and the ledger lacks the refund", want: "refund-missing " + refunded,
+		repair:   "none: the ledger is never edited",
 		payments: `DELETE FROM ledger WHERE payment_id = '` + refunded + `' AND kind = 'REFUND'`,
 	},
 	{
-		name: "cancelling for long, and charged", want: "refund-missing " + cancelling, repair: "nothing: its VOID is due already",
+		name: "cancelling for long, and charged", want: "refund-missing " + cancelling,
+		repair: "nothing: its VOID is due already",
 		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `'`,
-		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + cancelling + `', 'ada', 600, 'JPY', 'CHARGED');
-			INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + cancelling + `', 'CHARGE', 600, 'JPY')`,
+		payments: plantPayment(cancelling, "CHARGED") + `;` +
+			plantEntry(cancelling, "CHARGE"),
 	},
 	{
 		name: "charged twice", want: "ledger-wrong " + paid, repair: "none: the ledger is never edited",
-		payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`,
+		payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey;` + plantEntry(paid, "CHARGE"),
 	},
 	{
 		name: "pending, and no command", want: "stranded " + pending, repair: "put its CHARGE back",
@@ -96,7 +104,8 @@ var plants = []struct {
 	},
 	{
 		name: "cancelling for long", want: "stuck " + cancelling, repair: "made its VOID due",
-		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `'; UPDATE outbox SET ready_at = now() + interval '1 day' WHERE kind = 'VOID'`,
+		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `';
+			UPDATE outbox SET ready_at = now() + interval '1 day' WHERE kind = 'VOID'`,
 	},
 	{
 		name: "parked", want: "stuck " + pending, repair: "nothing: its CHARGE is parked",
@@ -119,14 +128,16 @@ var plants = []struct {
 		orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
 	},
 	{
-		name: "a command without its order, delivered", want: "payment-without-order " + unknown, repair: "none: no order",
+		name: "a command without its order, delivered", want: "payment-without-order " + unknown,
+		repair:   "none: no order",
 		orders:   `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'VOID', '')`,
-		payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+		payments: plantPayment(unknown, "VOIDED"),
 	},
 	{
 		name: "settled by hand", want: "settled-by-operator " + paid, repair: "nothing to do",
 		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = '` + paid + `';
-			INSERT INTO audit (order_id, action, operator, reason) VALUES ('` + paid + `', 'SETTLE', 'ada', 'the key is another''s')`,
+			INSERT INTO audit (order_id, action, operator, reason)
+			VALUES ('` + paid + `', 'SETTLE', 'ada', 'the key is another''s')`,
 	},
 }
 
@@ -159,9 +170,12 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			if !slices.Equal(got, want) || !strings.HasPrefix(found[0].Repair, tt.repair) {
 				t.Errorf("repair: got %q, which says %q; want %q", got, found[0].Repair, tt.repair)
 			}
-			if again, _, second := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Repair: true}); second.PutBack > 0 ||
+			if again, _, second := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{
+				Repair: true,
+			}); second.PutBack > 0 ||
 				summary.PutBack > 0 && len(again) > 0 {
-				t.Errorf("repair again: got %q and %d put back; want nothing put back, and no finding that was mended", again, second.PutBack)
+				t.Errorf("repair again: got %q and %d put back; want nothing put back, and no finding that was mended",
+					again, second.PutBack)
 			}
 			if after := s.facts(t); after != facts {
 				t.Errorf("repair changed an order or a payment: got\n%s\nwant\n%s", after, facts)
@@ -179,7 +193,8 @@ func (s system) facts(t *testing.T) string {
 		table string
 	}{{s.orders.Pool, "orders"}, {s.orders.Pool, "audit"}, {s.payments.Pool, "payments"}, {s.payments.Pool, "ledger"}} {
 		var text string
-		err := read.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '') FROM `+read.table+` AS r`).Scan(&text)
+		err := read.pool.QueryRow(t.Context(),
+			`SELECT coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '') FROM `+read.table+` AS r`).Scan(&text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,8 +209,10 @@ func TestTheCallThatMendsIsGiven(t *testing.T) {
 	s := healthy(t)
 	run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`, paid)
 	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
-	want := `{"payment_id": "` + paid + `", "customer_id": "ada", "amount": {"currency_code": "JPY", "amount_minor": 600}}`
-	if len(found) != 1 || !strings.Contains(found[0].Todo, want) || !strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
+	want := `{"payment_id": "` + paid + `", "customer_id": "ada", ` +
+		`"amount": {"currency_code": "JPY", "amount_minor": 600}}`
+	if len(found) != 1 || !strings.Contains(found[0].Todo, want) ||
+		!strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
 		t.Errorf("got %+v, want the call of VoidPayment with %s", found, want)
 	}
 }

@@ -36,7 +36,8 @@ var (
 
 	// A payment and its ledger change in one transaction, too. Entries of another currency do not count.
 	paymentFacts = `
-		SELECT p.id::text, p.customer_id, p.amount_minor, p.currency, p.status, clock_timestamp() - p.updated_at, coalesce(l.net, 0)
+		SELECT p.id::text, p.customer_id, p.amount_minor, p.currency, p.status, clock_timestamp() - p.updated_at,
+			coalesce(l.net, 0)
 		FROM (`
 	paymentLedger = `) AS p
 		LEFT JOIN LATERAL (
@@ -49,7 +50,7 @@ var (
 	paymentColumns = `id, customer_id, amount_minor, currency, status, updated_at`
 )
 
-// ordersAfter answers the next orders by key, limit at most. after is nil at the beginning.
+// ordersAfter returns the next orders by key, limit at most. after is nil at the beginning.
 func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit int) ([]orderSide, error) {
 	return collectOrders(pool.Query(ctx, orderFacts+`
 			SELECT `+orderColumns+` FROM orders
@@ -58,7 +59,7 @@ func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit i
 			LIMIT $2`+orderCommands, after, limit))
 }
 
-// ordersOf answers the orders that have the keys.
+// ordersOf returns the orders that have the keys.
 func ordersOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]orderSide, error) {
 	orders, err := collectOrders(pool.Query(ctx, orderFacts+`
 			SELECT `+orderColumns+` FROM orders
@@ -81,7 +82,8 @@ func collectOrders(rows pgx.Rows, err error) ([]orderSide, error) {
 			charge, void commandRow
 		)
 		err := row.Scan(&side.id, &o.CustomerID, &o.Amount, &o.Currency, &o.Status, &o.Age, &o.Late, &o.ByHand,
-			&charge.parked, &charge.code, &charge.attempts, &charge.claims, &void.parked, &void.code, &void.attempts, &void.claims)
+			&charge.parked, &charge.code, &charge.attempts, &charge.claims,
+			&void.parked, &void.code, &void.attempts, &void.claims)
 		side.facts = Case{Order: &o, Charge: charge.command(), Void: void.command()}
 		return side, err
 	})
@@ -94,7 +96,7 @@ type commandRow struct {
 	attempts, claims *int
 }
 
-// command answers nil when there was none.
+// command returns nil when there was none.
 func (r commandRow) command() *Command {
 	if r.parked == nil {
 		return nil
@@ -112,8 +114,10 @@ type paymentSide struct {
 	Payment
 }
 
-// paymentsBetween answers the next payments by key up to a last one, limit at most.
-func paymentsBetween(ctx context.Context, pool *pgxpool.Pool, after *string, upTo string, limit int) ([]paymentSide, error) {
+// paymentsBetween returns the next payments by key up to a last one, limit at most.
+func paymentsBetween(
+	ctx context.Context, pool *pgxpool.Pool, after *string, upTo string, limit int,
+) ([]paymentSide, error) {
 	return collectPayments(pool.Query(ctx, paymentFacts+`
 			SELECT `+paymentColumns+` FROM payments
 			WHERE ($1::uuid IS NULL OR id > $1::uuid) AND id <= $2::uuid
@@ -121,7 +125,7 @@ func paymentsBetween(ctx context.Context, pool *pgxpool.Pool, after *string, upT
 			LIMIT $3`+paymentLedger, after, upTo, limit))
 }
 
-// paymentsOf answers the payments that have the keys.
+// paymentsOf returns the payments that have the keys.
 func paymentsOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]*Payment, error) {
 	payments, err := collectPayments(pool.Query(ctx, paymentFacts+`
 			SELECT `+paymentColumns+` FROM payments
@@ -150,7 +154,7 @@ type lone struct {
 	Ordered bool
 }
 
-// commandsAfter answers the next commands by their number, limit at most.
+// commandsAfter returns the next commands by their number, limit at most.
 func commandsAfter(ctx context.Context, pool *pgxpool.Pool, after int64, limit int) ([]lone, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT b.id, b.key::text, b.kind, EXISTS (SELECT FROM orders WHERE orders.id = b.key OFFSET 0) AS ordered

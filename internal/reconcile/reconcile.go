@@ -1,12 +1,12 @@
 // Package reconcile compares the orders database with the payments database, order by order, and puts back to work what
 // has stopped.
 //
-// Its promise: every damage that breaks the promise of an order or of a payment is found under one name, which says what
-// it means and who mends it. A running system raises no false alarm: what looks wrong is read again, order, payment,
-// order, and is a finding only if the order stood still meanwhile, so that both sides were seen in one state that really
-// was. What is under way counts as stuck only after a stated time. Memory is bounded by a window of rows, however many
-// orders there are. Repair only puts a command back into the outbox or makes it due; it never writes a status, a payment
-// or the ledger.
+// Its promise: every damage that breaks the promise of an order or of a payment is found under one name, which says
+// what it means and who mends it. A running system raises no false alarm: what looks wrong is read again, order,
+// payment, order, and is a finding only if the order stood still meanwhile, so that both sides were seen in one state
+// that really was. What is under way counts as stuck only after a stated time. Memory is bounded by a window of rows,
+// however many orders there are. Repair only puts a command back into the outbox or makes it due; it never writes a
+// status, a payment or the ledger.
 //
 // Package internal/lab/invariant judges the same truth, and that is on purpose. This judge is for operators: it knows
 // neither whether anything is under way nor what the daemons were told, must be right about a system that goes on, and

@@ -11,8 +11,8 @@ import (
 	"hosho/internal/payment"
 )
 
-// repair puts an order back to work where the saga has a safe step for it, and says what it did, or why not and who must.
-// The step is chosen again under the order's lock: a relay may have settled it since.
+// repair puts an order back to work where the saga has a safe step for it, and says what it did, or why not and who
+// must. The step is chosen again under the order's lock: a relay may have settled it since.
 func (s *sweep) repair(ctx context.Context, f Finding, c Case) (string, error) {
 	if !drivable(f, c) {
 		return refusal(f, c), nil
@@ -37,7 +37,8 @@ func (s *sweep) repair(ctx context.Context, f Finding, c Case) (string, error) {
 	case orderdb.Held:
 		return "nothing: a relay is at its " + kind, nil
 	case orderdb.Parked:
-		return "nothing: its " + kind + " is parked; an operator decides: sagactl retry " + f.OrderID + ", or sagactl settle " + f.OrderID, nil
+		return fmt.Sprintf("nothing: its %s is parked; an operator decides: sagactl retry %s, or sagactl settle %s",
+			kind, f.OrderID, f.OrderID), nil
 	default:
 		return fmt.Sprintf("nothing: it is %s by now", done.Order.Status), nil
 	}

@@ -78,9 +78,11 @@ func (s *sweep) compare(ctx context.Context, orders []orderSide, after *string, 
 	return s.confirm(ctx)
 }
 
-// merge looks at each key up to the last one, in key order, and answers the orders behind it. Keys are compared as
+// merge looks at each key up to the last one, in key order, and returns the orders behind it. Keys are compared as
 // text, which sorts as the database sorts UUIDs.
-func (s *sweep) merge(ctx context.Context, orders []orderSide, payments []paymentSide, until string) ([]orderSide, error) {
+func (s *sweep) merge(
+	ctx context.Context, orders []orderSide, payments []paymentSide, until string,
+) ([]orderSide, error) {
 	for {
 		var c Case
 		var id string

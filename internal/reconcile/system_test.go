@@ -22,9 +22,9 @@ import (
 	"hosho/internal/slow"
 )
 
-// The real daemons at work: clients order, repeat, watch and cancel, while the databases are reconciled again and again,
-// in windows that are small, so that many of them meet what is under way. Nothing is ever found. Then the relays are
-// stopped, damage is planted and repaired, and the relays settle what was put back by their ordinary rules.
+// The real daemons at work: clients order, repeat, watch and cancel, while the databases are reconciled again and
+// again, in windows that are small, so that many of them meet what is under way. Nothing is ever found. Then the relays
+// are stopped, damage is planted and repaired, and the relays settle what was put back by their ordinary rules.
 func TestARealSystem(t *testing.T) {
 	t.Parallel()
 	const orders = 1500
@@ -53,7 +53,8 @@ func TestARealSystem(t *testing.T) {
 	stranded := s.plant(t)
 	got, found, summary := look(t, s.orders, s.payments, reconcile.Options{StuckAfter: time.Minute, Repair: true})
 	if !slices.Equal(got, stranded) || summary.PutBack != 2 || summary.MadeDue != 1 {
-		t.Errorf("got %+v, put back %d, made due %d; want %q, 2 and 1", found, summary.PutBack, summary.MadeDue, stranded)
+		t.Errorf("got %+v, put back %d, made due %d; want %q, 2 and 1", found, summary.PutBack, summary.MadeDue,
+			stranded)
 	}
 	for _, relay := range s.Relays {
 		if err := relay.Start(); err != nil {
@@ -136,7 +137,9 @@ func (r *real) awaitSettled(t *testing.T) {
 	defer poll.Stop()
 	for {
 		var left int
-		if err := r.orders.QueryRow(ctx, `SELECT count(*) FROM orders WHERE status IN ('PENDING', 'CANCELLING')`).Scan(&left); err != nil {
+		err := r.orders.QueryRow(ctx, `
+			SELECT count(*) FROM orders WHERE status IN ('PENDING', 'CANCELLING')`).Scan(&left)
+		if err != nil {
 			t.Fatalf("wait until every order is settled: %d are not: %v", left, err)
 		}
 		if left == 0 {
@@ -146,7 +149,7 @@ func (r *real) awaitSettled(t *testing.T) {
 	}
 }
 
-// plant stops the relays, places orders and damages them. It answers what is to be found.
+// plant stops the relays, places orders and damages them. It returns what is to be found.
 func (r *real) plant(t *testing.T) []string {
 	t.Helper()
 	for _, relay := range r.Relays {

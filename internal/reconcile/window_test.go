@@ -26,8 +26,14 @@ func TestRowsInMemoryAreBoundedByTheWindow(t *testing.T) {
 		{"all fit", "i > 0", "i > 0", many, many, "", 0},
 		{"orders alone", "i > 0", "i < 0", many, 0, reconcile.CompletedNotHeld, many},
 		{"payments alone", "i < 0", "i > 0", 0, many, reconcile.PaymentWithoutOrder, many},
-		{"payments between few orders", "i % 1000 = 0", "i > 0", many / 1000, many, reconcile.PaymentWithoutOrder, many - many/1000},
-		{"orders between few payments", "i > 0", "i % 1000 = 0", many, many / 1000, reconcile.CompletedNotHeld, many - many/1000},
+		{
+			"payments between few orders", "i % 1000 = 0", "i > 0", many / 1000, many, reconcile.PaymentWithoutOrder,
+			many - many/1000,
+		},
+		{
+			"orders between few payments", "i > 0", "i % 1000 = 0", many, many / 1000, reconcile.CompletedNotHeld,
+			many - many/1000,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -35,16 +41,22 @@ func TestRowsInMemoryAreBoundedByTheWindow(t *testing.T) {
 			run(t, orders, `ALTER TABLE orders DISABLE TRIGGER USER`)
 			run(t, orders, `
 				INSERT INTO orders (id, customer_id, items, amount_minor, currency, status, deadline_at)
-				SELECT lpad(to_hex(i), 32, '0')::uuid, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]', 600, 'JPY', 'COMPLETED', now()
+				SELECT lpad(to_hex(i), 32, '0')::uuid, 'ada', '[{"name": "tea", "quantity": 1, "unit_price": 600}]',
+					600, 'JPY', 'COMPLETED', now()
 				FROM generate_series(1, $1::int) AS i WHERE `+tt.orders, many)
 			run(t, payments, `
 				INSERT INTO payments (id, customer_id, amount_minor, currency, status)
-				SELECT lpad(to_hex(i), 32, '0')::uuid, 'ada', 600, 'JPY', 'CHARGED' FROM generate_series(1, $1::int) AS i WHERE `+tt.payments, many)
-			run(t, payments, `INSERT INTO ledger (payment_id, kind, amount_minor, currency) SELECT id, 'CHARGE', amount_minor, currency FROM payments`)
+				SELECT lpad(to_hex(i), 32, '0')::uuid, 'ada', 600, 'JPY', 'CHARGED'
+				FROM generate_series(1, $1::int) AS i WHERE `+tt.payments, many)
+			run(t, payments, `
+				INSERT INTO ledger (payment_id, kind, amount_minor, currency)
+				SELECT id, 'CHARGE', amount_minor, currency FROM payments`)
 			progress := 0
-			_, found, summary := look(t, orders, payments, reconcile.Options{Window: window, Progress: func(*reconcile.Summary) { progress++ }})
+			_, found, summary := look(t, orders, payments,
+				reconcile.Options{Window: window, Progress: func(*reconcile.Summary) { progress++ }})
 			if summary.Orders != tt.wantOrders || summary.Payments != tt.wantPaid {
-				t.Errorf("got %d orders and %d payments, want %d and %d", summary.Orders, summary.Payments, tt.wantOrders, tt.wantPaid)
+				t.Errorf("got %d orders and %d payments, want %d and %d", summary.Orders, summary.Payments,
+					tt.wantOrders, tt.wantPaid)
 			}
 			if summary.MostRowsHeld == 0 || summary.MostRowsHeld > most {
 				t.Errorf("got %d rows held at once, want %d at most", summary.MostRowsHeld, most)

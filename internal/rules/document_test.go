@@ -61,7 +61,8 @@ func TestTheDocumentHasEachInvariantWithItsSentence(t *testing.T) {
 		}
 		for checker, word := range words {
 			if strings.Contains(row, word) && !strings.Contains(fmt.Sprint(i.By), string(checker)) {
-				t.Errorf("doc/rules.md: %s: got the row %q; the catalogue does not say that %s checks it", i.ID, row, checker)
+				t.Errorf("doc/rules.md: %s: got the row %q; the catalogue does not say that %s checks it", i.ID, row,
+					checker)
 			}
 		}
 	}

@@ -48,10 +48,15 @@ func (s *system) placeMany(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		orders[i] = order.Order{ID: id.String(), CustomerID: load.Customer + "many", AmountMinor: 1200, Currency: "JPY", DeadlineAt: deadline}
+		orders[i] = order.Order{
+			ID: id.String(), CustomerID: load.Customer + "many", AmountMinor: 1200, Currency: "JPY",
+			DeadlineAt: deadline,
+		}
 	}
 	err := pgx.BeginFunc(ctx, s.orders, func(tx pgx.Tx) error {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{"orders"}, []string{"id", "customer_id", "items", "amount_minor", "currency", "deadline_at"},
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{"orders"}, []string{
+			"id", "customer_id", "items", "amount_minor", "currency", "deadline_at",
+		},
 			pgx.CopyFromSlice(n, func(i int) ([]any, error) {
 				o := orders[i]
 				return []any{o.ID, o.CustomerID, items, o.AmountMinor, o.Currency, o.DeadlineAt}, nil

@@ -1,9 +1,9 @@
 // Package chaos breaks a private system in every way that one machine can, while customers order, and then proves that
 // nothing was lost.
 //
-// Its promise: the faults come from a schedule that the seed alone decides; what is checked is every invariant over both
-// databases, what the clients were told, and what the daemons' logs say; and a fault that cannot be healed is an error,
-// never a pass. Everything runs on real processes and real PostgreSQL servers.
+// Its promise: the faults come from a schedule that the seed alone decides; what is checked is every invariant over
+// both databases, what the clients were told, and what the daemons' logs say; and a fault that cannot be healed is an
+// error, never a pass. Everything runs on real processes and real PostgreSQL servers.
 //
 // A run is a sequence of episodes. In each a few faults begin and end at their own times, so that they overlap and heal
 // in any order; then nothing is wrong any more, and the time is taken until the orders that were open are settled. The
@@ -64,7 +64,10 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := &run{Config: c, system: s, plan: newPlanner(c.Seed, faults, c.Pace, c.Length), tally: newTally(), began: time.Now(), phase: "clean"}
+	r := &run{
+		Config: c, system: s, plan: newPlanner(c.Seed, faults, c.Pace, c.Length), tally: newTally(), began: time.Now(),
+		phase: "clean",
+	}
 	report, err := r.play(ctx)
 	return report, errors.Join(err, s.stop())
 }
@@ -94,7 +97,9 @@ func (r *run) play(ctx context.Context) (Report, error) {
 	background.Go(func() { r.ticking(ctx) })
 	background.Go(func() { r.watchTransactions(ctx) })
 
-	clients := load.New(load.Config{Orders: r.client, Clients: r.Clients, Seed: r.Seed, CancelWithin: r.Pace.CancelWithin})
+	clients := load.New(load.Config{
+		Orders: r.client, Clients: r.Clients, Seed: r.Seed, CancelWithin: r.Pace.CancelWithin,
+	})
 	r.clients = clients
 	ordering, enough := context.WithCancel(ctx)
 	defer enough()
@@ -224,7 +229,8 @@ func (r *run) status() Status {
 	r.going.Lock()
 	defer r.going.Unlock()
 	return Status{
-		Elapsed: time.Since(r.began), Phase: r.phase, Orders: r.accepted(), Kills: r.kills.Load(), Crashes: r.crashes.Load(),
-		Active: slices.Clone(r.active), Violations: r.violations(),
+		Elapsed: time.Since(r.began), Phase: r.phase, Orders: r.accepted(), Kills: r.kills.Load(),
+		Crashes: r.crashes.Load(),
+		Active:  slices.Clone(r.active), Violations: r.violations(),
 	}
 }

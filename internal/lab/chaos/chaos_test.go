@@ -40,8 +40,9 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := Run(t.Context(), Config{
-		Bin: bin, Dir: filepath.Join(dir, "data"), Seed: uint64(time.Now().UnixNano()) % 1_000_000, Duration: 30 * time.Second,
-		Relays: 2, Clients: 32, Pace: Quick(), Tell: func(text string) { t.Log(text) },
+		Bin: bin, Dir: filepath.Join(dir, "data"), Seed: uint64(time.Now().UnixNano()) % 1_000_000,
+		Duration: 30 * time.Second,
+		Relays:   2, Clients: 32, Pace: Quick(), Tell: func(text string) { t.Log(text) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +50,11 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 	for _, v := range report.Found {
 		t.Errorf("seed %d: %s: %s", report.Seed, v.Rule, v.Detail)
 	}
-	if report.Orders < warmUp || report.Injections() == 0 || report.Statuses["COMPLETED"] == 0 || report.Statuses["CANCELLED"] == 0 {
-		t.Errorf("got %d orders, %d faults and %v, want some of each", report.Orders, report.Injections(), report.Statuses)
+	if report.Orders < warmUp || report.Injections() == 0 || report.Statuses["COMPLETED"] == 0 ||
+		report.Statuses["CANCELLED"] == 0 {
+		t.Errorf("got %d orders, %d faults and %v, want some of each", report.Orders, report.Injections(),
+			report.Statuses)
 	}
-	t.Logf("seed %d: %d orders, %d faults, %d kills, %d database crashes", report.Seed, report.Orders, report.Injections(), report.Kills, report.Crashes)
+	t.Logf("seed %d: %d orders, %d faults, %d kills, %d database crashes", report.Seed, report.Orders,
+		report.Injections(), report.Kills, report.Crashes)
 }

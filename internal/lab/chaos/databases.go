@@ -29,15 +29,18 @@ var databaseFaults = []fault{
 		lasts: between(2*time.Second, 10*time.Second), run: crashBoth,
 	},
 	{
-		name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB}, weight: 5,
-		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).ordersServer),
+		name: "kill-postmaster", says: "the postmaster of the orders database is killed", targets: []string{ordersDB},
+		weight: 5,
+		lasts:  between(time.Second, 3*time.Second), run: killPostmaster((*system).ordersServer),
 	},
 	{
-		name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed", targets: []string{paymentsDB}, weight: 5,
+		name: "kill-postmaster-payments", says: "the postmaster of the payments database is killed",
+		targets: []string{paymentsDB}, weight: 5,
 		lasts: between(time.Second, 3*time.Second), run: killPostmaster((*system).paymentsServer),
 	},
 	{
-		name: "kill-backend", says: "backends are killed, and take their server down", targets: []string{ordersDB, paymentsDB}, weight: 8,
+		name: "kill-backend", says: "backends are killed, and take their server down",
+		targets: []string{ordersDB, paymentsDB}, weight: 8,
 		lasts: between(time.Second, 4*time.Second), run: killBackends,
 	},
 	{
@@ -47,35 +50,43 @@ var databaseFaults = []fault{
 	{
 		name: "lock-rows", says: "orders are locked by somebody", targets: []string{ordersDB},
 		lasts: between(2*time.Second, 15*time.Second), run: holding(ordersPool, pgx.ReadCommitted,
-			`SELECT count(*) FROM (SELECT o.id FROM orders AS o JOIN outbox AS b ON b.key = o.id ORDER BY o.id DESC LIMIT 20 FOR UPDATE OF o) AS locked`),
+			`SELECT count(*) FROM (
+				SELECT o.id FROM orders AS o JOIN outbox AS b ON b.key = o.id
+				ORDER BY o.id DESC LIMIT 20 FOR UPDATE OF o) AS locked`),
 	},
 	{
 		name: "lock-outbox", says: "the outbox is locked by somebody", targets: []string{ordersDB},
-		lasts: between(2*time.Second, 15*time.Second), run: holding(ordersPool, pgx.ReadCommitted, `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`),
+		lasts: between(2*time.Second, 15*time.Second),
+		run:   holding(ordersPool, pgx.ReadCommitted, `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`),
 	},
 	{
 		name: "lock-payments", says: "payments are locked by somebody", targets: []string{paymentsDB},
-		lasts: between(2*time.Second, 8*time.Second), run: holding(paymentsPool, pgx.ReadCommitted, `LOCK TABLE payments IN SHARE MODE`),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   holding(paymentsPool, pgx.ReadCommitted, `LOCK TABLE payments IN SHARE MODE`),
 	},
 	{
 		name: "snapshot", says: "a REPEATABLE READ snapshot is held", targets: []string{ordersDB},
-		lasts: between(5*time.Second, 20*time.Second), run: holding(ordersPool, pgx.RepeatableRead, `SELECT count(*) FROM outbox`),
+		lasts: between(5*time.Second, 20*time.Second),
+		run:   holding(ordersPool, pgx.RepeatableRead, `SELECT count(*) FROM outbox`),
 	},
 	{
 		name: "connections", says: "somebody takes every connection", targets: []string{ordersDB, paymentsDB},
 		lasts: between(2*time.Second, 6*time.Second), run: takeConnections,
 	},
 	{
-		name: "migrate", says: "both schemas are changed, while somebody reads the tables for long", targets: []string{ordersDB, paymentsDB},
-		lasts: between(2*time.Second, 8*time.Second), run: migrate,
+		name: "migrate", says: "both schemas are changed, while somebody reads the tables for long",
+		targets: []string{ordersDB, paymentsDB},
+		lasts:   between(2*time.Second, 8*time.Second), run: migrate,
 	},
 	{
-		name: "backlog", says: "a million orders are due at once, and are drained", targets: []string{ordersDB, paymentsDB, relays},
+		name: "backlog", says: "a million orders are due at once, and are drained",
+		targets: []string{ordersDB, paymentsDB, relays},
 		special: "it takes its time to drain",
 		lasts:   between(backlogTime, backlogTime), run: backlog,
 	},
 	{
-		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB}, weight: 3,
+		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB},
+		weight:  3,
 		special: "the databases then live in memory, which takes the right to mount a tmpfs",
 		lasts:   between(2*time.Second, 6*time.Second), run: fillDisks,
 	},
@@ -173,7 +184,9 @@ func terminate(ctx context.Context, s *system, random *rand.Rand) error {
 }
 
 // holding keeps a transaction open in which one statement was run.
-func holding(of func(*system) *pgxpool.Pool, level pgx.TxIsoLevel, statement string) func(context.Context, *system, *rand.Rand) error {
+func holding(
+	of func(*system) *pgxpool.Pool, level pgx.TxIsoLevel, statement string,
+) func(context.Context, *system, *rand.Rand) error {
 	return func(ctx context.Context, s *system, _ *rand.Rand) error {
 		forever := context.WithoutCancel(ctx)
 		tx, err := of(s).BeginTx(forever, pgx.TxOptions{IsoLevel: level})

@@ -57,12 +57,12 @@ const (
 // the moments at which they do more interesting.
 var faults = slices.Concat(processFaults, databaseFaults, linkFaults, peerFaults)
 
-// faultNamed answers the fault with a name that is known to exist.
+// faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {
 	return faults[slices.IndexFunc(faults, func(f fault) bool { return f.name == name })]
 }
 
-// choose answers the faults with the names, or the mix when there are none.
+// choose returns the faults with the names, or the mix when there are none.
 func choose(names []string) ([]fault, error) {
 	var chosen []fault
 	for _, f := range faults {
@@ -72,7 +72,8 @@ func choose(names []string) ([]fault, error) {
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
-			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s", name, strings.Join(allNames(), ", "))
+			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s", name,
+				strings.Join(allNames(), ", "))
 		}
 	}
 	return chosen, nil
@@ -86,19 +87,19 @@ func allNames() []string {
 	return names
 }
 
-// between answers a length that does not depend on the pace.
+// between returns a length that does not depend on the pace.
 func between(least, most time.Duration) func(Pace) (time.Duration, time.Duration) {
 	return func(Pace) (time.Duration, time.Duration) { return least, most }
 }
 
-// leases answers a length in leases.
+// leases returns a length in leases.
 func leases(least, most float64) func(Pace) (time.Duration, time.Duration) {
 	return func(p Pace) (time.Duration, time.Duration) {
 		return time.Duration(least * float64(p.Lease)), time.Duration(most * float64(p.Lease))
 	}
 }
 
-// span answers a random duration.
+// span returns a random duration.
 func span(random *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(random.Int64N(int64(most-least)+1))
 }

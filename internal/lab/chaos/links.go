@@ -12,19 +12,22 @@ import (
 var linkFaults = []fault{
 	{
 		name: "net-latency", says: "calls to paymentd take about as long as relays wait", targets: []string{net},
-		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(s *system, random *rand.Rand) proxy.Link {
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(payments, func(s *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Latency: span(random, 0, s.pace.CallTimeout*3/4), Jitter: s.pace.CallTimeout / 4}
 		}),
 	},
 	{
 		name: "net-reset", says: "connections to paymentd break at random bytes", targets: []string{net},
-		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{ResetWithin: 2000 + random.IntN(100_000)}
 		}),
 	},
 	{
 		name: "net-loss", says: "packets to and from paymentd are lost", targets: []string{net},
-		lasts: between(2*time.Second, 8*time.Second), run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(payments, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Loss: 0.05 + 0.25*random.Float64()}
 		}),
 	},
@@ -37,8 +40,9 @@ var linkFaults = []fault{
 		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallUp: true})),
 	},
 	{
-		name: "net-blackhole-down", says: "everything reaches paymentd, and its replies do not pass", targets: []string{net},
-		lasts: leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallDown: true})),
+		name: "net-blackhole-down", says: "everything reaches paymentd, and its replies do not pass",
+		targets: []string{net},
+		lasts:   leases(0.2, 2), run: linked(payments, fixed(proxy.Link{StallDown: true})),
 	},
 	{
 		name: "net-slow-close", says: "paymentd dies, and relays hear of it late", targets: []string{net, paymentd},
@@ -51,13 +55,17 @@ var linkFaults = []fault{
 
 	{
 		name: "db-latency", says: "the databases are far away", targets: []string{dbNet},
-		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(s *system, random *rand.Rand) proxy.Link {
-			return proxy.Link{Latency: span(random, time.Millisecond, 50*time.Millisecond), Jitter: 20 * time.Millisecond}
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(databases, func(s *system, random *rand.Rand) proxy.Link {
+			return proxy.Link{
+				Latency: span(random, time.Millisecond, 50*time.Millisecond), Jitter: 20 * time.Millisecond,
+			}
 		}),
 	},
 	{
 		name: "db-reset", says: "connections to the databases break at random bytes", targets: []string{dbNet},
-		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{ResetWithin: 2000 + random.IntN(100_000)}
 		}),
 	},
@@ -66,16 +74,19 @@ var linkFaults = []fault{
 		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallUp: true, StallDown: true}),
 	},
 	{
-		name: "db-blackhole-down", says: "everything reaches a database, and its answers do not pass", targets: []string{dbNet},
-		lasts: leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallDown: true}),
+		name: "db-blackhole-down", says: "everything reaches a database, and its answers do not pass",
+		targets: []string{dbNet},
+		lasts:   leases(0.1, 1), run: linkedOne(databases, proxy.Link{StallDown: true}),
 	},
 	{
 		name: "db-flap", says: "the links to the databases come and go", targets: []string{dbNet},
 		lasts: between(2*time.Second, 6*time.Second), run: flapping(databases),
 	},
 	{
-		name: "cut-commit", says: "connections break right before or right after a COMMIT went through", targets: []string{dbNet}, weight: 4,
-		lasts: between(2*time.Second, 8*time.Second), run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
+		name: "cut-commit", says: "connections break right before or right after a COMMIT went through",
+		targets: []string{dbNet}, weight: 4,
+		lasts: between(2*time.Second, 8*time.Second),
+		run: linked(databases, func(_ *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{CutBeforeCommit: 0.05, CutAfterCommit: 0.05 + 0.1*random.Float64()}
 		}),
 	},
@@ -89,7 +100,9 @@ func fixed(link proxy.Link) func(*system, *rand.Rand) proxy.Link {
 }
 
 // linked makes all links of a kind bad in the same way.
-func linked(of func(*system) []*proxy.Proxy, how func(*system, *rand.Rand) proxy.Link) func(context.Context, *system, *rand.Rand) error {
+func linked(
+	of func(*system) []*proxy.Proxy, how func(*system, *rand.Rand) proxy.Link,
+) func(context.Context, *system, *rand.Rand) error {
 	return func(ctx context.Context, s *system, random *rand.Rand) error {
 		for _, p := range of(s) {
 			link := how(s, random)

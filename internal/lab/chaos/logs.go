@@ -49,14 +49,14 @@ func (l *logs) violations() []Violation {
 	return append([]Violation(nil), l.found...)
 }
 
-// sentFor answers how many charges were sent for an order.
+// sentFor returns how many charges were sent for an order.
 func (l *logs) sentFor(order string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sent[order]
 }
 
-// of answers a writer that reads the log of a daemon.
+// of returns a writer that reads the log of a daemon.
 func (l *logs) of(daemon string) io.Writer { return &logReader{logs: l, daemon: daemon} }
 
 // logReader splits what is written into lines.
@@ -80,7 +80,8 @@ func (r *logReader) Write(p []byte) (int, error) {
 
 // The lines that say something, by what is in them: most do not, and are not taken apart.
 var telling = [][]byte{
-	[]byte(`"msg":"delivery"`), []byte(`"msg":"order needs a person"`), []byte(`"msg":"the destination is`), []byte(`"msg":"serving"`),
+	[]byte(`"msg":"delivery"`), []byte(`"msg":"order needs a person"`), []byte(`"msg":"the destination is`),
+	[]byte(`"msg":"serving"`),
 	[]byte("DATA RACE"), []byte("panic: "), []byte("fatal error: "),
 }
 
@@ -115,7 +116,7 @@ func (l *logs) read(daemon string, line []byte) {
 	}
 }
 
-// leak answers what a line holds that it must not, or nothing.
+// leak returns what a line holds that it must not, or nothing.
 func leak(line []byte) string {
 	if slices.ContainsFunc(line, func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
 		return "a control character"
@@ -157,7 +158,8 @@ func (l *logs) take(daemon string, e entry) {
 	switch e.Message {
 	case "order needs a person":
 		if e.Claims == 0 && !l.alarmsOK { // with claims: a void that keeps failing, which is what somebody should know
-			l.found = append(l.found, Violation{rules.I15, fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
+			l.found = append(l.found,
+				Violation{rules.I15, fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
 		}
 	case "serving":
 		l.down[daemon] = false
@@ -198,8 +200,9 @@ func (l *logs) deliver(e entry) {
 		due = before.leasedUntil
 	}
 	if sooner := due.Sub(e.LeasedUntil.Add(-l.lease)); sooner > early {
-		l.found = append(l.found, Violation{rules.Early, fmt.Sprintf("the %s of order %s was claimed %s before it was due",
-			e.Kind, e.OrderID, sooner.Round(time.Millisecond))})
+		detail := fmt.Sprintf("the %s of order %s was claimed %s before it was due",
+			e.Kind, e.OrderID, sooner.Round(time.Millisecond))
+		l.found = append(l.found, Violation{rules.Early, detail})
 	}
 }
 

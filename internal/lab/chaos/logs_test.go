@@ -32,8 +32,14 @@ func TestACommandThatIsClaimedBeforeItsTimeIsSeen(t *testing.T) {
 		{"after its wait", []string{at(10, 1, 0, 500), at(530, 2, 520, 0)}, false},
 		{"when the lease is over, and the wait is not", []string{at(10, 1, 0, 5000), at(1020, 2, 1005, 0)}, false},
 		{"before both", []string{at(10, 1, 0, 500), at(320, 2, 300, 0)}, true},
-		{"before both, by a relay that nobody had told", []string{at(1200, 2, 1100, 900), at(1210, 1, 0, 0), at(1300, 3, 1250, 0)}, true},
-		{"a relay that came too late says nothing of the next claim", []string{at(1200, 2, 1100, 900), at(1210, 1, 0, 20), at(2150, 3, 2110, 0)}, false},
+		{
+			"before both, by a relay that nobody had told",
+			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 0), at(1300, 3, 1250, 0)}, true,
+		},
+		{
+			"a relay that came too late says nothing of the next claim",
+			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 20), at(2150, 3, 2110, 0)}, false,
+		},
 		{"a claim of which nothing was heard is in between", []string{at(10, 1, 0, 500), at(320, 3, 300, 0)}, false},
 		{"another order", []string{at(10, 1, 0, 500), strings.ReplaceAll(at(320, 2, 300, 0), "o-1", "o-2")}, false},
 	}
@@ -72,7 +78,11 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, rules.Fault},
 		{"a panic that a failpoint made", `{"msg":"rpc","error":"panic: failpoint"}` + "\n", false, ""},
 		{"a data race", "WARNING: DATA RACE\n", false, rules.Fault},
-		{"a password", `{"msg":"rpc","error":"cannot connect to postgres://orderd:` + secret + `@db/orders"}` + "\n", false, rules.I24},
+		{
+			"a password",
+			`{"msg":"rpc","error":"cannot connect to postgres://orderd:` + secret + `@db/orders"}` + "\n", false,
+			rules.I24,
+		},
 		{"what a customer ordered", `{"msg":"order","items":"` + load.Item + `"}` + "\n", false, rules.I24},
 		{"a control character", `{"msg":"order","customer":"` + "\x1b[31m" + `"}` + "\n", false, rules.I24},
 		{"a stack trace", "goroutine 1 [running]:\n\tmain.main()\n", false, ""},
@@ -110,7 +120,8 @@ func TestProbesAreNotCounted(t *testing.T) {
 		`{"msg":"the destination is back","kind":"VOID"}` + "\n", at(100, 2, 50, 10),
 		`{"msg":"the destination is back","kind":"CHARGE"}` + "\n",
 		`{"msg":"the destination is down: one message a second probes it","kind":"VOID"}` + "\n", at(200, 3, 150, 10),
-		`{"msg":"the destination is down: one message a second probes it","kind":"CHARGE"}` + "\n", `{"msg":"serving"}` + "\n", at(300, 4, 250, 0),
+		`{"msg":"the destination is down: one message a second probes it","kind":"CHARGE"}` + "\n",
+		`{"msg":"serving"}` + "\n", at(300, 4, 250, 0),
 	} {
 		if _, err := w.Write([]byte(line)); err != nil {
 			t.Fatal(err)

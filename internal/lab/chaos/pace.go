@@ -22,7 +22,8 @@ type Pace struct {
 func Production() Pace {
 	return Pace{
 		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second, MaxAttempts: 5,
-		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute, PollInterval: time.Second,
+		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute,
+		PollInterval:  time.Second,
 		ShortDeadline: 3 * time.Second, CancelWithin: 3 * time.Second, Drain: 3 * time.Minute,
 	}
 }
@@ -31,7 +32,8 @@ func Production() Pace {
 func Quick() Pace {
 	return Pace{
 		CallTimeout: time.Second, SettleTimeout: time.Second, Lease: 3 * time.Second, MaxAttempts: 5,
-		BackoffBase: 20 * time.Millisecond, BackoffCap: 500 * time.Millisecond, VoidBackoffCap: time.Second, PollInterval: 200 * time.Millisecond,
+		BackoffBase: 20 * time.Millisecond, BackoffCap: 500 * time.Millisecond, VoidBackoffCap: time.Second,
+		PollInterval:  200 * time.Millisecond,
 		ShortDeadline: 500 * time.Millisecond, CancelWithin: 300 * time.Millisecond, Drain: 90 * time.Second,
 	}
 }

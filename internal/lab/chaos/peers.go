@@ -13,59 +13,74 @@ import (
 var peerFaults = []fault{
 	{
 		name: "codes-before", says: "paymentd answers any code, and has done nothing", targets: []string{peer},
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 0.3}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 0.3}),
 	},
 	{
 		name: "codes-after", says: "paymentd answers any code, and has done it", targets: []string{peer}, weight: 2,
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeAfter, Share: 0.3}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.CodeAfter, Share: 0.3}),
 	},
 	{
 		name: "only-codes", says: "paymentd answers nothing but codes, and has done it", targets: []string{peer},
-		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeAfter, Share: 1}),
+		lasts: between(2*time.Second, 6*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.CodeAfter, Share: 1}),
 	},
 	{
 		name: "lost-replies", says: "paymentd does it, and does not answer", targets: []string{peer},
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.LostReply, Share: 0.2}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.LostReply, Share: 0.2}),
 	},
 	{
 		name: "hang", says: "paymentd does not answer, and does nothing", targets: []string{peer},
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Silence, Share: 0.2}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Silence, Share: 0.2}),
 	},
 	{
 		name: "unknown-outcome", says: "paymentd answers a status that nobody knows", targets: []string{peer},
-		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Unknown, Share: 0.3}),
+		lasts: between(2*time.Second, 6*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Unknown, Share: 0.3}),
 	},
 	{
-		name: "wrong-echo", says: "paymentd answers for another amount, until an operator retries", targets: []string{peer},
-		lasts: between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.WrongEcho),
+		name: "wrong-echo", says: "paymentd answers for another amount, until an operator retries",
+		targets: []string{peer},
+		lasts:   between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.WrongEcho),
 	},
 	{
-		name: "forged-echo", says: "somebody answers in paymentd's place, for another amount, until an operator retries", targets: []string{peer},
-		lasts: between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.ForgedEcho),
+		name:    "forged-echo",
+		says:    "somebody answers in paymentd's place, for another amount, until an operator retries",
+		targets: []string{peer},
+		lasts:   between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.ForgedEcho),
 	},
 	{
 		name: "overload", says: "paymentd asks for patience", targets: []string{peer},
-		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Overload, Share: 0.7}),
+		lasts: between(2*time.Second, 6*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Overload, Share: 0.7}),
 	},
 	{
 		name: "exhausted", says: "paymentd asks for patience, and nothing else", targets: []string{peer},
-		lasts: between(2*time.Second, 6*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Overload, Share: 1}),
+		lasts: between(2*time.Second, 6*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Overload, Share: 1}),
 	},
 	{
 		name: "hold", says: "requests are held up to 5 s, and overtaken by voids", targets: []string{peer}, weight: 2,
-		lasts: between(3*time.Second, 10*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Hold(5 * time.Second), Share: 0.3}),
+		lasts: between(3*time.Second, 10*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Hold(5 * time.Second), Share: 0.3}),
 	},
 	{
 		name: "duplicate", says: "requests arrive two to five times at once", targets: []string{peer},
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Repeat, Share: 0.5}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Repeat, Share: 0.5}),
 	},
 	{
 		name: "replay", says: "requests arrive again after everything is over", targets: []string{peer}, weight: 2,
-		lasts: between(2*time.Second, 8*time.Second), run: playing(middleman.Behaviour{Trick: middleman.Replay(10 * time.Second), Share: 0.3}),
+		lasts: between(2*time.Second, 8*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.Replay(10 * time.Second), Share: 0.3}),
 	},
 	{
 		name: "no-voids", says: "every void fails, with any code", targets: []string{peer},
-		lasts: between(3*time.Second, 10*time.Second), run: playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 1, Voids: true}),
+		lasts: between(3*time.Second, 10*time.Second),
+		run:   playing(middleman.Behaviour{Trick: middleman.CodeBefore, Share: 1, Voids: true}),
 	},
 	{
 		name: "slow-voids", says: "every void fails with INTERNAL, in its own time", targets: []string{peer},
@@ -131,7 +146,9 @@ func (s *system) retryParked(ctx context.Context) bool {
 			continue // it keeps trying by itself
 		}
 		parked++
-		if _, err := relay.RetryParked(ctx, &relayv1.RetryParkedRequest{OrderId: c.GetOrderId(), Kind: c.GetKind()}); err != nil {
+		if _, err := relay.RetryParked(ctx, &relayv1.RetryParkedRequest{
+			OrderId: c.GetOrderId(), Kind: c.GetKind(),
+		}); err != nil {
 			return false
 		}
 	}

@@ -24,7 +24,8 @@ type Episode []Injection
 func (e Episode) String() string {
 	lines := make([]string, len(e))
 	for i, in := range e {
-		lines[i] = fmt.Sprintf("%s after %s for %s", in.Fault, in.After.Round(time.Millisecond), in.For.Round(time.Millisecond))
+		lines[i] = fmt.Sprintf("%s after %s for %s", in.Fault, in.After.Round(time.Millisecond),
+			in.For.Round(time.Millisecond))
 	}
 	return strings.Join(lines, ", ")
 }
@@ -60,7 +61,8 @@ func (p *planner) next() Episode {
 	for range 1 + p.random.IntN(mostAtOnce) {
 		f := p.draw()
 		in := Injection{
-			Fault: f.name, After: time.Duration(p.random.Int64N(int64(spread))), For: p.length(f), Seed: p.random.Uint64(),
+			Fault: f.name, After: time.Duration(p.random.Int64N(int64(spread))), For: p.length(f),
+			Seed: p.random.Uint64(),
 		}
 		if slices.ContainsFunc(f.targets, func(t string) bool { return taken[t] }) {
 			continue // drawn all the same, so that the seed's later choices do not depend on it
@@ -97,7 +99,7 @@ func (p *planner) length(f fault) time.Duration {
 	return least + time.Duration(p.random.Int64N(int64(most-least)+1))
 }
 
-// Schedule answers the episodes of a run, if nothing needs any time to recover. The same seed gives the same schedule.
+// Schedule returns the episodes of a run, if nothing needs any time to recover. The same seed gives the same schedule.
 func Schedule(c Config) ([]Episode, error) {
 	faults, err := choose(c.Faults)
 	if err != nil {

@@ -46,44 +46,53 @@ var processFaults = []fault{
 		lasts: leases(0.2, 1.5), run: pausing((*system).paymentd),
 	},
 	{
-		name: "pause-relay", says: "a relay stands still past its leases (SIGSTOP)", targets: []string{relays}, weight: 2,
-		lasts: leases(1.1, 3), run: pausing((*system).relays),
+		name: "pause-relay", says: "a relay stands still past its leases (SIGSTOP)", targets: []string{relays},
+		weight: 2,
+		lasts:  leases(1.1, 3), run: pausing((*system).relays),
 	},
 	{
-		name: "restart", says: "everything is restarted, one after the other (SIGTERM, sometimes twice)", targets: []string{orderd, paymentd, relays},
-		lasts: between(2*time.Second, 5*time.Second), run: restarting,
+		name: "restart", says: "everything is restarted, one after the other (SIGTERM, sometimes twice)",
+		targets: []string{orderd, paymentd, relays},
+		lasts:   between(2*time.Second, 5*time.Second), run: restarting,
 	},
 	{
-		name: "short-lease", says: "relays are restarted with leases that end before their calls", targets: []string{relays},
-		lasts: between(3*time.Second, 8*time.Second), run: shortLeases,
+		name: "short-lease", says: "relays are restarted with leases that end before their calls",
+		targets: []string{relays},
+		lasts:   between(3*time.Second, 8*time.Second), run: shortLeases,
 	},
 	{
-		name: "missed-deadline", says: "no relay runs for longer than the orders' deadline", targets: []string{orderd, relays},
-		lasts: between(3*time.Second, 6*time.Second), run: missDeadlines,
+		name: "missed-deadline", says: "no relay runs for longer than the orders' deadline",
+		targets: []string{orderd, relays},
+		lasts:   between(3*time.Second, 6*time.Second), run: missDeadlines,
 	},
 	{
-		name: "starve", says: "a daemon has a tenth of a processor, 64 MB and 64 descriptors", targets: []string{orderd, paymentd, relays},
-		lasts: between(3*time.Second, 6*time.Second), run: starving,
+		name: "starve", says: "a daemon has a tenth of a processor, 64 MB and 64 descriptors",
+		targets: []string{orderd, paymentd, relays},
+		lasts:   between(3*time.Second, 6*time.Second), run: starving,
 	},
 	{
 		name: "slow-commit", says: "one in a hundred orders takes 5 s to commit", targets: []string{orderd},
-		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).orderd, failpoint.PlaceBetween, "hold(5s)@0.01"),
+		lasts: between(3*time.Second, 8*time.Second),
+		run:   armed((*system).orderd, failpoint.PlaceBetween, "hold(5s)@0.01"),
 	},
 	{
 		name: "slow-settle", says: "one in twenty settlements takes 200 ms to commit", targets: []string{relays},
-		lasts: between(3*time.Second, 8*time.Second), run: armed((*system).relays, failpoint.SettleInside, "hold(200ms)@0.05"),
+		lasts: between(3*time.Second, 8*time.Second),
+		run:   armed((*system).relays, failpoint.SettleInside, "hold(200ms)@0.05"),
 	},
 	{
 		name: "panic", says: "paymentd panics while it decides", targets: []string{paymentd},
-		lasts: between(2*time.Second, 5*time.Second), run: armed((*system).paymentd, failpoint.ChargeBefore, "panic@0.3"),
+		lasts: between(2*time.Second, 5*time.Second),
+		run:   armed((*system).paymentd, failpoint.ChargeBefore, "panic@0.3"),
 	},
 	{
-		name: "outage", says: "paymentd is down", targets: []string{paymentd}, special: "it is long: for measuring what an outage costs",
-		lasts: between(2*time.Minute, 2*time.Minute), run: outage,
+		name: "outage", says: "paymentd is down", targets: []string{paymentd},
+		special: "it is long: for measuring what an outage costs",
+		lasts:   between(2*time.Minute, 2*time.Minute), run: outage,
 	},
 }
 
-// who answers the processes that a fault may choose its victim from.
+// who returns the processes that a fault may choose its victim from.
 type who func(*system) []*stack.Process
 
 func (s *system) orderd() []*stack.Process   { return []*stack.Process{s.Orderd} }
@@ -142,7 +151,8 @@ func (s *system) leastArmed(points []failpoint.Point, random *rand.Rand) failpoi
 // deadlyWait is how long a process is given to come by the failpoint that it is to die at.
 const deadlyWait = 3 * time.Second
 
-// lastWait is how long a process that need not die any more is waited for, so that it does not lie dead until somebody looks.
+// lastWait is how long a process that need not die any more is waited for, so that it does not lie dead until somebody
+// looks.
 const lastWait = 200 * time.Millisecond
 
 // die has a process die at a failpoint, and starts it again. A point that it does not come by is given up.

@@ -22,7 +22,9 @@ const checkShare = 10
 func (r *run) drain(ctx context.Context) error {
 	r.await(ctx, time.Now().Add(r.Pace.Drain), func(ctx context.Context) bool {
 		var open bool
-		err := r.orders.QueryRow(ctx, `SELECT EXISTS (SELECT FROM outbox) OR EXISTS (SELECT FROM orders WHERE status IN ('PENDING', 'CANCELLING'))`).Scan(&open)
+		err := r.orders.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM outbox)
+				OR EXISTS (SELECT FROM orders WHERE status IN ('PENDING', 'CANCELLING'))`).Scan(&open)
 		return err == nil && !open
 	})
 	return ctx.Err()
@@ -57,7 +59,8 @@ func (r *run) summary(ctx context.Context) (Report, error) {
 	return Report{
 		Seed: r.Seed, Elapsed: time.Since(r.began), Episodes: r.episodesPlayed, Orders: r.accepted(),
 		Kills: r.kills.Load(), Crashes: r.crashes.Load(), Deaths: r.deaths(), Statuses: r.statuses, Payments: r.paid,
-		Lost: r.lost, Found: r.found, Faults: r.injured(r.plan.faults), Recovery: all, Amplification: amplification, Slowest: r.clients.Slowest(),
+		Lost: r.lost, Found: r.found, Faults: r.injured(r.plan.faults), Recovery: all, Amplification: amplification,
+		Slowest: r.clients.Slowest(),
 	}, err
 }
 
@@ -104,15 +107,19 @@ func (r *run) checkDaemons() error {
 // checkIndexes asks amcheck about every index. A server without the extension is not asked.
 func (r *run) checkIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 	var offered bool
-	if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')`).Scan(&offered); err != nil || !offered {
+	err := pool.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')`).Scan(&offered)
+	if err != nil || !offered {
 		return err
 	}
 	if _, err := pool.Exec(ctx, `CREATE EXTENSION IF NOT EXISTS amcheck`); err != nil {
 		return err
 	}
 	rows, _ := pool.Query(ctx, `
-		SELECT c.oid::regclass::text FROM pg_class AS c JOIN pg_am ON pg_am.oid = c.relam
-		WHERE pg_am.amname = 'btree' AND c.relkind = 'i' AND c.relnamespace = 'public'::regnamespace`) // CollectRows answers the error
+		SELECT c.oid::regclass::text
+		FROM pg_class AS c JOIN pg_am ON pg_am.oid = c.relam
+		WHERE pg_am.amname = 'btree' AND c.relkind = 'i'
+			AND c.relnamespace = 'public'::regnamespace`) // CollectRows returns the error
 	indexes, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return err
@@ -125,9 +132,12 @@ func (r *run) checkIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// amplification answers how many charges were sent for each ordinary order that was paid.
+// amplification returns how many charges were sent for each ordinary order that was paid.
 func (r *run) amplification(ctx context.Context) (float64, error) {
-	rows, _ := r.orders.Query(ctx, `SELECT id::text FROM orders WHERE status = 'COMPLETED' AND amount_minor <> 9998`) // ForEachRow answers the error
+	rows, _ := r.orders.Query(ctx, `
+		SELECT id::text
+		FROM orders
+		WHERE status = 'COMPLETED' AND amount_minor <> 9998`) // ForEachRow returns the error
 	sent, needed := 0, 0
 	var id string
 	_, err := pgx.ForEachRow(rows, []any{&id}, func() error {

@@ -24,7 +24,8 @@ func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 		err := r.orders.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM outbox AS b JOIN orders AS o ON o.id = b.key
-				WHERE o.created_at <= $1 AND o.amount_minor <> 9999 AND o.cancel_reason IS DISTINCT FROM 'CUSTOMER')`, healed).Scan(&open)
+				WHERE o.created_at <= $1 AND o.amount_minor <> 9999
+					AND o.cancel_reason IS DISTINCT FROM 'CUSTOMER')`, healed).Scan(&open)
 		return err == nil && !open
 	})
 	if ctx.Err() != nil {
@@ -36,7 +37,8 @@ func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 	}
 	r.recovered(e, after)
 	s := spreadOf(after.all)
-	r.tell("  recovered: first order settled after %s; of %d that were open p50 %s, p99 %s, max %s", ms(after.first), s.N, ms(s.P50), ms(s.P99), ms(s.Max))
+	r.tell("  recovered: first order settled after %s; of %d that were open p50 %s, p99 %s, max %s", ms(after.first),
+		s.N, ms(s.P50), ms(s.P99), ms(s.Max))
 	return nil
 }
 
@@ -67,7 +69,7 @@ func (r *run) measure(ctx context.Context, since time.Time) (recovery, error) {
 		FROM orders
 		WHERE created_at <= $1 AND updated_at > $1 AND status IN ('COMPLETED', 'CANCELLED')
 			AND amount_minor <> 9999 AND cancel_reason IS DISTINCT FROM 'CUSTOMER'
-		ORDER BY updated_at`, since) // CollectRows answers the error
+		ORDER BY updated_at`, since) // CollectRows returns the error
 	seconds, err := pgx.CollectRows(rows, pgx.RowTo[float64])
 	if err != nil {
 		return after, fmt.Errorf("measure the recovery: %w", err)
@@ -77,8 +79,8 @@ func (r *run) measure(ctx context.Context, since time.Time) (recovery, error) {
 	}
 	return after, r.orders.QueryRow(ctx, `
 		SELECT coalesce(extract(epoch FROM min(updated_at) - $1), 0)::float8 * interval '1 second'
-		FROM orders
-		WHERE updated_at > $1 AND status IN ('COMPLETED', 'CANCELLED')`, since).Scan(&after.first) // whichever order it is
+		FROM orders -- whichever order it is
+		WHERE updated_at > $1 AND status IN ('COMPLETED', 'CANCELLED')`, since).Scan(&after.first)
 }
 
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

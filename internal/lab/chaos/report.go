@@ -25,7 +25,9 @@ func spreadOf(all []time.Duration) Spread {
 		return Spread{}
 	}
 	sorted := slices.Sorted(slices.Values(all))
-	return Spread{P50: sorted[len(sorted)/2], P99: sorted[len(sorted)*99/100], Max: sorted[len(sorted)-1], N: len(sorted)}
+	return Spread{
+		P50: sorted[len(sorted)/2], P99: sorted[len(sorted)*99/100], Max: sorted[len(sorted)-1], N: len(sorted),
+	}
 }
 
 // Injured is how often a fault was injected, and what came after the episodes that it was part of.
@@ -56,7 +58,7 @@ type Report struct {
 	Slowest       time.Duration // until a customer's write was acknowledged, all tries together
 }
 
-// Injections answers how many faults were injected.
+// Injections returns how many faults were injected.
 func (r *Report) Injections() (n int) {
 	for _, f := range r.Faults {
 		n += f.Times

@@ -19,8 +19,8 @@ import (
 	"hosho/internal/rules"
 )
 
-// What the daemons may keep when nothing is left to do, beyond what they began with: the connections of a pool, and those
-// of each other. Whatever is lost with each order or fault would be far more after a run.
+// What the daemons may keep when nothing is left to do, beyond what they began with: the connections of a pool, and
+// those of each other. Whatever is lost with each order or fault would be far more after a run.
 const (
 	moreGoroutines = 24
 	moreFiles      = pg.DefaultMaxConns + 16
@@ -54,7 +54,9 @@ func (r *run) checkRest(ctx context.Context) error {
 }
 
 // eventuallyNone asks again and again until nothing is found, or the time is over: then it notes what is.
-func (r *run) eventuallyNone(ctx context.Context, within time.Duration, find func(context.Context) ([]Violation, error)) error {
+func (r *run) eventuallyNone(
+	ctx context.Context, within time.Duration, find func(context.Context) ([]Violation, error),
+) error {
 	var found []Violation
 	var err error
 	gone := r.await(ctx, time.Now().Add(within), func(ctx context.Context) bool {
@@ -88,7 +90,9 @@ func (r *run) wrongBacklogs(ctx context.Context) (wrong []Violation, err error) 
 			return nil, fmt.Errorf("ask %s for its backlog: %w", p.Name, err)
 		}
 		if got := b.GetDue() + b.GetWaiting() + b.GetParked(); got != want {
-			wrong = append(wrong, Violation{rules.I22, fmt.Sprintf("%s tells of %d commands, and %d are in the outbox", p.Name, got, want)})
+			wrong = append(wrong, Violation{
+				rules.I22, fmt.Sprintf("%s tells of %d commands, and %d are in the outbox", p.Name, got, want),
+			})
 		}
 	}
 	return wrong, nil
@@ -98,12 +102,17 @@ func (r *run) wrongBacklogs(ctx context.Context) (wrong []Violation, err error) 
 func (r *run) crowds(ctx context.Context) (crowds []Violation, err error) {
 	running := map[string]int{"orderd": 1, "paymentd": 1, "relay": len(r.system.Relays)}
 	for _, pool := range []*pgxpool.Pool{r.orders, r.payments} {
-		rows, _ := pool.Query(ctx, `SELECT application_name, count(*) FROM pg_stat_activity GROUP BY application_name`) // ForEachRow answers the error
+		rows, _ := pool.Query(ctx, `
+			SELECT application_name, count(*)
+			FROM pg_stat_activity
+			GROUP BY application_name`) // ForEachRow returns the error
 		var name string
 		var n int
 		_, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error {
 			if most := running[name] * (pg.DefaultMaxConns + 1); running[name] > 0 && n > most {
-				crowds = append(crowds, Violation{rules.I23, fmt.Sprintf("%s has %d connections to its database, want %d at most", name, n, most)})
+				crowds = append(crowds, Violation{
+					rules.I23, fmt.Sprintf("%s has %d connections to its database, want %d at most", name, n, most),
+				})
 			}
 			return nil
 		})
@@ -123,21 +132,24 @@ func (r *run) hoards(ctx context.Context) (hoards []Violation, err error) {
 		}
 		fresh := r.fresh[p]
 		if now.exceeds(fresh) {
-			hoards = append(hoards, Violation{rules.I23, fmt.Sprintf("%s has %.0f goroutines and %.0f open files, and began with %.0f and %.0f",
-				p.Name, now.goroutines, now.files, fresh.goroutines, fresh.files)})
+			detail := fmt.Sprintf("%s has %.0f goroutines and %.0f open files, and began with %.0f and %.0f",
+				p.Name, now.goroutines, now.files, fresh.goroutines, fresh.files)
+			hoards = append(hoards, Violation{rules.I23, detail})
 		}
 	}
 	return hoards, nil
 }
 
-// bloat finds an outbox that stays large although it is empty. Autovacuum must have taken the dead tuples away. It gives the
-// room back only if nobody reads the table at that moment, and has no reason to come again while nothing happens, so that
-// it is asked to: room that it then cannot give back is held by something.
+// bloat finds an outbox that stays large although it is empty. Autovacuum must have taken the dead tuples away. It
+// gives the room back only if nobody reads the table at that moment, and has no reason to come again while nothing
+// happens, so that it is asked to: room that it then cannot give back is held by something.
 func (r *run) bloat(ctx context.Context) ([]Violation, error) {
 	var heap, dead int64
 	read := func() error {
 		return r.orders.QueryRow(ctx, `
-			SELECT pg_relation_size(relid), n_dead_tup FROM pg_stat_user_tables WHERE relname = 'outbox'`).Scan(&heap, &dead)
+			SELECT pg_relation_size(relid), n_dead_tup
+			FROM pg_stat_user_tables
+			WHERE relname = 'outbox'`).Scan(&heap, &dead)
 	}
 	err := read()
 	if err == nil && dead <= mostDead && heap > mostHeap {
@@ -147,7 +159,9 @@ func (r *run) bloat(ctx context.Context) ([]Violation, error) {
 	if err != nil || heap <= mostHeap && dead <= mostDead {
 		return nil, err
 	}
-	return []Violation{{rules.I20, fmt.Sprintf("the outbox has %d bytes and %d dead tuples, want %d and %d at most", heap, dead, mostHeap, mostDead)}}, nil
+	detail := fmt.Sprintf("the outbox has %d bytes and %d dead tuples, want %d and %d at most",
+		heap, dead, mostHeap, mostDead)
+	return []Violation{{rules.I20, detail}}, nil
 }
 
 // holdings are what a process holds.

@@ -53,7 +53,10 @@ func TestATransactionThatStandsOpenIsFound(t *testing.T) {
 		_, err := relay.Exec(t.Context(), `SELECT FROM outbox`)
 		waiting <- err
 	}()
-	const blocked = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`
+	const blocked = `
+		SELECT EXISTS (
+			SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`
 	for is := false; !is; {
 		if err := db.Pool.QueryRow(t.Context(), blocked).Scan(&is); err != nil {
 			t.Fatal(err)
@@ -74,8 +77,9 @@ func TestATransactionThatStandsOpenIsFound(t *testing.T) {
 	}
 }
 
-// A process was to die at a failpoint, and did not come by in time. The episode is over, all is checked, and only then it
-// dies, because it had not yet heard that it need not: that is the experiment's doing. What happens later is its own.
+// A process was to die at a failpoint, and did not come by in time. The episode is over, all is checked, and only then
+// it dies, because it had not yet heard that it need not: that is the experiment's doing. What happens later is its
+// own.
 func TestAProcessThatWasSparedMayDieLate(t *testing.T) {
 	t.Parallel()
 	s := &system{spared: map[*stack.Process]reprieve{}}
@@ -103,7 +107,8 @@ func TestAProcessThatWasSparedMayDieLate(t *testing.T) {
 func TestADaemonThatHoldsMoreThanItMayIsFound(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "# HELP go_goroutines Number of goroutines.\ngo_goroutines 20\ngo_goroutines_other 7\nprocess_open_fds 3e+01\n")
+		fmt.Fprint(w, "# HELP go_goroutines Number of goroutines.\ngo_goroutines 20\n",
+			"go_goroutines_other 7\nprocess_open_fds 3e+01\n")
 	}))
 	defer server.Close()
 	got, err := holdingsOf(t.Context(), &stack.Process{Name: "orderd", AdminAddress: server.Listener.Addr().String()})
@@ -124,7 +129,9 @@ func TestADaemonThatHoldsMoreThanItMayIsFound(t *testing.T) {
 			t.Errorf("%v against %v: got %t, want %t", tt.now, want, got, tt.want)
 		}
 	}
-	if _, err := holdingsOf(t.Context(), &stack.Process{Name: "orderd", AdminAddress: "127.0.0.1:1"}); err == nil || !strings.Contains(err.Error(), "orderd") {
+	if _, err := holdingsOf(t.Context(), &stack.Process{
+		Name: "orderd", AdminAddress: "127.0.0.1:1",
+	}); err == nil || !strings.Contains(err.Error(), "orderd") {
 		t.Errorf("got %v, want an error that says who does not answer", err)
 	}
 }

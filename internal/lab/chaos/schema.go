@@ -30,7 +30,9 @@ func migrateUnderAReader(ctx context.Context, pool *pgxpool.Pool, url string, ta
 	if err != nil {
 		return err
 	}
-	if _, err := reader.Exec(forever, `LOCK TABLE `+pgx.Identifier{tables[0]}.Sanitize()+` IN ACCESS SHARE MODE`); err != nil {
+	if _, err := reader.Exec(forever, `LOCK TABLE `+pgx.Identifier{
+		tables[0],
+	}.Sanitize()+` IN ACCESS SHARE MODE`); err != nil {
 		return errors.Join(err, reader.Rollback(forever))
 	}
 	applied := make(chan error, 1)
@@ -45,7 +47,8 @@ func migrateUnderAReader(ctx context.Context, pool *pgxpool.Pool, url string, ta
 	return migrations.Undo(forever, url, nextVersion(tables))
 }
 
-// nextVersion is what the next release might bring: a column more, and locks in the order in which everybody takes them.
+// nextVersion is what the next release might bring: a column more, and locks in the order in which everybody takes
+// them.
 func nextVersion(tables []string) fs.FS {
 	up, down := "-- +goose Up\n", "-- +goose Down\n"
 	for _, table := range tables {

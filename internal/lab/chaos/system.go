@@ -69,7 +69,8 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return err
 	}
-	settings := map[string]string{"recovery_init_sync_method": "syncfs"} // a recovery that lasts as long as its log, not as its files are many
+	// a recovery that lasts as long as its log, not as its files are many
+	settings := map[string]string{"recovery_init_sync_method": "syncfs"}
 	if slices.ContainsFunc(faults, func(f fault) bool { return f.name == "disk-full" }) {
 		settings["max_wal_size"] = "256MB" // of the gigabyte that there is
 		if err := s.mountDisks(c.Dir); err != nil {
@@ -164,8 +165,8 @@ type reprieve struct {
 	when time.Time
 }
 
-// hearsWithin is how long after a reprieve a process may be found to have died all the same: it looks for it a hundred times
-// a second, if the machine lets it, and it is looked for after the next episode.
+// hearsWithin is how long after a reprieve a process may be found to have died all the same: it looks for it a hundred
+// times a second, if the machine lets it, and it is looked for after the next episode.
 const hearsWithin = time.Minute
 
 func (s *system) spare(p *stack.Process, at failpoint.Point, now time.Time) {
@@ -183,7 +184,7 @@ func (s *system) late(p *stack.Process, now time.Time) (at failpoint.Point, late
 	return r.at, spared && now.Sub(r.when) <= hearsWithin
 }
 
-// fallen answers the daemons that have ended, and starts them again. Those that no fault has ended have ended by
+// fallen returns the daemons that have ended, and starts them again. Those that no fault has ended have ended by
 // themselves.
 func (s *system) fallen() (byThemselves []string, err error) {
 	for _, p := range s.Daemons() {

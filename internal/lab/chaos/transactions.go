@@ -38,14 +38,15 @@ func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Dura
 		WHERE application_name IN ('orderd', 'paymentd', 'relay')
 			AND xact_start < clock_timestamp() - $1::interval
 			AND state_change < clock_timestamp() - $1::interval
-			AND wait_event_type IS DISTINCT FROM 'Lock'`, oldest) // ForEachRow answers the error
+			AND wait_event_type IS DISTINCT FROM 'Lock'`, oldest) // ForEachRow returns the error
 	var found []Violation
 	var application, state, query string
 	var pid int
 	var seconds float64
 	_, err := pgx.ForEachRow(rows, []any{&application, &pid, &state, &seconds, &query}, func() error {
-		found = append(found, Violation{rules.I21, fmt.Sprintf("%s: a transaction is %.0f s old and %s (server process %d), after: %.100s",
-			application, seconds, state, pid, query)})
+		detail := fmt.Sprintf("%s: a transaction is %.0f s old and %s (server process %d), after: %.100s",
+			application, seconds, state, pid, query)
+		found = append(found, Violation{rules.I21, detail})
 		return nil
 	})
 	return found, err

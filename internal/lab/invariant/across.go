@@ -54,10 +54,12 @@ func (c *checker) sealed(o, p fact, paid bool) {
 	if settled && !paid && !c.byHand[o.ID] {
 		c.violated(rules.I16, "settled, and its key is not stored", o.ID, "%s, no payment", o.Status)
 	}
-	if o.Status == "CANCELLED" && !c.byHand[o.ID] && p.Status != "DECLINED" && p.Status != "VOIDED" && p.Status != "REFUNDED" {
+	if o.Status == "CANCELLED" && !c.byHand[o.ID] && p.Status != "DECLINED" && p.Status != "VOIDED" &&
+		p.Status != "REFUNDED" {
 		c.violated(rules.I3, "cancelled, not sealed", o.ID, "payment %s", named(p.Status))
 	}
-	if c.options.Simulated && o.Amount == bombAmount && (o.Status == "COMPLETED" || p.Status == "CHARGED" || p.Status == "REFUNDED") {
+	if c.options.Simulated && o.Amount == bombAmount &&
+		(o.Status == "COMPLETED" || p.Status == "CHARGED" || p.Status == "REFUNDED") {
 		c.violated(rules.I12, "the 9999 order was charged", o.ID, "%s, payment %s", o.Status, named(p.Status))
 	}
 }

@@ -16,7 +16,8 @@ func TestAPageIsReadFromTheKeyAndNotSorted(t *testing.T) {
 	orders, payments := pgtest.Orders(t), pgtest.Payments(t)
 	for table, db := range map[string]*pgtest.Database{"orders": orders, "payments": payments} {
 		err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`); err != nil {
+			_, err := tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`)
+			if err != nil {
 				return err
 			}
 			plan, err := explain(t.Context(), tx, nextPage(table))
@@ -32,7 +33,8 @@ func TestAPageIsReadFromTheKeyAndNotSorted(t *testing.T) {
 }
 
 func explain(ctx context.Context, tx pgx.Tx, query string) (string, error) {
-	rows, _ := tx.Query(ctx, `EXPLAIN `+query, "00000000-0000-7000-8000-000000000001", window) // CollectRows answers the error
+	// CollectRows returns the error.
+	rows, _ := tx.Query(ctx, `EXPLAIN `+query, "00000000-0000-7000-8000-000000000001", window)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return strings.Join(lines, "\n"), err
 }

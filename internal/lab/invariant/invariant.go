@@ -94,34 +94,42 @@ func (c *checker) readAudit(ctx context.Context) error {
 
 // sum counts, and compares the money: what is held must be what the completed orders cost.
 func (c *checker) sum(ctx context.Context) (err error) {
-	if c.report.Orders, err = counts(ctx, c.orders, `SELECT status, count(*) FROM orders GROUP BY status`); err != nil {
+	c.report.Orders, err = counts(ctx, c.orders, `SELECT status, count(*) FROM orders GROUP BY status`)
+	if err != nil {
 		return err
 	}
-	if c.report.Payments, err = counts(ctx, c.payments, `SELECT status, count(*) FROM payments GROUP BY status`); err != nil {
+	c.report.Payments, err = counts(ctx, c.payments, `SELECT status, count(*) FROM payments GROUP BY status`)
+	if err != nil {
 		return err
 	}
 	if err = c.orders.QueryRow(ctx, `SELECT count(*) FROM outbox`).Scan(&c.report.Outbox); err != nil {
 		return err
 	}
-	if c.report.Owed, err = counts(ctx, c.orders, `
-		SELECT currency, sum(amount_minor)::bigint FROM orders WHERE status = 'COMPLETED' GROUP BY currency`); err != nil {
+	c.report.Owed, err = counts(ctx, c.orders, `
+		SELECT currency, sum(amount_minor)::bigint
+		FROM orders
+		WHERE status = 'COMPLETED'
+		GROUP BY currency`)
+	if err != nil {
 		return err
 	}
-	if c.report.Held, err = counts(ctx, c.payments, `
+	c.report.Held, err = counts(ctx, c.payments, `
 		SELECT currency, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END)::bigint AS net
 		FROM ledger
 		GROUP BY currency
-		HAVING sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) <> 0`); err != nil {
+		HAVING sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) <> 0`)
+	if err != nil {
 		return err
 	}
 	if c.options.Quiet && !maps.Equal(c.report.Owed, c.report.Held) {
-		c.violated(rules.I7, "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s", Line(c.report.Held), Line(c.report.Owed))
+		c.violated(rules.I7, "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s",
+			Line(c.report.Held), Line(c.report.Owed))
 	}
 	return nil
 }
 
 func counts(ctx context.Context, pool *pgxpool.Pool, query string) (map[string]int64, error) {
-	rows, _ := pool.Query(ctx, query) // CollectRows answers the error
+	rows, _ := pool.Query(ctx, query) // CollectRows returns the error
 	type entry struct {
 		Name string
 		N    int64
@@ -134,7 +142,7 @@ func counts(ctx context.Context, pool *pgxpool.Pool, query string) (map[string]i
 	return found, err
 }
 
-// Line answers a map of counts as one line, in alphabetic order.
+// Line returns a map of counts as one line, in alphabetic order.
 func Line(counts map[string]int64) string {
 	text := ""
 	for i, name := range slices.Sorted(maps.Keys(counts)) {

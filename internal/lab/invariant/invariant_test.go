@@ -45,7 +45,8 @@ func healthy(t *testing.T) (orders, payments *pgxpool.Pool) {
 				now() + CASE $3 WHEN 'DEADLINE' THEN interval '0' ELSE '1 hour' END)`,
 			o[0], o[1], o[2])
 	}
-	run(t, orders, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`, pending, cancelling)
+	run(t, orders, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', ''), ($2, 'VOID', '')`, pending,
+		cancelling)
 	for _, p := range [][3]string{
 		{paid, "CHARGED", ""}, {declined, "DECLINED", "EXPIRED"}, {refunded, "REFUNDED", ""}, {pending, "CHARGED", ""},
 	} {
@@ -55,9 +56,22 @@ func healthy(t *testing.T) (orders, payments *pgxpool.Pool) {
 	}
 	run(t, payments, `
 		INSERT INTO ledger (payment_id, kind, amount_minor, currency)
-		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'), ($3, 'CHARGE', 600, 'JPY')`,
+		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'),
+			($3, 'CHARGE', 600, 'JPY')`,
 		paid, refunded, pending)
 	return orders, payments
+}
+
+// payment is the statement that plants a payment, as those of healthy are.
+func payment(id, status string) string {
+	return `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+		VALUES ('` + id + `', 'ada', 600, 'JPY', '` + status + `')`
+}
+
+// entry is the statement that plants an entry of the ledger.
+func entry(id, kind string) string {
+	return `INSERT INTO ledger (payment_id, kind, amount_minor, currency)
+		VALUES ('` + id + `', '` + kind + `', 600, 'JPY')`
 }
 
 func run(t *testing.T, pool *pgxpool.Pool, query string, args ...any) {
@@ -122,11 +136,11 @@ func TestPlantedDamageIsFound(t *testing.T) {
 	}{
 		{
 			name: "charged twice", want: []broken{{rules.I1, paid}, {rules.I7, paid}},
-			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey; INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + paid + `', 'CHARGE', 600, 'JPY')`,
+			payments: `ALTER TABLE ledger DROP CONSTRAINT ledger_pkey;` + entry(paid, "CHARGE"),
 		},
 		{
 			name: "refunded without its charge", want: []broken{{rules.I1, declined}, {rules.I7, declined}},
-			payments: `INSERT INTO ledger (payment_id, kind, amount_minor, currency) VALUES ('` + declined + `', 'REFUND', 600, 'JPY')`,
+			payments: entry(declined, "REFUND"),
 		},
 		{
 			name: "completed, and voided", want: []broken{{rules.I2, paid}, {rules.I7, paid}},
@@ -150,10 +164,16 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		},
 		{
 			name: "a payment without its order", want: []broken{{rules.I4, unknown}},
-			payments: `INSERT INTO payments (id, customer_id, amount_minor, currency, status) VALUES ('` + unknown + `', 'ada', 600, 'JPY', 'VOIDED')`,
+			payments: payment(unknown, "VOIDED"),
 		},
-		{name: "pending, and no command", want: []broken{{rules.I5, pending}}, orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`},
-		{name: "cancelling, and no void", want: []broken{{rules.I5, cancelling}}, orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`},
+		{
+			name: "pending, and no command", want: []broken{{rules.I5, pending}},
+			orders: `DELETE FROM outbox WHERE kind = 'CHARGE'`,
+		},
+		{
+			name: "cancelling, and no void", want: []broken{{rules.I5, cancelling}},
+			orders: `UPDATE outbox SET kind = 'CHARGE' WHERE kind = 'VOID'`,
+		},
 		{
 			name: "settled, and a command is left", want: []broken{{rules.I5, paid}},
 			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + paid + `', 'CHARGE', '')`,
@@ -162,19 +182,27 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			name: "a command without its order", want: []broken{{rules.I5, unknown}},
 			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
 		},
-		{name: "the ledger lacks a charge", want: []broken{{rules.I7, paid}}, payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`},
+		{
+			name: "the ledger lacks a charge", want: []broken{{rules.I7, paid}},
+			payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
+		},
 		{
 			name: "a wait without end", want: []broken{{rules.I13, pending}},
 			orders: `UPDATE outbox SET ready_at = now() + '1 day' WHERE kind = 'CHARGE'`,
 		},
-		{name: "too many attempts", want: []broken{{rules.I13, pending}}, orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`},
+		{
+			name: "too many attempts", want: []broken{{rules.I13, pending}},
+			orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`,
+		},
 		{
 			name: "two orders for one request", want: []broken{{rules.I9, paid}},
-			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once; UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`,
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once;
+				UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`,
 		},
 		{
 			name: "an amount out of its domain", want: []broken{{rules.I17, cancelling}},
-			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range; UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
+			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range;
+				UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
 		},
 		{
 			name: "given up before its deadline", want: []broken{{rules.D1, cancelling}},
@@ -220,7 +248,9 @@ func TestOrdersSettledByHandAreListedAndExempt(t *testing.T) {
 	t.Parallel()
 	orders, payments := healthy(t)
 	run(t, orders, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = $1`, paid)
-	run(t, orders, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`, paid)
+	run(t, orders,
+		`INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`,
+		paid)
 	report, err := invariant.Check(t.Context(), orders, payments, atWork)
 	if err != nil {
 		t.Fatal(err)

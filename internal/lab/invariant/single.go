@@ -9,7 +9,7 @@ import (
 	"hosho/internal/rules"
 )
 
-// rule is an invariant that one database can check in one snapshot. Its query answers the violating rows: an id, and
+// rule is an invariant that one database can check in one snapshot. Its query returns the violating rows: an id, and
 // what is wrong.
 type rule struct {
 	breaks      rules.ID
@@ -44,12 +44,16 @@ func (c *checker) checkOrders(ctx context.Context) error {
 			WHERE status IN ('CANCELLING', 'CANCELLED') AND cancel_reason = 'DEADLINE' AND updated_at < deadline_at`},
 	}
 	if c.options.LongestWait > 0 {
-		all = append(all, rule{breaks: rules.I13, what: "a command waits too long", args: []any{c.options.LongestWait}, query: `
-			SELECT key::text, kind || ' until ' || ready_at FROM outbox WHERE ready_at > clock_timestamp() + $1::interval`})
+		all = append(all, rule{breaks: rules.I13, what: "a command waits too long", query: `
+			SELECT key::text, kind || ' until ' || ready_at
+			FROM outbox
+			WHERE ready_at > clock_timestamp() + $1::interval`, args: []any{c.options.LongestWait}})
 	}
 	if c.options.MaxAttempts > 0 {
-		all = append(all, rule{breaks: rules.I13, what: "more attempts than allowed", args: []any{c.options.MaxAttempts}, query: `
-			SELECT key::text, attempts || ' attempts' FROM outbox WHERE kind = 'CHARGE' AND attempts >= $1`})
+		all = append(all, rule{breaks: rules.I13, what: "more attempts than allowed", query: `
+			SELECT key::text, attempts || ' attempts'
+			FROM outbox
+			WHERE kind = 'CHARGE' AND attempts >= $1`, args: []any{c.options.MaxAttempts}})
 	}
 	if c.options.Quiet {
 		all = append(all, rule{breaks: rules.I14, what: "not settled", query: `
@@ -62,7 +66,10 @@ func (c *checker) checkOrders(ctx context.Context) error {
 func (c *checker) checkPayments(ctx context.Context) error {
 	return c.apply(ctx, c.payments, []rule{
 		{breaks: rules.I1, what: "charged or refunded twice", query: `
-			SELECT payment_id::text, count(*) || ' x ' || kind FROM ledger GROUP BY payment_id, kind HAVING count(*) > 1`},
+			SELECT payment_id::text, count(*) || ' x ' || kind
+			FROM ledger
+			GROUP BY payment_id, kind
+			HAVING count(*) > 1`},
 		{breaks: rules.I1, what: "refunded without its charge", query: `
 			SELECT r.payment_id::text, r.amount_minor || ' ' || r.currency
 			FROM ledger AS r
@@ -86,7 +93,7 @@ func (c *checker) checkPayments(ctx context.Context) error {
 
 func (c *checker) apply(ctx context.Context, pool *pgxpool.Pool, all []rule) error {
 	for _, r := range all {
-		rows, _ := pool.Query(ctx, r.query, r.args...) // ForEachRow answers the error
+		rows, _ := pool.Query(ctx, r.query, r.args...) // ForEachRow returns the error
 		var id, detail string
 		if _, err := pgx.ForEachRow(rows, []any{&id, &detail}, func() error {
 			c.violated(r.breaks, r.what, id, "%s", detail)

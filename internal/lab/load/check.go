@@ -29,14 +29,14 @@ type Contradiction struct {
 
 func (c Contradiction) String() string { return string(c.Rule) + " " + c.Detail }
 
-// Wrong answers what contradicted itself at once, so far.
+// Wrong returns what contradicted itself at once, so far.
 func (l *Load) Wrong() []Contradiction {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.wrong)
 }
 
-// Check holds what the clients were told against the orders database, and answers every contradiction. Call it after
+// Check holds what the clients were told against the orders database, and returns every contradiction. Call it after
 // Run has returned.
 func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]Contradiction, error) {
 	wrong := l.Wrong()
@@ -54,7 +54,7 @@ func (l *Load) Check(ctx context.Context, orders *pgxpool.Pool) ([]Contradiction
 	return wrong, nil
 }
 
-// against answers what contradicts the order's status now, which is empty when there is no such order.
+// against returns what contradicts the order's status now, which is empty when there is no such order.
 func (t *Told) against(now string) (wrong []Contradiction) {
 	add := func(rule rules.ID, format string, args ...any) {
 		wrong = append(wrong, Contradiction{Rule: rule, Detail: fmt.Sprintf(format, args...), Lost: now == ""})
@@ -84,7 +84,10 @@ func statuses(ctx context.Context, orders *pgxpool.Pool, told []*Told) (map[stri
 	for i, t := range told {
 		ids[i] = t.OrderID
 	}
-	rows, _ := orders.Query(ctx, `SELECT id::text, status FROM orders WHERE id = ANY($1::uuid[])`, ids) // ForEachRow answers the error
+	rows, _ := orders.Query(ctx, `
+		SELECT id::text, status
+		FROM orders
+		WHERE id = ANY($1::uuid[])`, ids) // ForEachRow returns the error
 	found := map[string]string{}
 	var id, status string
 	_, err := pgx.ForEachRow(rows, []any{&id, &status}, func() error {

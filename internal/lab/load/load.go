@@ -101,10 +101,10 @@ func (l *Load) Run(ctx, after context.Context) {
 	clients.Wait()
 }
 
-// Accepted answers how many orders were acknowledged so far.
+// Accepted returns how many orders were acknowledged so far.
 func (l *Load) Accepted() int64 { return l.accepted.Load() }
 
-// Slowest answers how long it took at worst until a write was acknowledged, all tries together.
+// Slowest returns how long it took at worst until a write was acknowledged, all tries together.
 func (l *Load) Slowest() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,7 +143,8 @@ func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID
 	if again {
 		repeated, err := l.create(ctx, customer, requestID, amount)
 		if err == nil && repeated.OrderID != told.OrderID {
-			l.contradiction(rules.I9, "%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID, repeated.OrderID)
+			l.contradiction(rules.I9, "%s %s: told of two orders, %s and %s", customer, requestID, told.OrderID,
+				repeated.OrderID)
 		}
 	}
 	l.remember(told)

@@ -1,6 +1,6 @@
 // Package middleman stands between the relays and paymentd, and misbehaves as peers and networks do: it answers any
-// code before or after the payment service has decided, loses replies, answers for another payment, holds requests back,
-// sends them twice, and sends them again when everything is over.
+// code before or after the payment service has decided, loses replies, answers for another payment, holds requests
+// back, sends them twice, and sends them again when everything is over.
 //
 // Its promise: what it is not told to play a trick on it carries faithfully, and what it does reaches the payment
 // service as a request that a relay has made, or not at all.
@@ -79,7 +79,7 @@ func (m *Middleman) Address() string { return m.listener.Addr().String() }
 // Behave changes what it does with the commands that come from now on.
 func (m *Middleman) Behave(b Behaviour) { m.behaviour.Store(&b) }
 
-// Played answers how many commands it has played a trick on.
+// Played returns how many commands it has played a trick on.
 func (m *Middleman) Played() int64 { return m.played.Load() }
 
 // Close ends everything that is under way.
@@ -90,7 +90,7 @@ func (m *Middleman) Close() error {
 	return m.conn.Close()
 }
 
-// trickFor answers the trick to play on a command, nil for none.
+// trickFor returns the trick to play on a command, nil for none.
 func (m *Middleman) trickFor(c *paymentv1.PaymentCommand) func(*call) (*paymentv1.Payment, error) {
 	b := m.behaviour.Load()
 	if b == nil || b.Trick == nil || b.Voids && c.GetVoid() == nil {
@@ -107,7 +107,9 @@ func (m *Middleman) trickFor(c *paymentv1.PaymentCommand) func(*call) (*paymentv
 }
 
 // ChargePayment carries a charge that a relay sends alone.
-func (m *Middleman) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+func (m *Middleman) ChargePayment(
+	ctx context.Context, r *paymentv1.ChargePaymentRequest,
+) (*paymentv1.ChargePaymentResponse, error) {
 	p, err := m.one(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: r}})
 	if err != nil {
 		return nil, err
@@ -116,7 +118,9 @@ func (m *Middleman) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymen
 }
 
 // VoidPayment carries a void that a relay sends alone.
-func (m *Middleman) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest) (*paymentv1.VoidPaymentResponse, error) {
+func (m *Middleman) VoidPayment(
+	ctx context.Context, r *paymentv1.VoidPaymentRequest,
+) (*paymentv1.VoidPaymentResponse, error) {
 	p, err := m.one(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Void{Void: r}})
 	if err != nil {
 		return nil, err
@@ -212,7 +216,8 @@ func (s *stream) play(trick func(*call) (*paymentv1.Payment, error), c *paymentv
 	if errors.Is(err, errSilent) {
 		return
 	}
-	_ = s.send(&paymentv1.ProcessPaymentsResponse{Results: []*paymentv1.PaymentResult{asked.result(p, err)}}) // it may have gone
+	// it may have gone
+	_ = s.send(&paymentv1.ProcessPaymentsResponse{Results: []*paymentv1.PaymentResult{asked.result(p, err)}})
 }
 
 func (s *stream) send(response *paymentv1.ProcessPaymentsResponse) error {

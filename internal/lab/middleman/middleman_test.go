@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longest bounds every wait. It is long, so that only a test that would fail runs into it.
+const longest = 30 * time.Second
 
 // bank is a payment service that charges whatever it is asked to, and counts.
 type bank struct {
@@ -33,7 +33,9 @@ type bank struct {
 	grown chan struct{} // closed when it was asked
 }
 
-func (b *bank) ChargePayment(_ context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+func (b *bank) ChargePayment(
+	_ context.Context, r *paymentv1.ChargePaymentRequest,
+) (*paymentv1.ChargePaymentResponse, error) {
 	return &paymentv1.ChargePaymentResponse{Payment: b.charge(r)}, nil
 }
 
@@ -65,13 +67,15 @@ func (b *bank) charge(r *paymentv1.ChargePaymentRequest) *paymentv1.Payment {
 	b.asked[r.GetPaymentId()]++
 	close(b.grown)
 	b.grown = make(chan struct{})
-	return &paymentv1.Payment{PaymentId: r.GetPaymentId(), Amount: r.GetAmount(), Status: paymentv1.Payment_STATUS_CHARGED}
+	return &paymentv1.Payment{
+		PaymentId: r.GetPaymentId(), Amount: r.GetAmount(), Status: paymentv1.Payment_STATUS_CHARGED,
+	}
 }
 
 // await waits until the bank was asked for a payment so often.
 func (b *bank) await(t *testing.T, id string, want int) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(longest)
 	for {
 		b.mu.Lock()
 		got, grown := b.asked[id], b.grown
@@ -93,7 +97,7 @@ func (b *bank) times(id string) int {
 	return b.asked[id]
 }
 
-// between puts a middleman in front of a bank, and answers a client of the middleman's.
+// between puts a middleman in front of a bank, and returns a client of the middleman's.
 func between(t *testing.T) (*bank, *Middleman, paymentv1.PaymentServiceClient) {
 	t.Helper()
 	b := &bank{asked: map[string]int{}, grown: make(chan struct{})}
@@ -126,10 +130,10 @@ func charge(id string) *paymentv1.ChargePaymentRequest {
 	return &paymentv1.ChargePaymentRequest{PaymentId: id, Amount: &moneyv1.Money{CurrencyCode: "JPY", AmountMinor: 600}}
 }
 
-// sendTwo sends two charges in one message, and answers what comes back for each.
+// sendTwo sends two charges in one message, and returns what comes back for each.
 func sendTwo(t *testing.T, client paymentv1.PaymentServiceClient) map[string]*paymentv1.PaymentResult {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	stream, err := client.ProcessPayments(ctx)
 	if err != nil {
@@ -137,7 +141,8 @@ func sendTwo(t *testing.T, client paymentv1.PaymentServiceClient) map[string]*pa
 	}
 	request := &paymentv1.ProcessPaymentsRequest{}
 	for _, id := range []string{"a", "b"} {
-		request.Commands = append(request.Commands, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: charge(id)}})
+		request.Commands = append(request.Commands,
+			&paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: charge(id)}})
 	}
 	if err := stream.Send(request); err != nil {
 		t.Fatal(err)
@@ -159,7 +164,8 @@ func sendTwo(t *testing.T, client paymentv1.PaymentServiceClient) map[string]*pa
 func TestTricks(t *testing.T) {
 	t.Parallel()
 	paid := func(r *paymentv1.PaymentResult) bool {
-		return r.GetPayment().GetStatus() == paymentv1.Payment_STATUS_CHARGED && r.GetPayment().GetAmount().GetAmountMinor() == 600
+		return r.GetPayment().GetStatus() == paymentv1.Payment_STATUS_CHARGED &&
+			r.GetPayment().GetAmount().GetAmountMinor() == 600
 	}
 	refused := func(r *paymentv1.PaymentResult) bool { return r.GetError().GetCode() != 0 }
 	tests := []struct {
@@ -170,16 +176,26 @@ func TestTricks(t *testing.T) {
 	}{
 		{"none", nil, paid, 1, 1},
 		{"a code before", CodeBefore, refused, 0, 0},
-		{"a failure", Fail, func(r *paymentv1.PaymentResult) bool { return codes.Code(r.GetError().GetCode()) == codes.Internal }, 0, 0},
+		{
+			"a failure", Fail,
+			func(r *paymentv1.PaymentResult) bool { return codes.Code(r.GetError().GetCode()) == codes.Internal }, 0, 0,
+		},
 		{"a code after", CodeAfter, refused, 1, 1},
 		{"an unknown status", Unknown, func(r *paymentv1.PaymentResult) bool {
 			s := r.GetPayment().GetStatus()
 			return s == paymentv1.Payment_STATUS_UNSPECIFIED || s == 99
 		}, 1, 1},
-		{"a wrong echo", WrongEcho, func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 1, 1},
-		{"a forged echo", ForgedEcho, func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 0, 0},
+		{
+			"a wrong echo", WrongEcho,
+			func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 1, 1,
+		},
+		{
+			"a forged echo", ForgedEcho,
+			func(r *paymentv1.PaymentResult) bool { return r.GetPayment().GetAmount().GetAmountMinor() == 601 }, 0, 0,
+		},
 		{"an overload", Overload, func(r *paymentv1.PaymentResult) bool {
-			return codes.Code(r.GetError().GetCode()) == codes.ResourceExhausted && r.GetError().GetRetryDelay().GetSeconds() == 1
+			return codes.Code(r.GetError().GetCode()) == codes.ResourceExhausted &&
+				r.GetError().GetRetryDelay().GetSeconds() == 1
 		}, 0, 0},
 		{"held", Hold(time.Millisecond), paid, 1, 1},
 		{"repeated", Repeat, paid, 2, 5},

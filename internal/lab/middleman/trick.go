@@ -179,7 +179,9 @@ func (c *call) wait(d time.Duration) bool {
 
 // result puts on the stream what a call of its own would have answered.
 func (c *call) result(p *paymentv1.Payment, err error) *paymentv1.PaymentResult {
-	r := &paymentv1.PaymentResult{PaymentId: c.command.GetVoid().GetPaymentId(), Kind: paymentv1.PaymentResult_KIND_VOID}
+	r := &paymentv1.PaymentResult{
+		PaymentId: c.command.GetVoid().GetPaymentId(), Kind: paymentv1.PaymentResult_KIND_VOID,
+	}
 	if charge := c.command.GetCharge(); charge != nil {
 		r.PaymentId, r.Kind = charge.GetPaymentId(), paymentv1.PaymentResult_KIND_CHARGE
 	}

@@ -14,7 +14,7 @@ type Edit struct {
 	New  string
 }
 
-// edited answers the text of each file that the mutant changes, after all its edits of that file.
+// edited returns the text of each file that the mutant changes, after all its edits of that file.
 func (m Mutant) edited(root string) (map[string]string, error) {
 	texts := map[string]string{}
 	for _, e := range m.Edits {

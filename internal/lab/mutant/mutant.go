@@ -1,5 +1,6 @@
 // Package mutant is the mistakes that systems like this one make, each an edit of the production source that breaks one
-// rule of the saga (doc/rules.md). An experiment that does not fail on the daemons of a mutant proves nothing about the rule.
+// rule of the saga (doc/rules.md). An experiment that does not fail on the daemons of a mutant proves nothing about the
+// rule.
 //
 // Its promise: the production source holds no trace of a mutant, and no release can switch one on. A mutant exists only
 // where Build hands its edits to the compiler (go build -overlay, which the embedded migrations pass through as well),
@@ -51,7 +52,7 @@ func (m Mutant) Build(ctx context.Context, bin string, flags ...string) error {
 	return nil
 }
 
-// overlay writes the edited files and the list that go build -overlay reads into a folder, and answers the list's path.
+// overlay writes the edited files and the list that go build -overlay reads into a folder, and returns the list's path.
 func (m Mutant) overlay(root, dir string) (string, error) {
 	edited, err := m.edited(root)
 	if err != nil {

@@ -66,7 +66,8 @@ func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
 
 func TestEveryMutantIsDescribed(t *testing.T) {
 	t.Parallel()
-	seen := slices.Concat(rules.CheckedBy(rules.Databases), rules.CheckedBy(rules.Clients), rules.CheckedBy(rules.Experiment))
+	seen := slices.Concat(rules.CheckedBy(rules.Databases), rules.CheckedBy(rules.Clients),
+		rules.CheckedBy(rules.Experiment))
 	var oracles []rules.ID // what an experiment notices
 	for _, i := range seen {
 		oracles = append(oracles, i.ID)
@@ -133,14 +134,18 @@ func TestAnEditThatDoesNotFitIsAnError(t *testing.T) {
 	}{
 		{"text that is not there", []Edit{{File: file, Old: "no such text"}}, "got 0 times, want once"},
 		{"text that is there twice", []Edit{{File: file, Old: "return"}}, "times, want once"},
-		{"text that an earlier edit took away", []Edit{{File: file, Old: "package main"}, {File: file, Old: "package main"}}, "got 0 times"},
+		{
+			"text that an earlier edit took away",
+			[]Edit{{File: file, Old: "package main"}, {File: file, Old: "package main"}}, "got 0 times",
+		},
 		{"a file that is not there", []Edit{{File: "relay/gone.go", Old: "x"}}, "relay/gone.go: open"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bin := filepath.Join(t.TempDir(), "bin")
 			err := Mutant{Name: "stale", Edits: tt.edits}.Build(t.Context(), bin)
-			if err == nil || !strings.Contains(err.Error(), "the mutant stale no longer applies to relay/") || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || !strings.Contains(err.Error(), "the mutant stale no longer applies to relay/") ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an error with %q", err, tt.want)
 			}
 			if _, err := os.Stat(bin); err == nil {
@@ -158,7 +163,9 @@ func TestEditsAddUpAndLeaveTheSourceAlone(t *testing.T) {
 	if err := os.WriteFile(source, []byte("one two"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := Mutant{Edits: []Edit{{File: "a.txt", Old: "one", New: "three"}, {File: "a.txt", Old: "three two", New: "four"}}}
+	m := Mutant{
+		Edits: []Edit{{File: "a.txt", Old: "one", New: "three"}, {File: "a.txt", Old: "three two", New: "four"}},
+	}
 	edited, err := m.edited(dir)
 	if err != nil || edited["a.txt"] != "four" {
 		t.Errorf("got %q, %v; want four", edited["a.txt"], err)

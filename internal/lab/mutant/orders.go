@@ -20,7 +20,8 @@ var cancelOnError = Mutant{
 var directCancel = Mutant{
 	Name: "direct-cancel", Rule: 2,
 	Breaks: "a customer's cancellation of a PENDING order leads straight to CANCELLED, and no VOID is sent",
-	Needs:  "customers who cancel while the charge is under way: charges or their replies are held, or paymentd is down",
+	Needs: "customers who cancel while the charge is under way: charges or their replies are held, or paymentd " +
+		"is down",
 	Faults: []string{"hold", "hang"},
 	Oracle: []rules.ID{rules.I3, rules.I16, rules.I5, rules.I7},
 	Edits: []Edit{{
@@ -50,7 +51,8 @@ var abandonedVoid = Mutant{
 // would turn lost money into an order that settles late.
 var blindSettle = Mutant{
 	Name: "blind-settle", Rule: 8,
-	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was claimed: no lock, no compare-and-set",
+	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was " +
+		"claimed: no lock, no compare-and-set",
 	Needs:  "customers who cancel while the charge is under way, or a relay paused past its lease with a reply in hand",
 	Faults: []string{"hold", "slow-settle"},
 	Oracle: []rules.ID{rules.I2, rules.I10, rules.I11, rules.I7},

@@ -14,7 +14,8 @@ var noTombstone = Mutant{
 		{
 			File: "internal/paymentdb/void.go",
 			Old:  `INSERT INTO payments (id, customer_id, amount_minor, currency, status)`,
-			New:  `SELECT asked.*, NULL AS decline_reason, clock_timestamp() AS created_at, clock_timestamp() AS updated_at FROM (`,
+			New: `SELECT asked.*, NULL AS decline_reason, clock_timestamp() AS created_at,
+			clock_timestamp() AS updated_at FROM (`,
 		},
 		{
 			File: "internal/paymentdb/void.go",

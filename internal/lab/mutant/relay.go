@@ -27,7 +27,8 @@ var errorIsEvidence = Mutant{
 var unfencedReschedule = Mutant{
 	Name: "unfenced-reschedule", Rule: 9,
 	Breaks: "whoever held a command once may reschedule it, also while another relay holds it or lets it wait",
-	Needs:  "a relay paused past its lease with commands that fail again and again, so that their waits have grown: voids that fail",
+	Needs: "a relay paused past its lease with commands that fail again and again, so that their waits have grown: " +
+		"voids that fail",
 	Faults: []string{"pause-relay", "slow-voids"},
 	Oracle: []rules.ID{rules.Early, rules.I13},
 	Edits: []Edit{{
@@ -64,7 +65,7 @@ var ownClock = Mutant{
 var frozenTransaction = Mutant{
 	Name:   "frozen-transaction",
 	Breaks: "a process that stands still in a transaction keeps its rows locked for as long as it does",
-	Needs:  "a relay paused while it settles, for longer than the server has patience",
+	Needs:  "a relay paused while it settles, for longer than the server allows",
 	Faults: []string{"pause-relay", "slow-settle"}, Length: 20 * time.Second,
 	Oracle: []rules.ID{rules.I21},
 	Edits: []Edit{{

@@ -112,9 +112,9 @@ func lateReader(t *testing.T, l *links, late, other *net.TCPConn) {
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); l.Open() > 0; <-tick.C {
+	for deadline := time.Now().Add(longest); l.Open() > 0; <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for the connection to end", patience)
+			t.Fatalf("waited %s in vain for the connection to end", longest)
 		}
 	}
 	hear(t, late, speech)
@@ -142,7 +142,7 @@ func TestTheEndOfAConnectionIsPassedOnLate(t *testing.T) {
 // dialBreaks wants a new connection to be reset. The reset may come so soon that the client takes it for the answer.
 func dialBreaks(t *testing.T, l *links) {
 	t.Helper()
-	client, err := net.DialTimeout("tcp", l.Address(), patience)
+	client, err := net.DialTimeout("tcp", l.Address(), longest)
 	if errors.Is(err, syscall.ECONNRESET) {
 		return
 	}

@@ -76,7 +76,7 @@ func stallsDown(l Link) bool { return l.StallDown }
 
 func passAll(b []byte) (int, cut) { return len(b), uncut }
 
-// allow answers how many of the next bytes may pass, and whether the connection breaks after them.
+// allow returns how many of the next bytes may pass, and whether the connection breaks after them.
 func (c *connection) allow(bytes int) (pass int, breaks bool) {
 	c.proxy.mu.Lock()
 	defer c.proxy.mu.Unlock()

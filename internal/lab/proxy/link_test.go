@@ -189,7 +189,7 @@ func TestAFullLinkPushesBack(t *testing.T) {
 	}
 }
 
-// fill sends until nobody takes it any more. It answers what was taken.
+// fill sends until nobody takes it any more. It returns what was taken.
 func fill(t *testing.T, conn *net.TCPConn) (sent []byte) {
 	t.Helper()
 	const tooMuch = 256 << 20

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longest bounds every wait. It is long, so that only a test that would fail runs into it.
+const longest = 30 * time.Second
 
 // links is a proxy and the server behind it, whose part the test plays.
 type links struct {
@@ -41,13 +41,13 @@ func listen(t *testing.T) *links {
 
 func (l *links) dial(t *testing.T) *net.TCPConn {
 	t.Helper()
-	client, err := net.DialTimeout("tcp", l.Address(), patience)
+	client, err := net.DialTimeout("tcp", l.Address(), longest)
 	return own(t, client, err)
 }
 
 func (l *links) accept(t *testing.T) *net.TCPConn {
 	t.Helper()
-	if err := l.server.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.server.SetDeadline(time.Now().Add(longest)); err != nil {
 		t.Fatal(err)
 	}
 	server, err := l.server.Accept()
@@ -65,7 +65,7 @@ func own(t *testing.T, conn net.Conn, err error) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(longest)); err != nil {
 		t.Fatal(err)
 	}
 	return conn.(*net.TCPConn)
@@ -96,7 +96,7 @@ func hearNothing(t *testing.T, conn net.Conn) {
 	if n, err := conn.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("heard %q, %v, want nothing", got[:n], err)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(longest)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -30,7 +30,7 @@ func newSession(choose func() cut) *session {
 	return &session{choose: choose, client: message{startup: true}}
 }
 
-// fromClient answers how much of b may reach the server, and whether the connection is cut then. A COMMIT that must not
+// fromClient returns how much of b may reach the server, and whether the connection is cut then. A COMMIT that must not
 // arrive lacks its last byte: parts of it may have passed before.
 func (s *session) fromClient(b []byte) (pass int, at cut) {
 	s.mu.Lock()
@@ -43,7 +43,7 @@ func (s *session) fromClient(b []byte) (pass int, at cut) {
 	return len(b), uncut
 }
 
-// sent takes note of a whole message of the client's, and answers what befalls the connection.
+// sent takes note of a whole message of the client's, and returns what befalls the connection.
 func (s *session) sent() cut {
 	m := s.client
 	s.client = message{startup: m.startup}
@@ -76,7 +76,7 @@ func (s *session) started(code uint32) {
 	}
 }
 
-// fromServer answers how much of b the client may hear, and whether the connection is cut then. Of the answer to a
+// fromServer returns how much of b the client may hear, and whether the connection is cut then. Of the answer to a
 // COMMIT that is cut, it hears nothing.
 func (s *session) fromServer(b []byte) (pass int, at cut) {
 	s.mu.Lock()

@@ -78,7 +78,7 @@ func (p *Proxy) whereTo() string {
 }
 
 // Close resets every connection, stops listening, and returns when all of the proxy's goroutines have ended. A second
-// Close answers net.ErrClosed.
+// Close returns net.ErrClosed.
 func (p *Proxy) Close() error {
 	p.cancel()
 	err := p.listener.Close()
@@ -115,7 +115,7 @@ func (p *Proxy) Reset() {
 	}
 }
 
-// Cuts answers how many connections were cut right before and right after a COMMIT. A client that has noticed a cut
+// Cuts returns how many connections were cut right before and right after a COMMIT. A client that has noticed a cut
 // finds it counted.
 func (p *Proxy) Cuts() (before, after int64) {
 	return p.cuts[beforeCommit].Load(), p.cuts[afterCommit].Load()
@@ -126,7 +126,8 @@ func (p *Proxy) accept() {
 		client, err := p.listener.AcceptTCP()
 		switch {
 		case err != nil:
-			wait.For(p.ctx, 10*time.Millisecond) // out of descriptors, if the listener is not closed: some may come back
+			// out of descriptors, if the listener is not closed: some may come back
+			wait.For(p.ctx, 10*time.Millisecond)
 		case p.refuses():
 			reset(client)
 		default:

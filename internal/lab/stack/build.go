@@ -30,7 +30,7 @@ func Build(ctx context.Context, bin string, flags ...string) error {
 	return nil
 }
 
-// SourceRoot answers the folder of the source tree that the current folder is in.
+// SourceRoot returns the folder of the source tree that the current folder is in.
 func SourceRoot(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {

@@ -71,7 +71,7 @@ func (p *Process) Start(env ...string) error {
 	return nil
 }
 
-// WaitReady waits until the daemon serves. It answers an error with the end of the log when the daemon ends first.
+// WaitReady waits until the daemon serves. It returns an error with the end of the log when the daemon ends first.
 func (p *Process) WaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -97,12 +97,12 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Exited answers a channel that is closed when the daemon that was started last has ended.
+// Exited returns a channel that is closed when the daemon that was started last has ended.
 func (p *Process) Exited() <-chan struct{} {
 	return p.current().Exited()
 }
 
-// Pid answers the process id of the daemon that was started last.
+// Pid returns the process id of the daemon that was started last.
 func (p *Process) Pid() int {
 	return p.current().Pid()
 }
@@ -154,7 +154,7 @@ func (p *Process) Stop() error {
 	}
 }
 
-// tail answers the end of the log.
+// tail returns the end of the log.
 func (p *Process) tail() string {
 	const most = 2048
 	log, err := os.ReadFile(p.LogFile)

@@ -47,7 +47,7 @@ type Config struct {
 	Progress   func(step string)             // told what happens; may be nil
 
 	// Route may lead a connection of a daemon through something else: it is given who connects to what ("relay-2" to
-	// "orders"), and its address, and answers the address that the daemon is told. nil: every connection is direct.
+	// "orders"), and its address, and returns the address that the daemon is told. nil: every connection is direct.
 	Route func(from, to, address string) (string, error)
 }
 
@@ -68,7 +68,7 @@ func (s *Stack) OrdersURL() string { return s.Orders.URL("orders") }
 // PaymentsURL is the URL of the payments database.
 func (s *Stack) PaymentsURL() string { return s.Payments.URL("payments") }
 
-// Daemons answers every daemon of the stack.
+// Daemons returns every daemon of the stack.
 func (s *Stack) Daemons() []*Process {
 	return append([]*Process{s.Orderd, s.Paymentd}, s.Relays...)
 }
@@ -209,7 +209,7 @@ func (s *Stack) describeRelay(i, port int) error {
 	return err
 }
 
-// route answers the URL by which a daemon reaches what it connects to.
+// route returns the URL by which a daemon reaches what it connects to.
 func (s *Stack) route(from, to, direct string) (string, error) {
 	if s.config.Route == nil {
 		return direct, nil
@@ -280,7 +280,7 @@ func (s *Stack) Stop() error {
 	return err
 }
 
-// running answers the daemons that start has got to.
+// running returns the daemons that start has got to.
 func (s *Stack) running() []*Process {
 	if s.Orderd == nil {
 		return nil

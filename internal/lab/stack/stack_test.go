@@ -51,7 +51,8 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin, mortal = filepath.Join(dir, "plain"), filepath.Join(dir, "mortal")
-	if err := errors.Join(stack.Build(context.Background(), bin), stack.Build(context.Background(), mortal, "-tags", failpoint.Tag)); err != nil {
+	if err := errors.Join(stack.Build(context.Background(), bin),
+		stack.Build(context.Background(), mortal, "-tags", failpoint.Tag)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -102,7 +103,10 @@ func start(t *testing.T, bin string, relays int) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &system{Stack: s, orders: open(t, s.OrdersURL()), payments: open(t, s.PaymentsURL()), client: orderv1.NewOrderServiceClient(conn)}
+	return &system{
+		Stack: s, orders: open(t, s.OrdersURL()), payments: open(t, s.PaymentsURL()),
+		client: orderv1.NewOrderServiceClient(conn),
+	}
 }
 
 func open(t *testing.T, url string) *pgxpool.Pool {
@@ -115,7 +119,7 @@ func open(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// await polls the orders database until a query answers true.
+// await polls the orders database until a query returns true.
 func (s *system) await(t *testing.T, what, query string, args ...any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -136,7 +140,9 @@ func (s *system) await(t *testing.T, what, query string, args ...any) {
 
 const (
 	allSettled = `SELECT NOT EXISTS (SELECT FROM orders WHERE status IN ('PENDING', 'CANCELLING'))`
-	holdsAll   = `SELECT count(*) FILTER (WHERE lease_token IS NOT NULL AND ready_at > clock_timestamp()) = $1 FROM outbox`
+	holdsAll   = `
+		SELECT count(*) FILTER (WHERE lease_token IS NOT NULL AND ready_at > clock_timestamp()) = $1
+		FROM outbox`
 )
 
 // agree checks every invariant over both databases.
@@ -183,8 +189,8 @@ func (s *system) place(t *testing.T, amount int64) string {
 }
 
 // Customers order and cancel while every process dies again and again, each time at another of its failpoints: between
-// two writes, after a commit that nobody was told of, with a reply in hand. Afterwards no acknowledged order is lost, and
-// both databases agree about all of them.
+// two writes, after a commit that nobody was told of, with a reply in hand. Afterwards no acknowledged order is lost,
+// and both databases agree about all of them.
 func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	t.Parallel()
 	const deaths = 53 // of each daemon
@@ -280,7 +286,8 @@ func TestKilledRelayLeavesItsClaimsToTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.await(t, "every order is settled", allSettled)
-	t.Logf("relay killed with %d claims: settled after %v, lease %v", orders, time.Since(killed).Round(time.Millisecond), lease)
+	t.Logf("relay killed with %d claims: settled after %v, lease %v", orders,
+		time.Since(killed).Round(time.Millisecond), lease)
 	if report := s.agree(t, true); report.Orders["COMPLETED"] != orders {
 		t.Errorf("got orders %v, want %d COMPLETED", report.Orders, orders)
 	}
@@ -337,5 +344,6 @@ func TestLatencyOfAnIdleSystem(t *testing.T) {
 		took = append(took, time.Since(begin))
 	}
 	slices.Sort(took)
-	t.Logf("create -> settled, one at a time: p50 %v, p99 %v, max %v", took[orders/2], took[orders*99/100], took[orders-1])
+	t.Logf("create -> settled, one at a time: p50 %v, p99 %v, max %v", took[orders/2], took[orders*99/100],
+		took[orders-1])
 }
