@@ -119,73 +119,6 @@ func killing(of who) func(context.Context, *system, *rand.Rand) error {
 	}
 }
 
-// dying arms one failpoint after the other, those first that were armed least, and starts each victim again once it is
-// dead.
-func dying(binary string, of who) func(context.Context, *system, *rand.Rand) error {
-	return func(ctx context.Context, s *system, random *rand.Rand) error {
-		points := failpoint.Points[binary]
-		for ctx.Err() == nil {
-			victim, point := one(of(s), random), s.leastArmed(points, random)
-			if err := s.die(ctx, victim, point); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// leastArmed chooses the point of which the fewest processes were to die, and notes that one more is.
-func (s *system) leastArmed(points []failpoint.Point, random *rand.Rand) failpoint.Point {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	least := points[0]
-	for _, i := range random.Perm(len(points)) {
-		if s.armed[points[i]] < s.armed[least] {
-			least = points[i]
-		}
-	}
-	s.armed[least]++
-	return least
-}
-
-// deadlyWait is how long a process is given to come by the failpoint that it is to die at.
-const deadlyWait = 3 * time.Second
-
-// lastWait is how long a process that need not die any more is waited for, so that it does not lie dead until somebody
-// looks.
-const lastWait = 200 * time.Millisecond
-
-// die has a process die at a failpoint, and starts it again. A point that it does not come by is given up.
-func (s *system) die(ctx context.Context, victim *stack.Process, point failpoint.Point) error {
-	if err := victim.Arm(string(point) + "=kill"); err != nil {
-		return err
-	}
-	dead := exits(ctx, victim, deadlyWait)
-	if err := victim.Arm(""); err != nil {
-		return err
-	}
-	if !dead && !exits(context.WithoutCancel(ctx), victim, lastWait) {
-		s.spare(victim, point, time.Now())
-		return nil
-	}
-	s.kills.Add(1)
-	s.died(point)
-	return victim.Start()
-}
-
-// exits reports whether a process ends within a time, and before ctx does.
-func exits(ctx context.Context, p *stack.Process, within time.Duration) bool {
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case <-p.Exited():
-		return true
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return false
-}
-
 func pausing(of who) func(context.Context, *system, *rand.Rand) error {
 	return func(ctx context.Context, s *system, random *rand.Rand) error {
 		victim := one(of(s), random)
@@ -284,24 +217,6 @@ func starving(ctx context.Context, s *system, random *rand.Rand) error {
 		return err
 	}
 	return victim.Start()
-}
-
-// armed has processes do something else than die at a failpoint.
-func armed(of who, point failpoint.Point, action string) func(context.Context, *system, *rand.Rand) error {
-	return func(ctx context.Context, s *system, _ *rand.Rand) error {
-		for _, p := range of(s) {
-			if err := p.Arm(string(point) + "=" + action); err != nil {
-				return err
-			}
-		}
-		<-ctx.Done()
-		for _, p := range of(s) {
-			if err := p.Arm(""); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 func outage(ctx context.Context, s *system, _ *rand.Rand) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,49 +138,11 @@ func (s *system) kill(p *stack.Process) {
 	s.kills.Add(1)
 }
 
-// died counts a process that died at a failpoint.
-func (s *system) died(at failpoint.Point) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.points[at]++
-}
-
-func (s *system) deaths() map[failpoint.Point]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.points)
-}
-
 func (s *system) accepted() int64 {
 	if s.clients == nil {
 		return 0
 	}
 	return s.clients.Accepted()
-}
-
-// reprieve is that a process need not die any more. It may come by its point before it hears of that.
-type reprieve struct {
-	at   failpoint.Point
-	when time.Time
-}
-
-// hearsWithin is how long after a reprieve a process may be found to have died all the same: it looks for it a hundred
-// times a second, if the machine lets it, and it is looked for after the next episode.
-const hearsWithin = time.Minute
-
-func (s *system) spare(p *stack.Process, at failpoint.Point, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.spared[p] = reprieve{at, now}
-}
-
-// late reports whether a process that has ended came by its point before it heard that it need not die.
-func (s *system) late(p *stack.Process, now time.Time) (at failpoint.Point, late bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, spared := s.spared[p]
-	delete(s.spared, p) // once
-	return r.at, spared && now.Sub(r.when) <= hearsWithin
 }
 
 // fallen returns the daemons that have ended, and starts them again. Those that no fault has ended have ended by

@@ -1,0 +1,133 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"hosho/internal/failpoint"
+	"hosho/internal/proc"
+)
+
+// firstPort is orderd's port by default; paymentd's and the relays' follow it.
+const firstPort = 50051
+
+// ErrPortTaken says that somebody else uses an address that the stack was to have.
+var ErrPortTaken = errors.New("the address is in use")
+
+// checkFree tells a port that is taken before anything is started on the others.
+func checkFree(ports []int) error {
+	for _, port := range ports {
+		listener, err := net.Listen("tcp", proc.Address(port))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrPortTaken, err)
+		}
+		listener.Close()
+	}
+	return nil
+}
+
+// ports returns the ports of n daemons: orderd's, paymentd's, and those of the relays.
+func (s *Stack) ports(n int) ([]int, error) {
+	if !s.config.FixedPorts {
+		return proc.FreePorts(n)
+	}
+	ports := make([]int, n)
+	for i := range ports {
+		ports[i] = firstPort + i
+	}
+	return ports, checkFree(ports)
+}
+
+// describe works out the daemons' addresses and environments.
+func (s *Stack) describe() error {
+	ports, err := s.ports(2 + s.config.Relays)
+	if err != nil {
+		return err
+	}
+	orders, err := s.route("orderd", "orders", s.OrdersURL())
+	if err != nil {
+		return err
+	}
+	payments, err := s.route("paymentd", "payments", s.PaymentsURL())
+	if err != nil {
+		return err
+	}
+	if s.Orderd, err = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+orders); err != nil {
+		return err
+	}
+	s.Paymentd, err = s.daemon("paymentd", "paymentd", ports[1],
+		"PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)
+	if err != nil {
+		return err
+	}
+	for i := range s.config.Relays {
+		if err := s.describeRelay(i, ports[2+i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) describeRelay(i, port int) error {
+	name := "relay"
+	if i > 0 {
+		name = fmt.Sprintf("relay-%d", i+1)
+	}
+	orders, err := s.route(name, "orders", s.OrdersURL())
+	if err != nil {
+		return err
+	}
+	paymentd, err := s.route(name, "paymentd", "grpc://"+s.Paymentd.Address)
+	if err != nil {
+		return err
+	}
+	relay, err := s.daemon("relay", name, port,
+		"RELAY_DATABASE_URL="+orders, "RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://"))
+	s.Relays = append(s.Relays, relay)
+	return err
+}
+
+// route returns the URL by which a daemon reaches what it connects to.
+func (s *Stack) route(from, to, direct string) (string, error) {
+	if s.config.Route == nil {
+		return direct, nil
+	}
+	address, err := url.Parse(direct)
+	if err != nil {
+		return "", err
+	}
+	address.Host, err = s.config.Route(from, to, address.Host)
+	return address.String(), err
+}
+
+// daemon describes a daemon.
+func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, error) {
+	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
+	p := &Process{
+		Name: name, Address: proc.Address(port),
+		LogFile:    filepath.Join(s.Dir, name+".log"),
+		binary:     filepath.Join(s.config.Bin, binary),
+		failpoints: filepath.Join(s.Dir, name+".failpoints"),
+	}
+	p.Settings = append(env, prefix+"_LISTEN="+p.Address)
+	p.env = []string{prefix + "_LOG_FORMAT=json", failpoint.Variable + "=" + p.failpoints}
+	if s.config.Admin {
+		admin, err := proc.FreePort()
+		if err != nil {
+			return nil, err
+		}
+		p.AdminAddress = proc.Address(admin)
+	}
+	if !s.config.FixedPorts || binary != name {
+		p.Settings = append(p.Settings, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
+	}
+	p.Settings = append(p.Settings, s.config.Env...)
+	if s.config.LogTo != nil {
+		p.logTo = s.config.LogTo(name)
+	}
+	return p, nil
+}
