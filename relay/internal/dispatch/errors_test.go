@@ -20,8 +20,8 @@ import (
 	"hosho/internal/rpc"
 )
 
-// classes is saga.md's table of what an error reply means. A and D stand beside it: A needs an OK, D the reason
-// KEY_REUSED.
+// classes is the table of doc/rules.md, of what an error reply means, written out by hand. A and D stand beside it: A
+// needs an OK, D the reason KEY_REUSED.
 var classes = map[codes.Code]outbox.Result{
 	codes.OK:                 outbox.Ambiguous, // in the place of an error: it decides nothing
 	codes.Internal:           outbox.Ambiguous,
