@@ -28,7 +28,8 @@ const (
 
 // ErrLocked says that a migration could not get the lock on a table, because other transactions did not end. Nothing of
 // it was applied.
-var ErrLocked = errors.New("a table is locked by a transaction that does not end (see pg_stat_activity and pg_blocking_pids): end it, or migrate later")
+var ErrLocked = errors.New("a table is locked by a transaction that does not end " +
+	"(see pg_stat_activity and pg_blocking_pids): end it, or migrate later")
 
 // Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
 // returns the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
@@ -68,7 +69,9 @@ func (s Set) Down(ctx context.Context, databaseURL string) error {
 }
 
 // patiently migrates until no lock is missing, and returns the versions that were applied in all tries.
-func patiently(ctx context.Context, waiting func(error), migrate func() ([]*goose.MigrationResult, error)) (applied []int64, err error) {
+func patiently(
+	ctx context.Context, waiting func(error), migrate func() ([]*goose.MigrationResult, error),
+) (applied []int64, err error) {
 	for range lockTries {
 		var results []*goose.MigrationResult
 		results, err = migrate()
@@ -94,7 +97,9 @@ func patiently(ctx context.Context, waiting func(error), migrate func() ([]*goos
 }
 
 // with has a provider work on a database. It is a new one each time: the locker counts its tries over all its uses.
-func with(databaseURL string, folder fs.FS, work func(*goose.Provider) ([]*goose.MigrationResult, error)) ([]*goose.MigrationResult, error) {
+func with(
+	databaseURL string, folder fs.FS, work func(*goose.Provider) ([]*goose.MigrationResult, error),
+) ([]*goose.MigrationResult, error) {
 	db, err := open(databaseURL)
 	if err != nil {
 		return nil, err

@@ -88,12 +88,16 @@ func TestConcurrentUp(t *testing.T) {
 	}
 }
 
-// A report reads a table for long, and a migration wants to change that table. It does not get its way before the report
-// ends, and whoever writes meanwhile is held up for a moment only: not by the report, and not by the migration that waits.
+// A report reads a table for long, and a migration wants to change that table. It does not get its way before the
+// report ends, and whoever writes meanwhile is held up for a moment only: not by the report, and not by the migration
+// that waits.
 func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	folder := fstest.MapFS{"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (n integer);\n-- +goose Down\nDROP TABLE notes;\n")}}
+	folder := fstest.MapFS{
+		"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (n integer);\n" +
+			"-- +goose Down\nDROP TABLE notes;\n")},
+	}
 	if _, err := migrations.Apply(t.Context(), db.URL, folder, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +109,14 @@ func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
 	if _, err := report.Exec(t.Context(), `SELECT FROM notes`); err != nil {
 		t.Fatal(err)
 	}
-	folder["00002_table.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE others ();\n-- +goose Down\nDROP TABLE others;\n")}
-	folder["00003_column.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nALTER TABLE notes ADD COLUMN text text;\n-- +goose Down\nALTER TABLE notes DROP COLUMN text;\n")}
+	folder["00002_table.sql"] = &fstest.MapFile{
+		Data: []byte("-- +goose Up\nCREATE TABLE others ();\n" +
+			"-- +goose Down\nDROP TABLE others;\n"),
+	}
+	folder["00003_column.sql"] = &fstest.MapFile{
+		Data: []byte("-- +goose Up\nALTER TABLE notes ADD COLUMN text text;\n" +
+			"-- +goose Down\nALTER TABLE notes DROP COLUMN text;\n"),
+	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -154,7 +164,9 @@ func TestAMigrationThatWaitsMayBeStopped(t *testing.T) {
 	if _, err := reader.Exec(t.Context(), `SELECT FROM orders`); err != nil {
 		t.Fatal(err)
 	}
-	folder := fstest.MapFS{"00099_column.sql": {Data: []byte("-- +goose Up\nALTER TABLE orders ADD COLUMN note text;\n")}}
+	folder := fstest.MapFS{
+		"00099_column.sql": {Data: []byte("-- +goose Up\nALTER TABLE orders ADD COLUMN note text;\n")},
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	_, err = migrations.Apply(ctx, db.URL, folder, func(error) { stop() })

@@ -30,8 +30,10 @@ func TestOrdersTables(t *testing.T) {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
 		},
 		"attempts": {
-			"order_id uuid", "command_id bigint", "claim integer", "code text", "kind text", "at timestamp with time zone",
-			"relay text", "rpc text null", "means text", "latency interval", "trace_id text null", "retry_in interval null",
+			"order_id uuid", "command_id bigint", "claim integer", "code text", "kind text",
+			"at timestamp with time zone",
+			"relay text", "rpc text null", "means text", "latency interval", "trace_id text null",
+			"retry_in interval null",
 		},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Orders(t))); diff != "" {
@@ -60,7 +62,8 @@ func TestOrderTransitions(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				refused(t, setOrderStatus(t, db, id, to), ifNot(allowed(orderStatuses, from, to), "orders_legal_transition"))
+				refused(t, setOrderStatus(t, db, id, to), ifNot(allowed(orderStatuses, from, to),
+					"orders_legal_transition"))
 			})
 		}
 	}
@@ -179,7 +182,9 @@ func TestOrderStatusAndReasonAreKnown(t *testing.T) {
 		{`status = 'SHIPPED'`, "orders_legal_transition"},
 	}
 	for _, reason := range []string{"PAYMENT_DECLINED", "PAYMENT_FAILED", "CUSTOMER", "DEADLINE", "OPERATOR"} {
-		tests = append(tests, struct{ set, constraint string }{`status = 'CANCELLING', cancel_reason = '` + reason + `'`, ""})
+		tests = append(tests, struct{ set, constraint string }{
+			`status = 'CANCELLING', cancel_reason = '` + reason + `'`, "",
+		})
 	}
 	for _, tt := range tests {
 		t.Run(tt.set, func(t *testing.T) {

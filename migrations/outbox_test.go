@@ -81,8 +81,10 @@ func TestAttemptConstraints(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	attempt := row{
-		"order_id": newOrder(t, db), "command_id": 7, "claim": 2, "code": "INTERNAL", "kind": "CHARGE", "relay": "host:1",
-		"rpc": "ProcessPayments", "means": "AMBIGUOUS", "latency": "2 ms", "trace_id": strings.Repeat("a", 32), "retry_in": "100 ms",
+		"order_id": newOrder(t, db), "command_id": 7, "claim": 2, "code": "INTERNAL", "kind": "CHARGE",
+		"relay": "host:1",
+		"rpc":   "ProcessPayments", "means": "AMBIGUOUS", "latency": "2 ms", "trace_id": strings.Repeat("a", 32),
+		"retry_in": "100 ms",
 	}
 	refused(t, attempt.insert(t.Context(), db.Pool, "attempts"), "")
 	tests := []struct {

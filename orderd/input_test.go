@@ -59,7 +59,10 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 				c.CustomerId, c.CurrencyCode, c.RequestId = "a b", "yen", proto.String("")
 				c.Items = []*orderv1.Item{item("", 1, 1), item("tea", 0, 1), item("tea", 1, 0)}
 			},
-			[]string{"customer_id", "currency_code", "request_id", "items[0].name", "items[1].quantity", "items[2].unit_price"},
+			[]string{
+				"customer_id", "currency_code", "request_id", "items[0].name", "items[1].quantity",
+				"items[2].unit_price",
+			},
 		},
 	}
 	for _, price := range []int64{0, -1, math.MinInt64, most + 1, math.MaxInt64} {
@@ -67,7 +70,9 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 		if price > 0 {
 			fields = append(fields, "items") // the sum is too much as well
 		}
-		tests[fmt.Sprintf("unit_price %d", price)] = bad{func(c *create) { c.Items = []*orderv1.Item{item("tea", 1, price)} }, fields}
+		tests[fmt.Sprintf("unit_price %d", price)] = bad{func(c *create) {
+			c.Items = []*orderv1.Item{item("tea", 1, price)}
+		}, fields}
 	}
 	sums := map[string][]*orderv1.Item{
 		"a product over the maximum": {item("tea", 2, most/2+1)},
@@ -89,7 +94,8 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 	one("customer_id", func(c *create, s string) { c.CustomerId = s },
 		"alice\r\n", "\x1b[31malice", "al\u202eice", "al\u200bice", "\ufeffalice", strings.Repeat("a", 65), "alice/bob")
 	one("items[0].name", func(c *create, s string) { c.Items[0].Name = s },
-		"", strings.Repeat("a", 201), strings.Repeat("é", 201), strings.Repeat("茶", 134), "tea\x00", "tea\ncups", "\x1b[2Jtea",
+		"", strings.Repeat("a", 201), strings.Repeat("é", 201), strings.Repeat("茶", 134), "tea\x00", "tea\ncups",
+		"\x1b[2Jtea",
 		"tea\u0085", "tea\x7f")
 
 	for name, test := range tests {
@@ -113,11 +119,13 @@ func TestCreateOrderAcceptsWhatIsAtTheLimit(t *testing.T) {
 	r := start(t)
 	longest := strings.Repeat("a", 200)
 	tests := map[string]func(*orderv1.CreateOrderRequest){
-		"amount 1":              func(c *orderv1.CreateOrderRequest) { c.Items = items(1) },
-		"the maximum":           func(c *orderv1.CreateOrderRequest) { c.Items[0] = item("tea", 1, most) },
-		"the maximum, in parts": func(c *orderv1.CreateOrderRequest) { c.Items = []*orderv1.Item{item("a", 1, 1), item("b", 1, most-1)} },
-		"the largest quantity":  func(c *orderv1.CreateOrderRequest) { c.Items[0] = item("tea", math.MaxInt32, 46) },
-		"100 items":             func(c *orderv1.CreateOrderRequest) { c.Items = items(100) },
+		"amount 1":    func(c *orderv1.CreateOrderRequest) { c.Items = items(1) },
+		"the maximum": func(c *orderv1.CreateOrderRequest) { c.Items[0] = item("tea", 1, most) },
+		"the maximum, in parts": func(c *orderv1.CreateOrderRequest) {
+			c.Items = []*orderv1.Item{item("a", 1, 1), item("b", 1, most-1)}
+		},
+		"the largest quantity": func(c *orderv1.CreateOrderRequest) { c.Items[0] = item("tea", math.MaxInt32, 46) },
+		"100 items":            func(c *orderv1.CreateOrderRequest) { c.Items = items(100) },
 		"the longest ids": func(c *orderv1.CreateOrderRequest) {
 			c.CustomerId, c.RequestId = strings.Repeat("c", 64), proto.String("A-Z._:"+strings.Repeat("9", 58))
 		},
@@ -127,14 +135,18 @@ func TestCreateOrderAcceptsWhatIsAtTheLimit(t *testing.T) {
 				item.Name = strings.Repeat("é", 200) // 400 bytes
 			}
 		},
-		"200 characters":         func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = longest },
-		"133 characters of CJK":  func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = strings.Repeat("茶", 133) },
-		"NFC":                    func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "caf\u00e9" },
-		"NFD":                    func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "cafe\u0301" },
-		"emoji":                  func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "👩\u200d👩\u200d👧\u200d👦 🍵" },
-		"right to left":          func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "\u200fשלום עולם" },
-		"what JSON and SQL mind": func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = `'; DROP TABLE orders; -- "\u0000" <&> \` },
-		"line separators":        func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "a\u2028b\u2029c\ufffd" },
+		"200 characters":        func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = longest },
+		"133 characters of CJK": func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = strings.Repeat("茶", 133) },
+		"NFC":                   func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "caf\u00e9" },
+		"NFD":                   func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "cafe\u0301" },
+		"emoji": func(c *orderv1.CreateOrderRequest) {
+			c.Items[0].Name = "👩\u200d👩\u200d👧\u200d👦 🍵"
+		},
+		"right to left": func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "\u200fשלום עולם" },
+		"what JSON and SQL mind": func(c *orderv1.CreateOrderRequest) {
+			c.Items[0].Name = `'; DROP TABLE orders; -- "\u0000" <&> \`
+		},
+		"line separators": func(c *orderv1.CreateOrderRequest) { c.Items[0].Name = "a\u2028b\u2029c\ufffd" },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +195,9 @@ func TestAnOrderIDIsAUUIDThatExists(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, id := range []string{"", "abc", "{" + unknown + "}", unknown + "0", "urn:uuid:" + unknown, unknown[:35] + "\x00"} {
+			for _, id := range []string{
+				"", "abc", "{" + unknown + "}", unknown + "0", "urn:uuid:" + unknown, unknown[:35] + "\x00",
+			} {
 				wantError(t, call(t.Context(), id), codes.InvalidArgument, "INVALID_FIELDS", "order_id")
 			}
 			wantError(t, call(t.Context(), unknown), codes.NotFound, "ORDER_NOT_FOUND")
@@ -212,8 +226,10 @@ func TestListOrdersRefusesWhatBreaksARule(t *testing.T) {
 		"unknown status":              {&list{Status: 99}, []string{"status"}},
 		"negative status":             {&list{Status: -1}, []string{"status"}},
 		"forged token":                {&list{CustomerId: "alice", PageToken: "AAAA"}, []string{"page_token"}},
-		"truncated token":             {&list{CustomerId: "alice", PageToken: token[:len(token)-1]}, []string{"page_token"}},
-		"token of other filters":      {&list{CustomerId: "bob", PageToken: token}, []string{"page_token"}},
+		"truncated token": {
+			&list{CustomerId: "alice", PageToken: token[:len(token)-1]}, []string{"page_token"},
+		},
+		"token of other filters": {&list{CustomerId: "bob", PageToken: token}, []string{"page_token"}},
 		"everything at once": {
 			&list{PageSize: -1, CustomerId: "\x00", Status: 99}, []string{"page_size", "customer_id", "status"},
 		},
@@ -246,15 +262,16 @@ func (raw) Unmarshal(mem.BufferSlice, any) error { return nil }
 func TestWhatIsNoMessageDoesNotReachTheHandler(t *testing.T) {
 	t.Parallel()
 	r := start(t)
+	const createOrder = orderv1.OrderService_CreateOrder_FullMethodName
 	tests := map[string]struct {
 		method string
 		bytes  []byte
 		want   codes.Code
 	}{
-		"invalid UTF-8":   {orderv1.OrderService_CreateOrder_FullMethodName, []byte("\x0a\x02\xff\xfe"), codes.Internal},
-		"random bytes":    {orderv1.OrderService_CreateOrder_FullMethodName, []byte("\xde\xad\xbe\xef"), codes.Internal},
-		"a wrong type":    {orderv1.OrderService_CreateOrder_FullMethodName, []byte("\x08\x01"), codes.InvalidArgument},
-		"too large":       {orderv1.OrderService_CreateOrder_FullMethodName, make([]byte, maxReceive+1), codes.ResourceExhausted},
+		"invalid UTF-8":   {createOrder, []byte("\x0a\x02\xff\xfe"), codes.Internal},
+		"random bytes":    {createOrder, []byte("\xde\xad\xbe\xef"), codes.Internal},
+		"a wrong type":    {createOrder, []byte("\x08\x01"), codes.InvalidArgument},
+		"too large":       {createOrder, make([]byte, maxReceive+1), codes.ResourceExhausted},
 		"unknown method":  {"/order.v1.OrderService/Nope", nil, codes.Unimplemented},
 		"unknown service": {"/order.v9.OrderService/CreateOrder", nil, codes.Unimplemented},
 	}
@@ -281,7 +298,8 @@ func TestAnOrderIsWholeOrNotAtAllHoweverShortTheDeadline(t *testing.T) {
 		}
 	}
 	r.stop() // no call is under way any more
-	orders, charges := r.count(t, `SELECT count(*) FROM orders`), r.count(t, `SELECT count(*) FROM outbox JOIN orders ON key = orders.id`)
+	orders := r.count(t, `SELECT count(*) FROM orders`)
+	charges := r.count(t, `SELECT count(*) FROM outbox JOIN orders ON key = orders.id`)
 	if orders != charges {
 		t.Errorf("got %d orders and %d charges, want as many", orders, charges)
 	}

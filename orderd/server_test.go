@@ -263,10 +263,15 @@ func TestServeRefusesWhatItCannotWorkWith(t *testing.T) {
 		serve serve
 		want  string
 	}{
-		"no deadline":  {serve{Database: daemon.Database{DatabaseURL: "postgres:///x"}}, "--order-deadline"},
-		"no database":  {serve{OrderDeadline: time.Minute}, "--database-url"},
-		"no URL":       {serve{OrderDeadline: time.Minute, Database: daemon.Database{DatabaseURL: "::"}}, "database URL"},
-		"no such file": {serve{OrderDeadline: time.Minute, Database: daemon.Database{DatabaseURLFile: "/nowhere/url"}}, "/nowhere/url"},
+		"no deadline": {serve{Database: daemon.Database{DatabaseURL: "postgres:///x"}}, "--order-deadline"},
+		"no database": {serve{OrderDeadline: time.Minute}, "--database-url"},
+		"no URL": {
+			serve{OrderDeadline: time.Minute, Database: daemon.Database{DatabaseURL: "::"}}, "database URL",
+		},
+		"no such file": {
+			serve{OrderDeadline: time.Minute, Database: daemon.Database{DatabaseURLFile: "/nowhere/url"}},
+			"/nowhere/url",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

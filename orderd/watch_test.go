@@ -115,7 +115,8 @@ func TestAServerThatStopsEndsItsWatchers(t *testing.T) {
 	}
 }
 
-// The database goes away under a watcher, and comes back. The watcher is not cut off: it waits, and hears what happened.
+// The database goes away under a watcher, and comes back. The watcher is not cut off: it waits, and hears what
+// happened.
 func TestAWatcherOutlivesTheDatabasesAbsence(t *testing.T) {
 	t.Parallel()
 	r := start(t)
@@ -226,7 +227,8 @@ func TestManyWatchersCostOneQuery(t *testing.T) {
 	for i, w := range all {
 		o, err := f.hub.next(t.Context(), w, order.Pending)
 		if err != nil || o.ID != ids[i%orders] || o.Status != order.Completed {
-			t.Errorf("watcher %d: got order %s %s, error %v; want %s %s", i, o.ID, o.Status, err, ids[i%orders], order.Completed)
+			t.Errorf("watcher %d: got order %s %s, error %v; want %s %s",
+				i, o.ID, o.Status, err, ids[i%orders], order.Completed)
 		}
 		f.hub.forget(ids[i%orders], w)
 	}

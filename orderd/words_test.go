@@ -26,7 +26,8 @@ func TestTheStatusesOfDomainAndProtoAreTheSame(t *testing.T) {
 func TestTheCancelReasonsOfDomainAndProtoAreTheSame(t *testing.T) {
 	t.Parallel()
 	reasons := []order.CancelReason{
-		order.ReasonPaymentDeclined, order.ReasonPaymentFailed, order.ReasonCustomer, order.ReasonDeadline, order.ReasonOperator,
+		order.ReasonPaymentDeclined, order.ReasonPaymentFailed, order.ReasonCustomer, order.ReasonDeadline,
+		order.ReasonOperator,
 	}
 	if got, want := len(orderv1.Order_CancelReason_name), len(reasons)+1; got != want {
 		t.Errorf("got %d reasons in the proto, want %d and unspecified", got, want-1)

@@ -38,7 +38,8 @@ func toStatus(err error) error {
 			"the card network did not answer in time: try again with the same key")
 	case errors.Is(err, errNetworkBusy):
 		return rpc.Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_BUSY,
-			"the card network is busy: try again later", &errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetryDelay)})
+			"the card network is busy: try again later",
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetryDelay)})
 	}
 	return rpc.ToStatus(err)
 }

@@ -29,7 +29,10 @@ func TestExplainOrderTellsEachAttempt(t *testing.T) {
 	both(t, func(s *system, begin func()) {
 		o, clean := s.place(), s.place()
 		s.peer.script(o.ID, order.Charge, fails(codes.Internal, "", 0), fails(codes.Unavailable, "REPLY_LOST", 0))
-		s.exec(`UPDATE outbox SET traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' WHERE key = $1`, o.ID)
+		s.exec(`
+			UPDATE outbox
+			SET traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+			WHERE key = $1`, o.ID)
 		begin()
 		r := s.relay()
 		s.drained()
@@ -53,7 +56,8 @@ func TestExplainOrderTellsEachAttempt(t *testing.T) {
 			s.t.Errorf("explanation (-want +got):\n%s", diff)
 		}
 		for i, a := range got.GetAttempts() {
-			if a.GetCreateTime().AsTime().Before(o.CreatedAt) || a.GetLatency().AsDuration() <= 0 || a.GetRelay() != instance() {
+			if a.GetCreateTime().AsTime().Before(o.CreatedAt) || a.GetLatency().AsDuration() <= 0 ||
+				a.GetRelay() != instance() {
 				s.t.Errorf("attempt %d: got %v, want a time, a latency and the relay's name", i, a)
 			}
 			if again := i < 2; (a.GetRetryDelay() != nil) != again {
@@ -77,11 +81,13 @@ func TestExplainOrderTellsWhatIsStillToDo(t *testing.T) {
 	s.awaitRow(held.ID, order.Charge, "one is held", func(r row) bool { return r.Leased })
 	s.awaitRow(waits.ID, order.Charge, "one waits", func(r row) bool { return r.Answers == 1 && !r.Leased })
 	c := s.explain(r, held.ID).GetCommands()
-	if len(c) != 1 || c[0].GetLeaseEndTime() == nil || c[0].GetNextAttemptTime() != nil || c[0].GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED {
+	if len(c) != 1 || c[0].GetLeaseEndTime() == nil || c[0].GetNextAttemptTime() != nil ||
+		c[0].GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED {
 		t.Errorf("held: got %v, want a lease, and nobody needed", c)
 	}
 	c = s.explain(r, waits.ID).GetCommands()
-	if len(c) != 1 || c[0].GetLeaseEndTime() != nil || !c[0].GetNextAttemptTime().AsTime().After(waits.CreatedAt.Add(time.Minute)) {
+	if len(c) != 1 || c[0].GetLeaseEndTime() != nil ||
+		!c[0].GetNextAttemptTime().AsTime().After(waits.CreatedAt.Add(time.Minute)) {
 		t.Errorf("waits: got %v, want an attempt in a minute", c)
 	}
 	close(told)
@@ -100,11 +106,14 @@ func TestExplainOrderTellsTheOperatorsDecision(t *testing.T) {
 	if got := s.explain(r, o.ID); got.GetDecision() != nil {
 		t.Errorf("got %v, want no decision yet", got)
 	}
-	_, err := r.client().SettleParked(t.Context(), &relayv1.SettleParkedRequest{OrderId: o.ID, Reason: "the key is a test's", Operator: "ops"})
+	_, err := r.client().SettleParked(t.Context(), &relayv1.SettleParkedRequest{
+		OrderId: o.ID, Reason: "the key is a test's", Operator: "ops",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := s.explain(r, o.ID).GetDecision(); d.GetOperator() != "ops" || d.GetReason() != "the key is a test's" || !d.GetCreateTime().IsValid() {
+	if d := s.explain(r, o.ID).GetDecision(); d.GetOperator() != "ops" || d.GetReason() != "the key is a test's" ||
+		!d.GetCreateTime().IsValid() {
 		t.Errorf("got decision %v, want who, why and when", d)
 	}
 }
@@ -114,6 +123,8 @@ func TestExplainOrderRefuses(t *testing.T) {
 	client := newSystem(t).relay().client()
 	_, err := client.ExplainOrder(t.Context(), &relayv1.ExplainOrderRequest{OrderId: "7"})
 	refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "order_id")
-	_, err = client.ExplainOrder(t.Context(), &relayv1.ExplainOrderRequest{OrderId: "0190b6a4-7c5e-7d3a-8f00-0123456789ab"})
+	_, err = client.ExplainOrder(t.Context(), &relayv1.ExplainOrderRequest{
+		OrderId: "0190b6a4-7c5e-7d3a-8f00-0123456789ab",
+	})
 	refused(t, err, codes.NotFound, "ORDER_NOT_FOUND")
 }

@@ -27,7 +27,8 @@ type handler struct {
 func (h *handler) Explain(r outbox.Report) {
 	attrs := []any{
 		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
-		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(), "event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
+		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(),
+		"event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
 	}
 	if text, ok := r.Body.(string); ok && text != "" {
 		attrs = append(attrs, "error", text)
@@ -44,7 +45,8 @@ func (h *handler) Explain(r outbox.Report) {
 		h.log.Warn("delivery", attrs...)
 	}
 	if h.alarms(r) {
-		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind, "claims", r.Message.Claims, "code", r.Code,
+		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind,
+			"claims", r.Message.Claims, "code", r.Code,
 			"cause", "its void fails again and again: money may be held")
 	}
 }
@@ -96,7 +98,9 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 // tell logs changes of status and alarms, and wakes those who watch the orders.
 func (h *handler) tell(changes []orderdb.Change) {
 	for _, c := range changes {
-		attrs := []any{"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From), "cause", c.Event.String()}
+		attrs := []any{
+			"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From), "cause", c.Event.String(),
+		}
 		if c.Order.CancelReason != "" {
 			attrs = append(attrs, "reason", string(c.Order.CancelReason))
 		}

@@ -78,13 +78,15 @@ type running struct {
 	log    *journal
 }
 
-// quick is a pace that never makes a test wait, with a breaker that does not open by itself. Its timeouts are long: tests
-// that need short ones set them, and then give every order attempts enough for a machine that stalls.
+// quick is a pace that never makes a test wait, with a breaker that does not open by itself. Its timeouts are long:
+// tests that need short ones set them, and then give every order attempts enough for a machine that stalls.
 func quick() pace {
 	return pace{
-		CallTimeout: 10 * time.Second, SettleTimeout: 10 * time.Second, Lease: 30 * time.Second, MaxAttempts: 5, Batch: 500,
+		CallTimeout: 10 * time.Second, SettleTimeout: 10 * time.Second, Lease: 30 * time.Second,
+		MaxAttempts: 5, Batch: 500,
 		BackoffBase: time.Millisecond, BackoffCap: 10 * time.Millisecond, VoidBackoffCap: 10 * time.Millisecond,
-		BreakerStreak: 10_000, PollInterval: 20 * time.Millisecond, VoidAlarm: 20, StuckAfter: order.StuckAfter, Wake: true,
+		BreakerStreak: 10_000, PollInterval: 20 * time.Millisecond, VoidAlarm: 20, StuckAfter: order.StuckAfter,
+		Wake: true,
 	}
 }
 
@@ -168,7 +170,9 @@ func (s *system) placeMany(n int) []order.Order {
 			if err != nil {
 				return err
 			}
-			messages[i] = outbox.New{Key: orders[i].ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: orders[i].DeadlineAt}
+			messages[i] = outbox.New{
+				Key: orders[i].ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: orders[i].DeadlineAt,
+			}
 			batch.Queue(`
 				INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
 				VALUES ($1, 'alice', '[{}]', 900, 'JPY', $2)`, orders[i].ID, orders[i].DeadlineAt)
@@ -275,7 +279,10 @@ func (s *system) exec(sql string, args ...any) {
 // expire moves an order's CHARGE past its deadline.
 func (s *system) expire(id string) {
 	s.t.Helper()
-	s.exec(`UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE key = $1 AND kind = 'CHARGE'`, id)
+	s.exec(`
+		UPDATE outbox
+		SET expires_at = clock_timestamp() - interval '1 second'
+		WHERE key = $1 AND kind = 'CHARGE'`, id)
 }
 
 // suspect makes every command one that must be delivered alone.
@@ -287,7 +294,10 @@ func (s *system) suspect() {
 // hurry makes everything that waits for its next attempt due.
 func (s *system) hurry() {
 	s.t.Helper()
-	s.exec(`UPDATE outbox SET ready_at = clock_timestamp() WHERE parked_at IS NULL AND lease_token IS NULL AND ready_at > clock_timestamp()`)
+	s.exec(`
+		UPDATE outbox
+		SET ready_at = clock_timestamp()
+		WHERE parked_at IS NULL AND lease_token IS NULL AND ready_at > clock_timestamp()`)
 }
 
 // drained waits until the outbox is empty, and checks that both sides agree about every order: I1, I2, I3 and I5.

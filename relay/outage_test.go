@@ -38,9 +38,12 @@ func TestPaymentdFrozen(t *testing.T) {
 	s := newSystemDown(t)
 	listener := s.peer.listen()
 	orders := s.placeMany(8)
-	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts, p.Batch = 200*time.Millisecond, 1_000_000, 2 }) // batches that queue for a stream
+	// batches that queue for a stream
+	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts, p.Batch = 200*time.Millisecond, 1_000_000, 2 })
 	for _, o := range orders {
-		got := s.awaitRow(o.ID, order.Charge, "it could not be sent", func(r row) bool { return r.Answers >= 1 && !r.Leased })
+		got := s.awaitRow(o.ID, order.Charge, "it could not be sent", func(r row) bool {
+			return r.Answers >= 1 && !r.Leased
+		})
 		if got.Attempts != 0 || got.Claims != got.Answers || got.LastCode != "UNAVAILABLE" {
 			t.Errorf("got %+v, want UNAVAILABLE, no attempt spent and every claim accounted for", got)
 		}
@@ -69,7 +72,9 @@ func TestPaymentdRestarts(t *testing.T) {
 	eventually(t, "all are in flight", func() bool { return len(s.peer.all()) == len(orders) })
 	s.peer.kill()
 	for _, o := range orders {
-		got := s.awaitRow(o.ID, order.Charge, "the loss is noticed", func(r row) bool { return r.LastCode == "UNAVAILABLE" })
+		got := s.awaitRow(o.ID, order.Charge, "the loss is noticed", func(r row) bool {
+			return r.LastCode == "UNAVAILABLE"
+		})
 		if got.Attempts != 0 {
 			t.Errorf("got %+v, want no attempt spent", got)
 		}
@@ -81,9 +86,10 @@ func TestPaymentdRestarts(t *testing.T) {
 	}
 }
 
-// paymentd refuses everything. Three orders in a row open the breaker of their kind of command; from then on one command of
-// the kind at a time probes, each a different one. Deadlines run on meanwhile: orders are given up although nothing is sent. When paymentd is back, a
-// probe finds out, the charges are made, and the orders that were given up are voided.
+// paymentd refuses everything. Three orders in a row open the breaker of their kind of command; from then on one
+// command of the kind at a time probes, each a different one. Deadlines run on meanwhile: orders are given up although
+// nothing is sent. When paymentd is back, a probe finds out, the charges are made, and the orders that were given up
+// are voided.
 func TestTheBreaker(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -98,7 +104,9 @@ func TestTheBreaker(t *testing.T) {
 	s.relay(func(p *pace) { // with waits that no test would wait for: it hurries
 		p.BreakerStreak, p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = 3, time.Hour, time.Hour, time.Hour
 	})
-	eventually(t, "all were tried in vain", func() bool { return s.count(`SELECT count(*) FROM outbox WHERE answers = 1`) == 6 })
+	eventually(t, "all were tried in vain", func() bool {
+		return s.count(`SELECT count(*) FROM outbox WHERE answers = 1`) == 6
+	})
 	if got := len(s.log.lines(destinationDown)); got != 2 {
 		t.Fatalf("got %d lines that the destination is down, want one for charges and one for voids", got)
 	}
@@ -106,7 +114,8 @@ func TestTheBreaker(t *testing.T) {
 	s.expire(late)
 	s.hurryUntil("the late order is given up", func() bool { return s.get(late).Status == order.Cancelling })
 
-	// One claim may have been admitted just before the breaker opened. After the first probe there is none of that kind.
+	// One claim may have been admitted just before the breaker opened. After the first probe there is none of that
+	// kind.
 	probe := -1
 	s.hurryUntil("the breaker has let four probes through", func() bool {
 		all := s.peer.all()
@@ -159,8 +168,10 @@ func TestVoidsThatFailDelayNoCharge(t *testing.T) {
 	for _, o := range s.placeMany(50) {
 		s.await(o.ID, order.Completed)
 	}
-	if down, back := len(s.log.lines(destinationDown)), len(s.log.lines("the destination is back")); down != 1 || back != 0 {
-		t.Errorf("the destination was down %d times and back %d times, want once, for the voids, and that it still is", down, back)
+	down, back := len(s.log.lines(destinationDown)), len(s.log.lines("the destination is back"))
+	if down != 1 || back != 0 {
+		t.Errorf("the destination was down %d times and back %d times, want once, for the voids, and that it still is",
+			down, back)
 	}
 	for _, o := range voids {
 		s.peer.always(o.ID, order.Void, nil)
@@ -171,8 +182,8 @@ func TestVoidsThatFailDelayNoCharge(t *testing.T) {
 	}
 }
 
-// A charge is refused, and its order given up. The void is another worker's, and nothing but the settling wakes that one
-// in this hour.
+// A charge is refused, and its order given up. The void is another worker's, and nothing but the settling wakes that
+// one in this hour.
 func TestTheVoidOfAnOrderThatIsGivenUpIsDeliveredAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -211,10 +222,13 @@ func TestSilenceInAnOutageSpendsNothing(t *testing.T) {
 	hanging := s.place()
 	s.peer.always(hanging.ID, order.Charge, hangs)
 	s.relay(func(p *pace) { p.BreakerStreak, p.CallTimeout, p.MaxAttempts = 1, 200*time.Millisecond, 2 })
-	s.hurryUntil("the hanging order is tried four times", func() bool { return len(s.peer.arrived(hanging.ID, order.Charge)) >= 4 })
+	s.hurryUntil("the hanging order is tried four times", func() bool {
+		return len(s.peer.arrived(hanging.ID, order.Charge)) >= 4
+	})
 	got := s.awaitRow(hanging.ID, order.Charge, "it still waits", func(r row) bool { return r.Claims >= 4 })
 	if got.Attempts != 1 || s.get(hanging.ID).Status != order.Pending {
-		t.Errorf("got %+v, order %s; want one attempt spent, by the silence that opened the breaker, and PENDING", got, s.get(hanging.ID).Status)
+		t.Errorf("got %+v, order %s; want one attempt spent, by the silence that opened the breaker, and PENDING",
+			got, s.get(hanging.ID).Status)
 	}
 	s.peer.always(hanging.ID, order.Charge, nil)
 	s.drained()

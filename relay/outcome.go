@@ -6,8 +6,8 @@ import (
 	"hosho/internal/outbox"
 )
 
-// eventOf translates what became of a command into what it means to its order. maxAttempts is the budget of a charge;
-// a void has none.
+// eventOf translates what became of a command into what it means to its order, as the table of classes in doc/rules.md
+// has it. maxAttempts is the budget of a charge; a void has none.
 func eventOf(r outbox.Report, maxAttempts int) order.Event {
 	if r.Result == outbox.Decided {
 		return decisionOf(r.Body.(*paymentv1.Payment)) // dispatch put it there
@@ -19,7 +19,7 @@ func eventOf(r outbox.Report, maxAttempts int) order.Event {
 		case outbox.Unreadable:
 			return order.VoidUnreadable
 		}
-		return order.VoidUndecided // class C included: compensation is never abandoned
+		return order.VoidUndecided // refused, too: compensation is never abandoned (rule 7)
 	}
 	switch r.Result {
 	case outbox.Ambiguous:

@@ -30,7 +30,8 @@ func defaults(t testing.TB, args ...string) pace {
 func TestTheDefaultPace(t *testing.T) {
 	t.Parallel()
 	want := pace{
-		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second, MaxAttempts: 5, Batch: 500,
+		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second,
+		MaxAttempts: 5, Batch: 500,
 		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute, BreakerStreak: 5,
 		PollInterval: time.Second, VoidAlarm: 20, StuckAfter: order.StuckAfter, Wake: true,
 	}
@@ -73,16 +74,18 @@ func TestPacesThatAreRefused(t *testing.T) {
 		change func(*pace)
 		want   string // in the error; empty: allowed
 	}{
-		"lease = call + settle":         {func(p *pace) { p.Lease = p.CallTimeout + p.SettleTimeout }, "lease: got 5s"},
-		"lease below, said unsafe":      {func(p *pace) { p.Lease, p.UnsafeShortLease = time.Millisecond, true }, ""},
-		"lease just above":              {func(p *pace) { p.Lease = p.CallTimeout + p.SettleTimeout + 1 }, ""},
-		"no lease, said unsafe":         {func(p *pace) { p.Lease, p.UnsafeShortLease = 0, true }, "lease: got 0s"},
-		"no attempts":                   {func(p *pace) { p.MaxAttempts = 0 }, "max attempts: got 0"},
-		"one attempt":                   {func(p *pace) { p.MaxAttempts = 1 }, ""},
-		"no backoff":                    {func(p *pace) { p.BackoffBase = 0 }, "backoff: got base 0s"},
-		"backoff cap below its base":    {func(p *pace) { p.BackoffCap = p.BackoffBase - 1 }, "backoff: "},
-		"void backoff cap below":        {func(p *pace) { p.VoidBackoffCap = p.BackoffBase - 1 }, "backoff: "},
-		"caps at the base":              {func(p *pace) { p.BackoffCap, p.VoidBackoffCap = p.BackoffBase, p.BackoffBase }, ""},
+		"lease = call + settle":      {func(p *pace) { p.Lease = p.CallTimeout + p.SettleTimeout }, "lease: got 5s"},
+		"lease below, said unsafe":   {func(p *pace) { p.Lease, p.UnsafeShortLease = time.Millisecond, true }, ""},
+		"lease just above":           {func(p *pace) { p.Lease = p.CallTimeout + p.SettleTimeout + 1 }, ""},
+		"no lease, said unsafe":      {func(p *pace) { p.Lease, p.UnsafeShortLease = 0, true }, "lease: got 0s"},
+		"no attempts":                {func(p *pace) { p.MaxAttempts = 0 }, "max attempts: got 0"},
+		"one attempt":                {func(p *pace) { p.MaxAttempts = 1 }, ""},
+		"no backoff":                 {func(p *pace) { p.BackoffBase = 0 }, "backoff: got base 0s"},
+		"backoff cap below its base": {func(p *pace) { p.BackoffCap = p.BackoffBase - 1 }, "backoff: "},
+		"void backoff cap below":     {func(p *pace) { p.VoidBackoffCap = p.BackoffBase - 1 }, "backoff: "},
+		"caps at the base": {func(p *pace) {
+			p.BackoffCap, p.VoidBackoffCap = p.BackoffBase, p.BackoffBase
+		}, ""},
 		"no batch":                      {func(p *pace) { p.Batch = 0 }, "batch: got 0"},
 		"a batch that no message holds": {func(p *pace) { p.Batch = 1001 }, "batch: got 1001"},
 		"the largest batch":             {func(p *pace) { p.Batch = 1000 }, ""},

@@ -250,7 +250,9 @@ func keyOfCommand(c *paymentv1.PaymentCommand) commandKey {
 	return key(c.GetCharge().GetPaymentId(), order.Charge)
 }
 
-func (p *peer) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequest) (*paymentv1.ChargePaymentResponse, error) {
+func (p *peer) ChargePayment(
+	ctx context.Context, r *paymentv1.ChargePaymentRequest,
+) (*paymentv1.ChargePaymentResponse, error) {
 	got, err := p.call(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: r}})
 	if err != nil {
 		return nil, err
@@ -258,7 +260,9 @@ func (p *peer) ChargePayment(ctx context.Context, r *paymentv1.ChargePaymentRequ
 	return &paymentv1.ChargePaymentResponse{Payment: got}, nil
 }
 
-func (p *peer) VoidPayment(ctx context.Context, r *paymentv1.VoidPaymentRequest) (*paymentv1.VoidPaymentResponse, error) {
+func (p *peer) VoidPayment(
+	ctx context.Context, r *paymentv1.VoidPaymentRequest,
+) (*paymentv1.VoidPaymentResponse, error) {
 	got, err := p.call(ctx, &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Void{Void: r}})
 	if err != nil {
 		return nil, err
@@ -272,7 +276,8 @@ func (p *peer) call(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv
 	switch { // no reasons: as the transport would have said
 	case errors.Is(err, errBroken):
 		err = status.Error(codes.Unavailable, err.Error())
-	case errors.Is(err, errNoAnswer): // the caller's time is over here, too, and it may hear of that before it notices itself
+	// the caller's time is over here, too, and it may hear of that before it notices itself
+	case errors.Is(err, errNoAnswer):
 		err = status.FromContextError(ctx.Err()).Err()
 	}
 	return got, err
@@ -287,7 +292,9 @@ func (p *peer) perform(ctx context.Context, do step, c *paymentv1.PaymentCommand
 }
 
 // ProcessPayments answers what the bank decides at once, message by message, and what scripts say as they say it.
-func (p *peer) ProcessPayments(stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse]) error {
+func (p *peer) ProcessPayments(
+	stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse],
+) error {
 	p.mu.Lock()
 	deaf := p.deaf
 	p.deaf = nil
@@ -336,7 +343,9 @@ func (p *peer) ProcessPayments(stream grpc.BidiStreamingServer[paymentv1.Process
 	return nil
 }
 
-func (p *peer) result(ctx context.Context, do step, c *paymentv1.PaymentCommand, end context.CancelCauseFunc) *paymentv1.PaymentResult {
+func (p *peer) result(
+	ctx context.Context, do step, c *paymentv1.PaymentCommand, end context.CancelCauseFunc,
+) *paymentv1.PaymentResult {
 	k := keyOfCommand(c)
 	result := &paymentv1.PaymentResult{PaymentId: k.id, Kind: k.kind}
 	got, err := p.perform(ctx, do, c)
@@ -420,7 +429,9 @@ func (b *memory) carryOut(_ context.Context, c *paymentv1.PaymentCommand) (*paym
 	want := asked(c)
 	p := b.payments[want.GetPaymentId()]
 	if p == nil {
-		p = &paymentv1.Payment{PaymentId: want.GetPaymentId(), CustomerId: want.GetCustomerId(), Amount: want.GetAmount()}
+		p = &paymentv1.Payment{
+			PaymentId: want.GetPaymentId(), CustomerId: want.GetCustomerId(), Amount: want.GetAmount(),
+		}
 		b.payments[want.GetPaymentId()] = p
 	}
 	command := payment.ChargeApproved

@@ -51,7 +51,8 @@ func (l *ledger) carryOut(ctx context.Context, c *paymentv1.PaymentCommand) (*pa
 	}
 	p := results[0].Payment
 	return &paymentv1.Payment{
-		PaymentId: p.ID, CustomerId: p.CustomerID, Amount: &moneyv1.Money{CurrencyCode: p.Currency, AmountMinor: p.AmountMinor},
+		PaymentId: p.ID, CustomerId: p.CustomerID,
+		Amount: &moneyv1.Money{CurrencyCode: p.Currency, AmountMinor: p.AmountMinor},
 		Status: wireStatus[p.Status], CreateTime: timestamppb.New(p.CreatedAt),
 	}, nil
 }
@@ -86,7 +87,8 @@ func (l *ledger) agrees(s *system, orders []order.Order) {
 			wantRefunds = 1
 		}
 		if !is.Settled() || charges != 1 || refunds != wantRefunds {
-			s.t.Errorf("order %s is %s: got %d charges and %d refunds, want 1 and %d", o.ID, is, charges, refunds, wantRefunds)
+			s.t.Errorf("order %s is %s: got %d charges and %d refunds, want 1 and %d",
+				o.ID, is, charges, refunds, wantRefunds)
 		}
 	}
 }
@@ -112,7 +114,8 @@ func TestARelayKilledAfterItsClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := s.count(`SELECT count(*) FROM outbox WHERE lease_token IS NOT NULL AND claims = 2`); got != len(orders) {
-		t.Errorf("got %d commands leased to the living relay, want %d: the dead one's token is worth nothing", got, len(orders))
+		t.Errorf("got %d commands leased to the living relay, want %d: the dead one's token is worth nothing",
+			got, len(orders))
 	}
 	close(told)
 	l.agrees(s, orders)
@@ -128,7 +131,8 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
 	dead := dispatch.New(paymentClient(t, s), longWait)
-	claimed, err := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond).Claim(t.Context(), 100, 0)
+	queue := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond)
+	claimed, err := queue.Claim(t.Context(), 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +161,9 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	}
 }
 
-// Two relays, and a lease so short that it is over before a call is: between them they have every command in flight more
-// than once, and apply each answer that they hear. Each order still comes to one charge, and to one change of status.
+// Two relays, and a lease so short that it is over before a call is: between them they have every command in flight
+// more than once, and apply each answer that they hear. Each order still comes to one charge, and to one change of
+// status.
 func TestTwoRelaysOnTheSameCommands(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
@@ -242,14 +247,17 @@ func TestAGracefulStopDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
-// A stop between a claim and a delivery, again and again: whatever the moment, no lease is left behind and nothing lost.
+// A stop between a claim and a delivery, again and again: whatever the moment, no lease is left behind and nothing
+// lost.
 func TestManyStopsLeaveNoLease(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	orders := s.placeMany(60)
 	for round := range 6 {
 		r := s.relay(func(p *pace) { p.Batch = 7 })
-		eventually(t, "the relay has begun", func() bool { return len(s.peer.all()) > round*7 || s.count(`SELECT count(*) FROM outbox`) == 0 })
+		eventually(t, "the relay has begun", func() bool {
+			return len(s.peer.all()) > round*7 || s.count(`SELECT count(*) FROM outbox`) == 0
+		})
 		r.stop()
 		if got := s.count(`SELECT count(*) FROM outbox WHERE lease_token IS NOT NULL`); got != 0 {
 			t.Errorf("round %d: got %d commands leased, want none", round, got)

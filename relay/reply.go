@@ -50,15 +50,18 @@ func toExplanation(e orderdb.Explanation, stuckAfter time.Duration) *relayv1.Exp
 		response.Commands = append(response.Commands, toCommand(w, stuckAfter))
 	}
 	if d := e.Decision; d != nil {
-		response.Decision = &relayv1.OperatorDecision{Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At)}
+		response.Decision = &relayv1.OperatorDecision{
+			Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At),
+		}
 	}
 	return response
 }
 
 func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
 	attempt := &relayv1.Attempt{
-		Kind: toKind(a.Kind), Claim: int32(a.Claim), CreateTime: timestamppb.New(a.At), Relay: a.Relay, Rpc: toText(a.RPC),
-		Code: a.Code, Meaning: relayv1.Attempt_Meaning(relayv1.Attempt_Meaning_value[meaningPrefix+a.Means]),
+		Kind: toKind(a.Kind), Claim: int32(a.Claim), CreateTime: timestamppb.New(a.At),
+		Relay: a.Relay, Rpc: toText(a.RPC), Code: a.Code,
+		Meaning: relayv1.Attempt_Meaning(relayv1.Attempt_Meaning_value[meaningPrefix+a.Means]),
 		Latency: durationpb.New(a.Latency), TraceId: toText(a.TraceID),
 	}
 	if a.RetryIn != nil {
@@ -69,7 +72,7 @@ func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
 
 // toBacklog tells what this relay found of each kind, and the sums. open reports whether the breaker of a kind is.
 func toBacklog(relay string, backlogs []outbox.Backlog, open func(kind string) bool) *relayv1.GetBacklogResponse {
-	reply := &relayv1.GetBacklogResponse{Relay: relay}
+	response := &relayv1.GetBacklogResponse{Relay: relay}
 	for _, c := range order.Commands {
 		k := &relayv1.KindBacklog{Kind: toKind(c), BreakerOpen: open(string(c))}
 		for _, b := range backlogs {
@@ -77,17 +80,17 @@ func toBacklog(relay string, backlogs []outbox.Backlog, open func(kind string) b
 				k.Due, k.Waiting, k.Parked, k.OldestAge = b.Due, b.Waiting, b.Parked, durationpb.New(b.OldestAge)
 			}
 		}
-		reply.Kinds = append(reply.Kinds, k)
+		response.Kinds = append(response.Kinds, k)
 	}
 	var oldest time.Duration
 	for _, b := range backlogs {
-		reply.Due += b.Due
-		reply.Waiting += b.Waiting
-		reply.Parked += b.Parked
+		response.Due += b.Due
+		response.Waiting += b.Waiting
+		response.Parked += b.Parked
 		oldest = max(oldest, b.OldestAge)
-		reply.OldestAge = durationpb.New(oldest)
+		response.OldestAge = durationpb.New(oldest)
 	}
-	return reply
+	return response
 }
 
 func toTime(t *time.Time) *timestamppb.Timestamp {

@@ -72,7 +72,8 @@ func TestEveryOutcomeSettles(t *testing.T) {
 		for i, test := range tests {
 			o := s.get(orders[i].ID)
 			if o.Status != test.want || o.CancelReason != test.reason {
-				s.t.Errorf("order born %s, payment %q (%s): got %s (%s), want %s (%s)", orders[i].Status, test.stored, test.declined,
+				s.t.Errorf("order born %s, payment %q (%s): got %s (%s), want %s (%s)",
+					orders[i].Status, test.stored, test.declined,
 					o.Status, o.CancelReason, test.want, test.reason)
 			}
 			deliveries := append(s.deliveries(o.ID, order.Charge), s.deliveries(o.ID, order.Void)...)
@@ -102,7 +103,9 @@ func TestAnUnknownOutcomeDecidesNothing(t *testing.T) {
 		}
 		// CHARGED says nothing about a void: it is what the void undoes.
 		voids["charged"] = s.cancelling()
-		s.peer.script(voids["charged"].ID, order.Void, twists(func(p *paymentv1.Payment) { p.Status = paymentv1.Payment_STATUS_CHARGED }))
+		s.peer.script(voids["charged"].ID, order.Void, twists(func(p *paymentv1.Payment) {
+			p.Status = paymentv1.Payment_STATUS_CHARGED
+		}))
 		begin()
 		s.relay()
 		s.drained()
@@ -149,7 +152,9 @@ func TestAnEchoThatDoesNotMatchParks(t *testing.T) {
 		begin()
 		r := s.relay()
 		for name, o := range orders {
-			parked := s.awaitRow(o.ID, order.Charge, "the charge is parked: "+name, func(r row) bool { return r.Parked })
+			parked := s.awaitRow(o.ID, order.Charge, "the charge is parked: "+name, func(r row) bool {
+				return r.Parked
+			})
 			if parked.LastCode != "ECHO_MISMATCH" || parked.Attempts != 0 {
 				s.t.Errorf("%s: got %+v, want ECHO_MISMATCH and no attempt spent", name, parked)
 			}
@@ -332,17 +337,20 @@ func TestRetryInfoIsHonoured(t *testing.T) {
 		begin()
 		s.relay()
 		answered := func(r row) bool { return r.Answers == 1 && !r.Leased }
-		if got := s.awaitRow(soon.ID, order.Charge, "the first is answered", answered); got.ReadyAfter < 30 || got.LastCode != "DATABASE_FULL" {
+		got := s.awaitRow(soon.ID, order.Charge, "the first is answered", answered)
+		if got.ReadyAfter < 30 || got.LastCode != "DATABASE_FULL" {
 			s.t.Errorf("got %+v, want it ready in 30 s at the earliest, DATABASE_FULL", got)
 		}
-		if got := s.awaitRow(never.ID, order.Charge, "the second is answered", answered); got.ReadyAfter < 60 || got.ReadyIn > 60 {
+		got = s.awaitRow(never.ID, order.Charge, "the second is answered", answered)
+		if got.ReadyAfter < 60 || got.ReadyIn > 60 {
 			s.t.Errorf("got %+v, want it ready in 60 s: a peer's wish is granted up to a minute", got)
 		}
 		s.drained()
 	})
 }
 
-// ABORTED was rolled back: once more at once, and then at leisure. A leisure of an hour, here, that no test would wait for.
+// ABORTED was rolled back: once more at once, and then at leisure. A leisure of an hour, here, that no test would wait
+// for.
 func TestAbortedIsTriedOnceMoreAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -351,7 +359,9 @@ func TestAbortedIsTriedOnceMoreAtOnce(t *testing.T) {
 	s.peer.script(twice.ID, order.Charge, fails(codes.Aborted, "COLLISION", 0), fails(codes.Aborted, "COLLISION", 0))
 	s.relay(func(p *pace) { p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = time.Hour, time.Hour, time.Hour })
 	s.await(once.ID, order.Completed)
-	got := s.awaitRow(twice.ID, order.Charge, "the second ABORTED is written down", func(r row) bool { return r.Answers == 2 && !r.Leased })
+	got := s.awaitRow(twice.ID, order.Charge, "the second ABORTED is written down", func(r row) bool {
+		return r.Answers == 2 && !r.Leased
+	})
 	if got.ReadyIn <= 0 || got.Attempts != 0 {
 		t.Errorf("got %+v, want it to wait, with no attempt spent", got)
 	}
@@ -378,7 +388,9 @@ func TestAReusedKey(t *testing.T) {
 
 	s.expire(o.ID)
 	s.await(o.ID, order.Cancelling)
-	void := s.awaitRow(o.ID, order.Void, "the void is tried for the third time", func(r row) bool { return r.Answers >= 3 })
+	void := s.awaitRow(o.ID, order.Void, "the void is tried for the third time", func(r row) bool {
+		return r.Answers >= 3
+	})
 	if void.Parked {
 		t.Errorf("got %+v, want a void that is never parked", void)
 	}
@@ -397,7 +409,10 @@ func TestUnreadablePayloads(t *testing.T) {
 	both(t, func(s *system, begin func()) {
 		charge, void, foreign := s.place(), s.cancelling(), s.place()
 		s.exec(`UPDATE outbox SET payload = '\xff' WHERE key = ANY($1)`, []string{charge.ID, void.ID})
-		s.exec(`UPDATE outbox SET payload = (SELECT payload FROM outbox WHERE key = $2 AND kind = 'CHARGE') WHERE key = $1`,
+		s.exec(`
+			UPDATE outbox
+			SET payload = (SELECT payload FROM outbox WHERE key = $2 AND kind = 'CHARGE')
+			WHERE key = $1`,
 			foreign.ID, s.place().ID)
 		s.peer.script(charge.ID, order.Void, fails(codes.Unavailable, "", 0)) // so that the VOID can be seen
 		begin()
@@ -420,7 +435,8 @@ func TestUnreadablePayloads(t *testing.T) {
 			s.bank.mu.Lock()
 			p := s.bank.payments[o.ID]
 			s.bank.mu.Unlock()
-			if p.GetCustomerId() != o.CustomerID || p.GetAmount().GetAmountMinor() != o.AmountMinor || p.GetAmount().GetCurrencyCode() != o.Currency {
+			if p.GetCustomerId() != o.CustomerID || p.GetAmount().GetAmountMinor() != o.AmountMinor ||
+				p.GetAmount().GetCurrencyCode() != o.Currency {
 				s.t.Errorf("got a void of %v, want it built from the order", p)
 			}
 		}

@@ -20,7 +20,9 @@ import (
 
 func (s *system) retryParked(r *running, id string) {
 	s.t.Helper()
-	_, err := r.client().RetryParked(s.t.Context(), &relayv1.RetryParkedRequest{OrderId: id, Kind: relayv1.ParkedCommand_KIND_CHARGE})
+	_, err := r.client().RetryParked(s.t.Context(), &relayv1.RetryParkedRequest{
+		OrderId: id, Kind: relayv1.ParkedCommand_KIND_CHARGE,
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -107,7 +109,8 @@ func TestListParkedPages(t *testing.T) {
 		if c.GetCause() != c.GetLastCode() { // clients of earlier releases read it
 			t.Errorf("command %d: got the cause %q, want the last_code %q", i, c.GetCause(), c.GetLastCode())
 		}
-		if c.GetOrderId() != o.ID || c.GetLastCode() != "KEY_REUSED" || c.GetAttempts() != 0 || c.GetCreateTime() == nil {
+		if c.GetOrderId() != o.ID || c.GetLastCode() != "KEY_REUSED" || c.GetAttempts() != 0 ||
+			c.GetCreateTime() == nil {
 			t.Errorf("command %d: got %v, want the one of order %s", i, c, o.ID)
 		}
 		if got, want := c.GetKind() == relayv1.ParkedCommand_KIND_CHARGE, charge; got != want {
@@ -123,20 +126,24 @@ func TestListParkedPages(t *testing.T) {
 		if charge {
 			want = relayv1.ParkedCommand_WHY_PARKED
 		}
-		if next := c.GetNextAttemptTime() != nil || c.GetLeaseEndTime() != nil; c.GetWhy() != want || next == charge || c.GetClaims() < 1 {
+		next := c.GetNextAttemptTime() != nil || c.GetLeaseEndTime() != nil
+		if c.GetWhy() != want || next == charge || c.GetClaims() < 1 {
 			t.Errorf("command %d: got %v, want %s, a claim, and a next attempt: %v", i, c, want, !charge)
 		}
 	}
 	whole, err := client.ListParked(t.Context(), &relayv1.ListParkedRequest{PageSize: 1_000_000})
 	if err != nil || len(whole.GetCommands()) != len(orders) || whole.GetNextPageToken() != "" {
-		t.Errorf("got %d commands and token %q (%v), want all %d on one page", len(whole.GetCommands()), whole.GetNextPageToken(), err, len(orders))
+		t.Errorf("got %d commands and token %q (%v), want all %d on one page",
+			len(whole.GetCommands()), whole.GetNextPageToken(), err, len(orders))
 	}
 }
 
 func TestListParkedRefuses(t *testing.T) {
 	t.Parallel()
 	client := newSystem(t).relay().client()
-	for _, token := range []string{"x", "!", page.Token(page.AtNumber(7), "orders"), page.Token(page.AtNumber(7), "parked") + "="} {
+	for _, token := range []string{
+		"x", "!", page.Token(page.AtNumber(7), "orders"), page.Token(page.AtNumber(7), "parked") + "=",
+	} {
 		_, err := client.ListParked(t.Context(), &relayv1.ListParkedRequest{PageToken: token})
 		refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "page_token")
 	}
@@ -158,13 +165,18 @@ func TestRetryParked(t *testing.T) {
 	if _, err := client.RetryParked(t.Context(), charge); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the charge is tried again", func() bool { return len(s.peer.arrived(orders[0].ID, order.Charge)) > before })
-	s.awaitRow(orders[0].ID, order.Charge, "and parked again", func(r row) bool { return r.Parked && r.Answers > before })
+	eventually(t, "the charge is tried again", func() bool {
+		return len(s.peer.arrived(orders[0].ID, order.Charge)) > before
+	})
+	s.awaitRow(orders[0].ID, order.Charge, "and parked again", func(r row) bool {
+		return r.Parked && r.Answers > before
+	})
 
 	s.peer.always(orders[0].ID, order.Charge, nil)
 	s.peer.always(orders[1].ID, order.Void, nil)
 	for _, request := range []*relayv1.RetryParkedRequest{charge, void} {
-		if _, err := client.RetryParked(t.Context(), request); err != nil && status.Code(err) != codes.NotFound { // the void keeps trying by itself
+		// the void keeps trying by itself
+		if _, err := client.RetryParked(t.Context(), request); err != nil && status.Code(err) != codes.NotFound {
 			t.Fatal(err)
 		}
 	}
@@ -204,7 +216,8 @@ func TestSettleParked(t *testing.T) {
 		// The reason stands since an order was given up.
 		want := []order.CancelReason{order.ReasonOperator, order.ReasonCustomer}[i]
 		for range 2 { // a repeat is fine
-			eventually(t, "the order is settled by hand", func() bool { // a void is KEY_REUSED until the next try says so again
+			// a void is KEY_REUSED until the next try says so again
+			eventually(t, "the order is settled by hand", func() bool {
 				return settle(o.ID) == nil
 			})
 			if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != want {
@@ -214,7 +227,11 @@ func TestSettleParked(t *testing.T) {
 		if got := s.count(`SELECT count(*) FROM outbox WHERE key = $1`, o.ID); got != 0 {
 			t.Errorf("got %d commands left, want none", got)
 		}
-		if got := s.count(`SELECT count(*) FROM audit WHERE order_id = $1 AND action = 'SETTLE' AND operator = 'ops@example.com' AND reason = 'the key is a test''s'`, o.ID); got != 1 {
+		if got := s.count(`
+			SELECT count(*)
+			FROM audit
+			WHERE order_id = $1 AND action = 'SETTLE' AND operator = 'ops@example.com'
+			AND reason = 'the key is a test''s'`, o.ID); got != 1 {
 			t.Errorf("got %d rows in the audit table, want 1", got)
 		}
 	}
@@ -269,7 +286,8 @@ func TestGetBacklog(t *testing.T) {
 	s.awaitRow(held.ID, order.Charge, "one is held", func(r row) bool { return r.Leased })
 	s.awaitRow(waiting.ID, order.Charge, "one waits", func(r row) bool { return r.Answers == 1 && !r.Leased })
 	got, err := client.GetBacklog(t.Context(), &relayv1.GetBacklogRequest{})
-	if err != nil || got.GetDue() != 0 || got.GetWaiting() != 2 || got.GetParked() != 1 || got.GetOldestAge().AsDuration() <= 0 {
+	if err != nil || got.GetDue() != 0 || got.GetWaiting() != 2 || got.GetParked() != 1 ||
+		got.GetOldestAge().AsDuration() <= 0 {
 		t.Errorf("got %v (%v), want two waiting, one parked, and an age", got, err)
 	}
 	close(told)

@@ -25,7 +25,9 @@ func TestACommandThatHangsDelaysNoOther(t *testing.T) {
 	if got := s.get(hanging).Status; got != order.Pending {
 		t.Errorf("got the hanging order %s, want it still PENDING", got)
 	}
-	silent := s.awaitRow(hanging, order.Charge, "it is reported as silent", func(r row) bool { return r.LastCode == "NO_ANSWER" })
+	silent := s.awaitRow(hanging, order.Charge, "it is reported as silent", func(r row) bool {
+		return r.LastCode == "NO_ANSWER"
+	})
 	if silent.Attempts < 1 || silent.Answers != 0 {
 		t.Errorf("got %+v, want an attempt spent, and no answer counted", silent)
 	}
@@ -69,7 +71,10 @@ func TestResultsInAnyOrderAndGrouping(t *testing.T) {
 	noise := func() []*paymentv1.PaymentResult {
 		return []*paymentv1.PaymentResult{
 			{PaymentId: "0190b6a4-7c5e-7d3a-8f00-0123456789ab", Kind: paymentv1.PaymentResult_KIND_CHARGE},
-			{PaymentId: orders[3].ID, Kind: paymentv1.PaymentResult_KIND_VOID, Outcome: &paymentv1.PaymentResult_Payment{}},
+			{
+				PaymentId: orders[3].ID, Kind: paymentv1.PaymentResult_KIND_VOID,
+				Outcome: &paymentv1.PaymentResult_Payment{},
+			},
 			{PaymentId: orders[4].ID, Outcome: &paymentv1.PaymentResult_Error{}},
 			{},
 		}
@@ -112,8 +117,8 @@ func TestResultsInAnyOrderAndGrouping(t *testing.T) {
 	}
 }
 
-// The stream breaks with commands in flight. Each may have been carried out, and one of them may have broken it; none is
-// to blame for sure. No attempt is spent, the claims go unanswered, and all are sent again.
+// The stream breaks with commands in flight. Each may have been carried out, and one of them may have broken it; none
+// is to blame for sure. No attempt is spent, the claims go unanswered, and all are sent again.
 func TestAStreamThatBreaksSpendsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

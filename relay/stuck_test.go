@@ -14,7 +14,10 @@ import (
 func (s *system) age(id string, by time.Duration) {
 	s.t.Helper()
 	s.exec(`ALTER TABLE orders DISABLE TRIGGER USER`)
-	s.exec(`UPDATE orders SET created_at = created_at - $2::interval, updated_at = updated_at - $2::interval WHERE id = $1`, id, by)
+	s.exec(`
+		UPDATE orders
+		SET created_at = created_at - $2::interval, updated_at = updated_at - $2::interval
+		WHERE id = $1`, id, by)
 	s.exec(`ALTER TABLE orders ENABLE TRIGGER USER`)
 }
 
@@ -43,9 +46,13 @@ func TestAStuckVoidIsListedAndRetried(t *testing.T) {
 		got[0].GetClaims() != 1 || got[0].GetAttempts() != 1 || got[0].GetNextAttemptTime() == nil {
 		t.Fatalf("got %v, want the void, undecided after one attempt that came to INTERNAL", got)
 	}
-	_, err := r.client().SettleParked(t.Context(), &relayv1.SettleParkedRequest{OrderId: o.ID, Reason: "impatience", Operator: "ops"})
+	_, err := r.client().SettleParked(t.Context(), &relayv1.SettleParkedRequest{
+		OrderId: o.ID, Reason: "impatience", Operator: "ops",
+	})
 	refused(t, err, codes.FailedPrecondition, "NOT_PARKED") // a delivery can still settle it
-	_, err = r.client().RetryParked(t.Context(), &relayv1.RetryParkedRequest{OrderId: o.ID, Kind: relayv1.ParkedCommand_KIND_VOID})
+	_, err = r.client().RetryParked(t.Context(), &relayv1.RetryParkedRequest{
+		OrderId: o.ID, Kind: relayv1.ParkedCommand_KIND_VOID,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

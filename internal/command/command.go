@@ -52,14 +52,16 @@ func Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.Paym
 		request := &paymentv1.ChargePaymentRequest{}
 		err = proto.Unmarshal(payload, request)
 		command.Command, key = &paymentv1.PaymentCommand_Charge{Charge: request}, request.GetPaymentId()
-		whole = request.GetCustomerId() != "" && request.GetAmount() != nil && request.GetNotAfter() != nil // without, it could be made for ever
+		// without, it could be made for ever
+		whole = request.GetCustomerId() != "" && request.GetAmount() != nil && request.GetNotAfter() != nil
 	case order.Void:
 		request := &paymentv1.VoidPaymentRequest{}
 		err = proto.Unmarshal(payload, request)
 		command.Command, key = &paymentv1.PaymentCommand_Void{Void: request}, request.GetPaymentId()
 		whole = request.GetCustomerId() != "" && request.GetAmount() != nil
 	default:
-		return nil, fmt.Errorf("decode a command of order %s: got kind %q, want %s or %s", orderID, kind, order.Charge, order.Void)
+		return nil, fmt.Errorf("decode a command of order %s: got kind %q, want %s or %s",
+			orderID, kind, order.Charge, order.Void)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decode the %s of order %s: %w", kind, orderID, err)

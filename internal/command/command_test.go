@@ -19,7 +19,8 @@ import (
 var deadline = time.Date(2026, 11, 23, 16, 45, 0, 123_456_000, time.UTC)
 
 var tea = order.Order{
-	ID: "0190b6a4-7c5e-7d3a-8f00-0123456789ab", CustomerID: "alice", AmountMinor: 500, Currency: "JPY", DeadlineAt: deadline,
+	ID: "0190b6a4-7c5e-7d3a-8f00-0123456789ab", CustomerID: "alice", AmountMinor: 500, Currency: "JPY",
+	DeadlineAt: deadline,
 }
 
 // commands are tea's, as the payment service must get them. Only the charge has a deadline: a void must be carried out

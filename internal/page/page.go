@@ -88,7 +88,8 @@ func Read(token string, list ...string) (*Position, error) {
 	if err != nil || len(raw) != positionEnd+hashLength || raw[0] != version ||
 		!slices.Equal(raw[positionEnd:], hash(raw[:positionEnd], list)) {
 		var fields validate.Fields
-		fields.Add("page_token", "got one that is damaged or belongs to another list, want a next_page_token of the same list and filters")
+		fields.Add("page_token", "got one that is damaged or belongs to another list, "+
+			"want a next_page_token of the same list and filters")
 		return nil, fields.Err()
 	}
 	last := Position(raw[1:positionEnd])

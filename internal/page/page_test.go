@@ -30,7 +30,8 @@ func TestATokenIsReadBackForItsOwnListOnly(t *testing.T) {
 		for _, used := range lists {
 			got, err := page.Read(token, used...)
 			if ok := err == nil; ok != slices.Equal(used, made) || ok && *got != last {
-				t.Errorf("made for %q, used for %q: got %v, error %v; want %v for its own list", made, used, got, err, last)
+				t.Errorf("made for %q, used for %q: got %v, error %v; want %v for its own list",
+					made, used, got, err, last)
 			}
 		}
 	}

@@ -71,7 +71,8 @@ func lost(err *pgconn.PgError) bool {
 		return true
 	}
 	switch err.Code {
-	case "53300", "25006", "25P03": // too_many_connections; read_only_sql_transaction, after a failover; idle_in_transaction_session_timeout
+	// too_many_connections; read_only_sql_transaction, after a failover; idle_in_transaction_session_timeout
+	case "53300", "25006", "25P03":
 		return true
 	}
 	return false

@@ -57,7 +57,10 @@ func TestClassify(t *testing.T) {
 		{"told to stop", context.Canceled, pg.Unreachable},
 
 		{"no answer to a COMMIT", pg.ErrCommitUnknown, pg.CommitUnknown},
-		{"no answer to a COMMIT, because of a shutdown", fmt.Errorf("%w: %w", pg.ErrCommitUnknown, code("57P01")), pg.CommitUnknown},
+		{
+			"no answer to a COMMIT, because of a shutdown",
+			fmt.Errorf("%w: %w", pg.ErrCommitUnknown, code("57P01")), pg.CommitUnknown,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -77,11 +77,13 @@ var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
 const collisions = 3
 
 // begin names the level, whatever the server's default is: a statement that follows an ON CONFLICT must see what was in
-// its way. And it has the server end a transaction whose client does nothing: a process that stands still, or a host that
-// has gone without a word, would keep its rows locked until TCP gives up, which may be hours later. No statement here
-// waits for anything but the database, so that ten seconds are long. It goes along with BEGIN, at the cost of no round
-// trip, and for this transaction only, as a pooler needs it.
-var begin = pgx.TxOptions{BeginQuery: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'`}
+// its way. And it has the server end a transaction whose client does nothing: a process that stands still, or a host
+// that has gone without a word, would keep its rows locked until TCP gives up, which may be hours later. No statement
+// here waits for anything but the database, so that ten seconds are long. It goes along with BEGIN, at the cost of no
+// round trip, and for this transaction only, as a pooler needs it.
+var begin = pgx.TxOptions{
+	BeginQuery: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
+}
 
 // InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
 // its results in variables that it sets anew each time. Errors keep their meaning for Classify.

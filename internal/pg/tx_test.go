@@ -46,7 +46,9 @@ func TestInTxRollsBackAndKeepsTheError(t *testing.T) {
 	t.Parallel()
 	db := notes(t)
 	fault := errors.New("a fault")
-	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return errors.Join(insert(t.Context(), tx, 1), fault) })
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		return errors.Join(insert(t.Context(), tx, 1), fault)
+	})
 	if !errors.Is(err, fault) || errors.Is(err, pg.ErrCommitUnknown) {
 		t.Errorf("got error %v, want the fault as it is", err)
 	}
@@ -83,8 +85,8 @@ func TestInTxStartsOverWhenTransactionsCollide(t *testing.T) {
 	}
 }
 
-// Two transactions wait for each other's row. One of them is refused by the database and starts over, and when the other
-// has ended, both have happened.
+// Two transactions wait for each other's row. One of them is refused by the database and starts over, and when the
+// other has ended, both have happened.
 func TestInTxOutlivesADeadlock(t *testing.T) {
 	t.Parallel()
 	db := notes(t)
@@ -135,13 +137,14 @@ func TestInTxOutlivesADeadlock(t *testing.T) {
 // atCommit makes a trigger that runs at COMMIT.
 func atCommit(t *testing.T, db *pgtest.Database, body string) {
 	t.Helper()
-	execute(t, db.Pool, `CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN `+body+`; RETURN NULL; END $$`)
+	execute(t, db.Pool,
+		`CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN `+body+`; RETURN NULL; END $$`)
 	execute(t, db.Pool, `CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW EXECUTE FUNCTION at_commit()`)
 }
 
-// The backend dies within the COMMIT. Whether it happened cannot be told from the client's end, so that nothing definite
-// is said, and nothing is done again.
+// The backend dies within the COMMIT. Whether it happened cannot be told from the client's end, so that nothing
+// definite is said, and nothing is done again.
 func TestInTxSaysWhenACommitHadNoAnswer(t *testing.T) {
 	t.Parallel()
 	db := notes(t)
@@ -231,7 +234,10 @@ func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if got := count(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND application_name = 'a daemon'`); got != 1 {
+	if got := count(t, pool, `
+		SELECT count(*)
+		FROM pg_stat_activity
+		WHERE pid = pg_backend_pid() AND application_name = 'a daemon'`); got != 1 {
 		t.Error("the sessions do not bear the daemon's name")
 	}
 	if got := count(t, pool, `SELECT count(*) FROM pg_prepared_statements`); got != 0 {
@@ -276,8 +282,9 @@ func TestATracerIsToldOfEachQuery(t *testing.T) {
 	}
 }
 
-// A process stands still in the middle of a transaction, or its host is gone: the server ends the session after a while,
-// and the rows are free again. The next transaction of the connection is bound alike; statements outside of one are not.
+// A process stands still in the middle of a transaction, or its host is gone: the server ends the session after a
+// while, and the rows are free again. The next transaction of the connection is bound alike; statements outside of one
+// are not.
 func TestASessionThatStandsStillInATransactionIsEnded(t *testing.T) {
 	t.Parallel()
 	db := notes(t)
@@ -286,7 +293,8 @@ func TestASessionThatStandsStillInATransactionIsEnded(t *testing.T) {
 		var level string
 		var milliseconds int
 		err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
-			if err := tx.QueryRow(t.Context(), `SELECT current_setting('transaction_isolation')`).Scan(&level); err != nil {
+			if err := tx.QueryRow(t.Context(),
+				`SELECT current_setting('transaction_isolation')`).Scan(&level); err != nil {
 				return err
 			}
 			return tx.QueryRow(t.Context(), bound).Scan(&milliseconds)
@@ -307,7 +315,10 @@ func TestASessionThatStandsStillInATransactionIsEnded(t *testing.T) {
 			return err
 		}
 		for standing := 1; standing > 0; {
-			standing = count(t, db.Pool, `SELECT count(*) FROM pg_locks WHERE relation = 'notes'::regclass AND mode = 'RowExclusiveLock'`)
+			standing = count(t, db.Pool, `
+				SELECT count(*)
+				FROM pg_locks
+				WHERE relation = 'notes'::regclass AND mode = 'RowExclusiveLock'`)
 		}
 		return insert(t.Context(), tx, 2)
 	})

@@ -26,7 +26,9 @@ type interceptor struct {
 	timeout  time.Duration
 }
 
-func (i interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+func (i interceptor) unary(
+	ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
+) (any, error) {
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}
@@ -46,7 +48,9 @@ func (i interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerI
 	return reply, nil
 }
 
-func (i interceptor) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+func (i interceptor) stream(
+	srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
+) error {
 	if builtin(info.FullMethod) {
 		return handle(srv, stream)
 	}
@@ -85,7 +89,8 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours { // as it is: what wraps a peer's is not for clients
+	// as it is: what wraps a peer's is not for clients
+	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -53,7 +53,8 @@ func TestTheCauseOfAnErrorIsInTheLogAlone(t *testing.T) {
 	wrapped := fmt.Errorf("read the order: %w", errSecret)
 	s := start(t, &orders{get: func(context.Context) error { return wrapped }})
 	wantStatus(t, s.get(t.Context()), codes.Internal, "INTERNAL", "internal")
-	if line := s.log.call(t); line["error"] != wrapped.Error() || line["code"] != "INTERNAL" || line["level"] != "ERROR" {
+	if line := s.log.call(t); line["error"] != wrapped.Error() || line["code"] != "INTERNAL" ||
+		line["level"] != "ERROR" {
 		t.Errorf("got %v, want an ERROR, INTERNAL, with the cause", line)
 	}
 }
@@ -64,7 +65,9 @@ func TestAStatusIsAnsweredAsItIs(t *testing.T) {
 		codes.NotFound: "INFO", codes.Unavailable: "WARN", codes.Aborted: "WARN", codes.ResourceExhausted: "WARN",
 		codes.DataLoss: "ERROR",
 	} {
-		s := start(t, &orders{get: func(context.Context) error { return Status(code, errorv1.ErrorReason_ERROR_REASON_COLLISION, "no tea") }})
+		s := start(t, &orders{get: func(context.Context) error {
+			return Status(code, errorv1.ErrorReason_ERROR_REASON_COLLISION, "no tea")
+		}})
 		wantStatus(t, s.get(t.Context()), code, "COLLISION", "no tea")
 		if line := s.log.call(t); line["level"] != level {
 			t.Errorf("%s: got level %v, want %s", code, line["level"], level)
@@ -116,6 +119,12 @@ func TestEachCallHasOneLineWithTheOrdersID(t *testing.T) {
 	}
 }
 
+// everybody is let in.
+func everybody() error { return nil }
+
+// getOrder is the method that the handlers below stand for.
+var getOrder = &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"}
+
 // A handler waits for a database that does not answer. Who gives up first, the client or the server?
 func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 	t.Parallel()
@@ -146,9 +155,9 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 					time.AfterFunc(test.cancel, cancel)
 				}
 				log := newLogLines()
-				i := interceptor{log: log.logger(), toStatus: ToStatus, admit: func() error { return nil }, timeout: timeout}
+				i := interceptor{log: log.logger(), toStatus: ToStatus, admit: everybody, timeout: timeout}
 				began := time.Now()
-				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"},
+				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, getOrder,
 					func(ctx context.Context, _ any) (any, error) {
 						<-ctx.Done()
 						return &orderv1.GetOrderResponse{}, fmt.Errorf("read the order: %w", ctx.Err())
@@ -190,10 +199,10 @@ func TestAClientThatGoesEndsItsCall(t *testing.T) {
 func TestAPanicAfterTheClientHasGoneIsStillLoud(t *testing.T) {
 	t.Parallel()
 	lines := newLogLines()
-	calls := interceptor{log: lines.logger(), toStatus: ToStatus, admit: func() error { return nil }, timeout: time.Minute}
+	calls := interceptor{log: lines.logger(), toStatus: ToStatus, admit: everybody, timeout: time.Minute}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := calls.unary(gone, &orderv1.GetOrderRequest{}, &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"},
+	_, err := calls.unary(gone, &orderv1.GetOrderRequest{}, getOrder,
 		func(context.Context, any) (any, error) { panic("out of tea") })
 	if got := status.Code(err); got != codes.Canceled {
 		t.Errorf("got %v, want Canceled", got)

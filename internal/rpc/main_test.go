@@ -49,7 +49,9 @@ func (o *orders) GetOrder(ctx context.Context, _ *orderv1.GetOrderRequest) (*ord
 	return &orderv1.GetOrderResponse{}, o.get(ctx)
 }
 
-func (o *orders) WatchOrder(_ *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
+func (o *orders) WatchOrder(
+	_ *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse],
+) error {
 	if err := stream.Send(&orderv1.WatchOrderResponse{}); err != nil || o.watch == nil {
 		return err
 	}
@@ -116,7 +118,9 @@ func (s *system) get(ctx context.Context) error {
 }
 
 // open opens a stream and receives its first message.
-func (s *system) open(t *testing.T, ctx context.Context) (grpc.ServerStreamingClient[orderv1.WatchOrderResponse], error) {
+func (s *system) open(
+	t *testing.T, ctx context.Context,
+) (grpc.ServerStreamingClient[orderv1.WatchOrderResponse], error) {
 	t.Helper()
 	stream, err := s.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: orderID})
 	if err != nil {

@@ -24,7 +24,9 @@ const (
 )
 
 // health watches the server's own health, and that of its service.
-func (s *system) health(t *testing.T, ctx context.Context) (streams []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]) {
+func (s *system) health(
+	t *testing.T, ctx context.Context,
+) (streams []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]) {
 	t.Helper()
 	for _, service := range []string{"", "order.v1.OrderService"} {
 		stream, err := healthpb.NewHealthClient(s.conn).Watch(ctx, &healthpb.HealthCheckRequest{Service: service})
@@ -125,7 +127,9 @@ func TestAServerWhoseDatabaseFailsIsNotReadyMeanwhile(t *testing.T) {
 		silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		database.Store(up)
 		log := newLogLines()
-		g := newGate(func(ctx context.Context) error { return database.Load().(func(context.Context) error)(ctx) }, log.logger())
+		g := newGate(func(ctx context.Context) error {
+			return database.Load().(func(context.Context) error)(ctx)
+		}, log.logger())
 		g.services = []string{"order.v1.OrderService"}
 		ctx, stop := context.WithCancel(t.Context())
 		go g.run(ctx)

@@ -45,8 +45,8 @@ type ServerConfig struct {
 
 	// Registry is what /metrics shows. It may be nil: then there are none.
 	Registry *prometheus.Registry
-	// Options are added to those that every server has. An interceptor among them must be a chained one; a stats handler
-	// sees calls before they are admitted.
+	// Options are added to those that every server has. An interceptor among them must be a chained one; a stats
+	// handler sees calls before they are admitted.
 	Options []grpc.ServerOption
 	// Register adds the services.
 	Register func(*grpc.Server)

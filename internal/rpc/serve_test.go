@@ -65,10 +65,15 @@ func TestAStreamThatIgnoresTheStopIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := bufconn.Listen(1 << 10)
 		server := grpc.NewServer()
-		orderv1.RegisterOrderServiceServer(server, &orders{watch: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
+		orderv1.RegisterOrderServiceServer(server, &orders{watch: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}})
 		go server.Serve(listener)
 		conn, err := grpc.NewClient("passthrough:orders", grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				return listener.DialContext(ctx)
+			}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +105,9 @@ func TestReflectionIsServedIfAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := stream.Send(&reflectionpb.ServerReflectionRequest{
-			MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "order.v1.OrderService"},
+			MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{
+				FileContainingSymbol: "order.v1.OrderService",
+			},
 		}); err != nil {
 			t.Fatal(err)
 		}

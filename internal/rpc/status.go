@@ -54,7 +54,8 @@ func ToStatus(err error) error {
 	case errors.Is(err, ErrStopping):
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "the server is stopping: try again")
 	case errors.Is(err, errNotReady):
-		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_NOT_READY, "the server is not ready: try again")
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_NOT_READY,
+			"the server is not ready: try again")
 	}
 	return ofFault(pg.Classify(err))
 }
@@ -91,7 +92,8 @@ func ofFault(fault pg.Fault) error {
 			"concurrent writes collided: try again")
 	case pg.Exhausted:
 		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_DATABASE_FULL,
-			"the database is out of space: try again later", &errdetails.RetryInfo{RetryDelay: durationpb.New(fullRetryDelay)})
+			"the database is out of space: try again later",
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(fullRetryDelay)})
 	}
 	return Status(codes.Internal, errorv1.ErrorReason_ERROR_REASON_INTERNAL, "internal")
 }

@@ -27,7 +27,10 @@ func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 		reason, message string
 		delay           time.Duration
 	}{
-		{context.DeadlineExceeded, codes.Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached: try again", 0},
+		{
+			context.DeadlineExceeded, codes.Unavailable, "DATABASE_UNAVAILABLE",
+			"the database cannot be reached: try again", 0,
+		},
 		{
 			pg.ErrCommitUnknown, codes.Unavailable, "COMMIT_UNKNOWN",
 			"the outcome of the write is unknown: try again with the same key", 0,
@@ -46,7 +49,8 @@ func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 		got := ToStatus(fmt.Errorf("place the order: %w", test.err))
 		wantStatus(t, got, test.code, test.reason, test.message)
 		if Reason(got) != test.reason || RetryDelay(got) != test.delay {
-			t.Errorf("%v: got reason %q, delay %v, want %s, %v", test.err, Reason(got), RetryDelay(got), test.reason, test.delay)
+			t.Errorf("%v: got reason %q, delay %v, want %s, %v",
+				test.err, Reason(got), RetryDelay(got), test.reason, test.delay)
 		}
 	}
 }

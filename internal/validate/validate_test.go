@@ -58,7 +58,8 @@ func TestWhatPassesAndWhatDoesNot(t *testing.T) {
 			check:  func(f *validate.Fields, got string) { f.ID("x", got) },
 			passes: []string{"a", "alice", "A-Z.a_z:09", strings.Repeat("x", 64), uuid},
 			refuses: []string{
-				"", " ", strings.Repeat("x", 65), "a b", "a/b", "alice\n", "\r\nalice", "a\x00b", "\x1b[31mred", "a\u202eb",
+				"", " ", strings.Repeat("x", 65), "a b", "a/b", "alice\n", "\r\nalice", "a\x00b", "\x1b[31mred",
+				"a\u202eb",
 				"a\u200bb", "\u00e9", "ａ", "\xff", "a@b", "a'b", "%",
 			},
 		},
@@ -66,7 +67,8 @@ func TestWhatPassesAndWhatDoesNot(t *testing.T) {
 			check:  func(f *validate.Fields, got string) { f.UUID("x", got) },
 			passes: []string{uuid, strings.ToUpper(uuid), "00000000-0000-0000-0000-000000000000"},
 			refuses: []string{
-				"", "abc", "{" + uuid + "}", "urn:uuid:" + uuid, strings.ReplaceAll(uuid, "-", ""), uuid + "0", uuid[1:],
+				"", "abc", "{" + uuid + "}", "urn:uuid:" + uuid, strings.ReplaceAll(uuid, "-", ""), uuid + "0",
+				uuid[1:],
 				uuid + "\n", " " + uuid, strings.Replace(uuid, "0", "g", 1), strings.Replace(uuid, "-", "_", 1),
 			},
 		},
@@ -131,7 +133,8 @@ func TestRangeAllowsItsBounds(t *testing.T) {
 func TestMessagesHoldPrintableASCIIAndAreShort(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{
-		"\x1b[2J\r\n\x00", "\u202eright to left", "zero\u200bwidth", "\xff\xfe", strings.Repeat("\x00", 60_000), "日本語",
+		"\x1b[2J\r\n\x00", "\u202eright to left", "zero\u200bwidth", "\xff\xfe",
+		strings.Repeat("\x00", 60_000), "日本語",
 	} {
 		var f validate.Fields
 		f.ID("customer_id", evil)

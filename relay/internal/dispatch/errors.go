@@ -86,7 +86,8 @@ func (f refusal) shown(means outbox.Result) string {
 	switch {
 	case f.code == codes.OK:
 		return codeUnknown // an error that says it is none
-	case reasonForm.MatchString(f.reason) && (means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)):
+	case reasonForm.MatchString(f.reason) &&
+		(means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)):
 		return f.reason
 	}
 	return rpccode.Code(f.code).String()

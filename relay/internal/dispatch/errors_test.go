@@ -115,8 +115,11 @@ func TestARefusalIsWrittenDownAsAReasonOrACode(t *testing.T) {
 func TestCanonicalCodes(t *testing.T) {
 	t.Parallel()
 	want := map[codes.Code]string{
-		codes.Canceled: "CANCELLED", codes.DeadlineExceeded: "DEADLINE_EXCEEDED", codes.Unauthenticated: "UNAUTHENTICATED",
-		codes.OutOfRange: "OUT_OF_RANGE", codes.DataLoss: "DATA_LOSS",
+		codes.Canceled:         "CANCELLED",
+		codes.DeadlineExceeded: "DEADLINE_EXCEEDED",
+		codes.Unauthenticated:  "UNAUTHENTICATED",
+		codes.OutOfRange:       "OUT_OF_RANGE",
+		codes.DataLoss:         "DATA_LOSS",
 	}
 	for code, want := range want {
 		r := outbox.Report{}
@@ -152,10 +155,12 @@ func TestRefusalsOfCallsAndStreamsAreAlike(t *testing.T) {
 		fromCall, fromStream := outbox.Report{}, outbox.Report{}
 		refusalOf(failure(codes.ResourceExhausted, "DATABASE_FULL", wait)).apply(&fromCall)
 		refusalIn(&paymentv1.PaymentError{
-			Code: int32(codes.ResourceExhausted), Reason: "DATABASE_FULL", Message: "as the script says", RetryDelay: durationpb.New(wait),
+			Code: int32(codes.ResourceExhausted), Reason: "DATABASE_FULL", Message: "as the script says",
+			RetryDelay: durationpb.New(wait),
 		}).apply(&fromStream)
 		want := outbox.Report{
-			Result: outbox.Blocked, Code: "DATABASE_FULL", Body: "as the script says", RetryAfter: min(wait, time.Minute),
+			Result: outbox.Blocked, Code: "DATABASE_FULL", Body: "as the script says",
+			RetryAfter: min(wait, time.Minute),
 		}
 		if got, want := fmt.Sprintf("%+v", fromCall), fmt.Sprintf("%+v", want); got != want {
 			t.Errorf("a call, wait %v: got %s, want %s", wait, got, want)

@@ -54,7 +54,9 @@ var errSilentPeer = errors.New("paymentd did not open the stream in time")
 
 // openStream opens a stream that lives until it breaks or ctx ends. The opening itself is bounded by timeout, which
 // runs since the given time.
-func openStream(ctx context.Context, client paymentv1.PaymentServiceClient, timeout time.Duration, since time.Time) (*stream, error) {
+func openStream(
+	ctx context.Context, client paymentv1.PaymentServiceClient, timeout time.Duration, since time.Time,
+) (*stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	impatient := time.AfterFunc(timeout-time.Since(since), cancel)
 	opened, err := client.ProcessPayments(ctx)
