@@ -76,7 +76,8 @@ func TestTheOutboxTableIsClosed(t *testing.T) {
 			return nil
 		}
 		for _, text := range found {
-			t.Errorf("%s names the outbox table or a column of it, which is for internal/outbox (Table.View): %q", name, text)
+			t.Errorf("%s names the outbox table or a column of it, which is for internal/outbox (Table.View): %q",
+				name, text)
 		}
 		return nil
 	})
@@ -102,7 +103,8 @@ func TestStrangersToTheOutboxAreFound(t *testing.T) {
 		"SELECT c.parked FROM (view) AS c WHERE c.code IS NULL": false,
 		"outbox": false,
 	} {
-		for _, quoted := range []string{strconv.Quote(text), "`" + text + "`", `"SELECT " + ` + strconv.Quote(text) + ` + ""`} {
+		quoted := strconv.Quote(text)
+		for _, quoted := range []string{quoted, "`" + text + "`", `"SELECT " + ` + quoted + ` + ""`} {
 			source := "package p\n\n// outbox.key and FROM outbox are no strings\nvar sql = " + quoted
 			if got := len(outboxIn(t, "p.go", source)) > 0; got != want {
 				t.Errorf("%s: found %v, want %v", quoted, got, want)

@@ -88,7 +88,7 @@ func (e *IllegalError) Error() string {
 	return fmt.Sprintf("%s is not possible for an order that is %s", e.Event, e.Status)
 }
 
-// Apply decides what an event does to an order in a status. It answers an *IllegalError, and changes nothing, for the
+// Apply decides what an event does to an order in a status. It returns an *IllegalError, and changes nothing, for the
 // one event that may be refused: an operator settling a COMPLETED order.
 func Apply(s Status, e Event) (Transition, error) {
 	switch e {

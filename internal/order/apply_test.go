@@ -165,7 +165,8 @@ func TestEveryTransitionKeepsTheRules(t *testing.T) {
 			rule(!changes || status.Before(got.To), "a status never goes back")
 			rule(!changes || !got.To.Settled() || facts[event], "no path leads from an error to a settled status")
 			rule(!changes || !got.To.Settled() || got.Fate == order.DropAll, "a settled order has no command")
-			rule(got.Void == (changes && got.To == order.Cancelling), "CANCELLING begins with its VOID, and nothing else does")
+			rule(got.Void == (changes && got.To == order.Cancelling),
+				"CANCELLING begins with its VOID, and nothing else does")
 			rule((got.Reason != "") == (changes && status != order.Cancelling && got.To != order.Completed),
 				"the reason is given once, when the order is given up")
 		}

@@ -55,8 +55,10 @@ var requests = map[order.Command][]payment.Command{
 
 // hints is what a relay may report of a command without an answer.
 var hints = map[order.Command][]order.Event{
-	order.Charge: {order.ChargeUndecided, order.ChargeSpent, order.ChargeRefused, order.ChargeLate, order.ChargeConflict},
-	order.Void:   {order.VoidUndecided, order.VoidConflict, order.VoidUnreadable},
+	order.Charge: {
+		order.ChargeUndecided, order.ChargeSpent, order.ChargeRefused, order.ChargeLate, order.ChargeConflict,
+	},
+	order.Void: {order.VoidUndecided, order.VoidConflict, order.VoidUnreadable},
 }
 
 var kinds = []order.Command{order.Charge, order.Void}
@@ -87,7 +89,7 @@ type move struct {
 	to   state
 }
 
-// moves answers everything that may happen in a state, the adversary included.
+// moves returns everything that may happen in a state, the adversary included.
 func (m machine) moves(s state) (moves []move) {
 	add := func(what string, to state) { moves = append(moves, move{what, to}) }
 	for _, kind := range kinds {
@@ -123,7 +125,7 @@ func (m machine) moves(s state) (moves []move) {
 	return moves
 }
 
-// drive answers what the system does by itself: a relay works on a command that is in the outbox, and paymentd answers
+// drive returns what the system does by itself: a relay works on a command that is in the outbox, and paymentd answers
 // it, or it is given up. A hint that only means "try again" is left out: nothing fails for ever.
 func (m machine) drive(s state) (moves []move) {
 	for _, kind := range kinds {
@@ -156,7 +158,7 @@ func superseded(s state) state {
 	return s
 }
 
-// carryOut is paymentd's transaction: the decision, what is stored of it, and the ledger. It answers what the relay
+// carryOut is paymentd's transaction: the decision, what is stored of it, and the ledger. It returns what the relay
 // makes of the reply.
 func (m machine) carryOut(s state, kind order.Command, request payment.Command) (state, order.Event) {
 	decision, stored := m.payment(s.payment, request)

@@ -16,7 +16,7 @@ var mutants = map[string]struct {
 	make  func(*machine)
 }{
 	"no idempotency key": {rules.I1, func(m *machine) {
-		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+		m.wrapPayment(func(stored payment.Status, c payment.Command, d decision) (decision, payment.Status) {
 			if stored == payment.Charged && c == payment.ChargeApproved {
 				d = payment.Apply(payment.None, c)
 			}
@@ -24,7 +24,7 @@ var mutants = map[string]struct {
 		})
 	}},
 	"a decline is not stored": {rules.I3, func(m *machine) {
-		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+		m.wrapPayment(func(stored payment.Status, _ payment.Command, d decision) (decision, payment.Status) {
 			if d.Status == payment.Declined {
 				return d, stored
 			}
@@ -32,7 +32,7 @@ var mutants = map[string]struct {
 		})
 	}},
 	"a void leaves no tombstone": {rules.I3, func(m *machine) {
-		m.wrapPayment(func(stored payment.Status, _ payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+		m.wrapPayment(func(stored payment.Status, _ payment.Command, d decision) (decision, payment.Status) {
 			if d.Status == payment.Voided {
 				return d, stored
 			}
@@ -119,7 +119,7 @@ var mutants = map[string]struct {
 		})
 	}},
 	"a void refunds what was never charged": {rules.I1, func(m *machine) {
-		m.wrapPayment(func(stored payment.Status, c payment.Command, d payment.Decision) (payment.Decision, payment.Status) {
+		m.wrapPayment(func(stored payment.Status, c payment.Command, d decision) (decision, payment.Status) {
 			if c == payment.Void && stored == payment.None {
 				d.Entry = payment.RefundEntry
 			}
@@ -137,8 +137,10 @@ func (m *machine) wrapOrder(change func(order.Status, order.Event, order.Transit
 	}
 }
 
+type decision = payment.Decision
+
 // wrapPayment lets change have the last word about a decision that payment.Apply made, and about what is stored of it.
-func (m *machine) wrapPayment(change func(payment.Status, payment.Command, payment.Decision) (payment.Decision, payment.Status)) {
+func (m *machine) wrapPayment(change func(payment.Status, payment.Command, decision) (decision, payment.Status)) {
 	apply := m.payment
 	m.payment = func(stored payment.Status, c payment.Command) (payment.Decision, payment.Status) {
 		d, _ := apply(stored, c)

@@ -36,7 +36,7 @@ type Item struct {
 	UnitPrice int64  `json:"unit_price"` // in the currency's minor unit
 }
 
-// Total sums quantity x unit price. It answers an error, and no overflowed sum, when the sum exceeds MaxAmount.
+// Total sums quantity x unit price. It returns an error, and no overflowed sum, when the sum exceeds MaxAmount.
 // Quantities and prices must be at least 1.
 func Total(items []Item) (int64, error) {
 	var sum int64

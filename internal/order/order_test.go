@@ -8,26 +8,31 @@ import (
 	"hosho/internal/order"
 )
 
+type items = []order.Item
+
 func TestTotal(t *testing.T) {
 	t.Parallel()
 	const most = order.MaxAmount
+	one := order.Item{Quantity: 1, UnitPrice: 1}
 	tests := map[string]struct {
 		items []order.Item
 		want  int64
 		fails bool
 	}{
 		"nothing":                {items: nil, want: 0},
-		"one":                    {items: []order.Item{{Quantity: 1, UnitPrice: 1}}, want: 1},
-		"a sum of products":      {items: []order.Item{{Quantity: 2, UnitPrice: 3}, {Quantity: 4, UnitPrice: 5}}, want: 26},
-		"the most":               {items: []order.Item{{Quantity: 1, UnitPrice: most}}, want: most},
-		"the most, in two":       {items: []order.Item{{Quantity: 1, UnitPrice: most - 1}, {Quantity: 1, UnitPrice: 1}}, want: most},
-		"the most, by quantity":  {items: []order.Item{{Quantity: 9, UnitPrice: most / 9}}, want: most},
-		"one more":               {items: []order.Item{{Quantity: 1, UnitPrice: most + 1}}, fails: true},
-		"one more, in two":       {items: []order.Item{{Quantity: 1, UnitPrice: most}, {Quantity: 1, UnitPrice: 1}}, fails: true},
-		"one more, by quantity":  {items: []order.Item{{Quantity: 2, UnitPrice: most/2 + 1}}, fails: true},
-		"the product overflows":  {items: []order.Item{{Quantity: math.MaxInt32, UnitPrice: math.MaxInt64}}, fails: true},
-		"the product wraps to 0": {items: []order.Item{{Quantity: 1 << 30, UnitPrice: 1 << 34}}, fails: true},
-		"the sum overflows":      {items: []order.Item{{Quantity: 1, UnitPrice: most}, {Quantity: 1, UnitPrice: math.MaxInt64}}, fails: true},
+		"one":                    {items: items{one}, want: 1},
+		"a sum of products":      {items: items{{Quantity: 2, UnitPrice: 3}, {Quantity: 4, UnitPrice: 5}}, want: 26},
+		"the most":               {items: items{{Quantity: 1, UnitPrice: most}}, want: most},
+		"the most, in two":       {items: items{{Quantity: 1, UnitPrice: most - 1}, one}, want: most},
+		"the most, by quantity":  {items: items{{Quantity: 9, UnitPrice: most / 9}}, want: most},
+		"one more":               {items: items{{Quantity: 1, UnitPrice: most + 1}}, fails: true},
+		"one more, in two":       {items: items{{Quantity: 1, UnitPrice: most}, one}, fails: true},
+		"one more, by quantity":  {items: items{{Quantity: 2, UnitPrice: most/2 + 1}}, fails: true},
+		"the product overflows":  {items: items{{Quantity: math.MaxInt32, UnitPrice: math.MaxInt64}}, fails: true},
+		"the product wraps to 0": {items: items{{Quantity: 1 << 30, UnitPrice: 1 << 34}}, fails: true},
+		"the sum overflows": {
+			items: items{{Quantity: 1, UnitPrice: most}, {Quantity: 1, UnitPrice: math.MaxInt64}}, fails: true,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +48,7 @@ func TestTotal(t *testing.T) {
 // The golden value is what databases hold: if it changes, fingerprintVersion must change with it.
 func TestFingerprintIsStable(t *testing.T) {
 	t.Parallel()
-	got := hex.EncodeToString(order.Fingerprint("alice", "JPY", []order.Item{
+	got := hex.EncodeToString(order.Fingerprint("alice", "JPY", items{
 		{Name: "tea", Quantity: 2, UnitPrice: 450}, {Name: "茶碗", Quantity: 1, UnitPrice: 3000},
 	}))
 	const want = "35d782ff24bf698ee117f935b59cfa8eaf00be93ff7f73b61665e5947171fc28"
@@ -55,23 +60,25 @@ func TestFingerprintIsStable(t *testing.T) {
 func TestFingerprintTellsEveryFieldApart(t *testing.T) {
 	t.Parallel()
 	item := order.Item{Name: "tea", Quantity: 2, UnitPrice: 450}
+	one, other := order.Item{Name: "a", Quantity: 1, UnitPrice: 1}, order.Item{Name: "b", Quantity: 1, UnitPrice: 1}
 	fingerprints := map[string][]byte{
-		"the request":        order.Fingerprint("alice", "JPY", []order.Item{item}),
-		"another customer":   order.Fingerprint("bob", "JPY", []order.Item{item}),
-		"another currency":   order.Fingerprint("alice", "USD", []order.Item{item}),
-		"another name":       order.Fingerprint("alice", "JPY", []order.Item{{Name: "Tea", Quantity: 2, UnitPrice: 450}}),
-		"another quantity":   order.Fingerprint("alice", "JPY", []order.Item{{Name: "tea", Quantity: 3, UnitPrice: 450}}),
-		"another price":      order.Fingerprint("alice", "JPY", []order.Item{{Name: "tea", Quantity: 2, UnitPrice: 451}}),
-		"numbers swapped":    order.Fingerprint("alice", "JPY", []order.Item{{Name: "tea", Quantity: 450, UnitPrice: 2}}),
-		"the item twice":     order.Fingerprint("alice", "JPY", []order.Item{item, item}),
-		"another order":      order.Fingerprint("alice", "JPY", []order.Item{{Name: "a", Quantity: 1, UnitPrice: 1}, {Name: "b", Quantity: 1, UnitPrice: 1}}),
-		"that one, reversed": order.Fingerprint("alice", "JPY", []order.Item{{Name: "b", Quantity: 1, UnitPrice: 1}, {Name: "a", Quantity: 1, UnitPrice: 1}}),
+		"the request":        order.Fingerprint("alice", "JPY", items{item}),
+		"another customer":   order.Fingerprint("bob", "JPY", items{item}),
+		"another currency":   order.Fingerprint("alice", "USD", items{item}),
+		"another name":       order.Fingerprint("alice", "JPY", items{{Name: "Tea", Quantity: 2, UnitPrice: 450}}),
+		"another quantity":   order.Fingerprint("alice", "JPY", items{{Name: "tea", Quantity: 3, UnitPrice: 450}}),
+		"another price":      order.Fingerprint("alice", "JPY", items{{Name: "tea", Quantity: 2, UnitPrice: 451}}),
+		"numbers swapped":    order.Fingerprint("alice", "JPY", items{{Name: "tea", Quantity: 450, UnitPrice: 2}}),
+		"the item twice":     order.Fingerprint("alice", "JPY", items{item, item}),
+		"another order":      order.Fingerprint("alice", "JPY", items{one, other}),
+		"that one, reversed": order.Fingerprint("alice", "JPY", items{other, one}),
 		// Without lengths these would be the same bytes as the request.
-		"a letter moved over": order.Fingerprint("aliceJ", "PY", []order.Item{item}),
-		"and back":            order.Fingerprint("alic", "eJPY", []order.Item{item}),
-		"no name":             order.Fingerprint("alice", "JPY", []order.Item{{Quantity: 2, UnitPrice: 450}}),
-		"NFC":                 order.Fingerprint("alice", "JPY", []order.Item{{Name: "caf\u00e9", Quantity: 2, UnitPrice: 450}}),
-		"NFD":                 order.Fingerprint("alice", "JPY", []order.Item{{Name: "cafe\u0301", Quantity: 2, UnitPrice: 450}}),
+		"a letter moved over": order.Fingerprint("aliceJ", "PY", items{item}),
+		"and back":            order.Fingerprint("alic", "eJPY", items{item}),
+		"no name":             order.Fingerprint("alice", "JPY", items{{Quantity: 2, UnitPrice: 450}}),
+
+		"NFC": order.Fingerprint("alice", "JPY", items{{Name: "caf\u00e9", Quantity: 2, UnitPrice: 450}}),
+		"NFD": order.Fingerprint("alice", "JPY", items{{Name: "cafe\u0301", Quantity: 2, UnitPrice: 450}}),
 	}
 	seen := map[string]string{}
 	for name, got := range fingerprints {

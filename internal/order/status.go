@@ -67,7 +67,7 @@ const (
 // Commands lists them in the order in which an order can need them.
 var Commands = []Command{Charge, Void}
 
-// Driver answers the command that an order in the status waits for, empty for one that waits for none.
+// Driver returns the command that an order in the status waits for, empty for one that waits for none.
 func (s Status) Driver() Command {
 	switch s {
 	case Pending:

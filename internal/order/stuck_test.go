@@ -9,7 +9,8 @@ import (
 
 func TestWhy(t *testing.T) {
 	t.Parallel()
-	const limit = time.Hour
+	const limit, none = time.Hour, order.NeedsNoPerson
+	type standing = order.Standing
 	charge := order.Standing{Command: order.Charge, Status: order.Pending, Age: time.Minute, Late: -time.Minute}
 	void := order.Standing{Command: order.Void, Status: order.Cancelling, Age: time.Minute, Late: 24 * time.Hour}
 	with := func(s order.Standing, change func(*order.Standing)) order.Standing {
@@ -21,26 +22,62 @@ func TestWhy(t *testing.T) {
 		give order.Standing
 		want order.Why
 	}{
-		{"a charge", charge, order.NeedsNoPerson},
-		{"a charge, parked", with(charge, func(s *order.Standing) { s.Parked, s.LastCode = true, "KEY_REUSED" }), order.Parked},
-		{"a charge, parked long ago", with(charge, func(s *order.Standing) { s.Parked, s.Age, s.Late = true, 9*limit, 8*limit }), order.Parked},
-		{"a charge, retried after a conflict", with(charge, func(s *order.Standing) { s.LastCode = "KEY_REUSED" }), order.InConflict},
-		{"a charge, as late as it may be", with(charge, func(s *order.Standing) { s.Late = limit }), order.NeedsNoPerson},
-		{"a charge, too late", with(charge, func(s *order.Standing) { s.Late = limit + 1 }), order.Overdue},
-		{"a charge that waits in an outage", with(charge, func(s *order.Standing) { s.Age = 9 * limit }), order.NeedsNoPerson},
-		{"a charge, undecided as long as it may be", with(charge, func(s *order.Standing) { s.Attempts, s.Age = 1, limit }), order.NeedsNoPerson},
-		{"a charge, undecided for too long", with(charge, func(s *order.Standing) { s.Attempts, s.Age = 1, limit+1 }), order.Undecided},
-		{"a charge, tried often", with(charge, func(s *order.Standing) { s.Claims = order.TooManyClaims - 1 }), order.NeedsNoPerson},
-		{"a charge, tried too often", with(charge, func(s *order.Standing) { s.Claims = order.TooManyClaims }), order.TriedInVain},
-		{"a void", void, order.NeedsNoPerson},
-		{"a void, in conflict", with(void, func(s *order.Standing) { s.LastCode = "ECHO_MISMATCH" }), order.InConflict},
-		{"a void, as old as it may be", with(void, func(s *order.Standing) { s.Age = limit }), order.NeedsNoPerson},
-		{"a void, too old", with(void, func(s *order.Standing) { s.Age = limit + 1 }), order.Undecided},
-		{"a void, tried too often", with(void, func(s *order.Standing) { s.Claims = order.TooManyClaims }), order.TriedInVain},
-		{"a parked charge whose void decides", with(charge, func(s *order.Standing) { s.Parked, s.Status = true, order.Cancelling }), order.NeedsNoPerson},
-		{"a void before its time", with(void, func(s *order.Standing) { s.Status = order.Pending }), order.NeedsNoPerson},
-		{"a charge of a COMPLETED order", with(charge, func(s *order.Standing) { s.Status = order.Completed }), order.Unwanted},
-		{"a void of a CANCELLED order", with(void, func(s *order.Standing) { s.Status = order.Cancelled }), order.Unwanted},
+		{"a charge", charge, none},
+		{
+			"a charge, parked",
+			with(charge, func(s *standing) { s.Parked, s.LastCode = true, "KEY_REUSED" }),
+			order.Parked,
+		},
+		{
+			"a charge, parked long ago",
+			with(charge, func(s *standing) { s.Parked, s.Age, s.Late = true, 9*limit, 8*limit }),
+			order.Parked,
+		},
+		{
+			"a charge, retried after a conflict",
+			with(charge, func(s *standing) { s.LastCode = "KEY_REUSED" }),
+			order.InConflict,
+		},
+		{"a charge, as late as it may be", with(charge, func(s *standing) { s.Late = limit }), none},
+		{"a charge, too late", with(charge, func(s *standing) { s.Late = limit + 1 }), order.Overdue},
+		{"a charge that waits in an outage", with(charge, func(s *standing) { s.Age = 9 * limit }), none},
+		{
+			"a charge, undecided as long as it may be",
+			with(charge, func(s *standing) { s.Attempts, s.Age = 1, limit }),
+			none,
+		},
+		{
+			"a charge, undecided for too long",
+			with(charge, func(s *standing) { s.Attempts, s.Age = 1, limit+1 }),
+			order.Undecided,
+		},
+		{"a charge, tried often", with(charge, func(s *standing) { s.Claims = order.TooManyClaims - 1 }), none},
+		{
+			"a charge, tried too often",
+			with(charge, func(s *standing) { s.Claims = order.TooManyClaims }),
+			order.TriedInVain,
+		},
+		{"a void", void, none},
+		{"a void, in conflict", with(void, func(s *standing) { s.LastCode = "ECHO_MISMATCH" }), order.InConflict},
+		{"a void, as old as it may be", with(void, func(s *standing) { s.Age = limit }), none},
+		{"a void, too old", with(void, func(s *standing) { s.Age = limit + 1 }), order.Undecided},
+		{
+			"a void, tried too often",
+			with(void, func(s *standing) { s.Claims = order.TooManyClaims }),
+			order.TriedInVain,
+		},
+		{
+			"a parked charge whose void decides",
+			with(charge, func(s *standing) { s.Parked, s.Status = true, order.Cancelling }),
+			none,
+		},
+		{"a void before its time", with(void, func(s *standing) { s.Status = order.Pending }), none},
+		{
+			"a charge of a COMPLETED order",
+			with(charge, func(s *standing) { s.Status = order.Completed }),
+			order.Unwanted,
+		},
+		{"a void of a CANCELLED order", with(void, func(s *standing) { s.Status = order.Cancelled }), order.Unwanted},
 		{"a void of no order", order.Standing{Command: order.Void}, order.Unwanted},
 	}
 	for _, tt := range tests {

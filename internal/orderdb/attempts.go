@@ -96,12 +96,13 @@ type Attempt struct {
 	Total   int            // how many there are of the order
 }
 
-// attemptsOf answers the latest attempts of an order, limit at most, the oldest of them first.
+// attemptsOf returns the latest attempts of an order, limit at most, the oldest of them first.
 func attemptsOf(ctx context.Context, tx pgx.Tx, id string, limit int) ([]Attempt, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT kind, claim, at, relay, rpc, code, means, latency, trace_id, retry_in, total
 		FROM (
-			SELECT kind, claim, at, relay, rpc, code, means, latency, trace_id, retry_in, command_id, count(*) OVER () AS total
+			SELECT kind, claim, at, relay, rpc, code, means, latency, trace_id, retry_in, command_id,
+				count(*) OVER () AS total
 			FROM attempts
 			WHERE order_id = $1
 			ORDER BY at DESC, command_id DESC, claim DESC

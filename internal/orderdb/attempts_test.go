@@ -99,7 +99,8 @@ func TestEveryOtherAttemptIsRecorded(t *testing.T) {
 
 	want := orderdb.Explanation{Attempts: []orderdb.Attempt{
 		{
-			Kind: order.Charge, Claim: 1, Relay: "relay:1", RPC: text("ProcessPayments"), Code: "INTERNAL", Means: "AMBIGUOUS",
+			Kind: order.Charge, Claim: 1, Relay: "relay:1", RPC: text("ProcessPayments"),
+			Code: "INTERNAL", Means: "AMBIGUOUS",
 			Latency: time.Millisecond, TraceID: text(traceID), RetryIn: wait(96 * time.Millisecond),
 		},
 		{Kind: order.Charge, Claim: 2, Relay: "relay:2", Code: "EXPIRED", Means: "EXPIRED", TraceID: text(traceID)},
@@ -212,7 +213,10 @@ func TestTheVoidIsInTheTraceOfTheCancel(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		err := db.Pool.QueryRow(t.Context(), `SELECT coalesce(traceparent, 'none') FROM outbox WHERE key = $1 AND kind = 'VOID'`, o.ID).Scan(&got)
+		err := db.Pool.QueryRow(t.Context(), `
+			SELECT coalesce(traceparent, 'none')
+			FROM outbox
+			WHERE key = $1 AND kind = 'VOID'`, o.ID).Scan(&got)
 		if err != nil || got != want {
 			t.Errorf("traceparent %q: got %q (%v), want %q", given, got, err, want)
 		}
@@ -232,7 +236,8 @@ func TestExplainAnswersTheLatestAttempts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims := fmt.Sprint(got.Attempts[0].Claim, got.Attempts[1].Claim); len(got.Attempts) != 2 || claims != "4 5" || got.Earlier != 3 {
+	claims := fmt.Sprint(got.Attempts[0].Claim, got.Attempts[1].Claim)
+	if len(got.Attempts) != 2 || claims != "4 5" || got.Earlier != 3 {
 		t.Errorf("got claims %s of %d and %d earlier ones, want 4 5 and 3", claims, len(got.Attempts), got.Earlier)
 	}
 }
@@ -244,7 +249,8 @@ func TestExplainAnswersWhatWaitsAndWhatWasDecided(t *testing.T) {
 	o := place(t, s, newOrder())
 	claimed(t, db, o.ID)
 	e := explained(t, s, o.ID)
-	if len(e.Waiting) != 1 || !e.Waiting[0].Leased || e.Waiting[0].Claims != 1 || *e.Waiting[0].Status != order.Pending || e.Decision != nil {
+	if len(e.Waiting) != 1 || !e.Waiting[0].Leased || e.Waiting[0].Claims != 1 ||
+		*e.Waiting[0].Status != order.Pending || e.Decision != nil {
 		t.Errorf("got %+v, want the CHARGE alone, and leased", e)
 	}
 	said(t, db, o.ID, "KEY_REUSED", false)
@@ -253,7 +259,8 @@ func TestExplainAnswersWhatWaitsAndWhatWasDecided(t *testing.T) {
 	}
 	e = explained(t, s, o.ID)
 	want := &orderdb.HandDecision{Operator: decision(o.ID).Operator, Reason: decision(o.ID).Reason}
-	if diff := cmp.Diff(want, e.Decision, cmpopts.IgnoreFields(orderdb.HandDecision{}, "At")); diff != "" || len(e.Waiting) != 0 {
+	diff := cmp.Diff(want, e.Decision, cmpopts.IgnoreFields(orderdb.HandDecision{}, "At"))
+	if diff != "" || len(e.Waiting) != 0 {
 		t.Errorf("got %d waiting, and decision (-want +got):\n%s", len(e.Waiting), diff)
 	}
 }

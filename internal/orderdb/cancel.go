@@ -12,8 +12,8 @@ import (
 )
 
 // Cancel gives an order up because its customer wants so: the status and the VOID command are written together. It
-// answers the order as it is afterwards; changed is false when it was CANCELLING or CANCELLED before. traceparent is the
-// W3C trace context of the request, and may be empty. An order that does not exist is ErrNotFound.
+// returns the order as it is afterwards; changed is false when it was CANCELLING or CANCELLED before. traceparent is
+// the W3C trace context of the request, and may be empty. An order that does not exist is ErrNotFound.
 func (s *Store) Cancel(ctx context.Context, id, traceparent string) (o order.Order, changed bool, err error) {
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		o, changed, err = s.cancel(ctx, tx, id, traceparent)
@@ -27,7 +27,9 @@ func (s *Store) Cancel(ctx context.Context, id, traceparent string) (o order.Ord
 }
 
 // cancel only ever adds to the outbox: orderd has no right to take commands out, and order.Apply asks it for none.
-func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id, traceparent string) (o order.Order, changed bool, err error) {
+func (s *Store) cancel(
+	ctx context.Context, tx pgx.Tx, id, traceparent string,
+) (o order.Order, changed bool, err error) {
 	o, err = lockOne(ctx, tx, id)
 	if err != nil {
 		return o, false, err
@@ -53,7 +55,7 @@ func (s *Store) cancel(ctx context.Context, tx pgx.Tx, id, traceparent string) (
 	return o, true, err
 }
 
-// lockOne waits for whoever is changing the order, and answers what they left. FOR UPDATE then keeps the order as it
+// lockOne waits for whoever is changing the order, and returns what they left. FOR UPDATE then keeps the order as it
 // was read, but for this transaction's own changes, until the transaction ends. Unknown ids are ErrNotFound.
 func lockOne(ctx context.Context, tx pgx.Tx, id string) (order.Order, error) {
 	return collectOne(tx.Query(ctx, `

@@ -46,7 +46,8 @@ func TestCancelOfEachStatus(t *testing.T) {
 				t.Errorf("order (-want +got):\n%s", diff)
 			}
 			if later := got.UpdatedAt.After(before.UpdatedAt); later != test.changed {
-				t.Errorf("got updated at %s after %s: %v, want %v", got.UpdatedAt, before.UpdatedAt, later, test.changed)
+				t.Errorf("got updated at %s after %s: %v, want %v",
+					got.UpdatedAt, before.UpdatedAt, later, test.changed)
 			}
 			if diff := cmp.Diff(got, get(t, s, before.ID)); diff != "" {
 				t.Errorf("the order read again (-answered +read):\n%s", diff)
@@ -122,7 +123,7 @@ func TestACancelThatMeetsASettleBecomesARefund(t *testing.T) {
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(t.Context(), `UPDATE orders SET status = 'COMPLETED' WHERE id = $1 AND status = 'PENDING'`, o.ID)
+		_, err := tx.Exec(t.Context(), complete, o.ID)
 		if err != nil {
 			return err
 		}
@@ -168,7 +169,7 @@ func TestASettleThatMeetsACancelChangesNothing(t *testing.T) {
 	})
 	<-left
 	wait.Go(func() {
-		tag, err := db.Pool.Exec(t.Context(), `UPDATE orders SET status = 'COMPLETED' WHERE id = $1 AND status = 'PENDING'`, o.ID)
+		tag, err := db.Pool.Exec(t.Context(), complete, o.ID)
 		if err != nil || tag.RowsAffected() != 0 {
 			t.Errorf("got %d rows completed, error %v; want none", tag.RowsAffected(), err)
 		}

@@ -27,7 +27,7 @@ type HandDecision struct {
 // consistent reads one moment: what a relay settles meanwhile is seen as a whole or not at all.
 var consistent = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 
-// Explain answers what became of an order's commands, with limit attempts at most. An order that does not exist is
+// Explain returns what became of an order's commands, with limit attempts at most. An order that does not exist is
 // ErrNotFound.
 func (s *Store) Explain(ctx context.Context, id string, limit int) (Explanation, error) {
 	var e Explanation
@@ -59,7 +59,7 @@ func explain(ctx context.Context, tx pgx.Tx, id string, limit int) (e Explanatio
 	return e, err
 }
 
-// decisionAbout answers nil when the order was not settled by hand.
+// decisionAbout returns nil when the order was not settled by hand.
 func decisionAbout(ctx context.Context, tx pgx.Tx, id string) (*HandDecision, error) {
 	rows, err := tx.Query(ctx, `SELECT operator, reason, at FROM audit WHERE order_id = $1 AND action = 'SETTLE'`, id)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// alone answers a pool on which a new role may do what it is granted, and no more.
+// alone returns a pool on which a new role may do what it is granted, and no more.
 func alone(t *testing.T, db *pgtest.Database, role, grants string) *pgxpool.Pool {
 	t.Helper()
 	execute(t, db, `CREATE ROLE `+role+`;`+grants)
@@ -67,7 +67,8 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 		GRANT SELECT ON orders TO relay_alone;
 		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO relay_alone;
 		GRANT SELECT, INSERT, DELETE ON outbox TO relay_alone;
-		GRANT UPDATE (payload, attempts, claims, answers, ready_at, lease_token, parked_at, last_code) ON outbox TO relay_alone;
+		GRANT UPDATE (payload, attempts, claims, answers, ready_at, lease_token, parked_at, last_code)
+			ON outbox TO relay_alone;
 		GRANT SELECT, INSERT ON audit, attempts TO relay_alone;`)
 	s := orderdb.New(pool, command.Encode)
 	var claims []outbox.Message

@@ -13,7 +13,7 @@ type Filter struct {
 	Status     order.Status // empty: of any status
 }
 
-// List answers at most limit orders that the filter selects, the newest first: the first of them, or those that follow
+// List returns at most limit orders that the filter selects, the newest first: the first of them, or those that follow
 // the order afterID in that sequence. Ids are UUIDv7, so the sequence is the one in which orderd accepted them, and
 // orders made while somebody pages through it come before the pages, not between them.
 //

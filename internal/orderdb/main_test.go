@@ -20,8 +20,11 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
+
+// complete is what a relay writes when it hears that an order is paid.
+const complete = `UPDATE orders SET status = 'COMPLETED' WHERE id = $1 AND status = 'PENDING'`
 
 // newOrder is a valid order; each has an id of its own.
 func newOrder() orderdb.NewOrder {
@@ -108,7 +111,7 @@ func commands(t testing.TB, pool *pgxpool.Pool, id string) []string {
 	return kinds
 }
 
-// count answers the one number that a query selects.
+// count returns the one number that a query selects.
 func count(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) (n int) {
 	t.Helper()
 	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
@@ -122,11 +125,11 @@ func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); !done(); {
+	for deadline := time.After(longWait); !done(); {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %s in vain: %s", patience, what)
+			t.Fatalf("waited %s in vain: %s", longWait, what)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 // ErrNotParked says that an order settles by itself: the payment service has not said that its key is another's.
 var ErrNotParked = errors.New("the order is not parked: it settles by itself")
 
-// Retry makes a command due at once, parked or not, because an operator wants it so, and reports whether there is such a
-// command. One that a relay holds is left with it.
+// Retry makes a command due at once, parked or not, because an operator wants it so, and reports whether there is such
+// a command. One that a relay holds is left with it.
 func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool, error) {
 	var state outbox.State
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
@@ -40,7 +40,7 @@ type Decision struct {
 }
 
 // SettleByHand cancels an order that the saga can never settle, and writes down who decided and why, in one
-// transaction. It answers the order as it is afterwards, and false when it was settled by hand before. It answers
+// transaction. It returns the order as it is afterwards, and false when it was settled by hand before. It returns
 // ErrNotFound, or ErrNotParked for an order none of whose commands came to one of the codes.
 func (s *Store) SettleByHand(ctx context.Context, d Decision) (o order.Order, changed bool, err error) {
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {

@@ -17,7 +17,8 @@ import (
 
 func decision(id string) orderdb.Decision {
 	return orderdb.Decision{
-		OrderID: id, Operator: "ops@example.com", Reason: "the key is another shop's", Codes: []string{"KEY_REUSED", "ECHO_MISMATCH"},
+		OrderID: id, Operator: "ops@example.com", Reason: "the key is another shop's",
+		Codes: []string{"KEY_REUSED", "ECHO_MISMATCH"},
 	}
 }
 
@@ -25,7 +26,9 @@ func decision(id string) orderdb.Decision {
 func said(t testing.TB, db *pgtest.Database, id, code string, parked bool) {
 	t.Helper()
 	_, err := db.Pool.Exec(t.Context(), `
-		UPDATE outbox SET last_code = $2, parked_at = CASE WHEN $3 THEN clock_timestamp() END WHERE key = $1`, id, code, parked)
+		UPDATE outbox
+		SET last_code = $2, parked_at = CASE WHEN $3 THEN clock_timestamp() END
+		WHERE key = $1`, id, code, parked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +38,10 @@ func said(t testing.TB, db *pgtest.Database, id, code string, parked bool) {
 func audits(t testing.TB, db *pgtest.Database, id string) int {
 	t.Helper()
 	d := decision(id)
-	return count(t, db.Pool, `SELECT count(*) FROM audit WHERE order_id = $1 AND action = 'SETTLE' AND operator = $2 AND reason = $3`,
+	return count(t, db.Pool, `
+		SELECT count(*)
+		FROM audit
+		WHERE order_id = $1 AND action = 'SETTLE' AND operator = $2 AND reason = $3`,
 		d.OrderID, d.Operator, d.Reason)
 }
 
@@ -88,7 +94,8 @@ func TestSettleByHand(t *testing.T) {
 			if diff := cmp.Diff(after, got); diff != "" {
 				t.Errorf("order (-stored +answered):\n%s", diff)
 			}
-			if after.Status != order.Cancelled || after.CancelReason != test.reason || !after.UpdatedAt.After(before.UpdatedAt) {
+			if after.Status != order.Cancelled || after.CancelReason != test.reason ||
+				!after.UpdatedAt.After(before.UpdatedAt) {
 				t.Errorf("got %s because of %s at %s, want %s because of %s, and later than %s",
 					after.Status, after.CancelReason, after.UpdatedAt, order.Cancelled, test.reason, before.UpdatedAt)
 			}

@@ -31,7 +31,7 @@ type NewOrder struct {
 }
 
 // Place writes an order and its CHARGE command, both or neither. When the customer's request id was used before for
-// the same fields, it answers that order as it is now, and fresh is false; for other fields, ErrRequestIDReused.
+// the same fields, it returns that order as it is now, and fresh is false; for other fields, ErrRequestIDReused.
 func (s *Store) Place(ctx context.Context, n NewOrder) (o order.Order, fresh bool, err error) {
 	failpoint.Here(failpoint.PlaceBefore)
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -64,7 +64,7 @@ func (s *Store) place(ctx context.Context, tx pgx.Tx, n NewOrder) (o order.Order
 	})
 }
 
-// insert answers ErrNotFound, and writes nothing, when the customer's request id is taken: UNIQUE (customer_id,
+// insert returns ErrNotFound, and writes nothing, when the customer's request id is taken: UNIQUE (customer_id,
 // request_id) decides who was first. ON CONFLICT waits for a concurrent transaction that wrote the same id: if that one
 // rolls back, this one writes. NULLs never conflict, so an order without a request id is always written.
 func insert(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
@@ -77,7 +77,7 @@ func insert(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
 		n.ID, n.CustomerID, requestID, requestHash, n.Items, n.AmountMinor, n.Currency, n.Deadline))
 }
 
-// earlier answers the order that the request id belongs to. It is a statement of its own, since the insert's snapshot
+// earlier returns the order that the request id belongs to. It is a statement of its own, since the insert's snapshot
 // may be older than the order that stood in its way; under READ COMMITTED this one's is not.
 func earlier(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
 	rows, err := tx.Query(ctx, `
@@ -101,7 +101,7 @@ func earlier(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
 	return got.order(), nil
 }
 
-// request answers the request's id and its fingerprint, both nil when there is no id: in the database absent is NULL.
+// request returns the request's id and its fingerprint, both nil when there is no id: in the database absent is NULL.
 func (n NewOrder) request() (id *string, hash []byte) {
 	if n.RequestID == "" {
 		return nil, nil

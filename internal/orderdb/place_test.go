@@ -191,7 +191,8 @@ func TestAHundredPlacesOfOneRequestIDMakeOneOrder(t *testing.T) {
 		}
 		switch {
 		case a.amount != won.AmountMinor && !errors.Is(a.err, orderdb.ErrRequestIDReused):
-			t.Errorf("client %d asked for another amount: got %s, error %v; want ErrRequestIDReused", i, a.order.ID, a.err)
+			t.Errorf("client %d asked for another amount: got %s, error %v; want ErrRequestIDReused",
+				i, a.order.ID, a.err)
 		case a.amount == won.AmountMinor && (a.err != nil || a.order.ID != won.ID):
 			t.Errorf("client %d: got order %q, error %v; want %s", i, a.order.ID, a.err, won.ID)
 		}
@@ -202,7 +203,7 @@ func TestAHundredPlacesOfOneRequestIDMakeOneOrder(t *testing.T) {
 }
 
 // A second Place of the same request id comes while the first one's transaction is open, between its two inserts. It
-// waits for the first: when that one rolls back, it writes the order itself; when that one commits, it answers its
+// waits for the first: when that one rolls back, it writes the order itself; when that one commits, it returns its
 // order.
 func TestPlaceWaitsForItsCompetitor(t *testing.T) {
 	t.Parallel()
@@ -238,7 +239,8 @@ func TestPlaceWaitsForItsCompetitor(t *testing.T) {
 					want, wantFresh = first.ID, false
 				}
 				if err != nil || o.ID != want || fresh != wantFresh {
-					t.Errorf("the second: got order %s, fresh %v, error %v; want %s, %v", o.ID, fresh, err, want, wantFresh)
+					t.Errorf("the second: got order %s, fresh %v, error %v; want %s, %v",
+						o.ID, fresh, err, want, wantFresh)
 				}
 			})
 			awaitBlocked(t, db, 1)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -36,7 +37,17 @@ func damage(t testing.TB, db *pgtest.Database, sql, id string) {
 
 func TestRedrive(t *testing.T) {
 	t.Parallel()
-	const lose = `DELETE FROM outbox WHERE key = $1 AND kind = `
+	const (
+		lose = `DELETE FROM outbox WHERE key = $1 AND kind = `
+		wait = `UPDATE outbox SET ready_at = clock_timestamp() + '1 day' WHERE key = $1`
+		hold = `
+			UPDATE outbox
+			SET ready_at = clock_timestamp() + '1 day', lease_token = gen_random_uuid()
+			WHERE key = $1`
+		die  = `UPDATE outbox SET lease_token = gen_random_uuid() WHERE key = $1`
+		park = `UPDATE outbox SET parked_at = clock_timestamp() WHERE key = $1`
+	)
+	charge, void := []string{"CHARGE"}, []string{"VOID"}
 	tests := []struct {
 		name   string
 		status order.Status
@@ -45,30 +56,21 @@ func TestRedrive(t *testing.T) {
 		again  orderdb.Driven // the second time
 		want   []string       // the commands afterwards
 	}{
-		{"PENDING without its CHARGE", order.Pending, lose + `'CHARGE'`, orderdb.PutBack, orderdb.WasDue, []string{"CHARGE"}},
-		{"CANCELLING without its VOID", order.Cancelling, lose + `'VOID'`, orderdb.PutBack, orderdb.WasDue, []string{"CHARGE", "VOID"}},
-		{"CANCELLING without any", order.Cancelling, `DELETE FROM outbox WHERE key = $1`, orderdb.PutBack, orderdb.WasDue, []string{"VOID"}},
+		{"PENDING without its CHARGE", order.Pending, lose + `'CHARGE'`, orderdb.PutBack, orderdb.WasDue, charge},
 		{
-			"waits", order.Pending, `UPDATE outbox SET ready_at = clock_timestamp() + '1 day' WHERE key = $1`,
-			orderdb.MadeDue, orderdb.WasDue,
-			[]string{"CHARGE"},
+			"CANCELLING without its VOID", order.Cancelling, lose + `'VOID'`,
+			orderdb.PutBack, orderdb.WasDue,
+			[]string{"CHARGE", "VOID"},
 		},
 		{
-			"held", order.Pending, `UPDATE outbox SET ready_at = clock_timestamp() + '1 day', lease_token = gen_random_uuid() WHERE key = $1`,
-			orderdb.Held, orderdb.Held,
-			[]string{"CHARGE"},
+			"CANCELLING without any", order.Cancelling, `DELETE FROM outbox WHERE key = $1`,
+			orderdb.PutBack, orderdb.WasDue, void,
 		},
-		{
-			"held by a relay that died", order.Pending, `UPDATE outbox SET lease_token = gen_random_uuid() WHERE key = $1`,
-			orderdb.WasDue, orderdb.WasDue,
-			[]string{"CHARGE"},
-		},
-		{
-			"parked", order.Pending, `UPDATE outbox SET parked_at = clock_timestamp() WHERE key = $1`,
-			orderdb.Parked, orderdb.Parked,
-			[]string{"CHARGE"},
-		},
-		{"nothing wrong", order.Pending, "", orderdb.WasDue, orderdb.WasDue, []string{"CHARGE"}},
+		{"waits", order.Pending, wait, orderdb.MadeDue, orderdb.WasDue, charge},
+		{"held", order.Pending, hold, orderdb.Held, orderdb.Held, charge},
+		{"held by a relay that died", order.Pending, die, orderdb.WasDue, orderdb.WasDue, charge},
+		{"parked", order.Pending, park, orderdb.Parked, orderdb.Parked, charge},
+		{"nothing wrong", order.Pending, "", orderdb.WasDue, orderdb.WasDue, charge},
 		{"COMPLETED", order.Completed, "", orderdb.Settled, orderdb.Settled, nil},
 		{"CANCELLED", order.Cancelled, "", orderdb.Settled, orderdb.Settled, nil},
 	}
@@ -91,7 +93,8 @@ func TestRedrive(t *testing.T) {
 				t.Errorf("got commands %q, want %q", got, tt.want)
 			}
 			if after := get(t, s, o.ID); after.Status != o.Status || !after.UpdatedAt.Equal(o.UpdatedAt) {
-				t.Errorf("got the order %s of %s, want it untouched: %s of %s", after.Status, after.UpdatedAt, o.Status, o.UpdatedAt)
+				t.Errorf("got the order %s of %s, want it untouched: %s of %s",
+					after.Status, after.UpdatedAt, o.Status, o.UpdatedAt)
 			}
 		})
 	}
@@ -120,7 +123,10 @@ func TestWhatIsPutBackIsWhatWasLost(t *testing.T) {
 			s := orderdb.New(db.Pool, command.Encode)
 			o := placed(t, db, status)
 			read := func() row {
-				rows, _ := db.Pool.Query(t.Context(), `SELECT payload, expires_at FROM outbox WHERE key = $1 AND kind = $2`, o.ID, kind)
+				rows, _ := db.Pool.Query(t.Context(), `
+					SELECT payload, expires_at
+					FROM outbox
+					WHERE key = $1 AND kind = $2`, o.ID, kind)
 				r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[row])
 				if err != nil {
 					t.Fatal(err)
@@ -134,8 +140,8 @@ func TestWhatIsPutBackIsWhatWasLost(t *testing.T) {
 			if string(before.Payload) != string(after.Payload) {
 				t.Errorf("got the payload %x, want %x", after.Payload, before.Payload)
 			}
-			if (before.ExpiresAt == nil) != (after.ExpiresAt == nil) || before.ExpiresAt != nil && !before.ExpiresAt.Equal(*after.ExpiresAt) {
-				t.Errorf("got expires_at %v, want %v", after.ExpiresAt, before.ExpiresAt)
+			if diff := cmp.Diff(before.ExpiresAt, after.ExpiresAt); diff != "" {
+				t.Errorf("expires_at (-before +after):\n%s", diff)
 			}
 			if claimed := claimAll(t, db.Pool, time.Minute, 10, 1); len(claimed) != 1 || claimed[0].Kind != kind {
 				t.Errorf("got the claim %v, want the %s alone", claimed, kind)

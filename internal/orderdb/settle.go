@@ -30,13 +30,13 @@ type Change struct {
 // Settlement is what Settle did.
 type Settlement struct {
 	Changes []Change // of those findings that changed a status or raise an alarm
-	Later   []int    // indexes of findings that were not applied: their orders are locked by somebody else, or come twice
+	Later   []int    // indexes of findings that were not applied: somebody else has their orders, or they come twice
 	More    bool     // commands were appended or rescheduled
 }
 
-// Settle applies findings in one transaction: each order's compare-and-set, what becomes of its commands, and the record
-// of the attempts. It locks the orders first, by id, then the outbox, as everybody does. Applying a finding twice changes
-// nothing the second time.
+// Settle applies findings in one transaction: each order's compare-and-set, what becomes of its commands, and the
+// record of the attempts. It locks the orders first, by id, then the outbox, as everybody does. Applying a finding
+// twice changes nothing the second time.
 func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, error) {
 	var done Settlement
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -67,8 +67,8 @@ func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, err
 	return done, nil
 }
 
-// lockAll takes the orders that the findings are about. Orders that somebody else has locked are passed over, so that they
-// hold up nobody: a customer's cancel, or a person in psql.
+// lockAll takes the orders that the findings are about. Orders that somebody else has locked are passed over, so that
+// they hold up nobody: a customer's cancel, or a person in psql.
 func lockAll(ctx context.Context, tx pgx.Tx, findings []Finding) (map[string]order.Order, error) {
 	ids := make([]string, len(findings))
 	for i, finding := range findings {

@@ -15,9 +15,9 @@ import (
 )
 
 // What a payment service, customers, operators and workers with stale claims can do to an order, in any order. The
-// payment is modelled as far as doc/rules.md has it: what it answers is true when it answers, and may be applied much later.
-// At every step a PENDING order has its CHARGE, a CANCELLING one its VOID, and a settled one nothing (I5); no status
-// goes back (I6); and in the end COMPLETED means CHARGED, and CANCELLED that no money is held (I2, I3).
+// payment is modelled as far as doc/rules.md has it: what it answers is true when it answers, and may be applied much
+// later. At every step a PENDING order has its CHARGE, a CANCELLING one its VOID, and a settled one nothing (I5); no
+// status goes back (I6); and in the end COMPLETED means CHARGED, and CANCELLED that no money is held (I2, I3).
 func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 	slow.Test(t, "walks at random through what may happen to orders")
 	t.Parallel()
@@ -43,7 +43,8 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"claim": func(*rapid.T) {
-				claims = append(claims, claimAll(t, db.Pool, 0, 10, 1)...) // no lease holds: all may be claimed again at once
+				const lease = 0 // none holds: everything may be claimed again at once
+				claims = append(claims, claimAll(t, db.Pool, lease, 10, 1)...)
 			},
 			"answer": func(rt *rapid.T) { // paymentd decides; the relay hears it, and has not applied it yet
 				m := draw(rt, claims)
@@ -62,7 +63,8 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 			"no answer": func(rt *rapid.T) {
 				m := draw(rt, claims)
 				events := []order.Event{
-					order.ChargeUndecided, order.ChargeSpent, order.ChargeRefused, order.ChargeLate, order.ChargeConflict,
+					order.ChargeUndecided, order.ChargeSpent, order.ChargeRefused, order.ChargeLate,
+					order.ChargeConflict,
 				}
 				if m.Kind == "VOID" {
 					events = []order.Event{order.VoidUndecided, order.VoidConflict, order.VoidUnreadable}

@@ -82,8 +82,8 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 	}
 }
 
-// Ten thousand customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere before,
-// between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
+// Ten thousand customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere
+// before, between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
 func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
 	slow.Test(t, "races cancels against the settling of ten thousand orders")
 	t.Parallel()
@@ -110,7 +110,8 @@ func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
 			all.Go(func() {
 				<-begin
 				for n := i; n < orders; n += customers {
-					if _, changed, err := s.Cancel(t.Context(), findings[n].Retry.Message.Key, ""); err != nil || !changed {
+					_, changed, err := s.Cancel(t.Context(), findings[n].Retry.Message.Key, "")
+					if err != nil || !changed {
 						t.Errorf("cancel: got changed %t, %v; want it done", changed, err)
 					}
 				}
@@ -123,7 +124,8 @@ func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
 		if n := count(t, db.Pool, `SELECT count(*) FROM orders WHERE status <> 'CANCELLING'`); n > 0 {
 			t.Errorf("%d orders are not CANCELLING although their cancels were acknowledged", n)
 		}
-		voids, charges := count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'VOID'`), count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'CHARGE'`)
+		voids := count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'VOID'`)
+		charges := count(t, db.Pool, `SELECT count(*) FROM outbox WHERE kind = 'CHARGE'`)
 		if voids != orders || charges > 0 {
 			t.Errorf("got %d VOIDs and %d CHARGEs, want %d and none", voids, charges, orders)
 		}
@@ -138,13 +140,14 @@ func TestTenThousandCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
 	}
 }
 
-// placeAndClaim places orders, all at once, has a relay claim their charges, and answers that they were made.
+// placeAndClaim places orders, all at once, has a relay claim their charges, and returns that they were made.
 func placeAndClaim(t *testing.T, db *pgtest.Database, orders int) (findings []orderdb.Finding) {
 	t.Helper()
 	execute(t, db, fmt.Sprintf(`
 		WITH placed AS (
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
-			SELECT gen_random_uuid(), 'alice', '[{"name": "tea", "quantity": 2, "unit_price": 450}]', 900, 'JPY', now() + interval '1 hour'
+			SELECT gen_random_uuid(), 'alice', '[{"name": "tea", "quantity": 2, "unit_price": 450}]', 900, 'JPY',
+				now() + interval '1 hour'
 			FROM generate_series(1, %d)
 			RETURNING id
 		)
@@ -159,7 +162,7 @@ func placeAndClaim(t *testing.T, db *pgtest.Database, orders int) (findings []or
 	return findings
 }
 
-// settleAll does what the worker does: what could not be applied comes again. It answers the orders that it completed.
+// settleAll does what the worker does: what could not be applied comes again. It returns the orders that it completed.
 func settleAll(t testing.TB, s *orderdb.Store, findings []orderdb.Finding) (completed []string) {
 	for len(findings) > 0 {
 		done, err := s.Settle(t.Context(), findings)

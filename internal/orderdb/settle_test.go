@@ -43,7 +43,7 @@ type stored struct {
 	Rebuilt  bool // it holds what the order's command is encoded to
 }
 
-// inOutbox answers an order's commands, CHARGE before VOID.
+// inOutbox returns an order's commands, CHARGE before VOID.
 func inOutbox(t testing.TB, db *pgtest.Database, o order.Order) []stored {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
@@ -74,7 +74,9 @@ func payloadOf(t testing.TB, kind order.Command, o order.Order) []byte {
 
 // standingIn is an order in a status whose command of a kind was claimed, with no other command. Where the order could
 // not have that command any more, or not yet, the row is made all the same: a stale claim may bring it up.
-func standingIn(t testing.TB, db *pgtest.Database, status order.Status, kind order.Command) (order.Order, outbox.Message) {
+func standingIn(
+	t testing.TB, db *pgtest.Database, status order.Status, kind order.Command,
+) (order.Order, outbox.Message) {
 	t.Helper()
 	o := placed(t, db, status)
 	_, err := db.Pool.Exec(t.Context(), `DELETE FROM outbox WHERE key = $1`, o.ID)
@@ -89,14 +91,15 @@ func standingIn(t testing.TB, db *pgtest.Database, status order.Status, kind ord
 func add(t testing.TB, db *pgtest.Database, id string, kind order.Command) {
 	t.Helper()
 	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
-		return orderdb.Commands.Append(t.Context(), tx, outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")})
+		damaged := outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")}
+		return orderdb.Commands.Append(t.Context(), tx, damaged)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// claimed claims what is due, and answers the command of an order.
+// claimed claims what is due, and returns the command of an order.
 func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 	t.Helper()
 	messages := claimAll(t, db.Pool, time.Hour, 1000, 1)
@@ -110,9 +113,11 @@ func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 // found is a finding about a command.
 func found(event order.Event, m outbox.Message) orderdb.Finding {
 	return orderdb.Finding{
-		Event:    event,
-		Retry:    outbox.Retry{Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true},
-		Delivery: orderdb.Delivery{Relay: "relay:1", RPC: "ProcessPayments", Result: outbox.Ambiguous, Took: time.Millisecond},
+		Event: event,
+		Retry: outbox.Retry{Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true},
+		Delivery: orderdb.Delivery{
+			Relay: "relay:1", RPC: "ProcessPayments", Result: outbox.Ambiguous, Took: time.Millisecond,
+		},
 	}
 }
 
@@ -176,7 +181,8 @@ func TestSettleDoesWhatTheStateMachineSays(t *testing.T) {
 						t.Errorf("%s: settlement (-want +got):\n%s", at, diff)
 					}
 					got := get(t, s, o.ID)
-					if later, changed := got.UpdatedAt.After(o.UpdatedAt), transition.Changes(status); later != changed {
+					later, changed := got.UpdatedAt.After(o.UpdatedAt), transition.Changes(status)
+					if later != changed {
 						t.Errorf("%s: got a new updated_at %v, want %v", at, later, changed)
 					}
 					wantOrder.UpdatedAt = got.UpdatedAt
@@ -247,7 +253,8 @@ func TestAChargeThatComesAfterTheCancelLeavesItToTheVoid(t *testing.T) {
 	}
 	apply(t, s, found(order.PaymentRefunded, claimed(t, db, o.ID)))
 	if got := get(t, s, o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonCustomer {
-		t.Errorf("got %s because of %s, want %s because of %s", got.Status, got.CancelReason, order.Cancelled, order.ReasonCustomer)
+		t.Errorf("got %s because of %s, want %s because of %s",
+			got.Status, got.CancelReason, order.Cancelled, order.ReasonCustomer)
 	}
 }
 
@@ -283,7 +290,8 @@ func TestTwoFindingsAboutOneOrderAreAppliedOneAfterTheOther(t *testing.T) {
 	charge := claimed(t, db, o.ID)
 	other := place(t, s, newOrder())
 	findings := []orderdb.Finding{
-		found(order.ChargeSpent, charge), found(order.PaymentCharged, charge), found(order.PaymentCharged, claimed(t, db, other.ID)),
+		found(order.ChargeSpent, charge), found(order.PaymentCharged, charge),
+		found(order.PaymentCharged, claimed(t, db, other.ID)),
 	}
 	if diff := cmp.Diff([]int{1}, apply(t, s, findings...).Later); diff != "" {
 		t.Errorf("later (-want +got):\n%s", diff)
@@ -313,7 +321,7 @@ func TestAnOrderThatSomebodyElseHasLockedHoldsUpNobody(t *testing.T) {
 		if _, err := tx.Exec(t.Context(), `SELECT FROM orders WHERE id = $1 FOR UPDATE`, orders[2].ID); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), longWait)
 		defer cancel()
 		done, err := s.Settle(ctx, findings)
 		if diff := cmp.Diff([]int{2}, done.Later); diff != "" {
@@ -390,7 +398,9 @@ func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
 
 	// And the windows around it: the attempts are not written yet, or the statuses are and the outbox is not. A trigger
 	// kills the session at the first row that would enter the attempts, or leave or enter the outbox.
-	for _, window := range []struct{ change, table string }{{"INSERT", "attempts"}, {"DELETE", "outbox"}, {"INSERT", "outbox"}} {
+	for _, window := range []struct{ change, table string }{
+		{"INSERT", "attempts"}, {"DELETE", "outbox"}, {"INSERT", "outbox"},
+	} {
 		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON %s`, window.change, window.table))
 		if _, err := s.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
 			t.Errorf("%s: got error %v, want the session's end", window, err)
@@ -413,7 +423,8 @@ func free(t testing.TB, db *pgtest.Database) int {
 // reclaimed claims what was claimed before: its lease is over.
 func reclaimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 	t.Helper()
-	if _, err := db.Pool.Exec(t.Context(), `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1`, id); err != nil {
+	_, err := db.Pool.Exec(t.Context(), `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1`, id)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return claimed(t, db, id)

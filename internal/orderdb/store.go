@@ -2,7 +2,8 @@
 //
 // Its promise: an order and its commands change in one transaction; a status is left by a compare-and-set whose row
 // count decides; and what to change is asked of internal/order, never decided here. orderd, relay and the repair of
-// sagactl reconcile are its only users, and nobody else writes these tables.
+// sagactl reconcile are its only users, and nobody else writes these tables. It is how rules 2, 8 and 9 of doc/rules.md
+// are kept.
 package orderdb
 
 import (
@@ -56,7 +57,8 @@ type row struct {
 	DeadlineAt   time.Time
 }
 
-const orderColumns = `id, customer_id, items, amount_minor, currency, status, cancel_reason, created_at, updated_at, deadline_at`
+const orderColumns = `id, customer_id, items, amount_minor, currency, status, cancel_reason,
+	created_at, updated_at, deadline_at`
 
 func (r row) order() order.Order {
 	o := order.Order{
@@ -90,7 +92,7 @@ func collectOne(rows pgx.Rows, err error) (order.Order, error) {
 	return got.order(), err
 }
 
-// Get answers an order as it is now, or ErrNotFound.
+// Get returns an order as it is now, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id string) (order.Order, error) {
 	o, err := collectOne(s.pool.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
 	if err != nil {

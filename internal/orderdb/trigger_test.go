@@ -16,9 +16,14 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// update writes a status and a reason ("" for none) past the package, and answers the constraint that refused it.
-func update(ctx context.Context, pool *pgxpool.Pool, id string, to order.Status, reason order.CancelReason) (refused string, err error) {
-	_, err = pool.Exec(ctx, `UPDATE orders SET status = $2, cancel_reason = nullif($3, '') WHERE id = $1`, id, to, reason)
+// update writes a status and a reason ("" for none) past the package, and returns the constraint that refused it.
+func update(
+	ctx context.Context, pool *pgxpool.Pool, id string, to order.Status, reason order.CancelReason,
+) (refused string, err error) {
+	_, err = pool.Exec(ctx, `
+		UPDATE orders
+		SET status = $2, cancel_reason = nullif($3, '')
+		WHERE id = $1`, id, to, reason)
 	return constraint(err)
 }
 
@@ -100,20 +105,23 @@ func TestTheTriggerFollowsEveryWalkOfApply(t *testing.T) {
 					o.CancelReason = next.Reason
 				}
 				if refused, err := update(ctx, db.Pool, o.ID, next.To, o.CancelReason); err != nil || refused != "" {
-					t.Fatalf("%s, order %s: got refused by %q, error %v; want it accepted", event, o.Status, refused, err)
+					t.Fatalf("%s, order %s: got refused by %q, error %v; want it accepted",
+						event, o.Status, refused, err)
 				}
 				o.Status = next.To
 			},
 			"an illegal status": func(t *rapid.T) {
 				to := rapid.SampledFrom(order.Statuses).Draw(t, "status")
-				reason := rapid.SampledFrom([]order.CancelReason{"", order.ReasonCustomer, order.ReasonOperator}).Draw(t, "reason")
+				reasons := []order.CancelReason{"", order.ReasonCustomer, order.ReasonOperator}
+				reason := rapid.SampledFrom(reasons).Draw(t, "reason")
 				same := to == o.Status && reason == o.CancelReason
 				reasoned := (to == order.Cancelling || to == order.Cancelled) == (reason != "")
 				if same || changes[[2]order.Status{o.Status, to}] && reasoned {
 					return
 				}
 				if refused, err := update(ctx, db.Pool, o.ID, to, reason); err != nil || refused == "" {
-					t.Fatalf("%s to %s, reason %q: got it accepted, error %v; want it refused", o.Status, to, reason, err)
+					t.Fatalf("%s to %s, reason %q: got it accepted, error %v; want it refused",
+						o.Status, to, reason, err)
 				}
 			},
 			"a fact": func(t *rapid.T) {
@@ -126,7 +134,8 @@ func TestTheTriggerFollowsEveryWalkOfApply(t *testing.T) {
 			"": func(t *rapid.T) {
 				got, err := s.Get(ctx, o.ID)
 				if err != nil || got.Status != o.Status || got.CancelReason != o.CancelReason {
-					t.Fatalf("got %s %q, error %v; want %s %q", got.Status, got.CancelReason, err, o.Status, o.CancelReason)
+					t.Fatalf("got %s %q, error %v; want %s %q",
+						got.Status, got.CancelReason, err, o.Status, o.CancelReason)
 				}
 			},
 		})

@@ -62,7 +62,7 @@ func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Waiting])
 }
 
-// Stuck answers the commands that need a person, the oldest first, from after the id on, limit at most: those whose
+// Stuck returns the commands that need a person, the oldest first, from after the id on, limit at most: those whose
 // Why is not order.NeedsNoPerson.
 func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
 	var found []Waiting
@@ -84,7 +84,7 @@ func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64
 	return found[:limit], nil
 }
 
-// suspects answers, by id, every command that may need a person, and few others, so that a healthy backlog stays where
+// suspects returns, by id, every command that may need a person, and few others, so that a healthy backlog stays where
 // it is.
 func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
 	return collectWaiting(s.pool.Query(ctx, waiting+`

@@ -22,7 +22,9 @@ func aged(t *testing.T, db *pgtest.Database, id string, by time.Duration) {
 			UPDATE outbox SET created_at = created_at - $2::interval WHERE key = $1
 		)
 		UPDATE orders
-		SET created_at = created_at - $2::interval, updated_at = updated_at - $2::interval, deadline_at = deadline_at - $2::interval
+		SET created_at = created_at - $2::interval,
+			updated_at = updated_at - $2::interval,
+			deadline_at = deadline_at - $2::interval
 		WHERE id = $1`, id, by)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,9 @@ func TestStuckListsEachWhy(t *testing.T) {
 	want, got := []order.Why{}, []order.Why{}
 	for _, tt := range tests {
 		o := placed(t, db, tt.status)
-		execute(t, db, `DELETE FROM outbox WHERE kind = 'CHARGE' AND key IN (SELECT id FROM orders WHERE status = 'CANCELLING')`)
+		execute(t, db, `
+			DELETE FROM outbox
+			WHERE kind = 'CHARGE' AND key IN (SELECT id FROM orders WHERE status = 'CANCELLING')`)
 		tt.make(o.ID)
 		if tt.want != order.NeedsNoPerson {
 			want = append(want, tt.want)

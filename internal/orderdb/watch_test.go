@@ -13,7 +13,8 @@ import (
 func TestWatchedAnswersWhatHasChangedWithOneQuery(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	same, changed, fresh := placed(t, db, order.Pending), placed(t, db, order.Completed), placed(t, db, order.Cancelling)
+	same, changed := placed(t, db, order.Pending), placed(t, db, order.Completed)
+	fresh := placed(t, db, order.Cancelling)
 	placed(t, db, order.Cancelled) // watched by nobody
 	s, queries := traced(t, db)
 

@@ -24,7 +24,8 @@ func TestWhatIsAppendedIsClaimedAsItIs(t *testing.T) {
 	put(t, db, sent)
 
 	got := claimOne(t, queue(db))
-	if got.LeaseToken == nil || got.LeasedUntil == nil || !got.LeasedUntil.After(got.CreatedAt) || got.ExpiresAt == nil || !got.ExpiresAt.Equal(expires) || got.CreatedAt.IsZero() {
+	if got.LeaseToken == nil || got.LeasedUntil == nil || !got.LeasedUntil.After(got.CreatedAt) ||
+		got.ExpiresAt == nil || !got.ExpiresAt.Equal(expires) || got.CreatedAt.IsZero() {
 		t.Errorf("got %+v, want a lease, the time of its creation, and to expire at %s", got, expires)
 	}
 	got.LeaseToken, got.LeasedUntil, got.ExpiresAt, got.CreatedAt = nil, nil, nil, time.Time{}

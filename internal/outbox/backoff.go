@@ -12,7 +12,7 @@ type Backoff struct {
 	Cap  time.Duration // and never exceeds this
 }
 
-// Delay answers a random wait of at most min(Cap, Base x 2^(tries-1)). tries counts from 1.
+// Delay returns a random wait of at most min(Cap, Base x 2^(tries-1)). tries counts from 1.
 func (b Backoff) Delay(tries int) time.Duration {
 	bound := b.Base
 	for n := 1; n < tries && bound < b.Cap; n++ {
@@ -43,7 +43,7 @@ func (b *budget) earn(now time.Time, calls int) {
 	b.since = now
 }
 
-// reserve takes one retry and answers how long it must wait at most: calls made meanwhile only help the next.
+// reserve takes one retry and returns how long it must wait at most: calls made meanwhile only help the next.
 func (b *budget) reserve(now time.Time) time.Duration {
 	b.earn(now, 0)
 	b.tokens--

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Breaker keeps a destination that is down from being called for every message. Where each kind of message has a worker,
-// each is a destination of its own: that voids fail says nothing about charges. It opens after a streak of messages
-// with different keys that all failed for causes that are not theirs, without one decision between them. While it is
-// open one message a ProbeInterval may probe. A decision closes it.
+// Breaker keeps a destination that is down from being called for every message. Where each kind of message has a
+// worker, each is a destination of its own: that voids fail says nothing about charges. It opens after a streak of
+// messages with different keys that all failed for causes that are not theirs, without one decision between them. While
+// it is open one message a ProbeInterval may probe. A decision closes it.
 type Breaker struct {
 	streakLimit int
 
@@ -59,7 +59,7 @@ func (b *Breaker) Open() bool {
 	return b.open
 }
 
-// Admit answers how many of limit messages may be sent now, and whether that is a probe; when none, how long to wait
+// Admit returns how many of limit messages may be sent now, and whether that is a probe; when none, how long to wait
 // before asking again.
 func (b *Breaker) Admit(limit int, now time.Time) (n int, probe bool, wait time.Duration) {
 	b.mu.Lock()

@@ -88,7 +88,8 @@ func TestALeaseThatIsOverIsClaimedAgain(t *testing.T) {
 	leasesEnd(t, db)
 	second := claimOne(t, queue(db))
 	if first.ID != second.ID || first.Claims != 1 || second.Claims != 2 {
-		t.Errorf("got claims %d of %d and %d of %d, want 1 and 2 of the same", first.Claims, first.ID, second.Claims, second.ID)
+		t.Errorf("got claims %d of %d and %d of %d, want 1 and 2 of the same",
+			first.Claims, first.ID, second.Claims, second.ID)
 	}
 	if *first.LeaseToken == *second.LeaseToken {
 		t.Error("both claims have the same token")
@@ -125,7 +126,11 @@ func TestAYoungerMessageSupersedesTheOlderOneOfItsKey(t *testing.T) {
 			[]string{"GOODBYE", "HELLO"},
 			[]string{"HELLO", "GOODBYE"},
 		},
-		{"and the older one goes alone", `UPDATE outbox SET claims = 3 WHERE kind = 'HELLO'`, []string{"GOODBYE"}, []string{"GOODBYE"}},
+		{
+			"and the older one goes alone", `UPDATE outbox SET claims = 3 WHERE kind = 'HELLO'`,
+			[]string{"GOODBYE"},
+			[]string{"GOODBYE"},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -240,7 +245,8 @@ func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 		},
 		{
 			"expired, held",
-			`expires_at = clock_timestamp() - interval '1 hour', ready_at = 'infinity', lease_token = gen_random_uuid()`,
+			`expires_at = clock_timestamp() - interval '1 hour', ready_at = 'infinity',
+				lease_token = gen_random_uuid()`,
 		},
 		{"expires later", `expires_at = clock_timestamp() + interval '1 hour'`},
 		{"expires never", `expires_at = NULL`},

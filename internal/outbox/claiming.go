@@ -49,7 +49,7 @@ func (w *Worker) admit() permit {
 	return permit{limit: limit, alone: alone, probe: probe, wait: wait}
 }
 
-// claimOnce makes one pass, and answers how many messages it found.
+// claimOnce makes one pass, and returns how many messages it found.
 func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) {
 	until := time.Now().Add(w.config.Lease)
 	messages, err := w.claim(working, p)
@@ -107,7 +107,7 @@ func (w *Worker) idle(ctx context.Context, d time.Duration, other <-chan struct{
 // minWait keeps a worker from spinning on a row that is due and that another worker has locked.
 const minWait = 5 * time.Millisecond
 
-// untilDue answers how long nothing is due, a poll interval at most.
+// untilDue returns how long nothing is due, a poll interval at most.
 func (w *Worker) untilDue(ctx context.Context, alone int) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()

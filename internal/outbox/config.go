@@ -22,8 +22,8 @@ type Config struct {
 // settled: that costs work and no correctness, and exists to prove just that.
 func (c Config) Validate(unsafeShortLease bool) error {
 	for name, d := range map[string]time.Duration{
-		"call timeout": c.CallTimeout, "settle timeout": c.SettleTimeout, "lease": c.Lease, "poll interval": c.PollInterval,
-		"longest delay": c.LongestDelay,
+		"call timeout": c.CallTimeout, "settle timeout": c.SettleTimeout, "lease": c.Lease,
+		"poll interval": c.PollInterval, "longest delay": c.LongestDelay,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s: got %v, want more than 0", name, d)
@@ -39,8 +39,8 @@ func (c Config) Validate(unsafeShortLease bool) error {
 		return errors.New("backoff: got none")
 	}
 	if c.Lease <= c.CallTimeout+c.SettleTimeout && !unsafeShortLease {
-		return fmt.Errorf("lease: got %v, want more than call timeout + settle timeout = %v, or messages are delivered twice as a rule",
-			c.Lease, c.CallTimeout+c.SettleTimeout)
+		return fmt.Errorf("lease: got %v, want more than call timeout + settle timeout = %v, "+
+			"or messages are delivered twice as a rule", c.Lease, c.CallTimeout+c.SettleTimeout)
 	}
 	return nil
 }

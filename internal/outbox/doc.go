@@ -27,8 +27,10 @@
 // park and release go by the lease: they say nothing about the thing, and a worker that is too late must not move a
 // row that another one works on.
 //
-// Each kind of message may have a worker of its own (Workers). Then what keeps one kind from being delivered, or fills its
-// worker's hands, keeps no other: a breaker that messages of one kind have opened is theirs alone.
+// Each kind of message may have a worker of its own (Workers). Then what keeps one kind from being delivered, or fills
+// its worker's hands, keeps no other: a breaker that messages of one kind have opened is theirs alone.
 //
 // All times are the database's clock_timestamp(). No property depends on clocks being right, only the pace does.
+//
+// These are rules 9 and 10 of doc/rules.md.
 package outbox

@@ -12,13 +12,14 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// A worker was slow: its lease ended, and another one has claimed its message. What the first one still wants to do with
-// the lease leaves the row with the second.
+// A worker was slow: its lease ended, and another one has claimed its message. What the first one still wants to do
+// with the lease leaves the row with the second.
 func TestAWorkerWhoseLeaseWentToAnotherMovesNothing(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]func(ctx context.Context, tx pgx.Tx, q *Queue, m Message) error{
 		"reschedule": func(ctx context.Context, tx pgx.Tx, _ *Queue, m Message) error {
-			return greetings.Reschedule(ctx, tx, []Retry{{Message: m, Code: "LATE", Spends: true, Answered: true, Payload: []byte("late")}})
+			retry := Retry{Message: m, Code: "LATE", Spends: true, Answered: true, Payload: []byte("late")}
+			return greetings.Reschedule(ctx, tx, []Retry{retry})
 		},
 		"park": func(ctx context.Context, tx pgx.Tx, _ *Queue, m Message) error {
 			return greetings.Park(ctx, tx, []Message{m}, []string{"LATE"})
@@ -101,7 +102,10 @@ func TestRescheduleCounts(t *testing.T) {
 					t.Parallel()
 					db := pgtest.Orders(t)
 					put(t, db, hello())
-					retry := Retry{Message: claimOne(t, queue(db)), Delay: time.Hour, Code: "BUSY", Spends: spends, Answered: answered}
+					retry := Retry{
+						Message: claimOne(t, queue(db)), Delay: time.Hour, Code: "BUSY",
+						Spends: spends, Answered: answered,
+					}
 					want := rows(t, db)
 					want[0].LastCode, want[0].Leased = "BUSY", false
 					if spends {
@@ -113,7 +117,9 @@ func TestRescheduleCounts(t *testing.T) {
 					if payload != "" {
 						retry.Payload, want[0].Payload = []byte(payload), payload
 					}
-					inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Reschedule(ctx, tx, []Retry{retry}) })
+					inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+						return greetings.Reschedule(ctx, tx, []Retry{retry})
+					})
 					if diff := cmp.Diff(want, rows(t, db)); diff != "" {
 						t.Errorf("row (-want +got):\n%s", diff)
 					}

@@ -15,7 +15,7 @@ type Handler interface {
 	// Explain is called once for each report, before it is settled, when it is clear what the report means.
 	Explain(Report)
 
-	// Settle applies what became of messages, each in the transaction that also changes the outbox. It answers the
+	// Settle applies what became of messages, each in the transaction that also changes the outbox. It returns the
 	// reports that it could not apply yet, because somebody else is at the thing they are about. On an error none was
 	// applied, or it is unknown whether they were; applying a report twice must be harmless.
 	Settle(ctx context.Context, reports []Report) (Settled, error)
@@ -43,7 +43,9 @@ const (
 )
 
 func (r Result) String() string {
-	return [...]string{"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable"}[r]
+	return [...]string{
+		"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable",
+	}[r]
 }
 
 // Report is what became of delivering one message.

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds every wait. It is long, so that only a test that would fail runs into it.
-const patience = 30 * time.Second
+// longWait bounds every wait. It is long, so that only a test that would fail runs into it.
+const longWait = 30 * time.Second
 
 // discard is where workers log to.
 var discard = slog.New(slog.DiscardHandler)
@@ -44,10 +44,7 @@ func hellos(n int) []New {
 // put appends messages and commits.
 func put(t testing.TB, db *pgtest.Database, messages ...New) {
 	t.Helper()
-	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error { return greetings.Append(t.Context(), tx, messages...) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Append(ctx, tx, messages...) })
 }
 
 // queue is the greetings' Queue, whose leases do not end in a test, unless it moves the rows in time.
@@ -59,7 +56,7 @@ func queueOf(db *pgtest.Database, kind string) *Queue {
 
 func claim(t testing.TB, q *Queue, limit, alone int) []Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	messages, err := q.Claim(ctx, limit, alone)
 	if err != nil {
@@ -101,7 +98,7 @@ type row struct {
 	LastCode string
 }
 
-// rows answers what is in the outbox, in the order of the ids.
+// rows returns what is in the outbox, in the order of the ids.
 func rows(t testing.TB, db *pgtest.Database) []row {
 	t.Helper()
 	found, err := db.Pool.Query(t.Context(), `
@@ -154,11 +151,11 @@ func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); !done(); {
+	for deadline := time.After(longWait); !done(); {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %s in vain: %s", patience, what)
+			t.Fatalf("waited %s in vain: %s", longWait, what)
 		}
 	}
 }
@@ -179,8 +176,8 @@ func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(patience):
-		t.Fatalf("waited %s in vain: %s", patience, what)
+	case <-time.After(longWait):
+		t.Fatalf("waited %s in vain: %s", longWait, what)
 	}
 	return v
 }
@@ -245,7 +242,7 @@ func (g *greeter) Deliver(ctx context.Context, messages []Message, report func(R
 	}
 }
 
-// deliveries answers how many messages were handed to the greeter.
+// deliveries returns how many messages were handed to the greeter.
 func (g *greeter) deliveries() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -255,7 +252,7 @@ func (g *greeter) deliveries() (n int) {
 	return n
 }
 
-// batch answers what the greeter was handed the nth time.
+// batch returns what the greeter was handed the nth time.
 func (g *greeter) batch(n int) []Message {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -351,8 +348,9 @@ func people(t testing.TB, db *pgtest.Database, mood string) int {
 // patient is a configuration with which nothing happens by the clock during a test.
 func patient() Config {
 	return Config{
-		CallTimeout: patience, SettleTimeout: patience, Lease: time.Hour, Batch: 100, PollInterval: time.Hour, BreakerStreak: 5,
-		Backoff: func(string) Backoff { return Backoff{Base: time.Millisecond, Cap: time.Millisecond} }, LongestDelay: time.Hour,
+		CallTimeout: longWait, SettleTimeout: longWait, Lease: time.Hour, Batch: 100, PollInterval: time.Hour,
+		BreakerStreak: 5, LongestDelay: time.Hour,
+		Backoff: func(string) Backoff { return Backoff{Base: time.Millisecond, Cap: time.Millisecond} },
 	}
 }
 
@@ -367,7 +365,7 @@ func newWorker(db *pgtest.Database, c Config, g *greeter) *Worker {
 	return NewWorker(c, NewQueue(db.Pool, g.table, "HELLO", c.Lease), g, discard)
 }
 
-// start runs a worker. The function that it answers tells the worker to stop; the channel is closed when it has. It is
+// start runs a worker. The function that it returns tells the worker to stop; the channel is closed when it has. It is
 // stopped at the end of the test at the latest.
 func start(t testing.TB, w *Worker) (stop context.CancelFunc, stopped <-chan struct{}) {
 	t.Helper()

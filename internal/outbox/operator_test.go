@@ -57,7 +57,10 @@ func TestWhatIsMadeDue(t *testing.T) {
 				put(t, db, goodbye(m.Key))
 				put(t, db, m, hello())
 				exec(t, db, test.prepare)
-				const whole = `SELECT string_agg(outbox::text, ' ' ORDER BY id) FROM outbox WHERE NOT (key = $1 AND kind = $2)`
+				const whole = `
+					SELECT string_agg(outbox::text, ' ' ORDER BY id)
+					FROM outbox
+					WHERE NOT (key = $1 AND kind = $2)`
 				const alone = `SELECT outbox::text FROM outbox WHERE key = $1 AND kind = $2`
 				one, others := text(t, db, alone, m.Key, m.Kind), text(t, db, whole, m.Key, m.Kind)
 				if got := madeDue(t, db, how.do, m); got != test.state {

@@ -69,8 +69,8 @@ func TestAnOpenBreakerLetsOneMessageAProbeOut(t *testing.T) {
 	}
 }
 
-// A hundred people cannot be reached, and everybody else can. The hundred have opened the breaker, and are due again and
-// again; whoever has not been tried yet does not have to wait until each of them has been the probe.
+// A hundred people cannot be reached, and everybody else can. The hundred have opened the breaker, and are due again
+// and again; whoever has not been tried yet does not have to wait until each of them has been the probe.
 func TestAnOpenBreakerProbesFirstWithWhatWasNotTried(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)

@@ -41,8 +41,8 @@ func TestBackoffIsSpread(t *testing.T) {
 	}
 }
 
-// Calls are made, some are not answered, and time passes. However it goes, at each moment the retries that have come due
-// are a tenth of the calls at most, and what the floor allows.
+// Calls are made, some are not answered, and time passes. However it goes, at each moment the retries that have come
+// due are a tenth of the calls at most, and what the floor allows.
 func TestRetriesStayWithinTheBudget(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -78,7 +78,8 @@ func TestRetriesStayWithinTheBudget(t *testing.T) {
 			}
 			allowed := 10*(1+at.Sub(start).Seconds()) + float64(history[0].calls)/10
 			if got := float64(i + 1); got > allowed+0.001 {
-				t.Fatalf("got %v retries after %v and %d calls, want %v at most", got, at.Sub(start), history[0].calls, allowed)
+				t.Fatalf("got %v retries after %v and %d calls, want %v at most",
+					got, at.Sub(start), history[0].calls, allowed)
 			}
 		}
 	})
@@ -214,7 +215,8 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 					}
 				case now.Before(due):
 					if got != 0 || probe || wait != due.Sub(now) {
-						t.Fatalf("open, no probe due: got %d, probe %v, wait %v, want to wait %v", got, probe, wait, due.Sub(now))
+						t.Fatalf("open, no probe due: got %d, probe %v, wait %v, want to wait %v",
+							got, probe, wait, due.Sub(now))
 					}
 				default:
 					if got != 1 || !probe || wait != 0 {

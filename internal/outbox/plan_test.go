@@ -25,7 +25,7 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.
 
 func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// explain answers the plans of the statements that f sends, with the parameters that it sends them with.
+// explain returns the plans of the statements that f sends, with the parameters that it sends them with.
 func explain(t testing.TB, db *pgtest.Database, f func(pool *pgxpool.Pool)) string {
 	t.Helper()
 	config := db.Pool.Config()
@@ -72,9 +72,9 @@ func analyze(t testing.TB, db *pgtest.Database) {
 	exec(t, db, `VACUUM ANALYZE outbox`)
 }
 
-// Whether the planner knows of a large backlog, knows nothing, or believes that the outbox is as empty as it was when it
-// was last analyzed: no statement of a delivery's way may read all of it. Plans are made with the parameters at hand, for the
-// pools name no statements (pg.Open).
+// Whether the planner knows of a large backlog, knows nothing, or believes that the outbox is as empty as it was when
+// it was last analyzed: no statement of a delivery's way may read all of it. Plans are made with the parameters at
+// hand, for the pools name no statements (pg.Open).
 func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t testing.TB, db *pgtest.Database){
@@ -95,7 +95,8 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 			claimed := claim(t, queue(db), 500, 1)
 			inTx := func(f func(ctx context.Context, tx pgx.Tx) error) func(*pgxpool.Pool) {
 				return func(pool *pgxpool.Pool) {
-					if err := pg.InTx(t.Context(), pool, func(tx pgx.Tx) error { return f(t.Context(), tx) }); err != nil {
+					err := pg.InTx(t.Context(), pool, func(tx pgx.Tx) error { return f(t.Context(), tx) })
+					if err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -152,7 +153,10 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 					return err
 				}), []string{"outbox_one_of_a_kind"}},
 				{"the view of a key", func(pool *pgxpool.Pool) {
-					_, err := pool.Exec(t.Context(), `SELECT kind, due FROM `+greetings.View()+` AS m WHERE key = $1`, claimed[0].Key)
+					_, err := pool.Exec(t.Context(), `
+						SELECT kind, due
+						FROM `+greetings.View()+` AS m
+						WHERE key = $1`, claimed[0].Key)
 					if err != nil {
 						t.Fatal(err)
 					}

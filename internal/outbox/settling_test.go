@@ -12,8 +12,8 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// Settling one of fifty fails each time, for no fault of the database. The forty-nine are settled, and it alone is left,
-// to be delivered again after its lease.
+// Settling one of fifty fails each time, for no fault of the database. The forty-nine are settled, and it alone is
+// left, to be delivered again after its lease.
 func TestAMessageThatCannotBeSettledFailsAlone(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
@@ -149,8 +149,11 @@ func TestAReportIsKeptNoLongerThanItsLease(t *testing.T) {
 func TestWhatIsTooLateIsGivenUpAndNotDelivered(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]string{
-		"due":    `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE id <= 3`,
-		"parked": `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second', parked_at = clock_timestamp() WHERE id <= 3`,
+		"due": `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE id <= 3`,
+		"parked": `
+			UPDATE outbox
+			SET expires_at = clock_timestamp() - interval '1 second', parked_at = clock_timestamp()
+			WHERE id <= 3`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,8 +6,8 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// A large backlog is drained, and one message at its end is delivered last. A vacuum finds a single dead row, which would
-// not be worth its while, and all the empty pages before it would stay.
+// A large backlog is drained, and one message at its end is delivered last. A vacuum finds a single dead row, which
+// would not be worth its while, and all the empty pages before it would stay.
 func TestAnEmptyOutboxIsSmallAgain(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)

@@ -34,7 +34,7 @@ func (t Table) sql(statement string) string {
 // table's indexes.
 func (t Table) View() string {
 	return t.sql(`(
-		SELECT id, key, kind, attempts, claims, traceparent, expires_at AS expires, created_at AS appended, ready_at AS due,
-			lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
+		SELECT id, key, kind, attempts, claims, traceparent, expires_at AS expires, created_at AS appended,
+			ready_at AS due, lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
 		FROM {table})`)
 }

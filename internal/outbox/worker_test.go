@@ -253,7 +253,9 @@ func TestHoweverManyWorkersEachMessageHasOneEffect(t *testing.T) {
 				exec(t, db, `
 					UPDATE outbox
 					SET ready_at = clock_timestamp(), parked_at = NULL
-					WHERE id IN (SELECT id FROM outbox WHERE parked_at IS NOT NULL OR $1 FOR UPDATE SKIP LOCKED)`, moves < 10)
+					WHERE id IN (
+						SELECT id FROM outbox WHERE parked_at IS NOT NULL OR $1 FOR UPDATE SKIP LOCKED
+					)`, moves < 10)
 				return number(t, db, `SELECT count(*) FROM outbox`) == 0
 			})
 			if got := people(t, db, "HAPPY"); got != messages {
