@@ -8,11 +8,15 @@
 // Gather may be cut with slices.Chunk.
 package batch
 
-import "sync"
+import (
+	"sync"
+
+	"hosho/internal/wait"
+)
 
 // Gather collects items that come one by one, from any goroutine, until somebody takes them all. NewGather makes it.
 type Gather[T any] struct {
-	news chan struct{}
+	news wait.Bell
 
 	mu    sync.Mutex
 	items []T
@@ -20,7 +24,7 @@ type Gather[T any] struct {
 
 // NewGather makes an empty Gather.
 func NewGather[T any]() *Gather[T] {
-	return &Gather[T]{news: make(chan struct{}, 1)}
+	return &Gather[T]{news: wait.NewBell()}
 }
 
 // Add adds items at the end, and says so to whoever waits for News. It never blocks.
@@ -28,10 +32,7 @@ func (g *Gather[T]) Add(items ...T) {
 	g.mu.Lock()
 	g.items = append(g.items, items...)
 	g.mu.Unlock()
-	select {
-	case g.news <- struct{}{}:
-	default:
-	}
+	g.news.Ring()
 }
 
 // News is received from when something was added that was perhaps not taken yet. It is for one goroutine, which takes

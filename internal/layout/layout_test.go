@@ -25,7 +25,7 @@ sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc st
 
 laboratory
 lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
-lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal
+lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | gen/order rules wait
@@ -61,13 +61,13 @@ gen/...    | grpc protobuf | gen/...
 database
 orderdb    | pgx           | failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
-outbox     | pgx uuid      | batch failpoint pg
+outbox     | pgx uuid      | batch failpoint pg wait
 card       |               | payment
 pg         | pgx           | wait
 migrations | goose pgx     | wait
 
 domain
-batch      |               |
+batch      |               | wait
 order      |               |
 payment    |               |
 failpoint  |               |

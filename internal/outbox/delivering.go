@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/wait"
 )
 
 // sweepLoop gives up messages that are too late and that no claim finds: those that are parked, and all while the
@@ -14,7 +15,7 @@ func (w *Worker) sweepLoop(ctx context.Context) {
 		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("cannot look for expired messages", "error", err)
 		}
-		pause(ctx, w.config.PollInterval)
+		wait.For(ctx, w.config.PollInterval)
 	}
 }
 
@@ -29,15 +30,6 @@ func (w *Worker) sweep(ctx context.Context) error {
 	}
 	w.deliver(ctx, messages, until)
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // deliver hands messages to the handler, and those that are too late straight to the settling.

@@ -7,6 +7,7 @@ import (
 
 	"hosho/internal/batch"
 	"hosho/internal/pg"
+	"hosho/internal/wait"
 )
 
 const (
@@ -60,7 +61,7 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 		default:
 			w.log.Warn("cannot settle yet", "messages", len(part.Items), "error", err)
 			later = append(later, w.done(part.Items, part.Items)...)
-			pause(ctx, outagePause)
+			wait.For(ctx, outagePause)
 		}
 	}
 	return later
@@ -88,7 +89,7 @@ func (w *Worker) done(reports, later []Report) (kept []Report) {
 	}
 	next := was && !w.alone
 	w.mu.Unlock()
-	signal(w.room)
+	w.room.Ring()
 	if next {
 		w.Wake() // another message may be delivered alone now
 	}

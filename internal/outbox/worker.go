@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hosho/internal/batch"
+	"hosho/internal/wait"
 )
 
 // Worker claims messages, has them delivered, and has what became of them settled. Any number may work on one outbox.
@@ -18,8 +19,8 @@ type Worker struct {
 	breaker *Breaker
 	more    func() // wakes whoever has the messages that a settling makes due
 
-	wake    chan struct{}         // something may be due
-	room    chan struct{}         // something left the hands of this worker
+	wake    wait.Bell             // something may be due
+	room    wait.Bell             // something left the hands of this worker
 	reports *batch.Gather[Report] // to be settled
 
 	mu       sync.Mutex
@@ -34,8 +35,8 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		config: config, queue: queue, handler: handler, log: log,
 		breaker: NewBreaker(config.BreakerStreak),
 		budget:  newBudget(time.Now()),
-		wake:    make(chan struct{}, 1),
-		room:    make(chan struct{}, 1),
+		wake:    wait.NewBell(),
+		room:    wait.NewBell(),
 		reports: batch.NewGather[Report](),
 	}
 	w.more = w.Wake
@@ -43,14 +44,7 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 }
 
 // Wake tells the worker that something may be due. It never blocks.
-func (w *Worker) Wake() { signal(w.wake) }
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
+func (w *Worker) Wake() { w.wake.Ring() }
 
 // Run works until ctx ends. Then it claims nothing more, waits for what is under way as long as a delivery may take,
 // settles it, and returns; what is not settled by then is delivered again after its lease.

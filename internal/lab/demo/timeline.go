@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hosho/internal/terminal"
+	"hosho/internal/wait"
 )
 
 // timeline tells the story of orders as the daemons' logs tell it: each line that bears the id of an order that is
@@ -21,14 +22,14 @@ type timeline struct {
 
 	mu      sync.Mutex
 	watched map[string]bool
-	early   map[string][]entry       // of ids that nobody watches yet: a log may be faster than the reply
-	tried   map[string]chan struct{} // holds something once a delivery of the order was tried
+	early   map[string][]entry   // of ids that nobody watches yet: a log may be faster than the reply
+	tried   map[string]wait.Bell // rings when a delivery of the order was tried
 }
 
 func newTimeline(screen *terminal.Terminal) *timeline {
 	return &timeline{
 		screen: screen, start: time.Now(),
-		watched: map[string]bool{}, early: map[string][]entry{}, tried: map[string]chan struct{}{},
+		watched: map[string]bool{}, early: map[string][]entry{}, tried: map[string]wait.Bell{},
 	}
 }
 
@@ -72,10 +73,7 @@ func (t *timeline) observe(e entry) {
 		return
 	}
 	if e.Message == "delivery" {
-		select {
-		case t.triedOf(id) <- struct{}{}:
-		default: // it is known already
-		}
+		t.triedOf(id).Ring()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,12 +94,12 @@ func (t *timeline) awaitDelivery(ctx context.Context, id string) error {
 	}
 }
 
-// triedOf returns the channel that holds something once an order's delivery was tried.
-func (t *timeline) triedOf(id string) chan struct{} {
+// triedOf returns the bell that rings when an order's delivery was tried.
+func (t *timeline) triedOf(id string) wait.Bell {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.tried[id] == nil {
-		t.tried[id] = make(chan struct{}, 1)
+		t.tried[id] = wait.NewBell()
 	}
 	return t.tried[id]
 }
