@@ -19,14 +19,14 @@ import (
 )
 
 type chaosRun struct {
-	Seed     uint64        `help:"Decides the schedule of the faults; 0: one by chance, which is printed." placeholder:"N"`
+	Seed     uint64        `help:"Decides the schedule; 0: one by chance, which is printed." placeholder:"N"`
 	Duration time.Duration `default:"60s" help:"How long new faults begin. What is open then is healed and drained."`
 	Faults   []string      `help:"Only these faults, separated by commas; --list shows them all." placeholder:"LIST"`
 	Length   time.Duration `help:"How long each fault lasts, instead of what the seed says."`
 	Relays   int           `default:"2" help:"How many relays run."`
 	Clients  int           `default:"32" help:"How many customers order at a time."`
 	Quick    bool          `help:"Short timeouts, leases and backoffs instead of the daemons' defaults."`
-	JSON     string        `name:"json" help:"Write the result to a file; -: standard output, and all else to standard error." placeholder:"FILE"`
+	JSON     string        `name:"json" help:"Write the result to a file; -: to standard output." placeholder:"FILE"`
 	List     bool          `help:"List the faults and exit."`
 	Schedule bool          `help:"Print the schedule that the seed makes and exit."`
 	Keep     bool          `help:"Keep logs and databases even if nothing was found."`
@@ -92,9 +92,11 @@ func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 		return err
 	}
 	printChaos(screen, report)
-	if err := c.writeJSON(result, report); err != nil {
-		return err
-	}
+	return errors.Join(c.writeJSON(result, report), c.conclude(screen, dir, report))
+}
+
+// conclude says what came of it all, and keeps logs and databases where they are of use.
+func (c *chaosRun) conclude(screen *terminal.Terminal, dir string, report chaos.Report) error {
 	if len(report.Found) > 0 {
 		screen.Line("\n%s", screen.Paint(terminal.Red,
 			fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), dir)))
@@ -116,11 +118,12 @@ func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal.Termina
 	}
 	screen.Line("%s", screen.Paint(terminal.Bold,
 		fmt.Sprintf("chaos: seed %d, %s, %d relays, %d clients", c.Seed, c.Duration, c.Relays, c.Clients)))
-	screen.Line("building orderd, paymentd and relay with failpoints, starting two PostgreSQL servers")
+	screen.Line(stack.Building)
 	bin := filepath.Join(dir, "bin")
 	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
 		return chaos.Report{}, err
 	}
+	screen.Line("starting two PostgreSQL servers and the daemons")
 	config := c.config()
 	config.Bin, config.Dir = bin, filepath.Join(dir, "data")
 	config.Tell = func(text string) { tell(screen, text) }

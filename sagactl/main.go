@@ -19,7 +19,7 @@ import (
 )
 
 type commands struct {
-	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and refunded, and the proof that it adds up."`
+	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and refunded, and the proof."`
 	Up   up      `cmd:"" group:"try" help:"Run the whole system until Ctrl-C, and print where it is."`
 
 	Order   orderVerbs `cmd:"" group:"orders" help:"Place an order, look at it, cancel it."`
@@ -32,11 +32,11 @@ type commands struct {
 	Retry  retry        `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
 	Settle settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
-	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases order by order, and say who mends what."`
+	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
 
-	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and check that nothing is lost."`
-	Mutants mutants  `cmd:"" group:"experiment" help:"Break each rule of the saga in the source, and have chaos find out."`
+	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and see nothing lost."`
+	Mutants mutants  `cmd:"" group:"experiment" help:"Break each rule of the saga in the source: chaos finds out."`
 }
 
 const description = `Runs hosho on this machine, places and follows orders, and operates a running system.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,9 +9,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"hosho/internal/lab/stack"
 )
 
-var program string
+// programs is the folder with sagactl and, after a call of daemons, what it runs.
+var programs string
+
+// daemons builds orderd, paymentd and relay, once for all tests that run a system themselves.
+var daemons = sync.OnceValue(func() error { return stack.Build(context.Background(), programs) })
 
 func TestMain(m *testing.M) {
 	os.Exit(runTests(m))
@@ -23,16 +31,17 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "sagactl")
-	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	programs = dir
+	build := exec.Command("go", "build", "-o", filepath.Join(programs, "sagactl"), ".")
+	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build sagactl: %v\n%s", err, output)
 		return 1
 	}
 	return m.Run()
 }
 
-// sagactl returns a command whose temporary files are the test's own, so that what it leaves behind is seen. The name is
-// short: the databases' sockets are in there.
+// sagactl returns a command whose temporary files are the test's own, so that what it leaves behind is seen. Their
+// folder's name is short: the databases' sockets are in there.
 func sagactl(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	tmp, err := os.MkdirTemp("/tmp", "hosho-t-")
@@ -43,7 +52,7 @@ func sagactl(t *testing.T, args ...string) (*exec.Cmd, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(tmp) })
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(filepath.Join(programs, "sagactl"), args...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	return cmd, tmp
 }
@@ -74,6 +83,9 @@ func codeOf(err error) int {
 	return 0
 }
 
+// awaitTimeout is for builds on a slow machine.
+const awaitTimeout = 2 * time.Minute
+
 // watcher keeps what is written and says when a text has come.
 type watcher struct {
 	want  string
@@ -84,6 +96,8 @@ type watcher struct {
 	done bool
 }
 
+func newWatcher(want string) *watcher { return &watcher{want: want, found: make(chan struct{})} }
+
 func (w *watcher) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,6 +107,20 @@ func (w *watcher) Write(p []byte) (int, error) {
 		close(w.found)
 	}
 	return len(p), nil
+}
+
+// await waits until the text has come. It fails when the command ends before.
+func (w *watcher) await(t *testing.T, exited <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), awaitTimeout)
+	defer cancel()
+	select {
+	case <-w.found:
+	case err := <-exited:
+		t.Fatalf("it ended (%v) before it said %q:\n%s", err, w.want, w.text())
+	case <-ctx.Done():
+		t.Fatalf("%q has not come:\n%s", w.want, w.text())
+	}
 }
 
 func (w *watcher) text() string {

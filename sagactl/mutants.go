@@ -50,19 +50,16 @@ func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
 		return err
 	}
+	screen.Line("mutants: %d, and first the source as it is. Each is built, and may live for %v.",
+		len(chosen), mutantLife)
+	screen.Line(stack.Building)
 	healthy, err := m.healthy(ctx, screen, dir, chosen)
 	if err != nil {
 		return err
 	}
-	living := 0
-	for i, one := range chosen {
-		killed, err := m.hunt(ctx, screen, filepath.Join(dir, fmt.Sprint(i)), one)
-		if err != nil {
-			return err
-		}
-		if !killed {
-			living++
-		}
+	living, err := m.huntAll(ctx, screen, dir, chosen)
+	if err != nil {
+		return err
 	}
 	if living > 0 || !healthy {
 		screen.Line("\n%s", screen.Paint(terminal.Red,
@@ -114,6 +111,22 @@ func (m *mutants) healthy(
 	}
 	screen.Line("%s  the source as it is: %s", screen.Paint(terminal.Red, "BROKEN"), report.Found[0])
 	return false, nil
+}
+
+// huntAll returns how many mutants no experiment killed.
+func (m *mutants) huntAll(
+	ctx context.Context, screen *terminal.Terminal, dir string, chosen []mutant.Mutant,
+) (living int, err error) {
+	for i, one := range chosen {
+		killed, err := m.hunt(ctx, screen, filepath.Join(dir, fmt.Sprint(i)), one)
+		if err != nil {
+			return living, err
+		}
+		if !killed {
+			living++
+		}
+	}
+	return living, nil
 }
 
 // hunt reports whether an experiment killed a mutant, by one of the rules that must notice it.

@@ -24,7 +24,7 @@ type createOrder struct {
 	Amount    int64  `arg:"" help:"What it costs, in the currency's minor unit: yen, cents."`
 	Currency  string `default:"JPY" help:"The currency, by ISO 4217."`
 	Customer  string `default:"ada" help:"Who orders."`
-	RequestID string `help:"Makes the order repeatable: the same id is the same order. By default a new one." placeholder:"ID"`
+	RequestID string `help:"The same id is the same order; by default it is a new one." placeholder:"ID"`
 	Wait      bool   `help:"Wait until it is settled, and exit 1 when it is CANCELLED."`
 	Quiet     bool   `short:"q" help:"Print the order's id and nothing else." xor:"output"`
 	JSON      bool   `help:"Print the order as JSON; with --wait each of its states." xor:"output"`

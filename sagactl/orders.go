@@ -14,7 +14,7 @@ import (
 
 type orders struct {
 	orderd
-	Status   orderStatus   `help:"Only orders of this status: pending, completed, cancelling, cancelled." placeholder:"S"`
+	Status   orderStatus   `help:"Only pending, completed, cancelling or cancelled ones." placeholder:"S"`
 	Customer string        `help:"Only this customer's orders." placeholder:"C"`
 	Since    time.Duration `help:"Only orders placed in this last while: 90s, 1h." placeholder:"D"`
 	Limit    int           `default:"20" help:"How many at most; 0: all."`

@@ -16,9 +16,15 @@ import (
 type reconciliation struct {
 	OrdersURL   string        `required:"" env:"ORDERS_DATABASE_URL" help:"The orders database."`
 	PaymentsURL string        `required:"" env:"PAYMENTS_DATABASE_URL" help:"The payments database."`
-	StuckAfter  time.Duration `default:"${stuck_after}" help:"An order under way may make no progress for so long: after its deadline, or while nobody knows whether its money is held, or after its payment was decided."`
-	Repair      bool          `help:"Put the commands of orders that stand still back to work. Nothing else is changed."`
+	StuckAfter  time.Duration `default:"${stuck_after}" help:"For how long an order under way may make no progress."`
+	Repair      bool          `help:"Put the commands of orders that stand still back to work; nothing else changes."`
 	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
+}
+
+// Help is called by kong.
+func (*reconciliation) Help() string {
+	return "An order under way makes no progress after its deadline, while nobody knows whether its money is held, " +
+		"and after its payment was decided. A terminal shows the first findings of a class, a pipe gets all."
 }
 
 // Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
@@ -42,7 +48,10 @@ func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) err
 		return fmt.Errorf("payments: %w", err)
 	}
 	defer payments.Close()
-	out := &reconcilePrinter{Terminal: screen, progress: terminal.New(os.Stderr, nil), json: r.JSON, began: time.Now()}
+	out := &reconcilePrinter{
+		Terminal: screen, progress: terminal.New(os.Stderr, nil), json: r.JSON, began: time.Now(),
+		shown: map[reconcile.Class]int64{},
+	}
 	summary, err := reconcile.Run(ctx, orders, payments, reconcile.Options{
 		StuckAfter: r.StuckAfter, Repair: r.Repair, Found: out.found, Progress: out.sofar,
 	})
@@ -64,12 +73,15 @@ type reconcilePrinter struct {
 	*terminal.Terminal
 	progress *terminal.Terminal // standard error
 	json     bool
-	headed   bool
+	shown    map[reconcile.Class]int64 // findings
 	began    time.Time
 	last     time.Time // when progress was shown
 }
 
-const progressInterval = time.Second
+const (
+	progressInterval = time.Second
+	shownOnTerminal  = 20 // findings of a class: what scrolls by nobody reads
+)
 
 // sofar shows progress when the run takes longer than a moment.
 func (p *reconcilePrinter) sofar(s *reconcile.Summary) {
@@ -85,10 +97,13 @@ func (p *reconcilePrinter) found(f reconcile.Finding) error {
 	if p.json {
 		return p.object(f)
 	}
-	if !p.headed {
-		p.headed = true
+	if p.Live() && p.shown[f.Class] == shownOnTerminal {
+		return nil
+	}
+	if len(p.shown) == 0 {
 		p.Line("%s", p.Paint(terminal.Bold, fmt.Sprintf("%-21s  %-36s  %s", "CLASS", "ORDER", "FOUND")))
 	}
+	p.shown[f.Class]++
 	style := terminal.Red
 	if !f.Class.Fails() {
 		style = terminal.Yellow
@@ -125,18 +140,24 @@ func (p *reconcilePrinter) end(s reconcile.Summary, repaired bool) error {
 		if class.Fails() {
 			failures += n
 		}
-		p.Line("\n%s: %d", p.Paint(terminal.Bold, string(class.Class)), n)
+		more := ""
+		if hidden := n - p.shown[class.Class]; hidden > 0 {
+			more = fmt.Sprintf(", %d more than are shown: --json, or a pipe, has them all", hidden)
+		}
+		p.Line("\n%s: %d%s", p.Paint(terminal.Bold, string(class.Class)), n, more)
 		p.Line("  %s\n  %s", class.Means, class.Do)
 	}
-	if p.headed {
+	if len(p.shown) > 0 {
 		p.Line("")
 	}
-	p.Line("compared %d orders, %d of them under way, with %d payments in %s", s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
+	p.Line("compared %d orders, %d of them under way, with %d payments in %s",
+		s.Orders, s.UnderWay, s.Payments, time.Since(p.began).Round(time.Millisecond))
 	if repaired {
 		p.Line("repair: commands put back %d, made due %d", s.PutBack, s.MadeDue)
 	}
 	if failures > 0 {
-		p.Line("%s", p.Paint(terminal.Red, fmt.Sprintf("The two databases do not agree, or an order stands still. Findings: %d", failures)))
+		p.Line("%s", p.Paint(terminal.Red,
+			fmt.Sprintf("The two databases do not agree, or an order stands still. Findings: %d", failures)))
 		return nil
 	}
 	p.Line("%s", p.Paint(terminal.Green, "The two databases agree."))

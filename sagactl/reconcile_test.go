@@ -8,32 +8,34 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/reconcile"
+	"hosho/internal/slow"
 )
 
 // A person reconciles a healthy system, and again after somebody has deleted an order's command: as text, as JSON, and
 // with a repair, after which there is nothing left to find.
 func TestReconcile(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "runs the whole system as processes")
 	s := startStack(t)
 	output, err := reconcileOnce(t, s)
-	if err != nil || !strings.Contains(output, "compared 0 orders") || !strings.HasSuffix(output, "The two databases agree.\n") {
+	agree := strings.HasSuffix(output, "The two databases agree.\n")
+	if err != nil || !agree || !strings.Contains(output, "compared 0 orders") {
 		t.Errorf("a healthy system: got %v\n%s", err, output)
 	}
 	s.Relays[0].Kill()
-	placed, err := orderv1.NewOrderServiceClient(dial(t, s.Orderd.Address)).CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
-		CustomerId: "ada", CurrencyCode: "JPY", Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: 600}},
-	})
+	create, _ := sagactl(t, "order", "create", "600", "--quiet", "--orderd", s.Orderd.Address)
+	placed, err := create.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := placed.GetOrder().GetOrderId()
+	id := strings.TrimSpace(string(placed))
 	execute(t, s.OrdersURL(), `DELETE FROM outbox`)
 
 	output, err = reconcileOnce(t, s)
-	if codeOf(err) != 1 || !strings.Contains(output, "stranded") || !strings.Contains(output, id) || strings.Contains(output, "\x1b") {
+	found := strings.Contains(output, "stranded") && strings.Contains(output, id)
+	if codeOf(err) != 1 || !found || strings.Contains(output, "\x1b") {
 		t.Errorf("a stranded order: got %v\n%s\nwant exit 1, the order, and no colour in a pipe", err, output)
 	}
 	output, err = reconcileOnce(t, s, "--json", "--repair")
@@ -48,11 +50,13 @@ func TestReconcile(t *testing.T) {
 			t.Fatalf("%s: %v", lines[i], err)
 		}
 	}
-	if finding.Class != reconcile.Stranded || finding.OrderID != id || !strings.HasPrefix(finding.Repair, "put its CHARGE back") {
+	back := strings.HasPrefix(finding.Repair, "put its CHARGE back")
+	if finding.Class != reconcile.Stranded || finding.OrderID != id || !back {
 		t.Errorf("got the finding %+v, want %s stranded and its CHARGE put back", finding, id)
 	}
-	if end.Summary.Clean || end.Summary.Orders != 1 || end.Summary.PutBack != 1 || end.Summary.Findings[reconcile.Stranded] != 1 {
-		t.Errorf("got the summary %+v, want one order, stranded, put back", end.Summary)
+	sum := end.Summary
+	if sum.Clean || sum.Orders != 1 || sum.PutBack != 1 || sum.Findings[reconcile.Stranded] != 1 {
+		t.Errorf("got the summary %+v, want one order, stranded, put back", sum)
 	}
 	if output, err := reconcileOnce(t, s); err != nil || !strings.Contains(output, "1 of them under way") {
 		t.Errorf("after the repair: got %v\n%s\nwant the order under way, and no finding", err, output)
@@ -67,11 +71,14 @@ func TestReconcileAsksForItsDatabases(t *testing.T) {
 	}
 	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1/orders")
 	cmd.Env = append(cmd.Env, "PAYMENTS_DATABASE_URL=") // of a variable that was never set
-	if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
+	output, err := cmd.CombinedOutput()
+	if codeOf(err) != 2 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
 		t.Errorf("got %v\n%s\nwant it to say which is empty", err, output)
 	}
-	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1:1/orders", "--payments-url", "postgres://127.0.0.1:1/payments")
-	if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), "sagactl: reconcile: ") {
+	cmd, _ = sagactl(t, "reconcile",
+		"--orders-url", "postgres://127.0.0.1:1/orders", "--payments-url", "postgres://127.0.0.1:1/payments")
+	output, err = cmd.CombinedOutput()
+	if codeOf(err) != 2 || !strings.Contains(string(output), "sagactl: reconcile: ") {
 		t.Errorf("got %v\n%s\nwant it to say that it cannot read", err, output)
 	}
 }

@@ -46,7 +46,7 @@ func (p paymentd) payments() (paymentv1.PaymentServiceClient, error) {
 
 // relay is the flag that names relays.
 type relay struct {
-	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay. Of several, status asks all."`
+	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay; status asks several."`
 }
 
 // Validate is called by kong.

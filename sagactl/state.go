@@ -88,6 +88,7 @@ func (d daemon) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogRe
 		state.Ready, state.Why = false, err.Error()
 		return state, nil
 	}
+	state.Process = backlog.GetRelay()
 	return state, backlog
 }
 
@@ -111,19 +112,34 @@ func (d daemon) check(ctx context.Context) daemonState {
 	return state
 }
 
-// merge returns the backlog as the first relay tells it, for they all read one outbox.
+// merge returns the backlog as the first relay tells it, for they all read one outbox, with the breakers of all.
 func merge(backlogs []*relayv1.GetBacklogResponse) []kindState {
-	for _, b := range backlogs {
-		if b == nil {
-			continue
+	var kinds []kindState
+	for _, backlog := range backlogs {
+		if kinds == nil {
+			kinds = kindsOf(backlog)
 		}
-		all := kindState{Kind: "all", Due: b.GetDue(), Waiting: b.GetWaiting(), Parked: b.GetParked()}
-		if b.GetOldestAge() != nil {
-			all.Oldest = b.GetOldestAge().AsDuration().Round(time.Millisecond).String()
+		for i, k := range backlog.GetKinds()[:min(len(kinds), len(backlog.GetKinds()))] {
+			if k.GetBreakerOpen() {
+				kinds[i].Open = append(kinds[i].Open, backlog.GetRelay())
+			}
 		}
-		return []kindState{all}
 	}
-	return nil
+	return kinds
+}
+
+func kindsOf(backlog *relayv1.GetBacklogResponse) []kindState {
+	var kinds []kindState
+	for _, k := range backlog.GetKinds() {
+		state := kindState{
+			Kind: story.Kind(k.GetKind()), Due: k.GetDue(), Waiting: k.GetWaiting(), Parked: k.GetParked(),
+		}
+		if k.GetOldestAge() != nil {
+			state.Oldest = k.GetOldestAge().AsDuration().Round(time.Millisecond).String()
+		}
+		kinds = append(kinds, state)
+	}
+	return kinds
 }
 
 // count counts the commands that need a person, by why, as far as one page of them goes.

@@ -13,6 +13,7 @@ import (
 
 	"hosho/internal/story"
 	"hosho/internal/terminal"
+	"hosho/internal/wait"
 )
 
 type systemStatus struct {
@@ -50,9 +51,7 @@ func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error
 		if !s.Watch {
 			return nil
 		}
-		select {
-		case <-time.After(watchInterval):
-		case <-ctx.Done():
+		if !wait.For(ctx, watchInterval) {
 			return ctx.Err()
 		}
 	}
@@ -148,12 +147,13 @@ func (p *statusPrinter) persons(s systemState) {
 		if s.More {
 			counts = append(counts, "and more")
 		}
-		p.add("%s", p.paint(terminal.Red, "Commands need a person: "+strings.Join(counts, ", ")+". sagactl parked lists them."))
+		text := "Commands need a person: " + strings.Join(counts, ", ") + ". sagactl parked lists them."
+		p.add("%s", p.paint(terminal.Red, text))
 	}
 	switch {
 	case s.OK:
 		p.add("%s", p.paint(terminal.Green, "Every daemon is ready, and nothing needs a person."))
 	case len(s.Persons) == 0:
-		p.add("%s", p.paint(terminal.Red, "Not every daemon is ready.")+" \"sagactl up\" runs a system on this machine.")
+		p.add("%s \"sagactl up\" runs a system on this machine.", p.paint(terminal.Red, "Not every daemon is ready."))
 	}
 }

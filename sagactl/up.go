@@ -26,7 +26,7 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		return err
 	}
 	progress := func(step string) { fmt.Fprintln(os.Stderr, step) }
-	progress("building orderd, paymentd and relay: the first time it takes about a minute")
+	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
 	if err := errors.Join(stack.Build(ctx, bin), copyProgram(filepath.Join(bin, "sagactl"))); err != nil {
 		return err

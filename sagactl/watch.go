@@ -15,6 +15,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/story"
 	"hosho/internal/terminal"
+	"hosho/internal/wait"
 )
 
 type watch struct {
@@ -33,8 +34,8 @@ func (w *watch) Run(ctx context.Context, screen *terminal.Terminal) error {
 	return err
 }
 
-// follow tells each state that an order comes to after a known one, until it is settled, and returns the last. Where the
-// stream breaks it goes on with another.
+// follow tells each state that an order comes to after a known one, until it is settled, and returns the last. Where
+// the stream breaks it goes on with another.
 func follow(
 	ctx context.Context, from orderd, known *orderv1.Order, tell func(*orderv1.Order) error,
 ) (*orderv1.Order, error) {
@@ -69,6 +70,7 @@ func follow(
 // retryWaits are the waits before a call is tried again: a service that is started again needs a moment.
 var retryWaits = []time.Duration{
 	200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond,
+	3200 * time.Millisecond,
 }
 
 // retried calls again while the service cannot be reached or the outcome is unknown, and says so. A call that has come
@@ -85,9 +87,7 @@ func retried(ctx context.Context, call func() (progress bool, err error)) error 
 		if tries == 0 {
 			fmt.Fprintf(os.Stderr, "sagactl: %v; trying again\n", err)
 		}
-		select {
-		case <-time.After(retryWaits[tries]):
-		case <-ctx.Done():
+		if !wait.For(ctx, retryWaits[tries]) {
 			return ctx.Err()
 		}
 	}
@@ -119,9 +119,7 @@ func (w *watch) newest(ctx context.Context, tell func(*orderv1.Order) error) err
 		if err := tellChanges(page, seen, first, tell); err != nil {
 			return err
 		}
-		select {
-		case <-time.After(pollInterval):
-		case <-ctx.Done():
+		if !wait.For(ctx, pollInterval) {
 			return ctx.Err()
 		}
 	}

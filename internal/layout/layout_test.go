@@ -21,7 +21,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal version
+sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal version wait
 
 laboratory
 lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait

@@ -120,7 +120,7 @@ func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, stor
 		return nil, err
 	}
 	progress := func(step string) { screen.Line("  %s", screen.Paint(terminal.Dim, step)) }
-	progress("building orderd, paymentd and relay")
+	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
 	if err := stack.Build(ctx, bin); err != nil {
 		return nil, err

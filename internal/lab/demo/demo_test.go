@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"hosho/internal/rules"
+	"hosho/internal/slow"
 	"hosho/internal/terminal"
 )
 
 func TestEveryOrderEndsAsItMust(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "runs the whole system as processes")
 	output, holds := play(t, Config{})
 	if !holds {
 		t.Errorf("it does not hold:\n%s", output)
@@ -32,6 +34,7 @@ func TestEveryOrderEndsAsItMust(t *testing.T) {
 
 func TestTheNaiveWayShowsTheDamage(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "runs the whole system as processes")
 	const paidAndCancelled = "WRONG: CANCELLED (PAYMENT_FAILED), payment CHARGED; " +
 		"it must end COMPLETED, payment CHARGED"
 	tests := []struct {

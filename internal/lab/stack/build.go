@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// Building is what a person is told who waits for Build.
+const Building = "building orderd, paymentd and relay: the first time it takes about a minute"
+
 // Build builds the daemons from the source tree that the current folder is in, into the folder bin. The flags are those
 // of go build.
 func Build(ctx context.Context, bin string, flags ...string) error {
