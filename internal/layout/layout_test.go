@@ -40,6 +40,7 @@ pgtest     | *             | migrations pgembed
 pgembed    | *             | proc wait
 proc       |               |
 layout     |               |
+doctest    |               |
 slow       |               |
 story      | grpc protobuf | gen/...
 terminal   | *             |
@@ -82,6 +83,7 @@ var inTests = map[string]string{
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",
 	"lab/proxy":     "pg",
+	"doctest":       "proc",
 	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called

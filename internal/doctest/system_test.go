@@ -1,0 +1,107 @@
+package doctest
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hosho/internal/proc"
+)
+
+const startTimeout = 2 * time.Minute // building included
+
+// system is what `sagactl up` runs.
+type system struct {
+	data   string // $DATA
+	path   string // PATH, with grpcurl
+	groups []int  // process groups of pages that left something running
+}
+
+func start(t *testing.T) *system {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hosho-doc-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program := filepath.Join(dir, "sagactl")
+	build := exec.Command("go", "build", "-o", program, "./sagactl")
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build sagactl: %v\n%s", err, output)
+	}
+	provideGrpcurl(t, dir)
+	up := exec.Command(program, "up", "--free-ports")
+	up.Dir = root
+	stdout, err := up.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	up.Stderr = &stderr
+	child, err := proc.Start(up, syscall.SIGTERM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &system{path: dir + string(os.PathListSeparator) + os.Getenv("PATH")}
+	t.Cleanup(func() {
+		s.sweep()
+		child.Signal(syscall.SIGTERM)
+		if err := child.Err(); err != nil {
+			t.Errorf("sagactl up: %v\n%s", err, stderr.String())
+		}
+	})
+	late := time.AfterFunc(startTimeout, func() { child.Signal(syscall.SIGTERM) })
+	defer late.Stop()
+	if s.data = untilReady(stdout); s.data == "" {
+		t.Fatalf("sagactl up did not get ready:\n%s", stderr.String())
+	}
+	return s
+}
+
+// untilReady returns $DATA, or "" when the system ends before it is ready. What follows is its last line.
+func untilReady(stdout io.Reader) (data string) {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "DATA="); ok {
+			data = value
+		}
+		if lines.Text() == "ready" {
+			return data
+		}
+	}
+	return ""
+}
+
+// provideGrpcurl puts a grpcurl into a folder: this program, or with HOSHO_GRPCURL=real the real one.
+func provideGrpcurl(t *testing.T, dir string) {
+	t.Helper()
+	if os.Getenv("HOSHO_GRPCURL") == "real" {
+		install := exec.Command("go", "install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4")
+		install.Env = append(os.Environ(), "GOBIN="+dir)
+		if output, err := install.CombinedOutput(); err != nil {
+			t.Fatalf("install grpcurl: %v\n%s", err, output)
+		}
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "grpcurl")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sweep ends what pages left running.
+func (s *system) sweep() {
+	for _, group := range s.groups {
+		syscall.Kill(-group, syscall.SIGKILL)
+	}
+}
