@@ -2,9 +2,11 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
@@ -46,5 +48,28 @@ func TestAClientDoesNotRetryByItself(t *testing.T) {
 	wantStatus(t, err, codes.Unavailable, "COLLISION", "try again")
 	if got := calls.Load(); got != 1 {
 		t.Errorf("the server was called %d times, want once", got)
+	}
+}
+
+// A caller's options come beside those that every client has.
+func TestAClientTakesOptionsBesideItsOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t, &orders{})
+	var called []string
+	conn, err := Dial(s.conn.Target(), grpc.WithChainUnaryInterceptor(func(
+		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption,
+	) error {
+		called = append(called, method)
+		return call(ctx, method, req, reply, cc, o...)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/order.v1.OrderService/GetOrder"}; !slices.Equal(called, want) {
+		t.Errorf("the interceptor saw %q, want %q", called, want)
 	}
 }

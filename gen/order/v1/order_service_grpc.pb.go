@@ -37,8 +37,8 @@ const (
 // Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
 // the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
-//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
-//     outcome was lost: try again, CreateOrder with the same request_id;
+//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
+//     its outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;
 //   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB, or the database is out of space (a google.rpc.RetryInfo says
 //     when to try again);
@@ -153,8 +153,8 @@ type OrderService_WatchOrderClient = grpc.ServerStreamingClient[WatchOrderRespon
 // Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
 // the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
-//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
-//     outcome was lost: try again, CreateOrder with the same request_id;
+//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
+//     its outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;
 //   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB, or the database is out of space (a google.rpc.RetryInfo says
 //     when to try again);

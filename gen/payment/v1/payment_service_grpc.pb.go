@@ -30,23 +30,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// PaymentService decides payments, each under a key that its caller chose. One key is one payment, for ever: whatever is
-// asked again under a key answers what was decided first. A caller that did not get its reply asks again with the same
-// key.
+// PaymentService decides payments, each under a key that its caller chose. One key is one payment, for ever: whatever
+// is asked again under a key answers what was decided first. A caller that did not get its reply asks again with the
+// same key.
 //
 // Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
 // the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
-//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
-//     outcome was lost: ask again with the same key;
+//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
+//     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
 //   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB, or the database is out of space (a google.rpc.RetryInfo says
 //     when to ask again);
-//   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was made.
+//   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
+//     made.
 type PaymentServiceClient interface {
-	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an answer
-	// and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's rules
-	// would refuse the request.
+	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an
+	// answer and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's
+	// rules would refuse the request.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule, and the key is unknown. ALREADY_EXISTS, reason KEY_REUSED: the key was
 	// decided for another amount, currency or customer; nothing changes.
@@ -65,8 +66,8 @@ type PaymentServiceClient interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse], error)
-	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided yet, not that
-	// nothing will be. A repeat does the same.
+	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
+	// yet, not that nothing will be. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: payment_id is no UUID. NOT_FOUND: nothing is decided under the key.
 	GetPayment(ctx context.Context, in *GetPaymentRequest, opts ...grpc.CallOption) (*GetPaymentResponse, error)
@@ -142,23 +143,24 @@ func (c *paymentServiceClient) ListPayments(ctx context.Context, in *ListPayment
 // All implementations must embed UnimplementedPaymentServiceServer
 // for forward compatibility.
 //
-// PaymentService decides payments, each under a key that its caller chose. One key is one payment, for ever: whatever is
-// asked again under a key answers what was decided first. A caller that did not get its reply asks again with the same
-// key.
+// PaymentService decides payments, each under a key that its caller chose. One key is one payment, for ever: whatever
+// is asked again under a key answers what was decided first. A caller that did not get its reply asks again with the
+// same key.
 //
 // Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
 // the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
-//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and its
-//     outcome was lost: ask again with the same key;
+//   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
+//     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
 //   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB, or the database is out of space (a google.rpc.RetryInfo says
 //     when to ask again);
-//   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was made.
+//   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
+//     made.
 type PaymentServiceServer interface {
-	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an answer
-	// and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's rules
-	// would refuse the request.
+	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an
+	// answer and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's
+	// rules would refuse the request.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule, and the key is unknown. ALREADY_EXISTS, reason KEY_REUSED: the key was
 	// decided for another amount, currency or customer; nothing changes.
@@ -177,8 +179,8 @@ type PaymentServiceServer interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error
-	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided yet, not that
-	// nothing will be. A repeat does the same.
+	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
+	// yet, not that nothing will be. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: payment_id is no UUID. NOT_FOUND: nothing is decided under the key.
 	GetPayment(context.Context, *GetPaymentRequest) (*GetPaymentResponse, error)

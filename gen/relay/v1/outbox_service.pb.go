@@ -90,7 +90,8 @@ const (
 	ParkedCommand_WHY_UNWANTED ParkedCommand_Why = 3
 	// Its order is PENDING for too long after its deadline.
 	ParkedCommand_WHY_OVERDUE ParkedCommand_Why = 4
-	// Nobody has known for too long whether money is held: its order is CANCELLING, or PENDING after an ambiguous reply.
+	// Nobody has known for too long whether money is held: its order is CANCELLING, or PENDING after an ambiguous
+	// reply.
 	ParkedCommand_WHY_UNDECIDED ParkedCommand_Why = 5
 	// It was taken up a hundred times and more, and was not decided.
 	ParkedCommand_WHY_TRIED_IN_VAIN ParkedCommand_Why = 6

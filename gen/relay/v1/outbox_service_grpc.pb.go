@@ -39,13 +39,13 @@ const (
 // its log alone.
 type OutboxServiceClient interface {
 	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
-	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
-	// same token continues from the same place.
+	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
+	// the same token continues from the same place.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
-	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary rules
-	// apply to what follows. A command that a relay is at is left with it. A repeat does the same.
+	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
+	// rules apply to what follows. A command that a relay is at is left with it. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
@@ -57,15 +57,15 @@ type OutboxServiceClient interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(ctx context.Context, in *SettleParkedRequest, opts ...grpc.CallOption) (*SettleParkedResponse, error)
-	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are still
-	// in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was decided is
-	// not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a void. A
-	// repeat does the same.
+	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are
+	// still in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was
+	// decided is not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a
+	// void. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(ctx context.Context, in *ExplainOrderRequest, opts ...grpc.CallOption) (*ExplainOrderResponse, error)
-	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the relay
-	// that answers can deliver at present. A repeat does the same.
+	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the
+	// relay that answers can deliver at present. A repeat does the same.
 	GetBacklog(ctx context.Context, in *GetBacklogRequest, opts ...grpc.CallOption) (*GetBacklogResponse, error)
 }
 
@@ -140,13 +140,13 @@ func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequ
 // its log alone.
 type OutboxServiceServer interface {
 	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
-	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with the
-	// same token continues from the same place.
+	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
+	// the same token continues from the same place.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
-	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary rules
-	// apply to what follows. A command that a relay is at is left with it. A repeat does the same.
+	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
+	// rules apply to what follows. A command that a relay is at is left with it. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
@@ -158,15 +158,15 @@ type OutboxServiceServer interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(context.Context, *SettleParkedRequest) (*SettleParkedResponse, error)
-	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are still
-	// in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was decided is
-	// not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a void. A
-	// repeat does the same.
+	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are
+	// still in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was
+	// decided is not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a
+	// void. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(context.Context, *ExplainOrderRequest) (*ExplainOrderResponse, error)
-	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the relay
-	// that answers can deliver at present. A repeat does the same.
+	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the
+	// relay that answers can deliver at present. A repeat does the same.
 	GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error)
 	mustEmbedUnimplementedOutboxServiceServer()
 }
