@@ -8,11 +8,13 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/fuzz"
+	"hosho/internal/slow"
 )
 
 func FuzzRequests(f *testing.F) { anyRequests(f).Bytes(f) }
 
 func TestNoRequestIsTooStrange(t *testing.T) {
+	slow.Test(t, "walks at random through requests")
 	t.Parallel()
 	anyRequests(t).Messages(t)
 }

@@ -9,11 +9,13 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/card"
 	"hosho/internal/lab/fuzz"
+	"hosho/internal/slow"
 )
 
 func FuzzRequests(f *testing.F) { anyRequests(f).Bytes(f) }
 
 func TestNoRequestIsTooStrange(t *testing.T) {
+	slow.Test(t, "walks at random through requests")
 	t.Parallel()
 	anyRequests(t).Messages(t)
 }

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/slow"
 )
 
 // A parent is killed, and cannot stop its server. Linux tells the server, and all of its processes end; the next
 // parent finds the data whole.
 func TestKilledParentTakesItsServerAlong(t *testing.T) {
+	slow.Test(t, "kills real servers")
 	t.Parallel()
 	dir := t.TempDir()
 	p := parent(t, dir)
@@ -33,6 +35,7 @@ func TestKilledParentTakesItsServerAlong(t *testing.T) {
 
 // A new parent need not wait until the server of the killed one is gone: Start does.
 func TestStartAfterKilledParent(t *testing.T) {
+	slow.Test(t, "kills real servers")
 	t.Parallel()
 	dir := t.TempDir()
 	if err := parent(t, dir).Process.Kill(); err != nil {
@@ -44,6 +47,7 @@ func TestStartAfterKilledParent(t *testing.T) {
 // A parent that was killed leaves its temporary directory behind. The next one removes it, but not before the last
 // process has let go of it, and never that of a server in use.
 func TestAbandonedDirectoryIsRemoved(t *testing.T) {
+	slow.Test(t, "kills real servers")
 	dir := setTempDir(t)
 	p := parent(t, temporary)
 	abandoned := only(t, dir)
@@ -78,6 +82,7 @@ func only(t *testing.T, dir string) string {
 // Stop has waited for the children too, which a process id cannot tell, and has freed the memory that a killed
 // postmaster could not.
 func TestStopLeavesNoChildAndNoMemory(t *testing.T) {
+	slow.Test(t, "kills real servers")
 	t.Parallel()
 	for name, before := range map[string]func(*pgembed.Server){
 		"Stop":            func(*pgembed.Server) {},

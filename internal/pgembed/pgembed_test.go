@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/slow"
 )
 
 func TestMain(m *testing.M) {
@@ -62,6 +63,7 @@ func TestStartAnswersAndStopLeavesNothing(t *testing.T) {
 // A durable server acknowledges a commit and ends in one of the ways that no session is asked about. It comes back at
 // the same address with the commit, and without what was not committed.
 func TestRestartKeepsAcknowledgedCommits(t *testing.T) {
+	slow.Test(t, "kills real servers")
 	t.Parallel()
 	s := start(t, pgembed.Config{Durable: true})
 	if got, want := query[string](t, s, "postgres", `SHOW fsync`), "on"; got != want {

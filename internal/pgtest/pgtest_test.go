@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 	"hosho/migrations"
 )
 
@@ -85,6 +86,7 @@ func TestPoolIsAsTheDaemons(t *testing.T) {
 
 // A test binary whose tests pass and leave a goroutine behind has failed.
 func TestMainFindsLeaks(t *testing.T) {
+	slow.Test(t, "runs a test binary of its own")
 	t.Parallel()
 	if os.Getenv(leak) != "" {
 		pgtest.Empty(t)

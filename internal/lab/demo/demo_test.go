@@ -65,6 +65,7 @@ func broken(id rules.ID) string { return "BROKEN " + string(id) }
 // play plays the demo, and returns what it printed.
 func play(t *testing.T, config Config) (output []byte, holds bool) {
 	t.Helper()
+	slow.Test(t, "runs the whole system as processes")
 	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
 	if err != nil {
 		t.Fatal(err)
