@@ -2,8 +2,9 @@
 // nothing was lost.
 //
 // Its promise: the faults come from a schedule that the seed alone decides; what is checked is every invariant over
-// both databases, what the clients were told, and what the daemons' logs say; and a fault that cannot be healed is an
-// error, never a pass. Everything runs on real processes and real PostgreSQL servers.
+// both databases, what the clients were told, and what the daemons' logs say (doc/rules.md, by the names that it has
+// there); and a fault that cannot be healed is an error, never a pass. Everything runs on real processes and real
+// PostgreSQL servers.
 //
 // A run is a sequence of episodes. In each a few faults begin and end at their own times, so that they overlap and heal
 // in any order; then nothing is wrong any more, and the time is taken until the orders that were open are settled. The

@@ -2,7 +2,7 @@
 //
 // Its promise: a client that gets no answer asks again with the same request_id, as real ones must, and what it was
 // told is held against the database afterwards: an acknowledged order exists, statuses never went back, and an
-// acknowledged cancellation is never followed by COMPLETED.
+// acknowledged cancellation is never followed by COMPLETED. These are the invariants that package rules lists for it.
 package load
 
 import (
