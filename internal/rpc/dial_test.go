@@ -57,10 +57,11 @@ func TestAClientTakesOptionsBesideItsOwn(t *testing.T) {
 	s := start(t, &orders{})
 	var called []string
 	conn, err := Dial(s.conn.Target(), grpc.WithChainUnaryInterceptor(func(
-		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption,
+		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker,
+		options ...grpc.CallOption,
 	) error {
 		called = append(called, method)
-		return call(ctx, method, req, reply, cc, o...)
+		return call(ctx, method, req, reply, cc, options...)
 	}))
 	if err != nil {
 		t.Fatal(err)
