@@ -62,7 +62,7 @@ func TestChaosTellsWhatItCanDo(t *testing.T) {
 	}{
 		{[]string{"--list"}, 0, []string{"kill-relay", "not in the mix", "cut-commit"}},
 		{[]string{"--schedule", "--seed", "7"}, 0, []string{"seed 7", "  1  ", " after "}},
-		{[]string{"--faults", "kill-relais"}, 2, []string{`fault "kill-relais": there is no such fault; there are kill-`}},
+		{[]string{"--faults", "kill-relais"}, 2, []string{`fault "kill-relais": there is no such fault; there are `}},
 		{[]string{"--duration", "0s"}, 2, []string{"--duration: got 0s, want more than 0"}},
 		{[]string{"--relays", "0"}, 2, []string{"--relays: got 0, want at least 1"}},
 		{[]string{"--clients", "0"}, 2, []string{"--clients: got 0, want at least 1"}},

@@ -79,6 +79,6 @@ func checkUnwritten(t *testing.T, verb string, output *os.File) {
 	var said strings.Builder
 	cmd.Stderr = &said
 	if err := cmd.Run(); codeOf(err) != 2 || !strings.Contains(said.String(), "write ") {
-		t.Errorf("%s to %s: got %v, %q; want exit code 2, and what could not be written", verb, output.Name(), err, &said)
+		t.Errorf("%s to %s: got %v, %q; want exit code 2, and what was not written", verb, output.Name(), err, &said)
 	}
 }

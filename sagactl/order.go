@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
@@ -47,7 +49,11 @@ func (c *createOrder) Run(ctx context.Context, screen *terminal.Terminal) error 
 		placed = reply.GetOrder()
 		return false, err
 	})
-	if err != nil {
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.Unavailable, codes.DeadlineExceeded: // it may have been placed
+		return fmt.Errorf("%w; to ask again for the same order: --request-id %s", err, id)
+	default:
 		return err
 	}
 	print := orderPrinter{screen: screen, quiet: c.Quiet, json: c.JSON}

@@ -63,7 +63,7 @@ func (l *orders) Run(ctx context.Context, screen *terminal.Terminal) error {
 		case o.GetCreateTime().AsTime().Before(oldest):
 			return l.end(screen, listed, "")
 		case l.Limit > 0 && listed == l.Limit:
-			return l.end(screen, listed, "there are more: --limit")
+			return l.end(screen, listed, "there are more: --limit 0 lists all")
 		}
 		if err := l.print(screen, o, listed == 0); err != nil {
 			return err

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/reconcile"
 	"hosho/internal/slow"
@@ -61,6 +63,34 @@ func TestReconcile(t *testing.T) {
 	if output, err := reconcileOnce(t, s); err != nil || !strings.Contains(output, "1 of them under way") {
 		t.Errorf("after the repair: got %v\n%s\nwant the order under way, and no finding", err, output)
 	}
+	checkOnTerminal(t, s)
+}
+
+// checkOnTerminal loses the commands of 25 orders. A terminal shows twenty of them, in colour, and how many more there
+// are; a pipe is told all.
+func checkOnTerminal(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	orders := orderv1.NewOrderServiceClient(dial(t, s.Orderd.Address))
+	for range 24 { // there is one
+		if _, err := orders.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
+			CustomerId: "ada", CurrencyCode: "JPY", Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: 600}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(t, s.OrdersURL(), `DELETE FROM outbox`)
+	output, err := reconcileOnce(t, s)
+	if got := strings.Count(output, "\nstranded "); codeOf(err) != 1 || got != 25 {
+		t.Errorf("in a pipe: got %v, %d findings\n%s\nwant exit 1, and 25", err, got, output)
+	}
+	const red = "\n\x1b[31mstranded "
+	output, code, possible := onTerminal(t, reconcileCommand(t, s))
+	if !possible {
+		return
+	}
+	if got := strings.Count(output, red); code != 1 || got != 20 || !strings.Contains(output, ": 25, 5 more than") {
+		t.Errorf("on a terminal: got %d, %d findings\n%s\nwant 1, 20 of 25, in red", code, got, output)
+	}
 }
 
 func TestReconcileAsksForItsDatabases(t *testing.T) {
@@ -85,10 +115,15 @@ func TestReconcileAsksForItsDatabases(t *testing.T) {
 
 func reconcileOnce(t *testing.T, s *stack.Stack, args ...string) (string, error) {
 	t.Helper()
+	output, err := reconcileCommand(t, s, args...).CombinedOutput()
+	return string(output), err
+}
+
+func reconcileCommand(t *testing.T, s *stack.Stack, args ...string) *exec.Cmd {
+	t.Helper()
 	cmd, _ := sagactl(t, append([]string{"reconcile"}, args...)...)
 	cmd.Env = append(cmd.Env, "ORDERS_DATABASE_URL="+s.OrdersURL(), "PAYMENTS_DATABASE_URL="+s.PaymentsURL())
-	output, err := cmd.CombinedOutput()
-	return string(output), err
+	return cmd
 }
 
 func execute(t *testing.T, url, sql string) {

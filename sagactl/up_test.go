@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-
 	"strings"
 	"syscall"
 	"testing"
@@ -121,7 +120,7 @@ func (u upSystem) testRefusals(t *testing.T) {
 		{`sagactl retry ` + unknown, 1, "the outbox holds no such command"},
 		{`sagactl order create 0`, 2, "unit_price: got 0"},
 		{`sagactl order get 7`, 2, "want a UUID"},
-		{`sagactl orders --orderd 127.0.0.1:1`, 2, `there is no orderd at 127.0.0.1:1 (connection refused): "sagactl up"`},
+		{`sagactl orders --orderd 127.0.0.1:1`, 2, `there is no orderd at 127.0.0.1:1 (connection refused): `},
 	}
 	for _, tt := range tests {
 		got, code := u.shell(t, tt.script+" 2>&1")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -28,7 +27,7 @@ type watch struct {
 func (w *watch) Run(ctx context.Context, screen *terminal.Terminal) error {
 	print := orderPrinter{screen: screen, json: w.JSON}
 	if w.Order == "" {
-		return w.newest(ctx, print.state)
+		return followNewest(ctx, w.orderd, print.state)
 	}
 	_, err := follow(ctx, w.orderd, &orderv1.Order{OrderId: w.Order}, print.state)
 	return err
@@ -92,89 +91,3 @@ func retried(ctx context.Context, call func() (progress bool, err error)) error 
 		}
 	}
 }
-
-const (
-	pollInterval = 500 * time.Millisecond
-	newestPage   = 200 // new orders that one look can see
-	newestShown  = 10  // of those that are there at the start
-)
-
-// newest tells each new order and each state that an order comes to, as far as a look at the newest orders, again and
-// again, shows it.
-func (w *watch) newest(ctx context.Context, tell func(*orderv1.Order) error) error {
-	orders, err := w.orders()
-	if err != nil {
-		return err
-	}
-	seen := map[string]orderv1.Order_Status{}
-	for first := true; ; first = false {
-		var page []*orderv1.Order
-		err := retried(ctx, func() (bool, error) {
-			page, err = look(ctx, orders, seen)
-			return false, err
-		})
-		if err != nil {
-			return err
-		}
-		if err := tellChanges(page, seen, first, tell); err != nil {
-			return err
-		}
-		if !wait.For(ctx, pollInterval) {
-			return ctx.Err()
-		}
-	}
-}
-
-// look returns the newest orders, and those that were under way when they were seen last.
-func look(
-	ctx context.Context, orders orderv1.OrderServiceClient, seen map[string]orderv1.Order_Status,
-) ([]*orderv1.Order, error) {
-	reply, err := orders.ListOrders(ctx, &orderv1.ListOrdersRequest{PageSize: newestPage})
-	if err != nil {
-		return nil, err
-	}
-	all := reply.GetOrders()
-	listed := map[string]bool{}
-	for _, o := range all {
-		listed[o.GetOrderId()] = true
-	}
-	for id, was := range seen {
-		if listed[id] || isSettled(was) {
-			continue
-		}
-		reply, err := orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, reply.GetOrder())
-	}
-	return all, nil
-}
-
-// tellChanges tells what is not as it was seen, the oldest change first, and keeps in mind what it looked at.
-func tellChanges(
-	page []*orderv1.Order, seen map[string]orderv1.Order_Status, first bool, tell func(*orderv1.Order) error,
-) error {
-	slices.SortFunc(page, func(a, b *orderv1.Order) int {
-		return a.GetUpdateTime().AsTime().Compare(b.GetUpdateTime().AsTime())
-	})
-	told := page
-	if first {
-		told = page[max(0, len(page)-newestShown):]
-	}
-	for _, o := range told {
-		if was, ok := seen[o.GetOrderId()]; ok && was == o.GetStatus() {
-			continue
-		}
-		if err := tell(o); err != nil {
-			return err
-		}
-	}
-	clear(seen)
-	for _, o := range page {
-		seen[o.GetOrderId()] = o.GetStatus()
-	}
-	return nil
-}
-
-func isSettled(s orderv1.Order_Status) bool { return story.Settled(&orderv1.Order{Status: s}) }
