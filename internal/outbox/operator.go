@@ -26,7 +26,8 @@ const (
 // MakeDue makes a message due that waits for its time, and returns the state that it was in: only a Waiting one
 // changes. One that a worker holds is left with it, since the worker may be delivering it; one that is due keeps its
 // place among the others; one that is parked waits for an operator, who has Retry. It locks the message until the end
-// of the transaction, so that what it returns stays true for as long, but for the passing of time.
+// of the transaction, so that what it returns stays true for as long, but for the passing of time. The table must allow
+// one message of a kind and key.
 func (t Table) MakeDue(ctx context.Context, tx pgx.Tx, key, kind string) (State, error) {
 	return t.makeDue(ctx, tx, key, kind, `ready_at = clock_timestamp()`, Waiting)
 }
