@@ -81,9 +81,7 @@ func (r rules) stale(files []file) []string {
 			by = inTest
 		}
 		self := short(path.Dir(f.path))
-		for _, imported := range f.imports {
-			by[self] = append(by[self], imported)
-		}
+		by[self] = append(by[self], f.imports...)
 	}
 	var findings []string
 	complain := func(who, permission string) {

@@ -99,11 +99,13 @@ func TestClassify(t *testing.T) {
 			reconcile.Stranded,
 		},
 		{
-			"PENDING with a VOID alone", reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}},
+			"PENDING with a VOID alone",
+			reconcile.Case{Order: anOrder(order.Pending), Void: &reconcile.Command{}},
 			reconcile.Stranded,
 		},
 		{
-			"PENDING, parked", reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}},
+			"PENDING, parked",
+			reconcile.Case{Order: anOrder(order.Pending), Charge: &reconcile.Command{Parked: true}},
 			reconcile.Stuck,
 		},
 		{
@@ -122,7 +124,8 @@ func TestClassify(t *testing.T) {
 			func(got *o) { got.Age = stuckAfter + 1 }), aPayment(payment.Charged)), reconcile.RefundMissing},
 		{
 			"CANCELLING without its VOID",
-			reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{}}, reconcile.Stranded,
+			reconcile.Case{Order: anOrder(order.Cancelling), Charge: &reconcile.Command{}},
+			reconcile.Stranded,
 		},
 		{
 			"CANCELLING, in conflict",
@@ -136,7 +139,8 @@ func TestClassify(t *testing.T) {
 		},
 		{
 			"CANCELLING, retried",
-			reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "UNAVAILABLE"}}, "",
+			reconcile.Case{Order: anOrder(order.Cancelling), Void: &reconcile.Command{LastCode: "UNAVAILABLE"}},
+			"",
 		},
 		{"CANCELLING, its CHARGE parked", reconcile.Case{
 			Order: anOrder(order.Cancelling), Charge: &reconcile.Command{Parked: true}, Void: &reconcile.Command{},
@@ -166,7 +170,8 @@ func TestClassify(t *testing.T) {
 		{"CANCELLED", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Voided)}, ""},
 		{"CANCELLED without a payment", reconcile.Case{Order: anOrder(order.Cancelled)}, reconcile.CancelledButHeld},
 		{
-			"CANCELLED and paid", reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Charged)},
+			"CANCELLED and paid",
+			reconcile.Case{Order: anOrder(order.Cancelled), Payment: aPayment(payment.Charged)},
 			reconcile.CancelledButHeld,
 		},
 		{"CANCELLED, voided, and in the ledger", reconcile.Case{

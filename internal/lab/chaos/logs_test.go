@@ -34,11 +34,13 @@ func TestACommandThatIsClaimedBeforeItsTimeIsSeen(t *testing.T) {
 		{"before both", []string{at(10, 1, 0, 500), at(320, 2, 300, 0)}, true},
 		{
 			"before both, by a relay that nobody had told",
-			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 0), at(1300, 3, 1250, 0)}, true,
+			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 0), at(1300, 3, 1250, 0)},
+			true,
 		},
 		{
 			"a relay that came too late says nothing of the next claim",
-			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 20), at(2150, 3, 2110, 0)}, false,
+			[]string{at(1200, 2, 1100, 900), at(1210, 1, 0, 20), at(2150, 3, 2110, 0)},
+			false,
 		},
 		{"a claim of which nothing was heard is in between", []string{at(10, 1, 0, 500), at(320, 3, 300, 0)}, false},
 		{"another order", []string{at(10, 1, 0, 500), strings.ReplaceAll(at(320, 2, 300, 0), "o-1", "o-2")}, false},

@@ -136,7 +136,8 @@ func TestAnEditThatDoesNotFitIsAnError(t *testing.T) {
 		{"text that is there twice", []Edit{{File: file, Old: "return"}}, "times, want once"},
 		{
 			"text that an earlier edit took away",
-			[]Edit{{File: file, Old: "package main"}, {File: file, Old: "package main"}}, "got 0 times",
+			[]Edit{{File: file, Old: "package main"}, {File: file, Old: "package main"}},
+			"got 0 times",
 		},
 		{"a file that is not there", []Edit{{File: "relay/gone.go", Old: "x"}}, "relay/gone.go: open"},
 	} {
