@@ -119,11 +119,9 @@ func (s *server) ListOrders(
 	if err != nil {
 		return nil, err
 	}
-	response := &orderv1.ListOrdersResponse{}
-	if len(orders) > size {
-		orders = orders[:size]
-		response.NextPageToken = page.Token(page.AtUUID(orders[size-1].ID), list...)
-	}
+	at := func(last order.Order) page.Position { return page.AtUUID(last.ID) }
+	orders, next := page.Cut(orders, size, at, list...)
+	response := &orderv1.ListOrdersResponse{NextPageToken: next}
 	for _, o := range orders {
 		response.Orders = append(response.Orders, toOrder(o))
 	}

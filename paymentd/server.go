@@ -139,11 +139,9 @@ func (s *server) ListPayments(
 	if err != nil {
 		return nil, err
 	}
-	response := &paymentv1.ListPaymentsResponse{}
-	if len(payments) > size {
-		payments = payments[:size]
-		response.NextPageToken = page.Token(page.AtUUID(payments[size-1].ID), list...)
-	}
+	at := func(last payment.Payment) page.Position { return page.AtUUID(last.ID) }
+	payments, next := page.Cut(payments, size, at, list...)
+	response := &paymentv1.ListPaymentsResponse{NextPageToken: next}
 	for _, p := range payments {
 		response.Payments = append(response.Payments, toPayment(p))
 	}

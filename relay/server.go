@@ -121,11 +121,9 @@ func (s *server) ListParked(
 	if err != nil {
 		return nil, err
 	}
-	response := &relayv1.ListParkedResponse{}
-	if len(waiting) > size {
-		waiting = waiting[:size]
-		response.NextPageToken = page.Token(page.AtNumber(waiting[size-1].ID), "parked")
-	}
+	at := func(last orderdb.Waiting) page.Position { return page.AtNumber(last.ID) }
+	waiting, next := page.Cut(waiting, size, at, "parked")
+	response := &relayv1.ListParkedResponse{NextPageToken: next}
 	for _, w := range waiting {
 		response.Commands = append(response.Commands, toCommand(w, s.stuckAfter))
 	}

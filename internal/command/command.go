@@ -52,7 +52,7 @@ func Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.Paym
 		request := &paymentv1.ChargePaymentRequest{}
 		err = proto.Unmarshal(payload, request)
 		command.Command, key = &paymentv1.PaymentCommand_Charge{Charge: request}, request.GetPaymentId()
-		// without, it could be made for ever
+		// Without its not_after it could be made for ever.
 		whole = request.GetCustomerId() != "" && request.GetAmount() != nil && request.GetNotAfter() != nil
 	case order.Void:
 		request := &paymentv1.VoidPaymentRequest{}

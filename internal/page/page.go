@@ -96,6 +96,15 @@ func Read(token string, list ...string) (*Position, error) {
 	return &last, nil
 }
 
+// Cut returns the rows of a page, of rows that were read with one more than its size, and the token that continues the
+// list; "" when the page is the last.
+func Cut[T any](rows []T, size int, at func(T) Position, list ...string) ([]T, string) {
+	if len(rows) <= size {
+		return rows, ""
+	}
+	return rows[:size], Token(at(rows[size-1]), list...)
+}
+
 // hash has each text's length before it, so that no two lists look the same.
 func hash(token []byte, list []string) []byte {
 	text := fmt.Appendf(nil, "%x", token)

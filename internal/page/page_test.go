@@ -37,6 +37,21 @@ func TestATokenIsReadBackForItsOwnListOnly(t *testing.T) {
 	}
 }
 
+// Rows are read with one more than a page has, to know whether another page follows.
+func TestAPageIsCutAfterItsLastRow(t *testing.T) {
+	t.Parallel()
+	at := func(row int64) page.Position { return page.AtNumber(row) }
+	for n, want := range map[int]bool{0: false, 1: false, 2: false, 3: true} {
+		rows, next := page.Cut([]int64{7, 8, 9}[:n], 2, at, "parked")
+		if len(rows) != min(n, 2) || (next != "") != want {
+			t.Errorf("%d rows: got %v and token %q, want at most 2 rows, and a token: %v", n, rows, next, want)
+		}
+		if last, err := page.Read(next, "parked"); err != nil || want && last.Number() != 8 {
+			t.Errorf("%d rows: got the token of %d, error %v, want that of 8", n, last.Number(), err)
+		}
+	}
+}
+
 func TestADamagedTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	token := page.Token(page.Position(uuid.New()), "orders")

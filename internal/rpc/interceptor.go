@@ -89,7 +89,7 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	// as it is: what wraps a peer's is not for clients
+	// Only one that is a status itself: what wraps a peer's is not for clients.
 	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours {
 		return err
 	}
