@@ -68,6 +68,7 @@ walking := ./internal/orderdb ./internal/outbox ./internal/page ./internal/payme
 test-long: compiling postgres ## Run what is random far longer than CI can: about 30 min.
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
 	go test $(race) -count=5 -shuffle=on -timeout 1h ./...
+	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
 	$(MAKE) fuzz
 
 # Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose

@@ -42,6 +42,15 @@ func TestTheJapanesePageHasTheSameCommands(t *testing.T) {
 	}
 }
 
+// TestTheReadmeQuotesTheDemo holds what README.md shows of the demo against the page that shows all of it.
+func TestTheReadmeQuotesTheDemo(t *testing.T) {
+	quoted, whole := read(t, "README.md").of("text")[0], read(t, "doc/demo.md").of("text")[0]
+	want := slices.Concat([]string{anything}, quoted.lines, []string{anything})
+	if finding := differ(want, whole.lines); finding != "" {
+		t.Errorf("README.md:%d: the demo, as doc/demo.md has it, is another: %s", quoted.line, finding)
+	}
+}
+
 var comment = regexp.MustCompile(`(^|\s+)#.*$`)
 
 // uncommented returns the lines without comments, and without those that are left empty.

@@ -1,6 +1,7 @@
 package doctest
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,7 +36,9 @@ var ours = []string{"sagactl", "orderd", "paymentd", "relay"}
 
 // check returns what is wrong with a command, or "". Of a program that is not ours, or make or go, it knows nothing.
 func (u *usage) check(words []string) string {
+	var settings []string
 	for len(words) > 0 && regexp.MustCompile(`^[A-Za-z_]\w*=`).MatchString(words[0]) {
+		settings = append(settings, words[0])
 		words = words[1:]
 	}
 	if len(words) > 2 && words[0] == "go" && words[1] == "run" && slices.Contains(ours, path.Base(words[2])) {
@@ -46,7 +49,7 @@ func (u *usage) check(words []string) string {
 	}
 	switch program := path.Base(words[0]); {
 	case slices.Contains(ours, program):
-		return u.program(program, words[1:])
+		return cmp.Or(u.program(program, words[1:]), u.settings(program, settings))
 	case program == "make":
 		return u.targets(words[1:])
 	case program == "go":
@@ -88,6 +91,18 @@ func (u *usage) program(program string, args []string) string {
 		name, _, _ := strings.Cut(arg, "=")
 		if strings.HasPrefix(name, "-") && !regexp.MustCompile(`(?m)(^|[\s,])`+name+`([\s,=]|$)`).MatchString(help) {
 			return fmt.Sprintf("%s %s has no flag %s", program, strings.Join(verb, " "), name)
+		}
+	}
+	return ""
+}
+
+// settings checks the variables that are set for a daemon: those that begin with its name are said by its --help.
+func (u *usage) settings(program string, settings []string) string {
+	help := u.ask(program, []string{"serve"})
+	for _, setting := range settings {
+		name, _, _ := strings.Cut(setting, "=")
+		if strings.HasPrefix(name, strings.ToUpper(program)+"_") && !strings.Contains(help, "$"+name) {
+			return fmt.Sprintf("%s serve knows no %s", program, name)
 		}
 	}
 	return ""
@@ -204,6 +219,7 @@ func findsStaleCommands(t *testing.T, u *usage) {
 		{"sagactl explain $ORDER --json", true},
 		{"ORDERD_LISTEN=:1 bin/orderd serve --log-level=info", true},
 		{"orderd --log-volume=11", false},
+		{"ORDERD_LISTENING=:1 orderd", false},
 		{"make test  # all of it", true},
 		{"make tests", false},
 		{"go test -v -run Idle ./internal/lab/stack", true},
