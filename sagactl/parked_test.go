@@ -53,11 +53,15 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 	if !strings.Contains(output, "CHARGE") || !strings.Contains(output, "KEY_REUSED") {
 		t.Errorf("parked: got\n%s\nwant the CHARGE and KEY_REUSED", output)
 	}
+	output, err := ask("status", "--orderd", s.Orderd.Address, "--paymentd", s.Paymentd.Address)
+	if codeOf(err) != 1 || !strings.Contains(output, "Commands need a person: 1 parked.") {
+		t.Errorf("status: got %v\n%s\nwant exit 1, and one command that is parked", err, output)
+	}
 	explain := func(flags ...string) (string, error) {
 		addresses := []string{"--orderd", s.Orderd.Address, "--paymentd", s.Paymentd.Address}
 		return ask(slices.Concat([]string{"explain", order}, addresses, flags)...)
 	}
-	output, err := explain()
+	output, err = explain()
 	for _, want := range []string{
 		"PENDING", "CHARGED, held: 1 JPY", "it needs a person: parked", "KEY_REUSED", "ledger: CHARGE 1 JPY",
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,11 @@ type daemonState struct {
 	Version string `json:"version,omitempty"`
 	Process string `json:"process,omitempty"` // of a relay: host:pid
 }
+
+func (d daemonState) notReady() bool { return !d.Ready }
+
+// spoke reports whether the daemon could be reached at all.
+func (d daemonState) spoke() bool { return d.Version != "" }
 
 // kindState is what waits of a kind of commands.
 type kindState struct {
@@ -69,10 +75,7 @@ func observe(ctx context.Context, daemons []daemon) systemState {
 		}
 		break
 	}
-	s.OK = len(s.Persons) == 0
-	for _, d := range s.Daemons {
-		s.OK = s.OK && d.Ready
-	}
+	s.OK = len(s.Persons) == 0 && !slices.ContainsFunc(s.Daemons, daemonState.notReady)
 	return s
 }
 

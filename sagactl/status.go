@@ -82,7 +82,7 @@ func (s *systemStatus) show(screen *terminal.Terminal, state systemState) error 
 	p := statusPrinter{paint: screen.Paint}
 	p.daemons(state.Daemons)
 	p.backlog(state.Backlog)
-	p.persons(state)
+	p.verdict(state)
 	if s.Watch {
 		screen.Page(append(p.lines, "", time.Now().Format(time.DateTime)))
 		return nil
@@ -136,24 +136,32 @@ func (p *statusPrinter) backlog(kinds []kindState) {
 	}
 }
 
-// persons says what needs a person, and in the end whether all is well.
-func (p *statusPrinter) persons(s systemState) {
+// verdict says what is not well, or that all is.
+func (p *statusPrinter) verdict(s systemState) {
 	p.add("")
-	if len(s.Persons) > 0 {
-		var counts []string
-		for _, why := range slices.Sorted(maps.Keys(s.Persons)) {
-			counts = append(counts, fmt.Sprintf("%d %s", s.Persons[why], why))
-		}
-		if s.More {
-			counts = append(counts, "and more")
-		}
-		text := "Commands need a person: " + strings.Join(counts, ", ") + ". sagactl parked lists them."
-		p.add("%s", p.paint(terminal.Red, text))
+	if s.OK {
+		p.add("%s", p.paint(terminal.Green, "Every daemon is ready, and nothing needs a person."))
+		return
 	}
 	switch {
-	case s.OK:
-		p.add("%s", p.paint(terminal.Green, "Every daemon is ready, and nothing needs a person."))
-	case len(s.Persons) == 0:
-		p.add("%s \"sagactl up\" runs a system on this machine.", p.paint(terminal.Red, "Not every daemon is ready."))
+	case !slices.ContainsFunc(s.Daemons, daemonState.spoke):
+		p.add("%s", p.paint(terminal.Red, "Nobody is there. \"sagactl up\" runs a system on this machine."))
+	case slices.ContainsFunc(s.Daemons, daemonState.notReady):
+		p.add("%s", p.paint(terminal.Red, "Not every daemon is ready."))
 	}
+	if len(s.Persons) > 0 {
+		p.add("%s", p.paint(terminal.Red, "Commands need a person: "+counts(s)+". sagactl parked lists them."))
+	}
+}
+
+// counts is how many commands need a person, by why.
+func counts(s systemState) string {
+	var texts []string
+	for _, why := range slices.Sorted(maps.Keys(s.Persons)) {
+		texts = append(texts, fmt.Sprintf("%d %s", s.Persons[why], why))
+	}
+	if s.More {
+		texts = append(texts, "and more")
+	}
+	return strings.Join(texts, ", ")
 }
