@@ -76,8 +76,12 @@ func main() {
 
 // run does what the arguments say. A usage error ends the process, and so does --help.
 func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
-	parser := kong.Must(&commands{}, kong.Name("sagactl"), kong.Description(description), groups,
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.ShortUsageOnError(),
+	usage := kong.ShortUsageOnError()
+	if len(args) == 0 { // somebody has not met it yet
+		usage = kong.UsageOnError()
+	}
+	parser := kong.Must(&commands{}, kong.Name("sagactl"), kong.Description(description), groups, usage,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
 		kong.Vars{"stuck_after": order.StuckAfter.String(), "account": account()},
 		kong.Writers(screen, os.Stderr), kong.Exit(func(code int) {
 			if code != 0 || screen.Err() != nil {
