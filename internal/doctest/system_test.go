@@ -30,14 +30,8 @@ func start(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	program := filepath.Join(dir, "sagactl")
-	build := exec.Command("go", "build", "-o", program, "./sagactl")
-	build.Dir = root
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build sagactl: %v\n%s", err, output)
-	}
 	provideGrpcurl(t, dir)
-	up := exec.Command(program, "up", "--free-ports")
+	up := exec.Command(build(t, dir), "up", "--free-ports")
 	up.Dir = root
 	stdout, err := up.StdoutPipe()
 	if err != nil {
@@ -63,6 +57,18 @@ func start(t *testing.T) *system {
 		t.Fatalf("sagactl up did not get ready:\n%s", stderr.String())
 	}
 	return s
+}
+
+// build builds sagactl into a folder, and returns its name.
+func build(t *testing.T, dir string) string {
+	t.Helper()
+	program := filepath.Join(dir, "sagactl")
+	cmd := exec.Command("go", "build", "-o", program, "./sagactl")
+	cmd.Dir = root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build sagactl: %v\n%s", err, output)
+	}
+	return program
 }
 
 // untilReady returns $DATA, or "" when the system ends before it is ready. What follows is its last line.

@@ -143,57 +143,6 @@ func (u *usage) packages(args []string) string {
 	return ""
 }
 
-// compose checks the services and files of a docker compose command, and what is run inside.
-func (u *usage) compose(args []string) string {
-	file, err := os.ReadFile(filepath.Join(u.root, "compose.yaml"))
-	if err != nil {
-		return err.Error()
-	}
-	isService := func(name string) bool {
-		return regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(name) + `:`).Match(file)
-	}
-	verb := ""
-	for i := 0; i < len(args); i++ {
-		arg, next := args[i], ""
-		if i+1 < len(args) {
-			next = args[i+1]
-		}
-		switch {
-		case arg == "--scale":
-			if name, _, _ := strings.Cut(next, "="); !isService(name) {
-				return "compose.yaml has no service " + name
-			}
-			i++
-		case arg == "-f" && verb == "":
-			if _, err := os.Stat(filepath.Join(u.root, next)); err != nil {
-				return err.Error()
-			}
-			i++
-		case arg == "--profile":
-			if !strings.Contains(string(file), next) {
-				return "compose.yaml has no profile " + next
-			}
-			i++
-		case slices.Contains([]string{"--tail", "--timeout", "-t", "-e", "--index"}, arg):
-			i++
-		case strings.HasPrefix(arg, "-"):
-		case verb == "":
-			verb = arg
-		case !isService(arg):
-			return "compose.yaml has no service " + arg
-		case verb == "port":
-			return "" // and a port of the service
-		case verb == "run" || verb == "exec":
-			inside := args[i+1:]
-			if arg == "sagactl" && (len(inside) == 0 || inside[0] != "sagactl") {
-				inside = append([]string{"sagactl"}, inside...) // its entrypoint
-			}
-			return u.check(inside)
-		}
-	}
-	return ""
-}
-
 // checkUsage checks the blocks of a page that are not run.
 func checkUsage(t *testing.T, u *usage, p page) {
 	for _, b := range p.of("sh long", "sh docker") {
@@ -227,6 +176,10 @@ func findsStaleCommands(t *testing.T, u *usage) {
 		{"docker compose up --build --wait --scale relay=3", true},
 		{"docker compose up --scale relays=3", false},
 		{"docker compose logs relays", false},
+		{"docker compose -f compose.yaml logs -f relay", true},
+		{"docker compose -f docker-compose.yml ps", false},
+		{"docker compose --profile tools build", true},
+		{"docker compose --profile toys build", false},
 		{"docker compose run --rm sagactl explain --json", true},
 		{"docker compose run --rm sagactl explained", false},
 		{"git clone somewhere && make demos", false},
