@@ -18,7 +18,10 @@ var managers = []struct {
 	asRoot   bool
 	commands []string
 }{
-	{"apt-get", true, []string{"apt-get update -qq", "env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql"}},
+	{"apt-get", true, []string{
+		"apt-get update -qq",
+		"env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql",
+	}},
 	{"dnf", true, []string{"dnf install -y postgresql-server"}},
 	{"apk", true, []string{"apk add postgresql"}},
 	{"brew", false, []string{"brew install postgresql@17"}},

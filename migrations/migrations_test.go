@@ -133,7 +133,10 @@ func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
 		ended <- err
 	}()
 	select {
-	case <-waits:
+	case err := <-waits:
+		if err == nil {
+			t.Error("got a wait without the error that it is for")
+		}
 	case err := <-ended:
 		t.Fatalf("the migration ended before the report: %v", err)
 	}

@@ -88,7 +88,11 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 			tests[fmt.Sprintf("%s %.40q", field, value)] = bad{func(c *create) { set(c, value) }, []string{field}}
 		}
 	}
-	one("items[0].quantity", func(c *create, s string) { fmt.Sscan(s, &c.Items[0].Quantity) }, "0", "-1", "-2147483648")
+	for _, quantity := range []int32{0, -1, math.MinInt32} {
+		tests[fmt.Sprintf("quantity %d", quantity)] = bad{
+			func(c *create) { c.Items[0].Quantity = quantity }, []string{"items[0].quantity"},
+		}
+	}
 	one("currency_code", func(c *create, s string) { c.CurrencyCode = s }, "", "jpy", "JP", "JPYY", "ZZZ", "€€€")
 	one("request_id", func(c *create, s string) { c.RequestId = &s }, "", strings.Repeat("r", 65), "r\x00", "r 1", "é")
 	one("customer_id", func(c *create, s string) { c.CustomerId = s },

@@ -101,22 +101,23 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 
 // exitCode says what went wrong, if anything did, and returns what a script is to know of it.
 func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {
+	say := func(what ...any) { _, _ = fmt.Fprintln(to, append([]any{"sagactl:"}, what...)...) }
 	switch {
 	case unwritten != nil: // whatever else there is is a consequence, or could not be told
-		fmt.Fprintln(to, "sagactl: standard output:", unwritten)
+		say("standard output:", unwritten)
 		return exitFailed
 	case err == nil:
 		return 0
 	case errors.Is(err, errDiffers):
 		return exitDiffers
 	case differs(err):
-		fmt.Fprintln(to, "sagactl:", err)
+		say(err)
 		return exitDiffers
 	case interrupted: // whatever else it says is a consequence
-		fmt.Fprintln(to, "sagactl: interrupted")
+		say("interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintln(to, "sagactl:", err)
+	say(err)
 	return exitFailed
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,7 +78,7 @@ func leavesNothing(t *testing.T, tmp string) {
 
 // codeOf is the exit code of a command that has ended.
 func codeOf(err error) int {
-	if exit, ok := err.(*exec.ExitError); ok { // of the command itself, never wrapped
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	return 0

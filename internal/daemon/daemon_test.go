@@ -116,7 +116,7 @@ func start(t *testing.T, environment []string, args ...string) *process {
 	t.Cleanup(func() {
 		if c.ProcessState == nil {
 			c.Process.Kill()
-			c.Wait()
+			_ = c.Wait() // it was killed
 		}
 	})
 	p := &process{Cmd: c, log: bufio.NewScanner(stderr)}
@@ -251,7 +251,7 @@ func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
 			t.Errorf("%v %v: got %v, want it to serve %s", test.environment, test.args, line, url)
 		}
 		if text := fmt.Sprint(said); test.warns && (said["level"] != "WARN" || said["used"] != own ||
-			said["not used"] != shared || strings.Contains(text, "hunter2")) {
+			said["ignored"] != shared || strings.Contains(text, "hunter2")) {
 			t.Errorf("%v: got %v, want a warning that %s is used and %s is not", test.environment, said, own, shared)
 		}
 	}
@@ -383,8 +383,11 @@ func TestTheSecondSignalKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.line(t)
-	ended := make(chan error, 1)
-	go func() { ended <- p.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.Wait() // how it ended is in its state
+	}()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for {

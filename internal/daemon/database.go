@@ -36,7 +36,7 @@ func (d *Database) URL(log *slog.Logger) (string, error) {
 		another, err := read(variable+"_FILE", os.Getenv(variable), os.Getenv(variable+"_FILE"))
 		switch {
 		case from != "" && (err != nil || another != "" && another != url):
-			log.Warn("two variables name different databases", "used", from, "not used", variable)
+			log.Warn("two variables name different databases", "used", from, "ignored", variable)
 		case err != nil:
 			return "", err
 		case from == "" && another != "":

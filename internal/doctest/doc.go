@@ -7,6 +7,6 @@
 //	sh           it runs, in order; the first command that fails fails the test
 //	sh long      it takes long: only its verbs, flags and targets are checked
 //	sh docker    it needs Docker: only services, files and what runs inside are checked
-//	text, json   right after sh: its output. Ids, times, durations and addresses may differ; "..." stands for any lines
+//	text, json   right after sh: its output. Ids, times, durations, addresses may differ; "..." stands for any lines
 //	text example is not compared
 package doctest

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,9 +127,9 @@ func split(output string) (sections []section, failed int) {
 			last.lines = append(last.lines, line)
 		case words[1] == "begin":
 			sections = append(sections, section{})
-			fmt.Sscan(words[2], &sections[len(sections)-1].line)
+			sections[len(sections)-1].line = number(words[2])
 		case words[1] == "failed":
-			fmt.Sscan(words[2], &failed)
+			failed = number(words[2])
 		}
 	}
 	return sections, failed
@@ -165,4 +166,13 @@ func (s *system) findsFailures(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+// number reads what the page's own script has written.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }

@@ -3,6 +3,7 @@
 package failpoint
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ func TestAProcessDiesAtItsPoint(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAProcessDiesAtItsPoint$")
 	cmd.Env = append(os.Environ(), child+"=1", Variable+"="+file)
 	err := cmd.Run()
-	exit, ok := err.(*exec.ExitError)
+	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("got %v, want it killed", err)
 	}

@@ -31,7 +31,7 @@ func beParent(dir string) {
 		os.Exit(1)
 	}
 	fmt.Println(s.URL("postgres"))
-	io.Copy(io.Discard, os.Stdin)
+	_, _ = io.Copy(io.Discard, os.Stdin)
 	if err := s.Stop(); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -62,7 +62,7 @@ func parent(t *testing.T, dir string) *osexec.Cmd {
 	}
 	t.Cleanup(func() {
 		stdin.Close()
-		cmd.Wait() // an error where the test killed it
+		_ = cmd.Wait() // an error where the test killed it
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "postgres://") {

@@ -69,7 +69,7 @@ func (s *Server) launch(program string, args ...string) (*process, error) {
 	p := &process{Child: child, logFile: log.Name(), logFrom: info.Size(), gone: make(chan struct{})}
 	go func() {
 		<-p.Exited()
-		io.Copy(io.Discard, alive) // whatever ends it, nobody is there any more
+		_, _ = io.Copy(io.Discard, alive) // whatever ends it, nobody is there any more
 		alive.Close()
 		close(p.gone)
 	}()

@@ -107,7 +107,7 @@ func TestAProcessThatWasSparedMayDieLate(t *testing.T) {
 func TestADaemonThatHoldsMoreThanItMayIsFound(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "# HELP go_goroutines Number of goroutines.\ngo_goroutines 20\n",
+		_, _ = fmt.Fprint(w, "# HELP go_goroutines Number of goroutines.\ngo_goroutines 20\n",
 			"go_goroutines_other 7\nprocess_open_fds 3e+01\n")
 	}))
 	defer server.Close()

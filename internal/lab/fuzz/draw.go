@@ -15,7 +15,8 @@ const deepest = 4
 
 // nasty are texts that were somebody's downfall.
 var nasty = []string{
-	"", " ", "\x00", "a\x00b", "\n", "\x1b[2J", "\u202e", "\u200b", "\ufeff", "\ufffd", "é", "e\u0301", "👩\u200d👩\u200d👧",
+	"", " ", "\x00", "a\x00b", "\n", "\x1b[2J", "\u202e", "\u200b", "\ufeff", "\ufffd", "é", "e\u0301",
+	"👩\u200d👩\u200d👧",
 	"'; DROP TABLE orders; --", `\`, `{"a":1}`, "null", "-1", "JPY", "ZZZ", strings.Repeat("a", 65),
 	strings.Repeat("茶", 134), "00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
 	"{00000000-0000-0000-0000-000000000000}", "urn:uuid:00000000-0000-0000-0000-000000000000",
