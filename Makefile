@@ -36,7 +36,7 @@ demo: compiling postgres ## Run the whole system and watch it keep its promise.
 check: compiling postgres lint ## Check quickly, before each commit: lint and the fast tests, less than a minute.
 	go test -short ./...
 	go test -short -tags failpoints ./internal/failpoint
-	cd internal/composetest && go test -short ./...
+	for module in $(modules); do (cd $$module && go test -short ./...) || exit 1; done
 	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') groups of slow tests; \
 		make test runs them, and go test -short -v tells them"
 
@@ -46,7 +46,7 @@ test: compiling postgres ## Run all tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
 	go test $(race) -count=1 -shuffle=on -timeout 9m ./...
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
-	cd internal/composetest && go test -count=1 -shuffle=on ./...
+	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
@@ -120,16 +120,29 @@ format: buf ## Format the Go and the proto files.
 	$(gofumpt) -w .
 	$(buf) format --write
 
+# Modules of their own, for what the programs do not need.
+modules := internal/composetest internal/lint
+
+# $(call vet,FLAGS) is go vet of everything.
+vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/postgres.go && \
+	for module in $(modules); do (cd $$module && go vet $(1) ./...) || exit 1; done
+
 .PHONY: lint
 lint: buf breaking ## Check all that needs no database.
 	@echo "lint: gofumpt"
 	@files=$$($(gofumpt) -l .) && if [ -n "$$files" ]; then echo "not formatted (make format):" $$files; exit 1; fi
 	@echo "lint: go vet"
-	@go vet ./... && go vet -tags failpoints ./... && go vet .ci/postgres.go && cd internal/composetest && go vet ./...
+	@$(call vet,)
+	@echo "lint: internal/lint: errors that nobody looks at, how the log is written, long lines"
+	@cd internal/lint && go build -o ../../bin/lint .
+	@$(call vet,-vettool=$(CURDIR)/bin/lint)
 	@echo "lint: staticcheck"
 	@$(staticcheck) ./...
 	@echo "lint: go mod tidy"
-	@go mod tidy -diff && cd internal/composetest && go mod tidy -diff
+	@for module in . $(modules); do (cd $$module && go mod tidy -diff) || exit 1; done
+	@echo "lint: subjects of commits have at most 72 characters and no full stop"
+	@git log --no-merges --since=2026-11-27 --format=%s | \
+		awk 'length > 72 || /\.$$/ { print "the subject of a commit: " $$0; bad = 1 } END { exit bad }'
 	@echo "lint: buf lint, buf format"
 	@$(buf) lint
 	@$(buf) format --diff --exit-code
