@@ -37,8 +37,8 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 	go test -short ./...
 	go test -short -tags failpoints ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -short ./...) || exit 1; done
-	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') groups of slow tests; \
-		make test runs them, and go test -short -v tells them"
+	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') slow tests, or groups of them:" \
+		"make test runs them, go test -short -v names them"
 
 # -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml.
 .PHONY: test
@@ -65,7 +65,7 @@ fuzz: compiling postgres ## Have Go make up input, for a minute each; longer: fu
 walking := ./internal/orderdb ./internal/outbox ./internal/page ./internal/paymentdb ./orderd ./paymentd ./relay
 
 .PHONY: test-long
-test-long: compiling postgres ## Run what is random far longer than CI can: about 30 min.
+test-long: compiling postgres ## Run what is random far longer than CI can: about 40 min.
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
 	go test $(race) -count=5 -shuffle=on -timeout 1h ./...
 	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
@@ -134,7 +134,7 @@ lint: buf breaking ## Check all that needs no database.
 	@echo "lint: go vet"
 	@$(call vet,)
 	@echo "lint: internal/lint: errors that nobody looks at, how the log is written, long lines"
-	@cd internal/lint && go build -o ../../bin/lint .
+	@cd internal/lint && go build -buildvcs=false -o ../../bin/lint . # the same at each commit: go vet remembers
 	@$(call vet,-vettool=$(CURDIR)/bin/lint)
 	@echo "lint: staticcheck"
 	@$(staticcheck) ./...

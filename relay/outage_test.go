@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"hosho/internal/order"
+	"hosho/internal/slow"
 )
 
 // destinationDown is what the engine says when the breaker opens.
@@ -217,6 +218,7 @@ func TestTheBreakerProbesWithSuspects(t *testing.T) {
 // While the breaker is open, silence is the outage's and not the order's: it spends no attempt. Before, it does: one
 // order that hangs must not live for ever.
 func TestSilenceInAnOutageSpendsNothing(t *testing.T) {
+	slow.Test(t, "waits for timeouts")
 	t.Parallel()
 	s := newSystem(t)
 	hanging := s.place()

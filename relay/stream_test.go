@@ -8,11 +8,13 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/payment"
+	"hosho/internal/slow"
 )
 
 // One command hangs in the middle of a thousand plain ones. The thousand are settled while it hangs; it is reported as
 // silent, sent again, and settled when the peer comes to its senses.
 func TestACommandThatHangsDelaysNoOther(t *testing.T) {
+	slow.Test(t, "waits for timeouts")
 	t.Parallel()
 	s := newSystem(t)
 	orders := s.placeMany(1001)
