@@ -262,6 +262,22 @@ func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
 	}
 }
 
+// Which of the two is meant cannot be known, and one of them may be another database.
+func TestAURLAndAFileUnderOneNameAreRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte("postgres://bob@db.example/orders"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"SAMPLED_DATABASE_URL", "ORDERS_DATABASE_URL"} {
+		_, stderr, code := run(t, []string{name + "=" + url, name + "_FILE=" + file})
+		wantIn(t, stderr, "sampled: "+name+" and "+name+"_FILE can't be used together")
+		if code != 1 {
+			t.Errorf("%s and %[1]s_FILE: got exit %d, want 1", name, code)
+		}
+	}
+}
+
 func TestMigrateSaysWhatItApplied(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)

@@ -33,7 +33,7 @@ func (d *Database) URL(log *slog.Logger) (string, error) {
 	}
 	var url, from string
 	for _, variable := range d.variables {
-		another, err := read(variable+"_FILE", os.Getenv(variable), os.Getenv(variable+"_FILE"))
+		another, err := lookUp(variable)
 		switch {
 		case from != "" && (err != nil || another != "" && another != url):
 			log.Warn("two variables name different databases", "used", from, "ignored", variable)
@@ -48,6 +48,15 @@ func (d *Database) URL(log *slog.Logger) (string, error) {
 			"or their environment variables (see --help)")
 	}
 	return url, nil
+}
+
+// lookUp returns the URL that a variable, or the one that names a file, holds; "" when neither is set.
+func lookUp(variable string) (string, error) {
+	url, file := os.Getenv(variable), os.Getenv(variable+"_FILE")
+	if url != "" && file != "" {
+		return "", fmt.Errorf("%s and %[1]s_FILE can't be used together", variable)
+	}
+	return read(variable+"_FILE", url, file)
 }
 
 // read returns what a file holds, where one is named, and the URL else. What names the file is for the error.
