@@ -59,6 +59,14 @@ func TestTheCauseOfAnErrorIsInTheLogAlone(t *testing.T) {
 	}
 }
 
+// A server with no errors of its own need not say so.
+func TestAServerThatNamesNoErrorsAnswersThoseOfAll(t *testing.T) {
+	t.Parallel()
+	s := start(t, &orders{get: func(context.Context) error { return ErrStopping }},
+		func(c *ServerConfig) { c.ToStatus = nil })
+	wantStatus(t, s.get(t.Context()), codes.Unavailable, "STOPPING", "the server is stopping: try again")
+}
+
 func TestAStatusIsAnsweredAsItIs(t *testing.T) {
 	t.Parallel()
 	for code, level := range map[codes.Code]string{

@@ -65,21 +65,12 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if err != nil {
 		return fmt.Errorf("listen for gRPC: %w", err)
 	}
+	if c.ToStatus == nil {
+		c.ToStatus = ToStatus
+	}
 	gate := newGate(c.Ready, c.Log)
 	calls := interceptor{log: c.Log, toStatus: c.ToStatus, admit: gate.admit, timeout: c.CallTimeout}
-	server := grpc.NewServer(append([]grpc.ServerOption{
-		grpc.MaxRecvMsgSize(c.MaxReceive),
-		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge: maxConnectionAge, MaxConnectionAgeGrace: ageGrace,
-			Time: keepaliveTime, Timeout: keepaliveTimeout,
-		}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
-			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
-		}),
-		grpc.UnaryInterceptor(calls.unary),
-		grpc.StreamInterceptor(calls.stream),
-	}, c.Options...)...)
+	server := c.newServer(calls)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
 		gate.services = append(gate.services, name)
@@ -109,6 +100,23 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// newServer makes the server, whose calls all go through the interceptor first.
+func (c ServerConfig) newServer(calls interceptor) *grpc.Server {
+	return grpc.NewServer(append([]grpc.ServerOption{
+		grpc.MaxRecvMsgSize(c.MaxReceive),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: maxConnectionAge, MaxConnectionAgeGrace: ageGrace,
+			Time: keepaliveTime, Timeout: keepaliveTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
+		}),
+		grpc.UnaryInterceptor(calls.unary),
+		grpc.StreamInterceptor(calls.stream),
+	}, c.Options...)...)
 }
 
 func stop(server *grpc.Server) {
