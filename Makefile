@@ -72,7 +72,7 @@ test-long: compiling postgres ## Run what is random far longer than CI can: abou
 	$(MAKE) fuzz
 
 # Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose
-# recovery the README tells; and those that take long to show.
+# recovery doc/chaos.md tells; and those that take long to show.
 chaos := \
 	"--duration 10m --clients 64 --seed 101" \
 	"--duration 10m --clients 64 --seed 202" \

@@ -19,7 +19,7 @@ type handler struct {
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
 	maxAttempts int
-	voidAlarm   int // attempts in vain
+	voidAlarm   int // claims in vain
 	log         *slog.Logger
 }
 
@@ -52,7 +52,7 @@ func (h *handler) Explain(r outbox.Report) {
 }
 
 // alarms reports whether a void that is not decided has just failed so often that somebody must be told: at the limit,
-// and rarely after it, each time that the attempts have doubled.
+// and rarely after it, each time that the claims have doubled.
 func (h *handler) alarms(r outbox.Report) bool {
 	if eventOf(r, h.maxAttempts) != order.VoidUndecided {
 		return false // a conflict calls for a person each time

@@ -32,10 +32,11 @@ type Redriven struct {
 }
 
 // Redrive sees to it that the command which an order under way waits for is in the outbox and due. It never changes the
-// order, and decides under the order's lock: every other writer of an order's commands holds it, but for the claim,
-// which takes none out that its order still needs. So the command is missing when it is not seen, and doing it twice
-// puts back one. A command that was delivered before is safe to deliver again: its key is the order's. Unknown orders
-// are ErrNotFound.
+// order, and decides under the order's lock. Whoever puts a command in or takes one out holds that lock, but for the
+// claim, which takes none out that its order still needs: so the command is missing when it is not seen, and doing it
+// twice puts back one. Claims, releases and an operator's retry change commands without it; MakeDue waits for them at
+// the command itself. A command that was delivered before is safe to deliver again: its key is the order's. Unknown
+// orders are ErrNotFound.
 func (s *Store) Redrive(ctx context.Context, id string) (Redriven, error) {
 	var done Redriven
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
