@@ -21,6 +21,7 @@ import (
 var program = daemon.Program{
 	Name: "orderd", Description: "The order service of hosho.",
 	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
+	Help: map[string]string{"order_deadline": "An order that is still PENDING after this long is given up."},
 }
 
 type commands struct {
@@ -36,7 +37,7 @@ type serve struct {
 	daemon.Database
 	daemon.Listen
 
-	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"When a PENDING order is given up."`
+	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"${order_deadline}"`
 }
 
 // Run serves until ctx ends. What the server does in the background ends after the last call has, which may still have
