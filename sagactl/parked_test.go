@@ -63,7 +63,8 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 	}
 	output, err = explain()
 	for _, want := range []string{
-		"PENDING", "CHARGED, held: 1 JPY", "it needs a person: parked", "KEY_REUSED", "ledger: CHARGE 1 JPY",
+		"PENDING", "CHARGED, held: 1 JPY; not this order's: it is of ada, 1 JPY", "it needs a person: parked",
+		"KEY_REUSED", "ledger: CHARGE 1 JPY",
 	} {
 		if err != nil || !strings.Contains(output, want) {
 			t.Errorf("explain: got %v\n%s\nwant %q", err, output, want)

@@ -35,7 +35,7 @@ func paid(status paymentv1.Payment_Status) *paymentv1.GetPaymentResponse {
 		return &paymentv1.LedgerEntry{Kind: kind, Amount: yen(600), CreateTime: at(seconds)}
 	}
 	reply := &paymentv1.GetPaymentResponse{
-		Payment: &paymentv1.Payment{Amount: yen(600), Status: status, CreateTime: at(2), UpdateTime: at(2)},
+		Payment: &paymentv1.Payment{CustomerId: "ada", Amount: yen(600), Status: status, CreateTime: at(2), UpdateTime: at(2)},
 		Ledger:  []*paymentv1.LedgerEntry{entry(paymentv1.LedgerEntry_KIND_CHARGE, 2)},
 	}
 	if status == paymentv1.Payment_STATUS_REFUNDED {
@@ -197,10 +197,15 @@ func TestNextSaysWhoActs(t *testing.T) {
 	}
 }
 
-// What is held is what the ledger says, charges less refunds; and a payment that nobody could be asked for is not said
-// to be none.
+// What is held is what the ledger says, charges less refunds; a payment that nobody could be asked for is not said to be
+// none; and one that belongs to somebody else is not taken for the order's.
 func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
 	t.Parallel()
+	of := func(customer string) *orderv1.Order {
+		o := told(orderv1.Order_STATUS_PENDING, noReason, 0)
+		o.CustomerId = customer
+		return o
+	}
 	tests := []struct {
 		give Story
 		want string
@@ -210,6 +215,11 @@ func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
 		{Story{}, "none yet"},
 		{Story{Silent: []Silence{{Service: Paymentd}}}, "not known"},
 		{Story{Silent: []Silence{{Service: Relay}}}, "none yet"},
+		{Story{Order: of("ada"), Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, "CHARGED, held: 600 JPY"},
+		{
+			Story{Order: of("eve"), Payment: paid(paymentv1.Payment_STATUS_CHARGED)},
+			"CHARGED, held: 600 JPY; not this order's: it is of ada, 600 JPY",
+		},
 	}
 	for _, tt := range tests {
 		if got := tt.give.PaymentLine(); got != tt.want {

@@ -3,6 +3,8 @@ package story
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -60,7 +62,17 @@ func (s Story) PaymentLine() string {
 			held -= entry.GetAmount().GetAmountMinor()
 		}
 	}
-	return fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
+	line := fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
 		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: held,
 	}))
+	if s.isAnothers(p) {
+		line += fmt.Sprintf("; not this order's: it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
+	}
+	return line
+}
+
+// isAnothers reports whether the payment under the order's key is known not to be the order's own.
+func (s Story) isAnothers(p *paymentv1.Payment) bool {
+	return s.Order != nil &&
+		(p.GetCustomerId() != s.Order.GetCustomerId() || !proto.Equal(p.GetAmount(), s.Order.GetTotal()))
 }
