@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -92,12 +93,31 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 	command, err := parser.Parse(args)
 	if err != nil {
 		parser.Stdout = parser.Stderr // the usage is no output that was asked for
-		parser.FatalIfErrorf(err)
+		parser.FatalIfErrorf(negative(args, err))
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(screen)
 	return command.Run()
 }
+
+// negative returns an error that says what a usage error is about, if it is about a number that looks like a flag.
+func negative(args []string, err error) error {
+	for _, arg := range args {
+		if n, err2 := strconv.ParseFloat(arg, 64); err2 == nil && n < 0 {
+			return usageError{"got " + arg + ", and nothing here takes a negative number", err}
+		}
+	}
+	return err
+}
+
+// usageError is a usage error of kong in other words.
+type usageError struct {
+	text string
+	err  error
+}
+
+func (e usageError) Error() string { return e.text }
+func (e usageError) Unwrap() error { return e.err }
 
 // exitCode says what went wrong, if anything did, and returns what a script is to know of it.
 func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
@@ -11,6 +12,7 @@ import (
 
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/order"
 	"hosho/internal/story"
 	"hosho/internal/terminal"
 )
@@ -23,13 +25,27 @@ type orderVerbs struct {
 
 type createOrder struct {
 	orderd
-	Amount    int64  `arg:"" help:"What it costs, in the currency's minor unit: yen, cents."`
+	Amount    amount `arg:"" help:"What it costs, in the currency's minor unit: yen, cents."`
 	Currency  string `default:"JPY" help:"The currency, by ISO 4217."`
 	Customer  string `default:"ada" help:"Who orders."`
 	RequestID string `help:"The same id is the same order; by default it is a new one." placeholder:"ID"`
 	Wait      bool   `help:"Wait until it is settled, and exit 1 when it is CANCELLED."`
 	Quiet     bool   `short:"q" help:"Print the order's id and nothing else." xor:"output"`
 	JSON      bool   `help:"Print the order as JSON; with --wait each of its states." xor:"output"`
+}
+
+// amount is an amount of money in the currency's minor unit.
+type amount int64
+
+// UnmarshalText reads an amount.
+func (a *amount) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 1 || n > order.MaxAmount {
+		return fmt.Errorf("got %q, want 1 to %d, in the currency's minor unit: 1200 for 1200 JPY, or for 12.00 USD",
+			text, int64(order.MaxAmount))
+	}
+	*a = amount(n)
+	return nil
 }
 
 // Run places the order. It repeats the request while the outcome is not known, which is safe with its id.
@@ -41,7 +57,7 @@ func (c *createOrder) Run(ctx context.Context, screen *terminal.Terminal) error 
 	id := cmp.Or(c.RequestID, uuid.NewString())
 	request := &orderv1.CreateOrderRequest{
 		CustomerId: c.Customer, CurrencyCode: c.Currency, RequestId: &id,
-		Items: []*orderv1.Item{{Name: "an order by sagactl", Quantity: 1, UnitPrice: c.Amount}},
+		Items: []*orderv1.Item{{Name: "an order by sagactl", Quantity: 1, UnitPrice: int64(c.Amount)}},
 	}
 	var placed *orderv1.Order
 	err = retried(ctx, func() (bool, error) {

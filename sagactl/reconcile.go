@@ -8,14 +8,16 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"hosho/internal/pg"
 	"hosho/internal/reconcile"
 	"hosho/internal/terminal"
 )
 
 type reconciliation struct {
-	OrdersURL   string        `required:"" env:"ORDERS_DATABASE_URL" help:"The orders database."`
-	PaymentsURL string        `required:"" env:"PAYMENTS_DATABASE_URL" help:"The payments database."`
+	OrdersURL   string        `env:"ORDERS_DATABASE_URL" placeholder:"URL" help:"The orders database."`
+	PaymentsURL string        `env:"PAYMENTS_DATABASE_URL" placeholder:"URL" help:"The payments database."`
 	StuckAfter  time.Duration `default:"${stuck_after}" help:"For how long an order under way may make no progress."`
 	Repair      bool          `help:"Put the commands of orders that stand still back to work; nothing else changes."`
 	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
@@ -27,17 +29,24 @@ func (*reconciliation) Help() string {
 		"and after its payment was decided. A terminal shows the first findings of a class, a pipe gets all."
 }
 
-// Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
-// put to work counts, too: run it again to see what is left.
-func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) error {
+// Validate is called by kong. An empty URL would be taken for whatever server is near.
+func (r *reconciliation) Validate() error {
+	const missing = "--%s-url (%s_DATABASE_URL) is missing: want the URL of the %[1]s database, " +
+		"as the file env of \"sagactl up\" sets it"
 	switch {
-	case r.OrdersURL == "": // an empty one would be taken for whatever server is near
-		return errors.New("--orders-url (ORDERS_DATABASE_URL) is empty: want the URL of the orders database")
+	case r.OrdersURL == "":
+		return fmt.Errorf(missing, "orders", "ORDERS")
 	case r.PaymentsURL == "":
-		return errors.New("--payments-url (PAYMENTS_DATABASE_URL) is empty: want the URL of the payments database")
+		return fmt.Errorf(missing, "payments", "PAYMENTS")
 	case r.StuckAfter <= 0:
 		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
 	}
+	return nil
+}
+
+// Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
+// put to work counts, too: run it again to see what is left.
+func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) error {
 	orders, err := pg.Open(ctx, pg.Config{URL: r.OrdersURL, Application: "sagactl reconcile"})
 	if err != nil {
 		return fmt.Errorf("orders: %w", err)
@@ -57,7 +66,7 @@ func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) err
 	})
 	out.progress.Clear()
 	if err != nil {
-		return err
+		return rightDatabase(err)
 	}
 	if err := out.end(summary, r.Repair); err != nil {
 		return err
@@ -66,6 +75,15 @@ func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) err
 		return errDiffers
 	}
 	return nil
+}
+
+// rightDatabase asks whether it is the right one, when a database answers that it has no such table.
+func rightDatabase(err error) error {
+	const undefinedTable = "42P01"
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {
+		return fmt.Errorf("%w: is each URL that of its database, and has that been migrated?", err)
+	}
+	return err
 }
 
 // reconcilePrinter prints findings as they come, so that nothing is held back.

@@ -102,8 +102,8 @@ func TestReconcileAsksForItsDatabases(t *testing.T) {
 	cmd, _ = sagactl(t, "reconcile", "--orders-url", "postgres://127.0.0.1/orders")
 	cmd.Env = append(cmd.Env, "PAYMENTS_DATABASE_URL=") // of a variable that was never set
 	output, err := cmd.CombinedOutput()
-	if codeOf(err) != 2 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is empty") {
-		t.Errorf("got %v\n%s\nwant it to say which is empty", err, output)
+	if codeOf(err) != 2 || !strings.Contains(string(output), "PAYMENTS_DATABASE_URL) is missing") {
+		t.Errorf("got %v\n%s\nwant it to say which is missing", err, output)
 	}
 	cmd, _ = sagactl(t, "reconcile",
 		"--orders-url", "postgres://127.0.0.1:1/orders", "--payments-url", "postgres://127.0.0.1:1/payments")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -58,13 +59,18 @@ func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
 	return relayv1.NewOutboxServiceClient(conn), err
 }
 
-// addressed returns an error when an address is missing: an empty one would be looked up somewhere.
+var httpScheme = regexp.MustCompile("^https?://")
+
+// addressed returns an error when an address is none: an empty one, or one without a port, would be looked up somewhere.
 func addressed(service string, addresses ...string) error {
 	for _, address := range addresses {
-		if address != "" {
-			continue
+		flag := fmt.Sprintf("--%s (%s)", service, strings.ToUpper(service))
+		switch {
+		case address == "":
+			return fmt.Errorf("%s is empty: want an address", flag)
+		case !strings.Contains(address, ":"), httpScheme.MatchString(address):
+			return fmt.Errorf("%s: got %q, want host:port", flag, address)
 		}
-		return fmt.Errorf("--%s (%s) is empty: want an address", service, strings.ToUpper(service))
 	}
 	if len(addresses) == 0 {
 		return addressed(service, "")
@@ -108,6 +114,9 @@ func inWords(service, address string, err error) error {
 			service, address, reachError(err), service, strings.ToUpper(service)), err}
 	case code == codes.DeadlineExceeded && rpc.Reason(err) == "":
 		return serviceError{fmt.Sprintf("%s at %s did not answer within %v", service, address, callTimeout), err}
+	case code == codes.Unimplemented:
+		return serviceError{fmt.Sprintf("at %s is another service than %s, or another version of it (%s)",
+			address, service, status.Convert(err).Message()), err}
 	default:
 		text := fmt.Sprintf("%s at %s answers %s: %s", service, address, code, status.Convert(err).Message())
 		return serviceError{text, err}

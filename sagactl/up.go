@@ -19,7 +19,7 @@ type up struct {
 func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	dir, err := os.MkdirTemp("", "hosho-up-")
 	if err != nil {
-		return err
+		return fmt.Errorf("make a folder for the system (TMPDIR says where): %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
@@ -28,7 +28,10 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	progress := func(step string) { fmt.Fprintln(os.Stderr, step) }
 	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
-	if err := errors.Join(stack.Build(ctx, bin), copyProgram(filepath.Join(bin, "sagactl"))); err != nil {
+	if err := stack.Build(ctx, bin); err != nil {
+		return err
+	}
+	if err := copyProgram(filepath.Join(bin, "sagactl")); err != nil {
 		return err
 	}
 	system, err := stack.Start(ctx, stack.Config{
@@ -67,14 +70,14 @@ const paste = `
 # In another terminal, for everything that follows:
 . %s
 
-# Place an order, and see how it ends. One of 9999 makes paymentd fail, of 9998 lose its reply, of 9997 hang, and
-# one of 9996 is declined.
+# Place an order, and see how it ends. 9999 makes paymentd fail, 9998 loses its
+# reply, 9997 hangs, 9996 is declined.
 sagactl order create 1200 --wait
 sagactl orders
 
-# Cancel the newest one, and ask all services what happened to it:
+# Cancel an order; ask all services what happened to one:
 sagactl order cancel $(order 2500) --wait
-sagactl explain $(order 9998)
+sagactl explain $(order 9998 --wait)
 
 # Is all well? Does a command need a person? Do the two databases agree?
 sagactl status

@@ -118,9 +118,11 @@ func (u upSystem) testRefusals(t *testing.T) {
 		{`sagactl watch ` + unknown, 1, "there is no such order"},
 		{`sagactl explain ` + unknown, 1, "nobody knows an order"},
 		{`sagactl retry ` + unknown, 1, "the outbox holds no such command"},
-		{`sagactl order create 0`, 2, "unit_price: got 0"},
+		{`sagactl order create 5 --currency yen`, 2, `got "yen", want three capital letters`},
 		{`sagactl order get 7`, 2, "want a UUID"},
 		{`sagactl orders --orderd 127.0.0.1:1`, 2, `there is no orderd at 127.0.0.1:1 (connection refused): `},
+		{`sagactl orders --orderd $PAYMENTD`, 2, "is another service than orderd"},
+		{`ORDERS_DATABASE_URL=$PAYMENTS_DATABASE_URL sagactl reconcile`, 2, "is each URL that of its database"},
 	}
 	for _, tt := range tests {
 		got, code := u.shell(t, tt.script+" 2>&1")

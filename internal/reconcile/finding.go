@@ -77,6 +77,6 @@ func todo(id string, class Class, c Case) string {
 // amount or currency than the payment's own.
 func void(id string, m Money) string {
 	return fmt.Sprintf(`grpcurl -plaintext -d '{"payment_id": %q, "customer_id": %q, `+
-		`"amount": {"currency_code": %q, "amount_minor": %d}}' PAYMENTD payment.v1.PaymentService/VoidPayment`,
+		`"amount": {"currency_code": %q, "amount_minor": %d}}' $PAYMENTD payment.v1.PaymentService/VoidPayment`,
 		id, m.CustomerID, m.Currency, m.Amount)
 }

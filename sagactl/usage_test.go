@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What cannot be meant is refused before anybody is asked, with what was got and wanted.
+func TestWhatCannotBeMeantIsRefused(t *testing.T) {
+	t.Parallel()
+	const anAmount = "want 1 to 99999999999, in the currency's minor unit"
+	tests := []struct{ args, want string }{
+		{"order create", `expected "<amount>"`},
+		{"order create 0", `<amount>: got "0", ` + anAmount},
+		{"order create 12.50", `<amount>: got "12.50", ` + anAmount},
+		{"order create 100000000000", `<amount>: got "100000000000", ` + anAmount},
+		{"order create -5", "got -5, and nothing here takes a negative number"},
+		{"orders --limit -1", "got -1, and nothing here takes a negative number"},
+		{"orders --limit=-1", "--limit: got -1, want 0 or more"},
+		{"orders --orderd=", "--orderd (ORDERD) is empty: want an address"},
+		{"orders --orderd localhost", `--orderd (ORDERD): got "localhost", want host:port`},
+		{"parked --relay http://localhost:50053", `--relay (RELAY): got "http://localhost:50053", want host:port`},
+	}
+	for _, tt := range tests {
+		cmd, _ := sagactl(t, strings.Fields(tt.args)...)
+		if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), tt.want) {
+			t.Errorf("%s: got %v\n%s\nwant exit code 2, and %q", tt.args, err, output, tt.want)
+		}
+	}
+}
+
+// Outside a clone there is nothing to build, and that is all that is to be said.
+func TestUpOutsideACloneSaysWhereToRunIt(t *testing.T) {
+	t.Parallel()
+	cmd, tmp := sagactl(t, "up")
+	cmd.Dir = tmp
+	output, err := cmd.CombinedOutput()
+	last := string(output[strings.Index(string(output), "\n")+1:])
+	const want = "sagactl: the daemons are built from source: run this inside a clone of hosho\n"
+	if codeOf(err) != 2 || last != want {
+		t.Errorf("got %v\n%s\nwant exit code 2, and after a line of progress %q", err, output, want)
+	}
+	leavesNothing(t, tmp)
+
+	cmd, tmp = sagactl(t, "up")
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(tmp, "none"))
+	output, err = cmd.CombinedOutput()
+	if codeOf(err) != 2 || !strings.Contains(string(output), "(TMPDIR says where)") {
+		t.Errorf("got %v\n%s\nwant exit code 2, and what decides where the folder is", err, output)
+	}
+}
