@@ -13,15 +13,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// serveAdmin serves /metrics, where there is a registry, and /debug/pprof/ until ctx ends; nothing, when address is
-// empty. It is for operators and has no authentication: keep it on loopback.
-func serveAdmin(ctx context.Context, address string, registry *prometheus.Registry) error {
+// listenAdmin returns nil when the address is empty.
+func listenAdmin(address string) (net.Listener, error) {
 	if address == "" {
-		return nil
+		return nil, nil
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen for metrics: %w", err)
+		return nil, fmt.Errorf("listen for metrics: %w", err)
+	}
+	return listener, nil
+}
+
+// serveAdmin serves /metrics, where there is a registry, and /debug/pprof/ until ctx ends; nothing, when there is no
+// listener. It is for operators and has no authentication: keep it on loopback.
+func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus.Registry) error {
+	if listener == nil {
+		return nil
 	}
 	mux := http.NewServeMux()
 	if registry != nil {

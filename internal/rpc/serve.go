@@ -65,6 +65,11 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if err != nil {
 		return fmt.Errorf("listen for gRPC: %w", err)
 	}
+	admin, err := listenAdmin(c.AdminListen)
+	if err != nil {
+		listener.Close()
+		return err
+	}
 	if c.ToStatus == nil {
 		c.ToStatus = ToStatus
 	}
@@ -81,7 +86,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveAdmin(ctx, c.AdminListen, c.Registry) })
+	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry) })
 	group.Go(func() error { gate.run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
