@@ -180,7 +180,7 @@ func (s *system) placeMany(n int) []order.Order {
 		if err := tx.SendBatch(s.t.Context(), batch).Close(); err != nil {
 			return err
 		}
-		return orderdb.Commands.Append(s.t.Context(), tx, messages...)
+		return orderdb.Outbox.Append(s.t.Context(), tx, messages...)
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -99,7 +99,7 @@ func TestARelayKilledAfterItsClaim(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(20)
-	dead := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond)
+	dead := outbox.NewQueue(s.db.Pool, orderdb.Outbox, string(order.Charge), 50*time.Millisecond)
 	claimed, err := dead.Claim(t.Context(), 100, 0)
 	if err != nil || len(claimed) != len(orders) {
 		t.Fatalf("got %d commands (%v), want %d", len(claimed), err, len(orders))
@@ -131,7 +131,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
 	dead := dispatch.New(paymentClient(t, s), longWait)
-	queue := outbox.NewQueue(s.db.Pool, orderdb.Commands, string(order.Charge), 50*time.Millisecond)
+	queue := outbox.NewQueue(s.db.Pool, orderdb.Outbox, string(order.Charge), 50*time.Millisecond)
 	claimed, err := queue.Claim(t.Context(), 100, 0)
 	if err != nil {
 		t.Fatal(err)

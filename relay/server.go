@@ -55,7 +55,7 @@ func newServer(
 		watchers:   pg.NewWaker(pool, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
-	s.workers = outbox.NewWorkers(config, pool, orderdb.Commands, &handler{
+	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
 		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
 	}, log, string(order.Charge), string(order.Void))

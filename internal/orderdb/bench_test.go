@@ -68,7 +68,7 @@ func takenCharges(b *testing.B, db *pgtest.Database, n int) []orderdb.Finding {
 		if err != nil {
 			return err
 		}
-		return orderdb.Commands.Append(b.Context(), tx, commands...)
+		return orderdb.Outbox.Append(b.Context(), tx, commands...)
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -47,7 +47,7 @@ func (s *Store) cancel(
 		if err != nil {
 			return o, false, err
 		}
-		if err := Commands.Append(ctx, tx, void); err != nil {
+		if err := Outbox.Append(ctx, tx, void); err != nil {
 			return o, false, err
 		}
 	}

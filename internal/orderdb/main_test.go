@@ -181,7 +181,7 @@ func (*queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)
 func claimAll(t testing.TB, pool *pgxpool.Pool, lease time.Duration, limit, alone int) (claimed []outbox.Message) {
 	t.Helper()
 	for _, kind := range order.Commands {
-		queue := outbox.NewQueue(pool, orderdb.Commands, string(kind), lease)
+		queue := outbox.NewQueue(pool, orderdb.Outbox, string(kind), lease)
 		messages, err := queue.Claim(t.Context(), limit, alone)
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ var ErrNotParked = errors.New("the order is not parked: it settles by itself")
 func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool, error) {
 	var state outbox.State
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		state, err = Commands.Retry(ctx, tx, id, string(kind))
+		state, err = Outbox.Retry(ctx, tx, id, string(kind))
 		return err
 	})
 	return state != outbox.Absent, err
@@ -28,7 +28,7 @@ func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool,
 
 // Backlog counts the commands in the outbox, those of each kind that there are any of.
 func (s *Store) Backlog(ctx context.Context) ([]outbox.Backlog, error) {
-	return Commands.Backlog(ctx, s.pool)
+	return Outbox.Backlog(ctx, s.pool)
 }
 
 // Decision is what an operator decided about an order.
@@ -69,7 +69,7 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
 		return o, false, err
 	}
-	if err := Commands.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
+	if err := Outbox.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
 		return o, false, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', $2, $3)`,
@@ -85,7 +85,7 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 func standing(ctx context.Context, tx pgx.Tx, d Decision) (decided, parked bool, err error) {
 	err = tx.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM audit WHERE order_id = $1 AND action = 'SETTLE'),
-			EXISTS (SELECT FROM `+Commands.View()+` AS c WHERE c.key = $1 AND c.code = ANY($2))`,
+			EXISTS (SELECT FROM `+Outbox.View()+` AS c WHERE c.key = $1 AND c.code = ANY($2))`,
 		d.OrderID, d.Codes).Scan(&decided, &parked)
 	return decided, parked, err
 }

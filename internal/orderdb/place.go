@@ -59,7 +59,7 @@ func (s *Store) place(ctx context.Context, tx pgx.Tx, n NewOrder) (o order.Order
 	if err != nil {
 		return o, false, err
 	}
-	return o, true, Commands.Append(ctx, tx, outbox.New{
+	return o, true, Outbox.Append(ctx, tx, outbox.New{
 		Key: o.ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: o.DeadlineAt, Traceparent: n.Traceparent,
 	})
 }

@@ -58,7 +58,7 @@ func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven
 	if done.Command == "" {
 		return done, nil
 	}
-	state, err := Commands.MakeDue(ctx, tx, o.ID, string(done.Command))
+	state, err := Outbox.MakeDue(ctx, tx, o.ID, string(done.Command))
 	if err != nil || state != outbox.Absent {
 		done.Did = found[state]
 		return done, err
@@ -68,7 +68,7 @@ func (s *Store) redrive(ctx context.Context, tx pgx.Tx, o order.Order) (Redriven
 		return done, err
 	}
 	done.Did = PutBack
-	return done, Commands.Append(ctx, tx, missing)
+	return done, Outbox.Append(ctx, tx, missing)
 }
 
 // found is what Redrive says of a command that is in the outbox.

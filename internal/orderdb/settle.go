@@ -179,19 +179,19 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 	if err := leave(ctx, tx, p.left); err != nil {
 		return err
 	}
-	if err := Commands.RemoveAll(ctx, tx, p.settled); err != nil {
+	if err := Outbox.RemoveAll(ctx, tx, p.settled); err != nil {
 		return err
 	}
-	if err := Commands.Remove(ctx, tx, p.dropped); err != nil {
+	if err := Outbox.Remove(ctx, tx, p.dropped); err != nil {
 		return err
 	}
-	if err := Commands.Reschedule(ctx, tx, p.retried); err != nil {
+	if err := Outbox.Reschedule(ctx, tx, p.retried); err != nil {
 		return err
 	}
-	if err := Commands.Park(ctx, tx, p.parked, p.codes); err != nil {
+	if err := Outbox.Park(ctx, tx, p.parked, p.codes); err != nil {
 		return err
 	}
-	if err := Commands.Append(ctx, tx, p.appended...); err != nil {
+	if err := Outbox.Append(ctx, tx, p.appended...); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.SettleInside)

@@ -92,7 +92,7 @@ func add(t testing.TB, db *pgtest.Database, id string, kind order.Command) {
 	t.Helper()
 	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
 		damaged := outbox.New{Key: id, Kind: string(kind), Payload: []byte("damaged")}
-		return orderdb.Commands.Append(t.Context(), tx, damaged)
+		return orderdb.Outbox.Append(t.Context(), tx, damaged)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,9 @@ import (
 	"hosho/internal/outbox"
 )
 
-// Commands is the outbox of the order context: the commands that must reach the payment service. The younger command of
-// an order replaces the older one: a charge is not sent any more when its order has a void.
-var Commands = outbox.Table{Name: "outbox", Supersedes: true}
+// Outbox is the order context's outbox: the commands that must reach the payment service. The younger command of an
+// order replaces the older one: a charge is not sent any more when its order has a void.
+var Outbox = outbox.Table{Name: "outbox", Supersedes: true}
 
 // Channel is the NOTIFY channel that says that orders have changed (pg.Waker).
 const Channel = "orders"

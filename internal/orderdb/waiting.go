@@ -47,7 +47,7 @@ func (w Waiting) Why(stuckAfter time.Duration) order.Why {
 var waiting = `
 	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.code, ` + traceID + ` AS trace_id,
 		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, status, age, late
-	FROM ` + Commands.View() + ` AS c
+	FROM ` + Outbox.View() + ` AS c
 	LEFT JOIN LATERAL (
 		SELECT status, updated_at, clock_timestamp() - updated_at AS age, clock_timestamp() - deadline_at AS late
 		FROM orders

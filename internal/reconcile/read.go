@@ -32,7 +32,7 @@ var (
 	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at`
 	commandFacts = `
 			SELECT parked IS NOT NULL AS parked, code, attempts, claims
-			FROM ` + orderdb.Commands.View() + ` AS command`
+			FROM ` + orderdb.Outbox.View() + ` AS command`
 
 	// A payment and its ledger change in one transaction, too. Entries of another currency do not count.
 	paymentFacts = `
@@ -158,7 +158,7 @@ type lone struct {
 func commandsAfter(ctx context.Context, pool *pgxpool.Pool, after int64, limit int) ([]lone, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT b.id, b.key::text, b.kind, EXISTS (SELECT FROM orders WHERE orders.id = b.key OFFSET 0) AS ordered
-		FROM (SELECT id, key, kind FROM `+orderdb.Commands.View()+` AS command WHERE id > $1 ORDER BY id LIMIT $2) AS b
+		FROM (SELECT id, key, kind FROM `+orderdb.Outbox.View()+` AS command WHERE id > $1 ORDER BY id LIMIT $2) AS b
 		ORDER BY b.id`, after, limit)
 	if err != nil {
 		return nil, err
