@@ -35,7 +35,9 @@ func (d *Database) URL(log *slog.Logger) (string, error) {
 	for _, variable := range d.variables {
 		another, err := lookUp(variable)
 		switch {
-		case from != "" && (err != nil || another != "" && another != url):
+		case from != "" && err != nil:
+			log.Warn("a variable that is not used is wrong", "used", from, "ignored", variable, "error", err)
+		case from != "" && another != "" && another != url:
 			log.Warn("two variables name different databases", "used", from, "ignored", variable)
 		case err != nil:
 			return "", err
