@@ -141,6 +141,9 @@ func reachError(err error) string {
 	if _, cause, ok := strings.Cut(message, ": connect: "); ok {
 		message = cause
 	}
+	if strings.Contains(message, "error reading server preface") {
+		message = "what listens there does not speak gRPC, or stands still"
+	}
 	return message
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,5 +50,43 @@ func TestUpOutsideACloneSaysWhereToRunIt(t *testing.T) {
 	output, err = cmd.CombinedOutput()
 	if codeOf(err) != 2 || !strings.Contains(string(output), "(TMPDIR says where)") {
 		t.Errorf("got %v\n%s\nwant exit code 2, and what decides where the folder is", err, output)
+	}
+}
+
+// Colours are for a terminal that has them, and for people who want them.
+func TestColoursAreForTerminals(t *testing.T) {
+	t.Parallel()
+	for setting, colours := range map[string]bool{"TERM=xterm": true, "TERM=dumb": false, "NO_COLOR=1": false} {
+		cmd, _ := sagactl(t, "status",
+			"--orderd", "127.0.0.1:1", "--paymentd", "127.0.0.1:1", "--relay", "127.0.0.1:1")
+		cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=", setting)
+		output, code, possible := onTerminal(t, cmd)
+		if !possible {
+			t.Log("there is no terminal to try it on")
+			return
+		}
+		if code != 1 || !strings.Contains(output, "Nobody is there.") || strings.Contains(output, "\x1b") != colours {
+			t.Errorf("%s: got %d, %q; want exit code 1, and colours: %v", setting, code, output, colours)
+		}
+	}
+}
+
+// Something else may listen at the address of a daemon: a database, or a daemon that stands still.
+func TestWhatDoesNotSpeakGRPCIsSaidSo(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			conn.Close()
+		}
+	}()
+	cmd, _ := sagactl(t, "orders", "--orderd", listener.Addr().String())
+	output, err := cmd.CombinedOutput()
+	if codeOf(err) != 2 || !strings.Contains(string(output), "(what listens there does not speak gRPC, or stands still)") {
+		t.Errorf("got %v\n%s\nwant exit code 2, and what listens there", err, output)
 	}
 }

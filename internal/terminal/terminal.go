@@ -1,7 +1,7 @@
 // Package terminal prints for people.
 //
 // Its promise: colour, and lines that are overwritten, where the output is a terminal; plain text that only grows where
-// it is a pipe or a file. A write that fails is remembered and told, so that nothing claims to have said what nobody
+// it is a pipe, a file, or a terminal that says that it is dumb. A write that fails is remembered and told, so that nothing claims to have said what nobody
 // could read.
 package terminal
 
@@ -30,11 +30,11 @@ type Terminal struct {
 // New returns the terminal that writes to a file. The first error of writing there is given to failed, which may be
 // nil.
 func New(f *os.File, failed func(error)) *Terminal {
-	live := term.IsTerminal(int(f.Fd()))
+	live := term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 	return &Terminal{out: f, live: live, color: live && os.Getenv("NO_COLOR") == "", failed: failed}
 }
 
-// Live reports whether the output is a terminal, on which what was written may be overwritten.
+// Live reports whether the output is a terminal on which what was written may be overwritten.
 func (t *Terminal) Live() bool { return t.live }
 
 // Err returns the first error of writing, nil when all was written.
