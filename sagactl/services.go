@@ -61,7 +61,8 @@ func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
 
 var httpScheme = regexp.MustCompile("^https?://")
 
-// addressed returns an error when an address is none: an empty one, or one without a port, would be looked up somewhere.
+// addressed returns an error when an address is none: an empty one, or one without a port, would be looked up
+// somewhere.
 func addressed(service string, addresses ...string) error {
 	for _, address := range addresses {
 		flag := fmt.Sprintf("--%s (%s)", service, strings.ToUpper(service))

@@ -35,8 +35,10 @@ func paid(status paymentv1.Payment_Status) *paymentv1.GetPaymentResponse {
 		return &paymentv1.LedgerEntry{Kind: kind, Amount: yen(600), CreateTime: at(seconds)}
 	}
 	reply := &paymentv1.GetPaymentResponse{
-		Payment: &paymentv1.Payment{CustomerId: "ada", Amount: yen(600), Status: status, CreateTime: at(2), UpdateTime: at(2)},
-		Ledger:  []*paymentv1.LedgerEntry{entry(paymentv1.LedgerEntry_KIND_CHARGE, 2)},
+		Payment: &paymentv1.Payment{
+			CustomerId: "ada", Amount: yen(600), Status: status, CreateTime: at(2), UpdateTime: at(2),
+		},
+		Ledger: []*paymentv1.LedgerEntry{entry(paymentv1.LedgerEntry_KIND_CHARGE, 2)},
 	}
 	if status == paymentv1.Payment_STATUS_REFUNDED {
 		reply.Payment.UpdateTime = at(6)
@@ -197,8 +199,8 @@ func TestNextSaysWhoActs(t *testing.T) {
 	}
 }
 
-// What is held is what the ledger says, charges less refunds; a payment that nobody could be asked for is not said to be
-// none; and one that belongs to somebody else is not taken for the order's.
+// What is held is what the ledger says, charges less refunds; a payment that nobody could be asked for is not said to
+// be none; and one that belongs to somebody else is not taken for the order's.
 func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
 	t.Parallel()
 	of := func(customer string) *orderv1.Order {
