@@ -63,6 +63,8 @@ func TestABlackholeHidesThatTheServerIsGone(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	client, server := l.connect(t)
+	say(t, server, "welcome") // a proxy that is still dialling would hear of the break
+	hear(t, client, "welcome")
 	l.Set(proxy.Link{StallDown: true})
 	abort(t, server)
 	for range 3 {
