@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -81,12 +82,15 @@ func TestWhatDoesNotSpeakGRPCIsSaidSo(t *testing.T) {
 	defer listener.Close()
 	go func() {
 		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			_, _ = io.WriteString(conn, "220 smtp.example.com\r\n")
+			_, _ = io.Copy(io.Discard, conn) // until it has been understood
 			conn.Close()
 		}
 	}()
 	cmd, _ := sagactl(t, "orders", "--orderd", listener.Addr().String())
 	output, err := cmd.CombinedOutput()
-	if codeOf(err) != 2 || !strings.Contains(string(output), "(what listens there does not speak gRPC, or stands still)") {
+	const want = "(what listens there does not speak gRPC, or stands still)"
+	if codeOf(err) != 2 || !strings.Contains(string(output), want) {
 		t.Errorf("got %v\n%s\nwant exit code 2, and what listens there", err, output)
 	}
 }

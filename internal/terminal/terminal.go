@@ -1,8 +1,8 @@
 // Package terminal prints for people.
 //
 // Its promise: colour, and lines that are overwritten, where the output is a terminal; plain text that only grows where
-// it is a pipe, a file, or a terminal that says that it is dumb. A write that fails is remembered and told, so that nothing claims to have said what nobody
-// could read.
+// it is a pipe, a file, or a terminal that says that it is dumb. A write that fails is remembered and told, so that
+// nothing claims to have said what nobody could read.
 package terminal
 
 import (
