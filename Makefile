@@ -67,7 +67,7 @@ walking := ./internal/orderdb ./internal/outbox ./internal/page ./internal/payme
 .PHONY: test-long
 test-long: compiling postgres ## Run what is random far longer than CI can: about 40 min.
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
-	go test $(race) -count=5 -shuffle=on -timeout 1h ./...
+	HOSHO_TEST_LONG=1 go test $(race) -count=5 -shuffle=on -timeout 1h ./...
 	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
 	$(MAKE) fuzz
 

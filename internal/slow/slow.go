@@ -1,9 +1,24 @@
-// Package slow leaves tests out of `make check`, which is run between two edits and must not take a minute.
+// Package slow is how long tests take: `make check` is run between two edits and must not take a minute, `make test`
+// is what CI waits for, and `make test-long` may take as long as it likes.
 //
 // Its promise: a test is left out only when -short asks for that, and then it says so, and why it is slow.
 package slow
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
+
+// Variable is set in the environment by make test-long.
+const Variable = "HOSHO_TEST_LONG"
+
+// Times returns how often a test does what it does again and again: usual, or long where make test-long asks for it.
+func Times(usual, long int) int {
+	if os.Getenv(Variable) != "" {
+		return long
+	}
+	return usual
+}
 
 // Test marks the test that calls it as slow: under -short it ends here. why completes "this test ...", as in
 // "kills real processes".

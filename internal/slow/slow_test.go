@@ -22,6 +22,15 @@ func TestShortLeavesSlowTestsOut(t *testing.T) {
 	}
 }
 
+func TestLongIsAskedForByTheEnvironment(t *testing.T) {
+	for value, want := range map[string]int{"": 3, "1": 30} {
+		t.Setenv(slow.Variable, value)
+		if got := slow.Times(3, 30); got != want {
+			t.Errorf("%s=%q: got %d times, want %d", slow.Variable, value, got, want)
+		}
+	}
+}
+
 // recorder is a test that notes whether it was left out.
 type recorder struct {
 	testing.TB
