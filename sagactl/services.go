@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"time"
@@ -47,16 +48,32 @@ func (p paymentd) payments() (paymentv1.PaymentServiceClient, error) {
 
 // relay is the flag that names relays.
 type relay struct {
-	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay; status asks several."`
+	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay, or of several."`
 }
 
 // Validate is called by kong.
 func (r relay) Validate() error { return addressed(story.Relay, r.Relay...) }
 
-// outbox asks the first relay: each of them speaks for all.
+// outbox asks the first relay that can be reached: each of them speaks for all.
 func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
-	conn, err := connect(story.Relay, r.Relay[0])
+	if len(r.Relay) == 1 {
+		conn, err := connect(story.Relay, r.Relay[0])
+		return relayv1.NewOutboxServiceClient(conn), err
+	}
+	all := strings.Join(r.Relay, ", ")
+	conn, err := connectTo("passthrough:///"+all, story.Relay, all, grpc.WithContextDialer(r.reach))
 	return relayv1.NewOutboxServiceClient(conn), err
+}
+
+// reach connects to the first relay that can be reached. Its error is that of the last one.
+func (r relay) reach(ctx context.Context, _ string) (conn net.Conn, err error) {
+	for _, address := range r.Relay {
+		var dialer net.Dialer
+		if conn, err = dialer.DialContext(ctx, "tcp", address); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 var httpScheme = regexp.MustCompile("^https?://")
@@ -85,14 +102,19 @@ const callTimeout = 10 * time.Second
 // connect returns a connection whose calls are bounded, and whose errors say in words what they mean to the person who
 // asked. It lasts as long as the command. What streams is neither bounded nor put in words.
 func connect(service, address string) (*grpc.ClientConn, error) {
-	return rpc.Dial(address, grpc.WithUnaryInterceptor(func(
+	return connectTo(address, service, address)
+}
+
+// connectTo is connect to a target that people know by another address.
+func connectTo(target, service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return rpc.Dial(target, append(options, grpc.WithUnaryInterceptor(func(
 		ctx context.Context, method string, request, reply any,
 		conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 	) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		return inWords(service, address, invoke(ctx, method, request, reply, conn, options...))
-	}))
+	}))...)
 }
 
 // serviceError is an error of a service, or of the way there, in words. Its status is that of the error.

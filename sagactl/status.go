@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ const watchInterval = time.Second
 
 // Run says how the system does. It returns errDiffers when a daemon is not ready, or something needs a person.
 func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error {
-	daemons, err := s.daemons()
+	daemons, err := s.daemons(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,12 +59,14 @@ func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error
 }
 
 // daemons connects to all that are to be asked.
-func (s *systemStatus) daemons() ([]daemon, error) {
+func (s *systemStatus) daemons(ctx context.Context) ([]daemon, error) {
 	daemons := []daemon{
 		{service: story.Orderd, address: s.Orderd}, {service: story.Paymentd, address: s.Paymentd},
 	}
-	for _, address := range s.Relay {
-		daemons = append(daemons, daemon{service: story.Relay, address: address})
+	for _, named := range s.Relay {
+		for _, address := range lookUp(net.DefaultResolver.LookupNetIP).each(ctx, named) {
+			daemons = append(daemons, daemon{service: story.Relay, address: address})
+		}
 	}
 	for i, d := range daemons {
 		conn, err := connect(d.service, d.address)
