@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/load"
+	"hosho/internal/lab/stack"
 	"hosho/internal/rules"
 )
 
@@ -57,25 +58,8 @@ func (l *logs) sentFor(order string) int {
 }
 
 // of returns a writer that reads the log of a daemon.
-func (l *logs) of(daemon string) io.Writer { return &logReader{logs: l, daemon: daemon} }
-
-// logReader splits what is written into lines.
-type logReader struct {
-	logs   *logs
-	daemon string
-	rest   []byte
-}
-
-func (r *logReader) Write(p []byte) (int, error) {
-	r.rest = append(r.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		r.logs.read(r.daemon, line)
-		r.rest = rest
-	}
+func (l *logs) of(daemon string) io.Writer {
+	return stack.Lines(func(line []byte) { l.read(daemon, line) })
 }
 
 // The lines that say something, by what is in them: most do not, and are not taken apart.

@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,7 +79,7 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Admin: true, Relays: c.Relays, Simulate: stack.Simulate,
 		Env:      append(c.Pace.env(), "PGPASSWORD="+secret),
 		Settings: settings,
-		LogTo:    func(daemon string) io.Writer { return s.logs.of(daemon) }, Route: s.route,
+		LogTo:    s.logs.of, Route: s.route,
 	})
 	if err != nil {
 		return err

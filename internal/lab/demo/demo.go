@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -127,7 +126,7 @@ func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, stor
 	}
 	system, err := stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Simulate: stack.Simulate,
-		LogTo:    func(daemon string) io.Writer { return story.logOf(daemon) },
+		LogTo:    story.logOf,
 		Progress: progress,
 	})
 	if err != nil {

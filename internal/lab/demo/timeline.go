@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"hosho/internal/lab/stack"
 	"hosho/internal/terminal"
 	"hosho/internal/wait"
 )
@@ -151,26 +151,11 @@ func statusStyle(status string) terminal.Style {
 }
 
 // logOf returns a writer that takes in the log of a daemon.
-func (t *timeline) logOf(daemon string) io.Writer { return &logReader{timeline: t, daemon: daemon} }
-
-// logReader splits what is written into lines.
-type logReader struct {
-	timeline *timeline
-	daemon   string
-	rest     []byte
-}
-
-func (r *logReader) Write(p []byte) (int, error) {
-	r.rest = append(r.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		r.rest = rest
-		e := entry{daemon: r.daemon}
+func (t *timeline) logOf(daemon string) io.Writer {
+	return stack.Lines(func(line []byte) {
+		e := entry{daemon: daemon}
 		if json.Unmarshal(line, &e) == nil { // a panic's stack is no JSON, and no part of the story
-			r.timeline.observe(e)
+			t.observe(e)
 		}
-	}
+	})
 }
