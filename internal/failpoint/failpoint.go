@@ -1,5 +1,5 @@
 // Package failpoint names the moments at which a fault hurts most: between two writes, and between a commit and the
-// answer that tells of it. Experiments make a process die, wait or panic there.
+// answer that tells of it. Experiments make a process die, stand still, wait or panic there.
 //
 // Its promise: a release has no failpoints. Here is an empty function unless the program is built with -tags
 // failpoints, and then it does nothing until the file that HOSHO_FAILPOINTS names asks for it.
@@ -8,7 +8,8 @@
 //
 //	place.between=kill; charge.before=hold(5s)@0.01; charge.before=panic@0.001
 //
-// kill ends the process with SIGKILL, hold waits, panic panics; @ gives the probability of each passing, 1 if left out.
+// kill ends the process with SIGKILL, stop has it stand still by SIGSTOP until it gets a SIGCONT, hold waits, and panic
+// panics; @ gives the probability of each passing, 1 if left out.
 package failpoint
 
 // Point is a moment in a program.

@@ -17,6 +17,10 @@ import (
 // poll is how often the file is looked at.
 const poll = 10 * time.Millisecond
 
+// stopsWithin is how long a process takes at most to stand still after a SIGSTOP. Any of its threads may take the
+// signal, and the one that sent it must not get past the point meanwhile.
+const stopsWithin = 100 * time.Millisecond
+
 // rule is what happens at a point.
 type rule struct {
 	act         func()
@@ -101,6 +105,11 @@ func parseRule(text string) (r rule, err error) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // to oneself: it cannot fail
 			select {}
 		}
+	case action == "stop":
+		r.act = func() {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // to oneself: it cannot fail
+			time.Sleep(stopsWithin)
+		}
 	case action == "panic":
 		r.act = func() { panic("failpoint") }
 	case held:
@@ -110,7 +119,7 @@ func parseRule(text string) (r rule, err error) {
 		}
 		r.act = func() { time.Sleep(d) }
 	default:
-		return r, fmt.Errorf("got the action %q, want kill, panic or hold(DURATION)", action)
+		return r, fmt.Errorf("got the action %q, want kill, stop, panic or hold(DURATION)", action)
 	}
 	return r, nil
 }

@@ -33,6 +33,42 @@ func TestAProcessDiesAtItsPoint(t *testing.T) {
 	}
 }
 
+// A process stands still at a point that its file arms, and not behind it, and goes on from there.
+func TestAProcessStandsStillAtItsPoint(t *testing.T) {
+	const child = "HOSHO_FAILPOINT_STOPPED_CHILD"
+	if passed := os.Getenv(child); passed != "" {
+		Here(SettleInside)
+		if err := os.WriteFile(passed, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		os.Exit(42)
+	}
+	file, passed := filepath.Join(t.TempDir(), "rules"), filepath.Join(t.TempDir(), "passed")
+	if err := os.WriteFile(file, []byte("settle.inside=stop"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAProcessStandsStillAtItsPoint$")
+	cmd.Env = append(os.Environ(), child+"="+passed, Variable+"="+file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("got status %v, %v, want it stopped", status, err)
+	}
+	if _, err := os.Stat(passed); err == nil {
+		t.Error("it stopped behind its point")
+	}
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 42 {
+		t.Errorf("got %v, want it to go on", err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	rules, err := parse(" place.between=kill; charge.before=hold(5s)@0.5;charge.before=panic@0.001;")

@@ -4,10 +4,12 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"syscall"
 	"time"
 
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/stack"
+	"hosho/internal/wait"
 )
 
 // dying arms one failpoint after the other, those first that were armed least, and starts each victim again once it is
@@ -90,6 +92,26 @@ func armed(of who, point failpoint.Point, action string) func(context.Context, *
 			if err := p.Arm(""); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+}
+
+// stopping has a process stand still at a failpoint, when it comes by next.
+func stopping(of who, point failpoint.Point) func(context.Context, *system, *rand.Rand) error {
+	return func(ctx context.Context, s *system, random *rand.Rand) error {
+		victim := one(of(s), random)
+		if err := victim.Arm(string(point) + "=stop"); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		if err := victim.Arm(""); err != nil {
+			return err
+		}
+		// It may come by the point once more before it has heard that it need not stop.
+		for began := time.Now(); time.Since(began) < lastWait; {
+			victim.Signal(syscall.SIGCONT)
+			wait.For(context.WithoutCancel(ctx), lastWait/10)
 		}
 		return nil
 	}

@@ -81,6 +81,11 @@ var processFaults = []fault{
 		run:   armed((*system).relays, failpoint.SettleInside, "hold(200ms)@0.05"),
 	},
 	{
+		name: "stop-settling", says: "a relay stands still in the transaction that settles, past its leases (SIGSTOP)",
+		targets: []string{relays}, special: "pause-relay hits it by chance: for being sure of it",
+		lasts: leases(1.1, 3), run: stopping((*system).relays, failpoint.SettleInside),
+	},
+	{
 		name: "panic", says: "paymentd panics while it decides", targets: []string{paymentd},
 		lasts: between(2*time.Second, 5*time.Second),
 		run:   armed((*system).paymentd, failpoint.ChargeBefore, "panic@0.3"),

@@ -65,8 +65,8 @@ var ownClock = Mutant{
 var frozenTransaction = Mutant{
 	Name:   "frozen-transaction",
 	Breaks: "a process that stands still in a transaction keeps its rows locked for as long as it does",
-	Needs:  "a relay paused while it settles, for longer than the server allows",
-	Faults: []string{"pause-relay", "slow-settle"}, Length: 20 * time.Second,
+	Needs:  "a relay that stands still while it settles, for longer than the server allows",
+	Faults: []string{"stop-settling"}, Length: 20 * time.Second,
 	Oracle: []rules.ID{rules.I21},
 	Edits: []Edit{{
 		File: "internal/pg/pool.go",
