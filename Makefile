@@ -31,10 +31,11 @@ demo: compiling postgres ## Run the whole system and watch it keep its promise.
 	@go run ./sagactl demo
 
 # What is slow says so (internal/slow) and is left out. go test's cache may answer: it sees the files that a test reads,
-# and no fast test runs a program that it built.
+# and no fast test runs a program that it built. Fast tests wait for PostgreSQL more than they compute: four packages at
+# a time.
 .PHONY: check
 check: compiling postgres lint ## Check quickly, before each commit: lint and the fast tests, less than a minute.
-	go test -short ./...
+	go test -short -p 4 ./...
 	go test -short -tags failpoints ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -short ./...) || exit 1; done
 	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') slow tests, or groups of them:" \

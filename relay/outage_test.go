@@ -93,6 +93,7 @@ func TestPaymentdRestarts(t *testing.T) {
 // are voided.
 func TestTheBreaker(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for probes")
 	s := newSystem(t)
 	var charges, voids []order.Order
 	for range 3 {
@@ -158,6 +159,7 @@ func TestTheBreaker(t *testing.T) {
 // charges it never is, or each of them would wait for its turn to probe, behind voids that fail.
 func TestVoidsThatFailDelayNoCharge(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for probes")
 	s := newSystem(t)
 	var voids []order.Order
 	for range 10 {
@@ -198,6 +200,7 @@ func TestTheVoidOfAnOrderThatIsGivenUpIsDeliveredAtOnce(t *testing.T) {
 // Suspects alone must bring the breaker back when the link is there again, or they would wait for new customers.
 func TestTheBreakerProbesWithSuspects(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for probes")
 	s := newSystem(t)
 	orders := []order.Order{s.cancelling(), s.cancelling()}
 	for _, o := range orders {

@@ -16,6 +16,7 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 	"hosho/relay/internal/dispatch"
 )
 
@@ -251,6 +252,7 @@ func TestAGracefulStopDoesNotWaitForEver(t *testing.T) {
 // lost.
 func TestManyStopsLeaveNoLease(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "stops relays again and again")
 	s := newSystem(t)
 	orders := s.placeMany(60)
 	for round := range 6 {

@@ -44,6 +44,7 @@ func TestACommandThatHangsDelaysNoOther(t *testing.T) {
 // back. Then the answer comes after all, on a stream that is alive: it is old news.
 func TestALateReplyHarmsNothing(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for timeouts")
 	s := newSystem(t)
 	late, other := s.place(), s.place()
 	told := make(chan struct{})
@@ -190,6 +191,7 @@ func (s *system) hurryUntil(what string, done func() bool) {
 // proxy that lost it. The transport never breaks it; the relay must leave it by itself, and end it.
 func TestAStreamThatIsStuckIsLeft(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for timeouts")
 	s := newSystem(t)
 	deaf := make(chan struct{})
 	s.peer.deaf = deaf

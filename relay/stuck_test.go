@@ -8,6 +8,7 @@ import (
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
+	"hosho/internal/slow"
 )
 
 // age moves an order into the past, which no program may.
@@ -87,6 +88,7 @@ func TestAVoidThatFailsAgainAndAgainCallsForAPersonRarely(t *testing.T) {
 // Poison of every kind stands at the head of the outbox, tried as fast as may be. The others are settled meanwhile.
 func TestPoisonDelaysNobody(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for timeouts")
 	s := newSystem(t)
 	poison := map[string]step{
 		"ambiguous": fails(codes.Internal, "", 0),
