@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 	"hosho/migrations"
 )
 
@@ -93,6 +94,7 @@ func TestConcurrentUp(t *testing.T) {
 // that waits.
 func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for locks")
 	db := pgtest.Empty(t)
 	folder := fstest.MapFS{
 		"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (n integer);\n" +
@@ -157,6 +159,7 @@ func TestAMigrationThatWaitsForAReaderHoldsUpNobody(t *testing.T) {
 // Whoever stops a migration that waits is told what it waited for.
 func TestAMigrationThatWaitsMayBeStopped(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for locks")
 	db := pgtest.Empty(t)
 	up(t, migrations.Orders, db)
 	reader, err := db.Pool.Begin(t.Context())

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // Nobody can be reached. The first batch opens the breaker; from then on one message goes out when a probe is due, and
@@ -73,6 +74,7 @@ func TestAnOpenBreakerLetsOneMessageAProbeOut(t *testing.T) {
 // and again; whoever has not been tried yet does not have to wait until each of them has been the probe.
 func TestAnOpenBreakerProbesFirstWithWhatWasNotTried(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for probes")
 	db := pgtest.Orders(t)
 	g := newGreeter(t, db)
 	g.answer = func(_ context.Context, m Message) Report {
@@ -111,6 +113,7 @@ func TestAnOpenBreakerProbesWithAMessageThatGoesAloneWhenThereIsNoOther(t *testi
 // the one before is settled, and one whose thing somebody else is at is not settled.
 func TestMessagesThatGoAloneGoOneAtATime(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "waits for leases")
 	db := pgtest.Orders(t)
 	g := newGreeter(t, db)
 	var underWay atomic.Int32

@@ -110,6 +110,7 @@ func TestStopLeavesNoChildAndNoMemory(t *testing.T) {
 // A backend does not notice that the postmaster was killed, here because it is stopped. Server.Stop waits for it.
 func TestStopWaitsForTheLastChild(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "starts servers again and again")
 	s := start(t, pgembed.Config{})
 	var backend int
 	if err := connect(t, s, "postgres").QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&backend); err != nil {

@@ -107,6 +107,7 @@ func TestRestartKeepsAcknowledgedCommits(t *testing.T) {
 // The children of a killed postmaster end on their own time. Stop waits for them before it removes what they write to.
 func TestStopAfterKill(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "starts servers again and again")
 	s := start(t, pgembed.Config{})
 	connect(t, s, "postgres")
 	s.Kill()
@@ -121,6 +122,7 @@ func TestStopAfterKill(t *testing.T) {
 
 func TestGivenDirectoryIsUsedAgain(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "starts servers again and again")
 	// Too long a name for a socket, and a directory that does not exist yet.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 20), "dir")
 	s := start(t, pgembed.Config{Dir: dir})
@@ -146,6 +148,7 @@ func TestGivenDirectoryIsUsedAgain(t *testing.T) {
 // Somebody takes the port between the choice and the start; the start waits for it, and gets it when it is let go.
 func TestStartWaitsForItsPort(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "starts servers again and again")
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +181,7 @@ func TestStartWaitsForItsPort(t *testing.T) {
 }
 
 func TestFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
+	slow.Test(t, "starts servers again and again")
 	temporary := setTempDir(t)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -8,11 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // A million orders made each page of the check sort all that were left: the ids were put in the order of their texts.
 func TestAPageIsReadFromTheKeyAndNotSorted(t *testing.T) {
 	t.Parallel()
+	slow.Test(t, "needs many rows")
 	orders, payments := pgtest.Orders(t), pgtest.Payments(t)
 	for table, db := range map[string]*pgtest.Database{"orders": orders, "payments": payments} {
 		err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
