@@ -11,6 +11,16 @@ const superuser = "postgres"
 
 // create makes the directories and, unless there is one, the data directory.
 func (s *Server) create(ctx context.Context) error {
+	if err := s.createDirs(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.data()); err == nil {
+		return nil
+	}
+	return s.initdb(ctx)
+}
+
+func (s *Server) createDirs() error {
 	if err := s.createDir(); err != nil {
 		return err
 	}
@@ -21,13 +31,7 @@ func (s *Server) create(ctx context.Context) error {
 		return err
 	}
 	s.sockets = sockets
-	if err := s.owner.give(sockets); err != nil {
-		return err
-	}
-	if _, err := os.Stat(s.data()); err == nil {
-		return nil
-	}
-	return s.initdb(ctx)
+	return s.owner.give(sockets)
 }
 
 func (s *Server) createDir() (err error) {
@@ -56,8 +60,17 @@ func (s *Server) mkdirTemp(parent string) (string, error) {
 	return t.dir, nil
 }
 
-// initdb works under another name, so that whatever interrupts it, a data directory is a whole one.
 func (s *Server) initdb(ctx context.Context) error {
+	args := []string{"--username=" + superuser, "--auth=trust", "--encoding=UTF8", "--no-locale"}
+	if !s.config.Durable {
+		args = append(args, "--no-sync")
+	}
+	return s.fill(ctx, "initdb", args...)
+}
+
+// fill has a program make the data directory. It works under another name, so that whatever interrupts it, a data
+// directory is a whole one.
+func (s *Server) fill(ctx context.Context, program string, args ...string) error {
 	unfinished := s.data() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
@@ -68,17 +81,7 @@ func (s *Server) initdb(ctx context.Context) error {
 	if err := s.owner.give(unfinished); err != nil {
 		return err
 	}
-	args := []string{
-		"--pgdata=" + unfinished,
-		"--username=" + superuser,
-		"--auth=trust",
-		"--encoding=UTF8",
-		"--no-locale",
-	}
-	if !s.config.Durable {
-		args = append(args, "--no-sync")
-	}
-	p, err := s.launch("initdb", args...)
+	p, err := s.launch(program, append(args, "--pgdata="+unfinished)...)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (s *Server) initdb(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err := p.Err(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, p.log())
+		return fmt.Errorf("%s: %w\n%s", program, err, p.log())
 	}
 	return os.Rename(unfinished, s.data())
 }

@@ -47,6 +47,7 @@ type Server struct {
 	port    int
 	pinned  bool // the port was promised to somebody and may not change
 
+	standby string     // its name as a standby; empty: it was not started as one
 	mu      sync.Mutex // held while the server is started or stopped
 	stopped bool
 	process atomic.Pointer[process] // the latest; Kill reads it while Restart holds mu
@@ -55,6 +56,20 @@ type Server struct {
 // Start makes the data directory unless there is one, starts the server and waits until it accepts connections. The
 // context bounds the start alone, not the server's life.
 func Start(ctx context.Context, config Config) (*Server, error) {
+	s, err := newServer(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("create a PostgreSQL server: %w", err), s.remove())
+	}
+	if err := s.run(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start PostgreSQL: %w", err), s.remove())
+	}
+	return s, nil
+}
+
+func newServer(config Config) (*Server, error) {
 	bin, err := Find()
 	if err != nil {
 		return nil, err
@@ -63,14 +78,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, bin: bin, owner: owner, port: config.Port, pinned: config.Port != 0}
-	if err := s.create(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("create a PostgreSQL server: %w", err), s.remove())
-	}
-	if err := s.run(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start PostgreSQL: %w", err), s.remove())
-	}
-	return s, nil
+	return &Server{config: config, bin: bin, owner: owner, port: config.Port, pinned: config.Port != 0}, nil
 }
 
 // URL returns how to reach a database of this server over TCP. It stays the same through Restart.
