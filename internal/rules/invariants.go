@@ -123,7 +123,10 @@ var Invariants = []Invariant{
 		by(Clients),
 	},
 	{Stopped, "no daemon ends by itself", Always, by(Experiment)},
-	{Fault, "no daemon panics or races, unless a failpoint makes it", Always, by(Experiment)},
+	{
+		Fault, "no daemon panics, races or answers INTERNAL, unless a failpoint or the simulation makes it", Always,
+		by(Experiment),
+	},
 }
 
 func by(checkers ...Checker) []Checker { return checkers }

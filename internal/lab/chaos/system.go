@@ -77,9 +77,8 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	}
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Admin: true, Relays: c.Relays, Simulate: stack.Simulate,
-		Env:      append(c.Pace.env(), "PGPASSWORD="+secret),
-		Settings: settings,
-		LogTo:    s.logs.of, Route: s.route,
+		Password: secret, Env: c.Pace.env(), Settings: settings,
+		LogTo: s.logs.of, Route: s.route,
 	})
 	if err != nil {
 		return err

@@ -48,11 +48,11 @@ func (s *Stack) describe() error {
 	if err != nil {
 		return err
 	}
-	orders, err := s.route("orderd", "orders", s.OrdersURL())
+	orders, err := s.route("orderd", "orders", s.as(s.OrdersURL()))
 	if err != nil {
 		return err
 	}
-	payments, err := s.route("paymentd", "payments", s.PaymentsURL())
+	payments, err := s.route("paymentd", "payments", s.as(s.PaymentsURL()))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Stack) describeRelay(i, port int) error {
 	if i > 0 {
 		name = fmt.Sprintf("relay-%d", i+1)
 	}
-	orders, err := s.route(name, "orders", s.OrdersURL())
+	orders, err := s.route(name, "orders", s.as(s.OrdersURL()))
 	if err != nil {
 		return err
 	}

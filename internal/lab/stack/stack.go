@@ -33,6 +33,7 @@ type Config struct {
 	Admin      bool   // /metrics of every daemon, on free ports; otherwise only with FixedPorts, where they belong
 	Relays     int    // at least 1
 	Simulate   string // paymentd's rules; empty: none
+	Password   string // of the role Role, as which the daemons then connect; empty: as the servers' superuser
 	Env        []string
 	Settings   map[string]string             // of both databases, beside those of pgembed; may be nil
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
@@ -89,6 +90,9 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
+	if err := s.grant(ctx); err != nil {
+		return err
+	}
 	s.progress("starting orderd, paymentd and relay")
 	for _, p := range s.Daemons() {
 		if err := p.Start(); err != nil {
@@ -140,11 +144,12 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 	return group.Wait()
 }
 
-// migrate runs the daemons' own migrate commands, as an operator would.
+// migrate runs the daemons' own migrate commands, as an operator would who owns the schemas.
 func (s *Stack) migrate(ctx context.Context) error {
+	owners := []string{"ORDERD_DATABASE_URL=" + s.OrdersURL(), "PAYMENTD_DATABASE_URL=" + s.PaymentsURL()}
 	for _, p := range []*Process{s.Orderd, s.Paymentd} {
 		cmd := exec.CommandContext(ctx, p.binary, "migrate")
-		cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env)
+		cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env, owners)
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s migrate: %w\n%s", p.Name, err, output)
 		}

@@ -1,0 +1,29 @@
+package pgembed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// AskPassword has the server ask a role for its password over TCP, from now on. All others log in without one.
+func (s *Server) AskPassword(ctx context.Context, role string) error {
+	file := filepath.Join(s.data(), "pg_hba.conf")
+	rules, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("ask %s for a password: %w", role, err)
+	}
+	// The first line that fits counts.
+	rules = append([]byte("host all "+role+" 127.0.0.1/32 scram-sha-256\n"), rules...)
+	if err := os.WriteFile(file, rules, 0o600); err != nil { // which keeps its owner
+		return fmt.Errorf("ask %s for a password: %w", role, err)
+	}
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("ask %s for a password: %w", role, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, `SELECT pg_reload_conf()`)
+	return err
+}
