@@ -80,10 +80,9 @@ func TestConcurrentUp(t *testing.T) {
 			}
 			wg.Wait()
 			check(t, set, db, nil)
-			for i, version := range slices.Sorted(slices.Values(applied)) {
-				if want := int64(i + 1); version != want {
-					t.Errorf("got versions %v applied, want each once", applied)
-				}
+			slices.Sort(applied)
+			if once := slices.Compact(slices.Clone(applied)); len(once) != len(applied) {
+				t.Errorf("got versions %v applied, want each once", applied)
 			}
 		})
 	}

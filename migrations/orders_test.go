@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/pgtest"
 )
@@ -18,7 +20,7 @@ func TestOrdersTables(t *testing.T) {
 			"id uuid", "customer_id text", "request_id text null", "request_hash bytea null", "items jsonb",
 			"amount_minor bigint", "currency text", "status text", "cancel_reason text null",
 			"created_at timestamp with time zone", "updated_at timestamp with time zone",
-			"deadline_at timestamp with time zone",
+			"deadline_at timestamp with time zone", "completed_at timestamp with time zone null",
 		},
 		"outbox": {
 			"id bigint", "key uuid", "kind text", "payload bytea", "expires_at timestamp with time zone null",
@@ -118,6 +120,8 @@ func TestOrderFactsDoNotChange(t *testing.T) {
 		{`deadline_at = clock_timestamp()`, "orders_facts_fixed"},
 		// Not even on the occasion of a legal transition.
 		{`status = 'COMPLETED', amount_minor = 1`, "orders_facts_fixed"},
+		{`completed_at = clock_timestamp()`, "orders_facts_fixed"},
+		{`status = 'COMPLETED', completed_at = clock_timestamp()`, "orders_facts_fixed"},
 		{`status = 'CANCELLING', cancel_reason = 'CUSTOMER'`, ""},
 		{`cancel_reason = 'DEADLINE'`, "orders_facts_fixed"},
 		{`status = NULL`, "NOT NULL"},
@@ -131,6 +135,73 @@ func TestOrderFactsDoNotChange(t *testing.T) {
 			}
 			refused(t, err, tt.constraint)
 		})
+	}
+}
+
+// completed is when an order was COMPLETED before; nil when it never was.
+func completed(t *testing.T, db *pgtest.Database, id string) *time.Time {
+	t.Helper()
+	return column[*time.Time](t, db, `SELECT completed_at FROM orders WHERE id = $1`, id)[0]
+}
+
+// An order that leaves COMPLETED remembers when it came to it, whatever program has it leave: this is a plain UPDATE,
+// which knows nothing of the column. Any other change of status leaves nothing.
+func TestCompletedIsRemembered(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	never, paid := newOrder(t, db), newOrder(t, db)
+	for _, step := range []string{"CANCELLING", "CANCELLED"} {
+		refused(t, setOrderStatus(t, db, never, step), "")
+		if at := completed(t, db, never); at != nil {
+			t.Errorf("an order that never was COMPLETED, %s: got completed_at %v, want NULL", step, at)
+		}
+	}
+	refused(t, setOrderStatus(t, db, paid, "COMPLETED"), "")
+	if at := completed(t, db, paid); at != nil {
+		t.Errorf("an order that is COMPLETED: got completed_at %v, want NULL", at)
+	}
+	want := column[time.Time](t, db, `SELECT updated_at FROM orders WHERE id = $1`, paid)[0]
+	for _, step := range []string{"CANCELLING", "CANCELLED"} {
+		_, err := db.Pool.Exec(t.Context(), `
+			UPDATE orders SET status = $2, cancel_reason = 'CUSTOMER', updated_at = clock_timestamp() WHERE id = $1`,
+			paid, step)
+		refused(t, err, "")
+		if at := completed(t, db, paid); at == nil || !at.Equal(want) {
+			t.Errorf("an order that was COMPLETED, %s: got completed_at %v, want %v", step, at, want)
+		}
+		for _, forget := range []string{"NULL", "clock_timestamp()"} {
+			_, err := db.Pool.Exec(t.Context(), `UPDATE orders SET completed_at = `+forget+` WHERE id = $1`, paid)
+			refused(t, err, "orders_facts_fixed")
+		}
+	}
+	born := anOrder().with(row{"completed_at": time.Now()})
+	refused(t, born.insert(t.Context(), db.Pool, "orders"), "orders_born_unpaid")
+}
+
+// Neither the mark nor an index on it makes a change of status dearer.
+func TestOrdersChangeTheirStatusOnTheirPage(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	id := newOrder(t, db)
+	const steps = 3
+	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		for _, step := range []string{"COMPLETED", "CANCELLING", "CANCELLED"} {
+			_, err := tx.Exec(t.Context(), `
+				UPDATE orders SET status = $2::text, cancel_reason = CASE WHEN $2::text LIKE 'CANCEL%' THEN 'CUSTOMER' END
+				WHERE id = $1`, id, step)
+			if err != nil {
+				return err
+			}
+		}
+		var hot int
+		err := tx.QueryRow(t.Context(), `SELECT pg_stat_get_xact_tuples_hot_updated('orders'::regclass)`).Scan(&hot)
+		if hot != steps {
+			t.Errorf("got %d of %d updates on the order's own page (HOT)", hot, steps)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -27,6 +27,7 @@ type Order struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	DeadlineAt   time.Time // a PENDING order is given up then
+	CompletedAt  time.Time // of one CANCELLING or CANCELLED: when it was COMPLETED before; zero: never, or not known
 }
 
 // Item is one line of an order.

@@ -118,6 +118,9 @@ func (p *plan) add(o order.Order, finding Finding) error {
 		if t.Reason != "" {
 			o.CancelReason = t.Reason
 		}
+		if from == order.Completed {
+			o.CompletedAt = o.UpdatedAt // the trigger orders_remember_completed writes it
+		}
 	}
 	if t.Changes(from) || t.Alarm {
 		p.changes = append(p.changes, Change{Order: o, From: from, Event: finding.Event, Alarm: t.Alarm})

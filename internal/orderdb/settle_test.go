@@ -138,6 +138,9 @@ func expected(o order.Order, m outbox.Message, event order.Event) (order.Order, 
 	if t.Reason != "" {
 		o.CancelReason = t.Reason
 	}
+	if before == order.Completed && t.Changes(before) {
+		o.CompletedAt = o.UpdatedAt
+	}
 	left := []stored{}
 	switch t.Fate {
 	case order.Keep:

@@ -55,10 +55,11 @@ type row struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	DeadlineAt   time.Time
+	CompletedAt  *time.Time
 }
 
 const orderColumns = `id, customer_id, items, amount_minor, currency, status, cancel_reason,
-	created_at, updated_at, deadline_at`
+	created_at, updated_at, deadline_at, completed_at`
 
 func (r row) order() order.Order {
 	o := order.Order{
@@ -67,6 +68,9 @@ func (r row) order() order.Order {
 	}
 	if r.CancelReason != nil {
 		o.CancelReason = *r.CancelReason
+	}
+	if r.CompletedAt != nil {
+		o.CompletedAt = *r.CompletedAt
 	}
 	return o
 }

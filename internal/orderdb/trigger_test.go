@@ -78,7 +78,7 @@ var facts = []string{
 	`id = gen_random_uuid()`, `customer_id = 'mallory'`, `request_id = 'r-2'`, `request_hash = '\x00'`,
 	`request_id = NULL, request_hash = NULL`, `items = '[{"name": "gold", "quantity": 1, "unit_price": 1}]'`,
 	`amount_minor = amount_minor + 1`, `currency = 'USD'`, `created_at = created_at - interval '1 second'`,
-	`deadline_at = deadline_at + interval '1 second'`,
+	`deadline_at = deadline_at + interval '1 second'`, `completed_at = 'epoch'`,
 }
 
 // A walk through the life of an order: events change it as order.Apply says, and the database accepts each of these
