@@ -33,7 +33,8 @@ func (e *explain) Validate() error {
 	return errors.Join(e.orderd.Validate(), e.paymentd.Validate(), e.relay.Validate())
 }
 
-// Run tells what happened to an order, as far as the services answer.
+// Run tells what happened to an order, as far as the services answer. Of a payment without an order it tells that, and
+// returns errDiffers.
 func (e *explain) Run(ctx context.Context, screen *terminal.Terminal) error {
 	services, err := e.services()
 	if err != nil {
@@ -48,10 +49,15 @@ func (e *explain) Run(ctx context.Context, screen *terminal.Terminal) error {
 	} else {
 		printStory(screen, s)
 	}
-	if err == nil && len(s.Silent) > 0 {
+	switch {
+	case err != nil:
+		return err
+	case len(s.Silent) > 0:
 		return errIncomplete
+	case s.NoOrder():
+		return errDiffers
 	}
-	return err
+	return nil
 }
 
 func (e *explain) services() (story.Services, error) {

@@ -14,6 +14,7 @@ const (
 	Stranded            Class = "stranded"
 	Stuck               Class = "stuck"
 	SettledByOperator   Class = "settled-by-operator"
+	SealedWithoutOrder  Class = "sealed-without-order"
 )
 
 // Classes say what each one means and what to do about it.
@@ -36,9 +37,10 @@ var Classes = []struct {
 		"No step of the saga leaves CANCELLED. An operator voids the payment: the call is with each finding.",
 	},
 	{
-		PaymentWithoutOrder, "A payment has no order under its key, or one of another amount, currency or customer.",
-		"Find out who made it, and whether the orders database was restored to an older state. An operator may void " +
-			"it: the call is with each finding.",
+		PaymentWithoutOrder,
+		"A payment holds money and has no order under its key, or has one of another amount, currency or customer.",
+		"Find out who made it, and whether the orders database was restored to an older state. An operator voids " +
+			"what no order pays for: the call is with each finding.",
 	},
 	{
 		RefundMissing,
@@ -66,7 +68,11 @@ var Classes = []struct {
 		SettledByOperator, "An operator cancelled the order by hand. The table audit says who, when and why.",
 		"Nothing: it is listed so that somebody may look.",
 	},
+	{
+		SealedWithoutOrder, "A payment has no order under its key. It holds no money, and nothing can charge it any more.",
+		"Nothing: a restore of the orders database leaves such payments, and so does a VoidPayment by hand.",
+	},
 }
 
 // Fails reports whether a finding of the class is a failure.
-func (c Class) Fails() bool { return c != SettledByOperator }
+func (c Class) Fails() bool { return c != SettledByOperator && c != SealedWithoutOrder }

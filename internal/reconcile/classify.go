@@ -52,10 +52,12 @@ type Case struct {
 func Classify(c Case, stuckAfter time.Duration) (class Class, why string) {
 	o, p := c.Order, c.Payment
 	switch {
-	case o == nil && p != nil:
+	case o == nil && p != nil && !p.sealed():
 		return PaymentWithoutOrder, "no order has its key"
 	case o == nil && (c.Charge != nil || c.Void != nil):
 		return Stuck, "a command without its order"
+	case o == nil && p != nil:
+		return SealedWithoutOrder, "no order has its key, and it holds nothing"
 	case o == nil:
 		return "", ""
 	}
@@ -98,6 +100,9 @@ func (p *Payment) owed() int64 {
 	}
 	return 0
 }
+
+// sealed reports whether a payment holds no money and never will: its status is final, and its ledger agrees.
+func (p *Payment) sealed() bool { return p.Status != payment.Charged && p.Ledger == 0 }
 
 func settled(c Case) (Class, string) {
 	switch {

@@ -202,7 +202,22 @@ func TestClassify(t *testing.T) {
 			reconcile.Case{Order: with(anOrder(order.Cancelled), func(got *o) { got.ByHand = true })},
 			reconcile.SettledByOperator,
 		},
-		{"a payment alone", reconcile.Case{Payment: aPayment(payment.Voided)}, reconcile.PaymentWithoutOrder},
+		{"a payment alone", reconcile.Case{Payment: aPayment(payment.Charged)}, reconcile.PaymentWithoutOrder},
+		{"a voided payment alone", reconcile.Case{Payment: aPayment(payment.Voided)}, reconcile.SealedWithoutOrder},
+		{"a declined payment alone", reconcile.Case{Payment: aPayment(payment.Declined)}, reconcile.SealedWithoutOrder},
+		{"a refunded payment alone", reconcile.Case{Payment: aPayment(payment.Refunded)}, reconcile.SealedWithoutOrder},
+		{"a refunded payment alone, the ledger without a refund", reconcile.Case{
+			Payment: with(aPayment(payment.Refunded), func(got *p) { got.Ledger = 600 }),
+		}, reconcile.PaymentWithoutOrder},
+		{"a voided payment alone, refunded and never charged", reconcile.Case{
+			Payment: with(aPayment(payment.Voided), func(got *p) { got.Ledger = -600 }),
+		}, reconcile.PaymentWithoutOrder},
+		{"a charged payment and its command", reconcile.Case{
+			Payment: aPayment(payment.Charged), Charge: &reconcile.Command{},
+		}, reconcile.PaymentWithoutOrder},
+		{"a voided payment and a command that goes on", reconcile.Case{
+			Payment: aPayment(payment.Voided), Charge: &reconcile.Command{},
+		}, reconcile.Stuck},
 		{"a command alone", reconcile.Case{Void: &reconcile.Command{}}, reconcile.Stuck},
 	}
 	seen := map[reconcile.Class]bool{}

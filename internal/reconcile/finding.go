@@ -64,7 +64,7 @@ func todo(id string, class Class, c Case) string {
 	case class == CancelledButHeld && c.Payment.Status == payment.Charged, class == PaymentWithoutOrder &&
 		c.Payment.Status == payment.Charged:
 		return void(id, c.Payment.Money)
-	case class == CancelledButHeld:
+	case class == CancelledButHeld, class == PaymentWithoutOrder && c.Payment.Ledger > 0:
 		return "the payment holds nothing, and its ledger says it does: accounting must correct the ledger"
 	case class == Stuck && c.Order != nil && c.Order.Status == order.Completed && c.Void != nil:
 		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from " +

@@ -7,7 +7,8 @@ import (
 )
 
 // loneCommands finds commands whose orders do not exist. An order and its first command are written together, so one
-// snapshot is enough. One that was delivered has left a payment without an order, which was found as that.
+// snapshot is enough. One that was delivered has left a payment without an order: while that holds money it was found
+// as that, and otherwise the command is what is left to be looked at.
 func (s *sweep) loneCommands(ctx context.Context) error {
 	for after, more := int64(0), true; more; {
 		commands, err := commandsAfter(ctx, s.orders, after, s.options.Window)
@@ -50,10 +51,11 @@ func (s *sweep) judgeLone(ctx context.Context, commands []lone) error {
 		return err
 	}
 	for _, id := range ids {
-		if payments[id] != nil {
+		c := cases[id]
+		if c.Payment = payments[id]; c.Payment != nil && !c.Payment.sealed() {
 			continue
 		}
-		if err := s.judge(ctx, id, cases[id]); err != nil {
+		if err := s.judge(ctx, id, c); err != nil {
 			return err
 		}
 	}

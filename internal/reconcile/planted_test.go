@@ -63,12 +63,26 @@ var plants = []struct {
 	},
 	{
 		name: "a payment without its order", want: "payment-without-order " + unknown, repair: "none: no order",
-		payments: plantPayment(unknown, "VOIDED"),
+		payments: plantPayment(unknown, "CHARGED") + `;` + plantEntry(unknown, "CHARGE"),
+	},
+	{
+		name: "a payment without its order that holds nothing", want: "sealed-without-order " + unknown,
+		repair: "nothing to do", payments: plantPayment(unknown, "VOIDED"),
+	},
+	{
+		name: "a payment without its order, refunded", want: "sealed-without-order " + unknown, repair: "nothing to do",
+		payments: plantPayment(unknown, "REFUNDED") + `;` + plantEntry(unknown, "CHARGE") + `;` +
+			plantEntry(unknown, "REFUND"),
+	},
+	{
+		name: "a payment without its order, and the ledger lacks the refund",
+		want: "payment-without-order " + unknown, repair: "none: no order",
+		payments: plantPayment(unknown, "REFUNDED") + `;` + plantEntry(unknown, "CHARGE"),
 	},
 	{
 		name: "a payment under the first of all keys",
 		want: "payment-without-order 00000000-0000-0000-0000-000000000000", repair: "none: no order",
-		payments: plantPayment("00000000-0000-0000-0000-000000000000", "VOIDED"),
+		payments: plantPayment("00000000-0000-0000-0000-000000000000", "CHARGED"),
 	},
 	{
 		name: "a payment of another amount", want: "payment-without-order " + declined, repair: "none: no order",
@@ -131,7 +145,7 @@ var plants = []struct {
 		name: "a command without its order, delivered", want: "payment-without-order " + unknown,
 		repair:   "none: no order",
 		orders:   `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'VOID', '')`,
-		payments: plantPayment(unknown, "VOIDED"),
+		payments: plantPayment(unknown, "CHARGED") + `;` + plantEntry(unknown, "CHARGE"),
 	},
 	{
 		name: "settled by hand", want: "settled-by-operator " + paid, repair: "nothing to do",
@@ -161,7 +175,8 @@ func TestPlantedDamageIsFound(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Errorf("window %d: got %q, want %q", window, got, want)
 				}
-				if failed := !strings.HasPrefix(tt.want, "settled-by-operator"); summary.Clean == failed {
+				class, _, _ := strings.Cut(tt.want, " ")
+				if failed := reconcile.Class(class).Fails(); summary.Clean == failed {
 					t.Errorf("got clean %v, want %v", summary.Clean, !failed)
 				}
 			}
@@ -214,5 +229,30 @@ func TestTheCallThatMendsIsGiven(t *testing.T) {
 	if len(found) != 1 || !strings.Contains(found[0].Todo, want) ||
 		!strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
 		t.Errorf("got %+v, want the call of VoidPayment with %s", found, want)
+	}
+}
+
+// A payment that no order pays for: its call names it, and what is left after the call is listed, and no failure. A
+// command without an order whose payment holds nothing remains one.
+func TestWhatHoldsMoneyWithoutAnOrderHasItsCall(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	runAll(t, s.payments.Pool, plantPayment(unknown, "CHARGED")+`;`+plantEntry(unknown, "CHARGE"))
+	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
+	want := `{"payment_id": "` + unknown + `", "customer_id": "ada", ` +
+		`"amount": {"currency_code": "JPY", "amount_minor": 600}}`
+	if len(found) != 1 || !strings.Contains(found[0].Todo, want) {
+		t.Errorf("got %+v, want the call of VoidPayment with %s", found, want)
+	}
+	runTogether(t, s.payments.Pool,
+		`UPDATE payments SET status = 'REFUNDED' WHERE id = '`+unknown+`';`+plantEntry(unknown, "REFUND"))
+	got, _, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
+	if !slices.Equal(got, []string{"sealed-without-order " + unknown}) || !summary.Clean {
+		t.Errorf("after the call: got %q, clean %v; want it listed, and clean", got, summary.Clean)
+	}
+	run(t, s.orders.Pool, `INSERT INTO outbox (key, kind, payload) VALUES ($1, 'CHARGE', '')`, unknown)
+	got, _, summary = look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
+	if !slices.Equal(got, []string{"sealed-without-order " + unknown, "stuck " + unknown}) || summary.Clean {
+		t.Errorf("with a command: got %q, clean %v; want it stuck as well, and not clean", got, summary.Clean)
 	}
 }

@@ -60,7 +60,7 @@ func drivable(f Finding, c Case) bool {
 // refusal says why there is no safe step, and who must act.
 func refusal(f Finding, c Case) string {
 	switch f.Class {
-	case SettledByOperator:
+	case SettledByOperator, SealedWithoutOrder:
 		return "nothing to do"
 	case CancelledButHeld:
 		return "none: no step of the saga leaves CANCELLED; an operator must void the payment"

@@ -212,8 +212,12 @@ func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
 		give Story
 		want string
 	}{
-		{Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, "CHARGED, held: 600 JPY"},
-		{Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, "REFUNDED, held: 0 JPY"},
+		{Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, "CHARGED, held: 600 JPY; it is of ada, 600 JPY"},
+		{Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, "REFUNDED, held: 0 JPY; it is of ada, 600 JPY"},
+		{
+			Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED), Silent: []Silence{{Service: Orderd}}},
+			"CHARGED, held: 600 JPY",
+		},
 		{Story{}, "none yet"},
 		{Story{Silent: []Silence{{Service: Paymentd}}}, "not known"},
 		{Story{Silent: []Silence{{Service: Relay}}}, "none yet"},
@@ -226,6 +230,44 @@ func TestPaymentLineTellsWhatIsHeld(t *testing.T) {
 	for _, tt := range tests {
 		if got := tt.give.PaymentLine(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// A restore of the orders database leaves payments without orders. That there is no such order is said, and who must
+// act; nothing of it is said while orderd could not be asked.
+func TestAKeyWithoutAnOrderIsSaidToBeOne(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		give       Story
+		line, next string
+		tone       Tone
+	}{
+		{
+			"money is held", Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)},
+			"no such order", "it needs a person: sagactl reconcile has the call", Bad,
+		},
+		{
+			"it was given back", Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)},
+			"no such order", "no money is held", Neutral,
+		},
+		{
+			"the relay has another database", Story{Delivery: &relayv1.ExplainOrderResponse{}},
+			"no such order, says orderd; the relay knows it", "nothing is in the outbox", Neutral,
+		},
+	}
+	for _, tt := range tests {
+		next := tt.give.Next()
+		if len(next) != 1 || !strings.Contains(next[0].What, tt.next) || next[0].Tone != tt.tone {
+			t.Errorf("%s: got %q, want one step, %q, in the tone %q", tt.name, next, tt.next, tt.tone)
+		}
+		if got := tt.give.OrderLine(); !strings.Contains(got, tt.line) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.line)
+		}
+		tt.give.Silent = []Silence{{Service: Orderd}}
+		if got := tt.give.OrderLine(); strings.Contains(got, "no such order") {
+			t.Errorf("%s, orderd is away: got %q, want nothing said of it", tt.name, got)
 		}
 	}
 }

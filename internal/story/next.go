@@ -19,6 +19,8 @@ type Step struct {
 // Next is what follows by itself, or who must act. It is empty where that is not known.
 func (s Story) Next() []Step {
 	switch {
+	case s.NoOrder() && s.Delivery == nil:
+		return s.nextOfLonePayment()
 	case Settled(s.Order):
 		return []Step{{What: "nothing: the order is settled"}}
 	case s.Delivery == nil:
@@ -37,8 +39,27 @@ func (s Story) Next() []Step {
 	return next
 }
 
+// nextOfLonePayment is what follows where there is a payment, and no order has its key.
+func (s Story) nextOfLonePayment() []Step {
+	switch {
+	case s.Payment == nil:
+		return nil
+	case s.held() == 0:
+		return []Step{{What: "nothing: no order has this key, and no money is held under it"}}
+	}
+	return []Step{{
+		"no order has this key, and money is held under it; it needs a person: sagactl reconcile has the call", Bad,
+	}}
+}
+
 // OrderLine is how the order stands, on one line.
 func (s Story) OrderLine() string {
+	switch {
+	case s.NoOrder() && s.Delivery != nil:
+		return s.OrderID + "  no such order, says orderd; the relay knows it: have both the same database?"
+	case s.NoOrder():
+		return s.OrderID + "  no such order"
+	}
 	if s.Order == nil {
 		return s.OrderID
 	}
@@ -54,7 +75,20 @@ func (s Story) PaymentLine() string {
 	case p == nil:
 		return "none yet"
 	}
-	held := int64(0)
+	line := fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
+		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: s.held(),
+	}))
+	switch {
+	case s.isAnothers(p):
+		line += fmt.Sprintf("; not this order's: it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
+	case s.NoOrder():
+		line += fmt.Sprintf("; it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
+	}
+	return line
+}
+
+// held is the money that is held under the key, in the currency's minor unit: charges less refunds.
+func (s Story) held() (held int64) {
 	for _, entry := range s.Payment.GetLedger() {
 		if entry.GetKind() == paymentv1.LedgerEntry_KIND_CHARGE {
 			held += entry.GetAmount().GetAmountMinor()
@@ -62,13 +96,7 @@ func (s Story) PaymentLine() string {
 			held -= entry.GetAmount().GetAmountMinor()
 		}
 	}
-	line := fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
-		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: held,
-	}))
-	if s.isAnothers(p) {
-		line += fmt.Sprintf("; not this order's: it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
-	}
-	return line
+	return held
 }
 
 // isAnothers reports whether the payment under the order's key is known not to be the order's own.

@@ -84,6 +84,9 @@ func (s Story) Unknown() bool {
 	return s.Order == nil && s.Delivery == nil && s.Payment == nil && len(s.Silent) == 0
 }
 
+// NoOrder reports whether orderd was asked, and has no such order: there may be a payment under the key all the same.
+func (s Story) NoOrder() bool { return s.Order == nil && !s.isSilent(Orderd) }
+
 func (s Story) isSilent(service string) bool {
 	return slices.ContainsFunc(s.Silent, func(who Silence) bool { return who.Service == service })
 }
