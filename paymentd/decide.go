@@ -81,9 +81,20 @@ func (s *server) decide(ctx context.Context, commands []command, reply func([]an
 func (s *server) authorise(ctx context.Context, commands []command) {
 	for i := range commands {
 		if c := &commands[i]; c.kind == kindCharge && c.refused == nil && c.doubt == nil {
-			c.verdict, c.doubt = s.network.Authorise(ctx, c.asked.Request)
+			c.verdict, c.doubt = s.ask(ctx, c.asked.Request)
 		}
 	}
+}
+
+// ask asks the network about one charge. When that panics nobody knows what the network did: it is an error like any
+// other that is no answer, and this charge's alone.
+func (s *server) ask(ctx context.Context, r payment.Request) (verdict payment.Verdict, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			verdict, err = payment.Verdict{}, panicked(p)
+		}
+	}()
+	return s.network.Authorise(ctx, r)
 }
 
 // decideDoubtful looks the keys up first: only an unknown one meets today's rules and the network's failures.

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/card"
+	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 )
 
@@ -79,5 +84,67 @@ func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
 	wantError(t, err, codes.Internal, "INTERNAL")
 	if !s.log.contain("panic: ") {
 		t.Error("got no panic in the log")
+	}
+}
+
+// unlucky is a card network that panics about one amount.
+type unlucky struct{ card.Network }
+
+func (n unlucky) Authorise(ctx context.Context, r payment.Request) (payment.Verdict, error) {
+	if r.AmountMinor == 13 {
+		panic("the network's client has a bug")
+	}
+	return n.Network.Authorise(ctx, r)
+}
+
+// The network's client panics about one charge. It is that charge's alone: its neighbours are decided, the stream goes
+// on, and a charge that was made before is answered.
+func TestAPanicOfTheNetworkIsOneChargesAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(s *server) { s.network = unlucky{s.network} })
+	k := s.open(t, t.Context())
+	bad, known, good, void := newCharge(13), newCharge(13), newCharge(500), newCharge(13)
+	wantPayment(t, s.void(t, voidOf(known)), known, voided)
+	for range 2 {
+		k.send(bad, good, known, voidOf(void))
+		results := k.receive(4)
+		wantResultError(t, find(t, results, kindCharge, bad.GetPaymentId()), codes.Internal, "INTERNAL")
+		wantPayment(t, find(t, results, kindCharge, good.GetPaymentId()).GetPayment(), good, charged)
+		wantPayment(t, find(t, results, kindCharge, known.GetPaymentId()).GetPayment(), known, voided)
+		wantPayment(t, find(t, results, kindVoid, void.GetPaymentId()).GetPayment(), void, voided)
+	}
+	_, err := s.ChargePayment(t.Context(), bad)
+	wantError(t, err, codes.Internal, "INTERNAL")
+	if lines := s.log.about(bad.GetPaymentId()); len(lines) != 3 || lines[0]["level"] != "ERROR" {
+		t.Errorf("got log %v, want an ERROR each time", lines)
+	}
+}
+
+// A charge that came too late may mean that a clock runs ahead. The log says so at WARN, whichever way it was asked for.
+func TestAnExpiredChargeIsAsLoudInACallOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	streamed, called, inTime := newCharge(500), newCharge(500), newCharge(500)
+	streamed.NotAfter, called.NotAfter = timestamppb.New(time.Unix(1, 0)), timestamppb.New(time.Unix(1, 0))
+	k.send(streamed)
+	k.receive(1)
+	s.charge(t, called)
+	s.charge(t, inTime)
+	for _, c := range []*paymentv1.ChargePaymentRequest{streamed, called} {
+		var loud int
+		for _, line := range s.log.about(c.GetPaymentId()) {
+			if line["msg"] == "payment" && line["level"] == "WARN" && line["reason"] == "EXPIRED" {
+				loud++
+			}
+		}
+		if loud != 1 {
+			t.Errorf("got %v, want one warning with the reason EXPIRED", s.log.about(c.GetPaymentId()))
+		}
+	}
+	for _, line := range s.log.about(inTime.GetPaymentId()) {
+		if line["level"] != "INFO" {
+			t.Errorf("got %v of a charge in time, want nothing to look at", line)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +18,8 @@ import (
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	relayed "hosho/internal/command"
+	"hosho/internal/order"
 	"hosho/internal/payment"
 )
 
@@ -81,6 +87,66 @@ func TestAVoidIsHeldToFewerRulesThanACharge(t *testing.T) {
 	c.NotAfter = &timestamppb.Timestamp{Nanos: -1}
 	_, err = s.ChargePayment(t.Context(), c)
 	wantInvalid(t, err, "not_after")
+}
+
+// Every order that the orders database can hold, be its currency long gone: its money can be given back, whatever is
+// asked of charges today.
+func TestEveryOrderThatCanBeStoredCanBeVoided(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, amount := range []int64{1, 9999, storableAmount} {
+		for _, currency := range []string{"JPY", "DEM", "XXX", "ZZZ", "AAA"} {
+			for _, customer := range []string{"a", ".:_-", strings.Repeat("Z", 64)} {
+				c := newCharge(amount)
+				c.CustomerId, c.Amount.CurrencyCode = customer, currency
+				payload, err := proto.Marshal(voidOf(c))
+				if err != nil {
+					t.Fatal(err)
+				}
+				decoded, err := relayed.Decode(order.Void, c.GetPaymentId(), payload)
+				if err != nil {
+					t.Fatalf("the relay cannot send the void of %v: %v", c, err)
+				}
+				wantPayment(t, s.void(t, decoded.GetVoid()), c, voided)
+			}
+		}
+	}
+}
+
+// A rule that charges and voids share becomes stricter for both. The functions that read a void know none of them.
+func TestAVoidSharesNoRuleWithACharge(t *testing.T) {
+	t.Parallel()
+	source, err := parser.ParseFile(token.NewFileSet(), "request.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for _, d := range source.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || !slices.Contains([]string{"fromVoid", "fromRequest", "checkStorable"}, f.Name.Name) {
+			continue
+		}
+		read++
+		ast.Inspect(f.Body, func(n ast.Node) bool {
+			var rule *ast.SelectorExpr
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				rule, _ = n.Fun.(*ast.SelectorExpr)
+			case *ast.SelectorExpr:
+				rule = n
+				if n.Sel.Name != "MaxAmount" {
+					rule = nil
+				}
+			}
+			if rule != nil && slices.Contains([]string{"ID", "Currency", "CurrencyForm", "MaxAmount"}, rule.Sel.Name) {
+				t.Errorf("%s asks for %s, which is a rule for charges", f.Name.Name, rule.Sel.Name)
+			}
+			return true
+		})
+	}
+	if read != 3 {
+		t.Errorf("read %d functions, want the three that a void goes through", read)
+	}
 }
 
 func wantInvalid(t *testing.T, err error, fields ...string) {

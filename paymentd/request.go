@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,7 +50,10 @@ func fromCommand(m *paymentv1.PaymentCommand) command {
 func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	var f validate.Fields
 	c := command{kind: kindCharge, sentID: r.GetPaymentId()}
-	c.asked.Request = fromRequest(&f, r, f.Currency)
+	c.asked.Request = fromRequest(&f, r)
+	f.ID("customer_id", c.asked.CustomerID)
+	f.Currency("amount.currency_code", c.asked.Currency)
+	f.Range("amount.amount_minor", c.asked.AmountMinor, 1, payment.MaxAmount)
 	c.asked.NotAfter = fromNotAfter(&f, r.GetNotAfter())
 	if c.asked.ID == "" {
 		c.refused = f.Err()
@@ -59,29 +63,42 @@ func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	return c
 }
 
-// fromVoid asks for no more than that the tombstone can be stored, as the CHECKs of the table have it: a void must come
-// to an end whatever today's rules are (rules 5 and 7 of doc/rules.md).
+// fromVoid asks for no more than that the tombstone can be stored: a void must come to an end whatever today's rules are
+// (rules 5 and 7 of doc/rules.md). It shares no limit with fromCharge, so that a stricter one for charges can never make
+// it impossible to give the money of an older order back.
 func fromVoid(r *paymentv1.VoidPaymentRequest) command {
 	var f validate.Fields
 	c := command{kind: kindVoid, sentID: r.GetPaymentId()}
-	c.asked.Request = fromRequest(&f, r, f.CurrencyForm)
+	c.asked.Request = fromRequest(&f, r)
+	checkStorable(&f, c.asked.Request)
 	c.refused = f.Err()
 	return c
 }
 
-// fromRequest reads what charges and voids have in common. Each has a rule of its own for the currency.
+// What the columns of the table payments can hold, as its CHECKs say. It is no rule of business: it changes with the
+// table and for nothing else.
+const storableAmount = 99_999_999_999
+
+var (
+	storableCustomer = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+	storableCurrency = regexp.MustCompile(`^[A-Z]{3}$`)
+)
+
+func checkStorable(f *validate.Fields, r payment.Request) {
+	f.Form("customer_id", r.CustomerID, storableCustomer, "1 to 64 of A-Z a-z 0-9 . _ : -")
+	f.Form("amount.currency_code", r.Currency, storableCurrency, "three capital letters such as JPY")
+	f.Range("amount.amount_minor", r.AmountMinor, 1, storableAmount)
+}
+
+// fromRequest reads what charges and voids have in common, and holds it against no rule but that there is a key.
 func fromRequest(f *validate.Fields, r interface {
 	GetPaymentId() string
 	GetCustomerId() string
 	GetAmount() *moneyv1.Money
-}, currency func(field, got string),
+},
 ) payment.Request {
-	id := f.UUID("payment_id", r.GetPaymentId())
-	f.ID("customer_id", r.GetCustomerId())
-	currency("amount.currency_code", r.GetAmount().GetCurrencyCode())
-	f.Range("amount.amount_minor", r.GetAmount().GetAmountMinor(), 1, payment.MaxAmount)
 	return payment.Request{
-		ID: id, CustomerID: r.GetCustomerId(),
+		ID: f.UUID("payment_id", r.GetPaymentId()), CustomerID: r.GetCustomerId(),
 		AmountMinor: r.GetAmount().GetAmountMinor(), Currency: r.GetAmount().GetCurrencyCode(),
 	}
 }

@@ -88,6 +88,7 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	var decided answer
 	hanging := s.decide(ctx, []command{c}, func(answers []answer) { decided = answers[0] })
 	if len(hanging) == 0 {
+		s.recordLate(ctx, decided)
 		return decided.payment, decided.err
 	}
 	going, end := s.untilStop(ctx)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"sync"
 
 	paymentv1 "hosho/gen/payment/v1"
-	"hosho/internal/payment"
 )
 
 // maxBatches is how many requests of one stream are decided at a time. The next one is read only when one is done, so
@@ -109,34 +107,13 @@ func (c *conversation) reply(answers []answer) {
 	response := &paymentv1.ProcessPaymentsResponse{Results: make([]*paymentv1.PaymentResult, len(answers))}
 	for i, a := range answers {
 		response.Results[i] = toResult(a)
-		c.record(response.Results[i], a)
+		c.record(c.stream.Context(), response.Results[i], a)
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if err := c.stream.Send(response); err != nil {
 		c.end(err)
 	}
-}
-
-// record writes the line that an order's story is read from. The client sees the code; whoever reads the log sees the
-// cause. An expired charge is worth a look: it may mean that a clock runs ahead.
-func (c *conversation) record(result *paymentv1.PaymentResult, a answer) {
-	level := severity(result.GetError())
-	attrs := make([]slog.Attr, 0, 4)
-	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(result.GetKind())))
-	switch {
-	case a.err != nil:
-		attrs = append(attrs, slog.String("code", codeName(result.GetError())), slog.String("error", a.err.Error()))
-	case a.payment.DeclineReason != "":
-		attrs = append(attrs, slog.String("status", string(a.payment.Status)),
-			slog.String("reason", string(a.payment.DeclineReason)))
-		if a.payment.DeclineReason == payment.Expired {
-			level = slog.LevelWarn
-		}
-	default:
-		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
-	}
-	c.log.LogAttrs(c.stream.Context(), level, "payment", attrs...)
 }
 
 // rescue ends the stream instead of the process when there is a panic.

@@ -87,6 +87,7 @@ var inTests = map[string]string{
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
+	"paymentd":      "command order", // whose tests send what a relay would
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables
 }

@@ -51,22 +51,25 @@ func (f *Fields) Err() error {
 	return &Error{f.violations}
 }
 
+// Form checks a text against a form that the caller owns; want says it in words.
+func (f *Fields) Form(field, got string, form *regexp.Regexp, want string) {
+	if !form.MatchString(got) {
+		f.Add(field, "got %s, want %s", shown(got), want)
+	}
+}
+
 var idForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 // ID checks an id that a client made: customer_id, request_id.
 func (f *Fields) ID(field, got string) {
-	if !idForm.MatchString(got) {
-		f.Add(field, "got %s, want 1 to 64 of A-Z a-z 0-9 . _ : -", shown(got))
-	}
+	f.Form(field, got, idForm, "1 to 64 of A-Z a-z 0-9 . _ : -")
 }
 
 var operatorForm = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,64}$`)
 
 // Operator checks the name of a person: an id that may be a mail address.
 func (f *Fields) Operator(field, got string) {
-	if !operatorForm.MatchString(got) {
-		f.Add(field, "got %s, want 1 to 64 of A-Z a-z 0-9 . _ : @ -", shown(got))
-	}
+	f.Form(field, got, operatorForm, "1 to 64 of A-Z a-z 0-9 . _ : @ -")
 }
 
 // UUID checks an id that we made, in its canonical form of 36 characters, and returns it in lower case, as PostgreSQL
@@ -91,9 +94,7 @@ var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // CurrencyForm checks that a currency could be one.
 func (f *Fields) CurrencyForm(field, got string) {
-	if !currencyForm.MatchString(got) {
-		f.Add(field, "got %s, want three capital letters such as JPY", shown(got))
-	}
+	f.Form(field, got, currencyForm, "three capital letters such as JPY")
 }
 
 // Currency checks that a currency is in use today (ISO 4217, as the Unicode CLDR has it).
