@@ -14,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"hosho/internal/pg"
 	"hosho/internal/wait"
 )
 
@@ -118,11 +119,11 @@ func with(
 
 // open makes sessions that wait for no lock longer than lockTimeout.
 func open(databaseURL string) (*sql.DB, error) {
-	config, err := pgx.ParseConfig(databaseURL)
+	config, err := pg.Parse(databaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", err) // pgx redacts the password
+		return nil, err
 	}
-	return stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+	return stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `SET lock_timeout = '`+lockTimeout+`'`)
 		return err
 	})), nil

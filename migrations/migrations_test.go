@@ -329,3 +329,20 @@ func notNull(t *testing.T, err error) {
 		t.Errorf("got %v, want it refused as NULL", err)
 	}
 }
+
+// What a daemon serves with, its migrate command takes as well: the parameters of the pool are none of the server's.
+func TestMigrateTakesTheURLThatServeTakes(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	for _, parameter := range []string{
+		"pool_max_conns=8", "pool_max_conn_lifetime=1h", "pool_health_check_period=1m", "search_path=public",
+	} {
+		if _, err := migrations.Orders.Up(t.Context(), db.URL+"&"+parameter, nil); err != nil {
+			t.Errorf("%s: %v", parameter, err)
+		}
+	}
+	if _, err := migrations.Orders.Up(t.Context(), "postgres://near.example", nil); err == nil ||
+		!strings.Contains(err.Error(), "it names no database") {
+		t.Errorf("got %v of a URL without a database, want it refused", err)
+	}
+}

@@ -64,7 +64,7 @@ paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg wait
 card       |               | payment
 pg         | pgx           | wait
-migrations | goose pgx     | wait
+migrations | goose pgx     | pg wait
 
 domain
 batch      |               | wait
@@ -186,7 +186,7 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"paymentd/server.go", "hosho/internal/outbox", "paymentd imports outbox"},
 		{"paymentd/server.go", "hosho/internal/command", "paymentd imports command"},
 		{"paymentd/main.go", "hosho/internal/pgembed", "paymentd imports pgembed"},
-		{"migrations/migrations.go", "hosho/internal/pg", "migrations imports pg"},
+		{"migrations/migrations.go", "hosho/internal/rpc", "migrations imports rpc"},
 		{"paymentd/server.go", "google.golang.org/grpc/codes", "names gRPC codes"},
 		{"paymentd/server_test.go", "google.golang.org/grpc/codes", ""},
 		{"paymentd/errors.go", "google.golang.org/grpc/codes", ""},

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,19 +31,16 @@ const (
 
 // Config says to which database connections are made, and how.
 type Config struct {
-	URL         string          // postgres://user@host/name
+	URL         string          // postgres://user@host/name; see Parse
 	Application string          // how pg_stat_activity names the connections
 	Tracer      pgx.QueryTracer // is told of each query; may be nil
 }
 
 // Open makes a pool. It connects lazily, so that a process may start before its database.
 func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(c.URL)
+	config, err := Parse(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", err) // pgx redacts the password
-	}
-	if !strings.Contains(c.URL, "pool_max_conns") {
-		config.MaxConns = DefaultMaxConns
+		return nil, err
 	}
 	c.tune(config.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, config)

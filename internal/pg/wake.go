@@ -74,7 +74,7 @@ func Listen(ctx context.Context, c Config, channel string, log *slog.Logger, wak
 }
 
 func (c Config) listenOnce(ctx context.Context, channel string, wake func()) error {
-	poolConfig, err := pgxpool.ParseConfig(c.URL) // takes the pool's own parameters out of the URL
+	poolConfig, err := Parse(c.URL)
 	if err != nil {
 		return err
 	}
