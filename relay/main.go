@@ -35,7 +35,7 @@ type serve struct {
 	daemon.Database
 	daemon.Listen
 
-	PaymentTarget string `default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"The gRPC address of paymentd."`
+	PaymentTarget string `type:"target" default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"Where paymentd is."`
 
 	Pace pace `embed:""`
 }

@@ -17,7 +17,7 @@ func defaults(t testing.TB, args ...string) pace {
 	var cli commands
 	p := program
 	p.Name = "TEST_RELAY" // whose environment is empty
-	parser, err := kong.New(&cli, p.Vars())
+	parser, err := kong.New(&cli, p.Options()...)
 	if err != nil {
 		t.Fatal(err)
 	}

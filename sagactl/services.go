@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 	"time"
 
@@ -76,22 +75,15 @@ func (r relay) reach(ctx context.Context, _ string) (conn net.Conn, err error) {
 	return nil, err
 }
 
-var httpScheme = regexp.MustCompile("^https?://")
-
-// addressed returns an error when an address is none: an empty one, or one without a port, would be looked up
-// somewhere.
+// addressed returns an error when an address is none.
 func addressed(service string, addresses ...string) error {
-	for _, address := range addresses {
-		flag := fmt.Sprintf("--%s (%s)", service, strings.ToUpper(service))
-		switch {
-		case address == "":
-			return fmt.Errorf("%s is empty: want an address", flag)
-		case !strings.Contains(address, ":"), httpScheme.MatchString(address):
-			return fmt.Errorf("%s: got %q, want host:port", flag, address)
-		}
+	if len(addresses) == 0 { // of a variable that is set and empty
+		addresses = []string{""}
 	}
-	if len(addresses) == 0 {
-		return addressed(service, "")
+	for _, address := range addresses {
+		if err := rpc.CheckTarget(address); err != nil {
+			return fmt.Errorf("--%s (%s): %w", service, strings.ToUpper(service), err)
+		}
 	}
 	return nil
 }

@@ -21,14 +21,30 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{"order create -5", "got -5, and nothing here takes a negative number"},
 		{"orders --limit -1", "got -1, and nothing here takes a negative number"},
 		{"orders --limit=-1", "--limit: got -1, want 0 or more"},
-		{"orders --orderd=", "--orderd (ORDERD) is empty: want an address"},
+		{"orders --orderd=", `--orderd (ORDERD): got "", want host:port: it is empty`},
 		{"orders --orderd localhost", `--orderd (ORDERD): got "localhost", want host:port`},
+		{"orders --orderd :50051", `--orderd (ORDERD): got ":50051", want host:port: it has no host`},
+		{"status --relay 127.0.0.1:1,,127.0.0.1:2", `--relay (RELAY): got "", want host:port: it is empty`},
 		{"parked --relay http://localhost:50053", `--relay (RELAY): got "http://localhost:50053", want host:port`},
 	}
 	for _, tt := range tests {
 		cmd, _ := sagactl(t, strings.Fields(tt.args)...)
 		if output, err := cmd.CombinedOutput(); codeOf(err) != 2 || !strings.Contains(string(output), tt.want) {
 			t.Errorf("%s: got %v\n%s\nwant exit code 2, and %q", tt.args, err, output, tt.want)
+		}
+	}
+}
+
+// A variable that is set is meant, an empty one too: it is not the default.
+func TestAnEmptyVariableIsNoAddress(t *testing.T) {
+	t.Parallel()
+	for _, service := range []string{"ORDERD", "PAYMENTD", "RELAY"} {
+		cmd, _ := sagactl(t, "status")
+		cmd.Env = append(cmd.Env, service+"=")
+		output, err := cmd.CombinedOutput()
+		want := "(" + service + `): got "", want host:port`
+		if codeOf(err) != 2 || !strings.Contains(string(output), want) {
+			t.Errorf("%s=: got %v\n%s\nwant exit code 2, and %q", service, err, output, want)
 		}
 	}
 }

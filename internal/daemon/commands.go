@@ -16,7 +16,7 @@ import (
 )
 
 type healthcheck struct {
-	Target string `name:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The daemon's gRPC address."`
+	Listen string `type:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The daemon's gRPC address."`
 }
 
 const healthcheckTimeout = 3 * time.Second
@@ -25,7 +25,11 @@ const healthcheckTimeout = 3 * time.Second
 func (c *healthcheck) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
-	conn, err := rpc.Dial(c.Target)
+	target, err := rpc.Reachable(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	conn, err := rpc.Dial(target)
 	if err != nil {
 		return err
 	}

@@ -32,13 +32,19 @@ type Program struct {
 	Help        map[string]string // the texts for which a flag's tag has no room, by the variable that stands there
 }
 
-// Vars returns what the tags of flags ask for, those of this package and the daemon's own.
-func (p Program) Vars() kong.Vars {
+// Options returns what kong is to know of the program. There is no usage before an error: the first line says what is
+// wrong.
+func (p Program) Options() []kong.Option {
+	return append(addresses(), kong.Name(p.Name), kong.Description(p.Description), p.vars())
+}
+
+// vars returns what the tags of flags ask for, those of this package and the daemon's own.
+func (p Program) vars() kong.Vars {
 	own, shared := strings.ToUpper(p.Name), strings.ToUpper(string(p.Database))
 	vars := kong.Vars{
-		"env": own, "listen": p.Listen, "admin_listen": p.AdminListen, "database": shared,
-		"log_format_help":   "auto is text on a terminal, JSON elsewhere.",
-		"admin_listen_help": "The address of /metrics and /debug/pprof/; empty for none.",
+		"env": own, "listen": p.Listen, "admin": p.AdminListen, "database": shared,
+		"log_format_help": "auto is text on a terminal, JSON elsewhere.",
+		"admin_help":      "The address of /metrics and /debug/pprof/; empty for none.",
 		"database_url_help": fmt.Sprintf(
 			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
 		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
@@ -80,9 +86,7 @@ func spellDurations(_ []string, a slog.Attr) slog.Attr {
 // its Run method may take a context.Context, a *slog.Logger and the program's migrations.Set. It exits 0, or 1 after
 // printing the error, or 80 on a wrong command line (kong's code).
 func Main(p Program, commands interface{ common() *Commands }) {
-	cli := kong.Parse(commands,
-		kong.Name(p.Name), kong.Description(p.Description), kong.ShortUsageOnError(), p.Vars(),
-	)
+	cli := kong.Parse(commands, p.Options()...)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal is not caught
@@ -99,9 +103,9 @@ func (c *Commands) common() *Commands { return c }
 
 // Listen is the flags of a daemon's addresses.
 type Listen struct {
-	Listen string `default:"${listen}" env:"${env}_LISTEN" help:"The gRPC address."`
+	Listen string `type:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The gRPC address."`
 
-	AdminListen string `default:"${admin_listen}" env:"${env}_ADMIN_LISTEN" help:"${admin_listen_help}"`
+	AdminListen string `type:"listen" empty:"none" default:"${admin}" env:"${env}_ADMIN_LISTEN" help:"${admin_help}"`
 
 	Reflection bool `default:"true" negatable:"" env:"${env}_REFLECTION" help:"Serve gRPC reflection, for grpcurl."`
 }

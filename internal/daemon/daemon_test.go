@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,7 +53,8 @@ type serve struct {
 	daemon.Database
 	daemon.Listen
 
-	Stubborn bool `help:"Do not stop."`
+	Peer     string `type:"target" default:"127.0.0.1:3" env:"${env}_PEER" help:"Somebody else's address."`
+	Stubborn bool   `help:"Do not stop."`
 }
 
 func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
@@ -60,7 +62,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "listen", s.Listen.Listen, "database", url, "took", 1500*time.Microsecond+400*time.Nanosecond)
+	log.Info("serving", "listen", s.Listen.Listen, "admin", s.AdminListen, "database", url, "took", 1500*time.Microsecond+400*time.Nanosecond)
 	<-ctx.Done()
 	log.Info("stopping")
 	if s.Stubborn {
@@ -331,6 +333,41 @@ func TestAWrongCommandLineExits80(t *testing.T) {
 	}
 }
 
+// An address that can never work is refused at the start, in the first line, whether or not it is empty.
+func TestAddressesThatCanNeverWorkAreRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{
+		"SAMPLED_LISTEN=": `--listen: got "", want host:port, or :port for every interface: it is empty; ` +
+			`unset, it is 127.0.0.1:1 (from envar SAMPLED_LISTEN="")`,
+		"SAMPLED_LISTEN=127.0.0.1":           `--listen: got "127.0.0.1", want host:port`,
+		"SAMPLED_LISTEN= ":                   `--listen: got " ", want host:port`,
+		"SAMPLED_ADMIN_LISTEN=127.0.0.1:met": `--admin-listen: got "127.0.0.1:met", want host:port`,
+		"SAMPLED_PEER=":                      `--peer: got "", want host:port: it is empty; unset, it is 127.0.0.1:3`,
+		"SAMPLED_PEER=http://127.0.0.1:1":    `--peer: got "http://127.0.0.1:1", want host:port`,
+	} {
+		_, stderr, code := run(t, []string{setting}, "serve", "--database-url", url)
+		if !strings.HasPrefix(stderr, "sampled: error: "+want) || code == 0 {
+			t.Errorf("%s: got %q, exit %d; want it refused: %s", setting, stderr, code, want)
+		}
+	}
+	_, stderr, code := run(t, nil, "serve", "--database-url", url, "--listen=")
+	if wantIn(t, stderr, `--listen: got ""`); code != 80 {
+		t.Errorf("--listen=: got exit %d, want 80", code)
+	}
+}
+
+// An empty address of metrics alone has a meaning: there are none. What another command would refuse is none of this.
+func TestAnEmptyAdminAddressIsNone(t *testing.T) {
+	t.Parallel()
+	got := start(t, []string{"SAMPLED_ADMIN_LISTEN="}, "--database-url", url).first
+	if got["msg"] != "serving" || got["admin"] != "" {
+		t.Errorf("got %v, want it to serve without metrics", got)
+	}
+	if _, stderr, code := run(t, []string{"SAMPLED_LISTEN=", "SAMPLED_PEER="}, "version"); code != 0 {
+		t.Errorf("version: got exit %d, %s; want 0", code, stderr)
+	}
+}
+
 func TestVersionPrintsWhatItWasBuiltWith(t *testing.T) {
 	t.Parallel()
 	stdout, _, code := run(t, nil, "version")
@@ -359,6 +396,12 @@ func TestHealthcheckExits0OnlyWhenTheDaemonServes(t *testing.T) {
 	stdout, _, code := run(t, nil, "healthcheck", "--listen", target)
 	if stdout != "SERVING\n" || code != 0 {
 		t.Errorf("it serves: got %q, exit %d, want SERVING, exit 0", stdout, code)
+	}
+	everywhere := ":" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	for _, listen := range []string{everywhere, "0.0.0.0" + everywhere} {
+		if stdout, _, code := run(t, []string{"SAMPLED_LISTEN=" + listen}, "healthcheck"); stdout != "SERVING\n" {
+			t.Errorf("it listens on %s: got %q, exit %d, want SERVING, exit 0", listen, stdout, code)
+		}
 	}
 	state.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	stdout, stderr, code := run(t, []string{"SAMPLED_LISTEN=" + target}, "healthcheck")

@@ -19,8 +19,8 @@ const (
 )
 
 // Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
-// retries a call by itself: retries have one owner, the caller. The options are added to these, and the last of a kind
-// counts.
+// retries a call by itself: retries have one owner, the caller. Nor does it ask a proxy of the environment, which was
+// meant for the way out and not for our own processes. The options are added to these, and the last of a kind counts.
 func Dial(target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * time.Second}
 	connect.Backoff.BaseDelay = 50 * time.Millisecond
@@ -29,6 +29,7 @@ func Dial(target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
+		grpc.WithNoProxy(),
 		grpc.WithConnectParams(connect),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,

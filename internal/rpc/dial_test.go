@@ -2,7 +2,11 @@ package rpc
 
 import (
 	"context"
+	"net"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -72,5 +76,42 @@ func TestAClientTakesOptionsBesideItsOwn(t *testing.T) {
 	}
 	if want := []string{"/order.v1.OrderService/GetOrder"}; !slices.Equal(called, want) {
 		t.Errorf("the interceptor saw %q, want %q", called, want)
+	}
+}
+
+// proxied is the address that a child of this test binary calls, with a proxy in its environment.
+const proxied = "RPC_TEST_PROXIED"
+
+// A proxy is meant for the way out. 0.0.0.0 is this machine too, and of its addresses the one that every resolver takes
+// and that HTTPS_PROXY does not exempt. The environment is read once in a process: the call is made by another one.
+func TestNoProxyIsAskedBetweenOurOwnProcesses(t *testing.T) {
+	t.Parallel()
+	if target := os.Getenv(proxied); target != "" {
+		callOrders(t, target)
+		return
+	}
+	s := start(t, &orders{})
+	_, port, err := net.SplitHostPort(s.conn.Target())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://127.0.0.1:1"
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$")
+	child.Env = append(os.Environ(), proxied+"=0.0.0.0:"+port, "GORACE=atexit_sleep_ms=0",
+		"HTTPS_PROXY="+nobody, "https_proxy="+nobody, "NO_PROXY=", "no_proxy=")
+	if output, err := child.CombinedOutput(); err != nil || !strings.Contains(string(output), "PASS") {
+		t.Errorf("got %v, want the call answered:\n%s", err, output)
+	}
+}
+
+func callOrders(t *testing.T, target string) {
+	t.Helper()
+	conn, err := Dial(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{}); err != nil {
+		t.Error(err)
 	}
 }
