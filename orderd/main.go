@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,7 +20,7 @@ import (
 var program = daemon.Program{
 	Name: "orderd", Description: "The order service of hosho.",
 	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
-	Help: map[string]string{"order_deadline": "An order that is still PENDING after this long is given up."},
+	Help: map[string]string{"deadline": "An order that is still PENDING after this long is given up."},
 }
 
 type commands struct {
@@ -37,15 +36,12 @@ type serve struct {
 	daemon.Database
 	daemon.Listen
 
-	OrderDeadline time.Duration `default:"15m" env:"${env}_ORDER_DEADLINE" help:"${order_deadline}"`
+	OrderDeadline time.Duration `default:"15m" min:"100ms" max:"720h" env:"${env}_ORDER_DEADLINE" help:"${deadline}"`
 }
 
 // Run serves until ctx ends. What the server does in the background ends after the last call has, which may still have
 // a wake-up to send.
 func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
-	if c.OrderDeadline <= 0 {
-		return fmt.Errorf("--order-deadline: got %s, want more than 0", c.OrderDeadline)
-	}
 	url, err := c.URL(log)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -263,7 +264,6 @@ func TestServeRefusesWhatItCannotWorkWith(t *testing.T) {
 		serve serve
 		want  string
 	}{
-		"no deadline": {serve{Database: daemon.Database{DatabaseURL: "postgres:///x"}}, "--order-deadline"},
 		"no database": {serve{OrderDeadline: time.Minute}, "--database-url"},
 		"no URL": {
 			serve{OrderDeadline: time.Minute, Database: daemon.Database{DatabaseURL: "::"}}, "database URL",
@@ -281,6 +281,25 @@ func TestServeRefusesWhatItCannotWorkWith(t *testing.T) {
 				t.Errorf("got error %v, want one about %s", err, test.want)
 			}
 		})
+	}
+}
+
+// A deadline that no relay could meet would cancel every order.
+func TestDeadlinesThatNobodyMeansAreRefused(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&commands{}, program.Options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline, want := range map[string]string{
+		"1ns": "--order-deadline: got 1ns, want 100ms to 720h", "0s": "got 0s, want", "-15m": "got -15m0s, want",
+		"9000h": "got 9000h0m0s, want", "9999999h": "invalid duration", "15": "missing unit", "": "invalid duration",
+		"100ms": "", "720h": "",
+	} {
+		_, err := parser.Parse([]string{"--order-deadline=" + deadline})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got error %v, want %q", deadline, err, want)
+		}
 	}
 }
 

@@ -11,36 +11,38 @@ import (
 
 // pace is the flags that say how fast, how often and how long the relay tries.
 type pace struct {
-	CallTimeout   time.Duration `default:"2s"  env:"${env}_CALL_TIMEOUT"   help:"${call_timeout}"`
-	SettleTimeout time.Duration `default:"3s"  env:"${env}_SETTLE_TIMEOUT" help:"How long applying replies may take."`
-	Lease         time.Duration `default:"10s" env:"${env}_LEASE"          help:"${lease}"`
+	CallTimeout   time.Duration `default:"2s"  min:"10ms" max:"10m" env:"${env}_CALL_TIMEOUT"   help:"${call_timeout}"`
+	SettleTimeout time.Duration `default:"3s"  min:"10ms" max:"10m" env:"${env}_SETTLE_TIMEOUT" help:"${settling}"`
+	Lease         time.Duration `default:"10s" min:"10ms" max:"1h"  env:"${env}_LEASE"          help:"${lease}"`
 
-	MaxAttempts int `default:"5"   env:"${env}_MAX_ATTEMPTS" help:"${max_attempts}"`
-	Batch       int `default:"500" env:"${env}_BATCH"        help:"${batch}"`
+	MaxAttempts int `default:"5"   min:"1" max:"1000" env:"${env}_MAX_ATTEMPTS" help:"${max_attempts}"`
+	Batch       int `default:"500" min:"1" max:"1000" env:"${env}_BATCH"        help:"${batch}"`
 
-	BackoffBase    time.Duration `default:"100ms" env:"${env}_BACKOFF_BASE"     help:"${backoff_base}"`
-	BackoffCap     time.Duration `default:"5s"    env:"${env}_BACKOFF_CAP"      help:"${backoff_cap}"`
-	VoidBackoffCap time.Duration `default:"60s"   env:"${env}_VOID_BACKOFF_CAP" help:"${void_backoff_cap}"`
-	BreakerStreak  int           `default:"5"     env:"${env}_BREAKER_STREAK"   help:"${breaker_streak}"`
-	PollInterval   time.Duration `default:"1s"    env:"${env}_POLL_INTERVAL"    help:"${poll_interval}"`
+	BackoffBase    time.Duration `default:"100ms" min:"1ms" max:"1m" env:"${env}_BACKOFF_BASE"     help:"${base}"`
+	BackoffCap     time.Duration `default:"5s"    min:"1ms" max:"1h" env:"${env}_BACKOFF_CAP"      help:"${cap}"`
+	VoidBackoffCap time.Duration `default:"60s"   min:"1ms" max:"1h" env:"${env}_VOID_BACKOFF_CAP" help:"${void_cap}"`
 
-	VoidAlarm  int           `default:"20"  env:"${env}_VOID_ALARM"  help:"${void_alarm}"`
-	StuckAfter time.Duration `default:"15m" env:"${env}_STUCK_AFTER" help:"${stuck_after}"`
+	BreakerStreak int           `default:"5"  min:"1"    max:"10000" env:"${env}_BREAKER_STREAK" help:"${streak}"`
+	PollInterval  time.Duration `default:"1s" min:"10ms" max:"1m"    env:"${env}_POLL_INTERVAL"  help:"${poll}"`
+
+	VoidAlarm  int           `default:"20"  min:"1"  max:"1000000" env:"${env}_VOID_ALARM"  help:"${void_alarm}"`
+	StuckAfter time.Duration `default:"15m" min:"1s" max:"720h"    env:"${env}_STUCK_AFTER" help:"${stuck_after}"`
 
 	UnsafeShortLease bool `               env:"${env}_UNSAFE_SHORT_LEASE" help:"${unsafe_short_lease}"`
 	Wake             bool `default:"true" env:"${env}_WAKE"               help:"${wake}"               negatable:""`
 }
 
 var paceHelp = map[string]string{
-	"call_timeout":     "How long paymentd may take to answer one command.",
-	"lease":            "How long a claim lasts; longer than the two timeouts together.",
-	"max_attempts":     "Ambiguous replies after which a charge is given up.",
-	"batch":            "Commands claimed, sent and settled at once; 1 to 1000.",
-	"backoff_base":     "Bound of the first wait before a retry; it doubles each time.",
-	"backoff_cap":      "Longest wait before a charge is tried again.",
-	"void_backoff_cap": "Longest wait before a void is tried again.",
-	"breaker_streak":   "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
-	"poll_interval":    "How often the outbox is looked at when nothing wakes the relay.",
+	"call_timeout": "How long paymentd may take to answer one command.",
+	"settling":     "How long applying replies may take.",
+	"lease":        "How long a claim lasts; longer than the two timeouts together.",
+	"max_attempts": "Ambiguous replies after which a charge is given up.",
+	"batch":        "Commands claimed, sent and settled at once; 1 to 1000.",
+	"base":         "Bound of the first wait before a retry; it doubles each time.",
+	"cap":          "Longest wait before a charge is tried again.",
+	"void_cap":     "Longest wait before a void is tried again.",
+	"streak":       "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
+	"poll":         "How often the outbox is looked at when nothing wakes the relay.",
 	"void_alarm": "Claims in vain after which a void calls for a person, " +
 		"and again each time that they have doubled.",
 	"stuck_after": "An order under way that makes no progress for so long is listed as stuck: " +
@@ -50,19 +52,10 @@ var paceHelp = map[string]string{
 	"wake": "Keep a connection that LISTENs for new orders. Without it the relay only polls.",
 }
 
-// config checks the flags and makes the worker's configuration of them.
+// config checks that the flags fit together and makes the worker's configuration of them.
 func (p pace) config() (outbox.Config, error) {
-	if p.MaxAttempts < 1 {
-		return outbox.Config{}, fmt.Errorf("max attempts: got %d, want at least 1", p.MaxAttempts)
-	}
-	if p.VoidAlarm < 1 {
-		return outbox.Config{}, fmt.Errorf("void alarm: got %d, want at least 1", p.VoidAlarm)
-	}
-	if p.StuckAfter <= 0 {
-		return outbox.Config{}, fmt.Errorf("stuck after: got %v, want more than 0", p.StuckAfter)
-	}
-	if p.BackoffBase <= 0 || p.BackoffCap < p.BackoffBase || p.VoidBackoffCap < p.BackoffBase {
-		return outbox.Config{}, fmt.Errorf("backoff: got base %v and caps %v and %v, want 0 < base <= caps",
+	if p.BackoffCap < p.BackoffBase || p.VoidBackoffCap < p.BackoffBase {
+		return outbox.Config{}, fmt.Errorf("backoff: got base %v and caps %v and %v, want base <= caps",
 			p.BackoffBase, p.BackoffCap, p.VoidBackoffCap)
 	}
 	config := outbox.Config{

@@ -14,17 +14,29 @@ import (
 // defaults is the pace that a relay has without flags.
 func defaults(t testing.TB, args ...string) pace {
 	t.Helper()
-	var cli commands
-	p := program
-	p.Name = "TEST_RELAY" // whose environment is empty
-	parser, err := kong.New(&cli, p.Options()...)
+	p, err := parse(t, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(append([]string{"serve"}, args...)); err != nil {
+	return p
+}
+
+func parse(t testing.TB, args ...string) (pace, error) {
+	t.Helper()
+	var cli commands
+	_, err := parser(t, &cli).Parse(append([]string{"serve"}, args...))
+	return cli.Serve.Pace, err
+}
+
+func parser(t testing.TB, cli *commands) *kong.Kong {
+	t.Helper()
+	p := program
+	p.Name = "TEST_RELAY" // whose environment is empty
+	parser, err := kong.New(cli, p.Options()...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return cli.Serve.Pace
+	return parser
 }
 
 func TestTheDefaultPace(t *testing.T) {
@@ -78,9 +90,6 @@ func TestPacesThatAreRefused(t *testing.T) {
 		"lease below, said unsafe":   {func(p *pace) { p.Lease, p.UnsafeShortLease = time.Millisecond, true }, ""},
 		"lease just above":           {func(p *pace) { p.Lease = p.CallTimeout + p.SettleTimeout + 1 }, ""},
 		"no lease, said unsafe":      {func(p *pace) { p.Lease, p.UnsafeShortLease = 0, true }, "lease: got 0s"},
-		"no attempts":                {func(p *pace) { p.MaxAttempts = 0 }, "max attempts: got 0"},
-		"one attempt":                {func(p *pace) { p.MaxAttempts = 1 }, ""},
-		"no backoff":                 {func(p *pace) { p.BackoffBase = 0 }, "backoff: got base 0s"},
 		"backoff cap below its base": {func(p *pace) { p.BackoffCap = p.BackoffBase - 1 }, "backoff: "},
 		"void backoff cap below":     {func(p *pace) { p.VoidBackoffCap = p.BackoffBase - 1 }, "backoff: "},
 		"caps at the base": {func(p *pace) {
@@ -90,8 +99,6 @@ func TestPacesThatAreRefused(t *testing.T) {
 		"a batch that no message holds": {func(p *pace) { p.Batch = 1001 }, "batch: got 1001"},
 		"the largest batch":             {func(p *pace) { p.Batch = 1000 }, ""},
 		"no breaker":                    {func(p *pace) { p.BreakerStreak = 0 }, "breaker streak: got 0"},
-		"no void alarm":                 {func(p *pace) { p.VoidAlarm = 0 }, "void alarm: got 0"},
-		"stuck at once":                 {func(p *pace) { p.StuckAfter = 0 }, "stuck after: got 0s"},
 		"no call timeout":               {func(p *pace) { p.CallTimeout = 0 }, "call timeout: got 0s"},
 		"no settle timeout":             {func(p *pace) { p.SettleTimeout = -1 }, "settle timeout: got -1ns"},
 		"no poll interval":              {func(p *pace) { p.PollInterval = 0 }, "poll interval: got 0s"},
@@ -102,5 +109,54 @@ func TestPacesThatAreRefused(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got error %v, want %q", name, err, test.want)
 		}
+	}
+}
+
+// Nobody means a lease of a nanosecond, nor a call of a thousand hours, and what overflows is no smaller number.
+func TestNumbersThatNobodyMeansAreRefused(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		"--call-timeout=1000h":       "got 1000h0m0s, want 10ms to 10m",
+		"--settle-timeout=-3s":       "got -3s, want 10ms to 10m",
+		"--lease=1ns":                "got 1ns, want 10ms to 1h",
+		"--lease=10":                 "missing unit",
+		"--max-attempts=0":           "got 0, want 1 to 1000",
+		"--batch=0":                  "got 0, want 1 to 1000",
+		"--batch=1001":               "got 1001, want 1 to 1000",
+		"--batch=-500":               "got -500, want 1 to 1000",
+		"--backoff-base=0s":          "got 0s, want 1ms to 1m",
+		"--backoff-cap=9999999h":     "invalid duration",
+		"--void-backoff-cap=2h":      "got 2h0m0s, want 1ms to 1h",
+		"--breaker-streak=0":         "got 0, want 1 to 10000",
+		"--poll-interval=1h":         "got 1h0m0s, want 10ms to 1m",
+		"--void-alarm=0":             "got 0, want 1 to 1000000",
+		"--void-alarm=4611686018427": "got 4611686018427, want 1 to 1000000",
+		"--stuck-after=0s":           "got 0s, want 1s to 720h",
+		"--stuck-after=":             "invalid duration",
+	} {
+		if _, err := parse(t, arg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want %q", arg, err, want)
+		}
+	}
+	for _, arg := range []string{"--lease=1h", "--max-attempts=1", "--batch=1000", "--backoff-base=1ms"} {
+		if _, err := parse(t, arg); err != nil {
+			t.Errorf("%s: got error %v, want it allowed", arg, err)
+		}
+	}
+}
+
+// A number that is added later has bounds, too.
+func TestEveryNumberHasBounds(t *testing.T) {
+	t.Parallel()
+	err := kong.Visit(parser(t, &commands{}).Model.Node, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && flag.Target.CanInt() && flag.Name != "log-level" {
+			if !flag.Tag.Has("min") || !flag.Tag.Has("max") {
+				t.Errorf("--%s has no min and max", flag.Name)
+			}
+		}
+		return next(nil)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

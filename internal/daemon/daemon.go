@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,7 +36,8 @@ type Program struct {
 // Options returns what kong is to know of the program. There is no usage before an error: the first line says what is
 // wrong.
 func (p Program) Options() []kong.Option {
-	return append(addresses(), kong.Name(p.Name), kong.Description(p.Description), p.vars())
+	return slices.Concat(addresses(), bounds(),
+		[]kong.Option{kong.Name(p.Name), kong.Description(p.Description), p.vars()})
 }
 
 // vars returns what the tags of flags ask for, those of this package and the daemon's own.
