@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"hosho/internal/pgtest"
+	"hosho/migrations"
 )
 
 func TestPaymentsTables(t *testing.T) {
@@ -21,6 +22,7 @@ func TestPaymentsTables(t *testing.T) {
 		"ledger": {
 			"payment_id uuid", "kind text", "amount_minor bigint", "currency text", "at timestamp with time zone",
 		},
+		"database_identity": {"id uuid", "only_row boolean", "created_at timestamp with time zone"},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Payments(t))); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)
@@ -207,4 +209,34 @@ func newPayment(t *testing.T, db *pgtest.Database, status string) (id string) {
 		}
 	}
 	return id
+}
+
+// Each database that is migrated is another one, has one identity, and keeps it.
+func TestAPaymentsDatabaseHasOneIdentity(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Payments(t)
+	const identity = `SELECT id::text FROM database_identity`
+	is := column[string](t, db, identity)
+	if len(is) != 1 || uuid.Validate(is[0]) != nil {
+		t.Fatalf("got identities %v, want one UUID", is)
+	}
+	for statement, constraint := range map[string]string{
+		`UPDATE database_identity SET id = gen_random_uuid()`:     "database_identity_fixed",
+		`DELETE FROM database_identity`:                           "database_identity_fixed",
+		`TRUNCATE database_identity`:                              "database_identity_fixed",
+		`INSERT INTO database_identity DEFAULT VALUES`:            "database_identity_pkey",
+		`INSERT INTO database_identity (only_row) VALUES (false)`: "database_identity_one_row",
+	} {
+		_, err := db.Pool.Exec(t.Context(), statement)
+		refused(t, err, constraint)
+	}
+	other := pgtest.Empty(t)
+	up(t, migrations.Payments, other)
+	if also := column[string](t, other, identity); len(also) != 1 || also[0] == is[0] {
+		t.Errorf("got identity %v of another database, want one, and not %s", also, is[0])
+	}
+	copied := pgtest.Payments(t) // a copy of the same template, file by file
+	if same := column[string](t, copied, identity); len(same) != 1 || same[0] != is[0] {
+		t.Errorf("got identity %v of a physical copy, want %s", same, is[0])
+	}
 }

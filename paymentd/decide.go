@@ -132,7 +132,8 @@ func loseReplies(answers []answer) []answer {
 	return answers
 }
 
-// operation is one of the store's: it returns the results of all commands, in their order, or of none.
+// operation is one of the store's: it returns the results of all commands, in their order, or of none. The commands mean
+// the same database.
 type operation func(context.Context, []command) ([]paymentdb.Result, error)
 
 func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
@@ -140,15 +141,15 @@ func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Re
 	for i, c := range commands {
 		charges[i] = payment.Authorisation{Charge: c.asked, Verdict: c.verdict}
 	}
-	return s.store.Charge(ctx, charges)
+	return s.store.Charge(ctx, charges, commands[0].meant)
 }
 
 func (s *server) void(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
-	return s.store.Void(ctx, requests(commands))
+	return s.store.Void(ctx, requests(commands), commands[0].meant)
 }
 
 func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
-	return s.store.Lookup(ctx, requests(commands))
+	return s.store.Lookup(ctx, requests(commands), commands[0].meant)
 }
 
 func requests(commands []command) []payment.Request {
@@ -164,20 +165,39 @@ func requests(commands []command) []payment.Request {
 // same key twice the first still decides. Any other error is everyone's.
 func carryOut(ctx context.Context, commands []command, do operation) (answers []answer) {
 	try := func(commands []command) ([]paymentdb.Result, error) { return guarded(ctx, commands, do) }
-	for part := range batch.Bisect(commands, try, ofOneCommand) {
-		if part.Err != nil {
-			answers = append(answers, refuse(part.Items, part.Err)...)
-			continue
-		}
-		for i, r := range part.Result {
-			answers = append(answers, answer{part.Items[i], r.Payment, r.Err})
+	for _, same := range byDatabase(commands) {
+		for part := range batch.Bisect(same, try, ofOneCommand) {
+			if part.Err != nil {
+				answers = append(answers, refuse(part.Items, part.Err)...)
+				continue
+			}
+			for i, r := range part.Result {
+				answers = append(answers, answer{part.Items[i], r.Payment, r.Err})
+			}
 		}
 	}
 	return answers
 }
 
-// ofOneCommand reports whether a failure may be one command's: the database's faults are everyone's.
-func ofOneCommand(err error) bool { return pg.Classify(err) == pg.Unexpected }
+// byDatabase keeps commands apart that mean different databases, in their order: one group nearly always.
+func byDatabase(commands []command) (groups [][]command) {
+	at := map[string]int{}
+	for _, c := range commands {
+		i, known := at[c.meant]
+		if !known {
+			i = len(groups)
+			at[c.meant], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return groups
+}
+
+// ofOneCommand reports whether a failure may be one command's: the database's faults are everyone's, and so is that it
+// is another database than these commands mean.
+func ofOneCommand(err error) bool {
+	return pg.Classify(err) == pg.Unexpected && !errors.Is(err, paymentdb.ErrWrongDatabase)
+}
 
 // guarded turns a panic into an error, so that a command which causes one takes nothing along.
 func guarded(ctx context.Context, commands []command, do operation) (results []paymentdb.Result, err error) {

@@ -30,6 +30,9 @@ func toStatus(err error) error {
 	case errors.Is(err, paymentdb.ErrKeyReused):
 		return rpc.Status(codes.AlreadyExists, errorv1.ErrorReason_ERROR_REASON_KEY_REUSED,
 			"payment_id was used for another customer, amount or currency")
+	case errors.Is(err, paymentdb.ErrWrongDatabase):
+		return rpc.Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE,
+			"this paymentd has another payments database than the one that is meant: nothing was done")
 	case errors.Is(err, errReplyLost):
 		return rpc.Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_REPLY_LOST,
 			"the reply was lost: try again with the same key")

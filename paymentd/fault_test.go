@@ -73,8 +73,13 @@ func TestALostConnectionIsEveryCommandsAnswer(t *testing.T) {
 // A store without a pool makes every statement panic.
 func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.store = paymentdb.New(nil) })
+	var served *server
+	s := start(t, func(s *server) { served = s })
 	k := s.open(t, t.Context())
+	if _, err := k.Header(); err != nil { // which the database is asked for
+		t.Fatal(err)
+	}
+	served.store = paymentdb.New(nil)
 	c := newCharge(500)
 	k.send(c, voidOf(newCharge(500)), newCharge(9999), newCharge(9997))
 	for _, r := range k.receive(4) {

@@ -29,8 +29,9 @@ func anyRequests(t testing.TB) fuzz.Service {
 		Conn:       s.conn,
 		Descriptor: paymentv1.File_payment_v1_payment_service_proto.Services().ByName("PaymentService"),
 		Codes: map[string][]codes.Code{
-			"ChargePayment":   {codes.InvalidArgument, codes.AlreadyExists},
-			"VoidPayment":     {codes.InvalidArgument, codes.AlreadyExists},
+			// UNAVAILABLE: it means another database
+			"ChargePayment":   {codes.InvalidArgument, codes.AlreadyExists, codes.Unavailable},
+			"VoidPayment":     {codes.InvalidArgument, codes.AlreadyExists, codes.Unavailable},
 			"ProcessPayments": {codes.InvalidArgument},
 			"GetPayment":      {codes.InvalidArgument, codes.NotFound},
 			"ListPayments":    {codes.InvalidArgument},
@@ -65,6 +66,10 @@ func checkResults(t fuzz.TB, reply proto.Message) {
 	for _, r := range processed.GetResults() {
 		switch code := codes.Code(r.GetError().GetCode()); code {
 		case codes.OK, codes.InvalidArgument, codes.AlreadyExists:
+		case codes.Unavailable:
+			if r.GetError().GetReason() != "WRONG_PAYMENTS_DATABASE" {
+				t.Errorf("got the result %v, want that it means another database", r)
+			}
 		default:
 			t.Errorf("got the result %v, want OK or a code that is documented", r)
 		}

@@ -27,6 +27,7 @@ const (
 type command struct {
 	kind    paymentv1.PaymentResult_Kind
 	sentID  string          // the key as it was sent
+	meant   string          // the identity of the payments database that is meant; empty: any
 	asked   payment.Charge  // with the key in lower case, empty when it is no key; a void has no NotAfter
 	verdict payment.Verdict // of the card network, when it is a charge that the network has answered
 	refused error           // the answer, whatever is stored
@@ -49,7 +50,7 @@ func fromCommand(m *paymentv1.PaymentCommand) command {
 // which cannot be asked of what is no key.
 func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	var f validate.Fields
-	c := command{kind: kindCharge, sentID: r.GetPaymentId()}
+	c := command{kind: kindCharge, sentID: r.GetPaymentId(), meant: r.GetPaymentsDatabase()}
 	c.asked.Request = fromRequest(&f, r)
 	f.ID("customer_id", c.asked.CustomerID)
 	f.Currency("amount.currency_code", c.asked.Currency)
@@ -68,7 +69,7 @@ func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 // it impossible to give the money of an older order back.
 func fromVoid(r *paymentv1.VoidPaymentRequest) command {
 	var f validate.Fields
-	c := command{kind: kindVoid, sentID: r.GetPaymentId()}
+	c := command{kind: kindVoid, sentID: r.GetPaymentId(), meant: r.GetPaymentsDatabase()}
 	c.asked.Request = fromRequest(&f, r)
 	checkStorable(&f, c.asked.Request)
 	c.refused = f.Err()

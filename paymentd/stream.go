@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/rpc"
 )
 
 // maxBatches is how many requests of one stream are decided at a time. The next one is read only when one is done, so
@@ -17,6 +18,9 @@ const maxBatches = 4
 //
 // What is being decided when the stream ends is decided and answered to the end; what hangs is abandoned.
 func (s *server) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	if err := s.introduce(stream); err != nil {
+		return err
+	}
 	going, end := s.untilStop(stream.Context())
 	defer end(nil)
 	c := &conversation{server: s, stream: stream, going: going, end: end, batches: make(chan struct{}, maxBatches)}
@@ -25,6 +29,18 @@ func (s *server) ProcessPayments(stream paymentv1.PaymentService_ProcessPayments
 	}
 	c.running.Wait() // nothing may be sent once this method has returned
 	return context.Cause(going)
+}
+
+// introduce tells which database this is, and what its clock says, before anything is read: the client may want to send
+// its commands nowhere else.
+func (s *server) introduce(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	ctx, cancel := context.WithTimeout(stream.Context(), decideTimeout)
+	defer cancel()
+	is, err := s.store.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	return stream.SendHeader(rpc.Introduction{Database: is.ID, Clock: is.Clock}.Header())
 }
 
 // conversation is one open stream.

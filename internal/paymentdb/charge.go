@@ -16,7 +16,7 @@ import (
 // Charge decides charges by the card network's verdicts and returns a result for each, in their order: what is decided
 // under its key, by whomever, or ErrKeyReused. A verdict counts only where the key was unknown. Where a key comes
 // twice, the first decides. An error means that none was decided, unless it is pg.ErrCommitUnknown.
-func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation) ([]Result, error) {
+func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation, meant ...string) ([]Result, error) {
 	requests := make([]payment.Request, len(charges))
 	for i, c := range charges {
 		requests[i] = c.Request
@@ -25,7 +25,7 @@ func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation) ([]
 	var stored map[string]payment.Payment
 	failpoint.Here(failpoint.ChargeBefore)
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		decided, err := insertCharges(ctx, tx, first)
+		decided, err := insertCharges(ctx, tx, first, meant)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,9 @@ func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation) ([]
 // decides, and the others wait until that has committed. ORDER BY is the order of locks. The clock is read in clocked,
 // which is MATERIALIZED and so computed once: the status, its reason and the ledger entry cannot disagree about whether
 // it was too late.
-func insertCharges(ctx context.Context, tx pgx.Tx, charges []payment.Authorisation) ([]payment.Payment, error) {
+func insertCharges(
+	ctx context.Context, tx pgx.Tx, charges []payment.Authorisation, meant []string,
+) ([]payment.Payment, error) {
 	a := newArrays(len(charges))
 	notAfter := make([]*time.Time, len(charges))
 	for i, c := range charges {
@@ -56,7 +58,7 @@ func insertCharges(ctx context.Context, tx pgx.Tx, charges []payment.Authorisati
 		}
 	}
 	late := payment.Apply(payment.None, payment.ChargeExpired)
-	return collect(tx.Query(ctx, `
+	return collectFrom(ctx, tx, meant, `
 		WITH clocked AS MATERIALIZED (
 			SELECT id, customer_id, amount_minor, currency, status, reason, entry, clock_timestamp() > not_after AS late
 			FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[],
@@ -83,7 +85,7 @@ func insertCharges(ctx context.Context, tx pgx.Tx, charges []payment.Authorisati
 		)
 		SELECT `+columns+` FROM decided`,
 		a.ids, a.customers, a.amounts, a.currencies, a.statuses, a.reasons, a.entries, notAfter,
-		late.Status, late.Reason, late.Entry))
+		late.Status, late.Reason, late.Entry)
 }
 
 // withStored adds to what was just decided what was already stored under the other keys.
@@ -99,11 +101,11 @@ func withStored(
 	if len(others) == 0 {
 		return stored, nil
 	}
-	found, err := read(ctx, tx, others)
+	found, err := collect(tx.Query(ctx, readQuery, others))
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(stored, found)
+	maps.Copy(stored, byKey(found))
 	return stored, complete(stored, requests)
 }
 

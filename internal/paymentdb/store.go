@@ -5,6 +5,9 @@
 // decided here. What the card network says is brought by the caller, and never asked for while a transaction is open.
 // paymentd is its only user, and nobody else writes these tables. The rules that it keeps are in doc/rules.md.
 //
+// Charge, Void and Lookup may be told by its identity which database is meant: where this is another one they return
+// ErrWrongDatabase.
+//
 // Locks are taken by ascending key, and new keys before stored ones, so that batches which overlap wait for each other
 // and never deadlock.
 package paymentdb
@@ -47,12 +50,12 @@ type Result struct {
 
 // Lookup returns for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
-func (s *Store) Lookup(ctx context.Context, requests []payment.Request) ([]Result, error) {
-	stored, err := read(ctx, s.pool, keys(requests))
+func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
+	stored, err := collectFrom(ctx, s.pool, meant, readQuery, keys(requests))
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}
-	return results(requests, stored), nil
+	return results(requests, byKey(stored)), nil
 }
 
 // results returns for each request what is stored under its key.
@@ -114,19 +117,8 @@ func collect(rows pgx.Rows, err error) ([]payment.Payment, error) {
 	})
 }
 
-// querier is the pool, or the transaction that must be read in.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-// read returns the payments stored under the keys, by key.
-func read(ctx context.Context, db querier, ids []string) (map[string]payment.Payment, error) {
-	found, err := collect(db.Query(ctx, `
-		SELECT `+columns+`
-		FROM payments
-		WHERE id = ANY($1)`, ids))
-	return byKey(found), err
-}
+// readQuery reads the payments that are stored under the keys.
+const readQuery = `SELECT ` + columns + ` FROM payments WHERE id = ANY($1)`
 
 func byKey(payments []payment.Payment) map[string]payment.Payment {
 	found := make(map[string]payment.Payment, len(payments))

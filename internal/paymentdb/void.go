@@ -15,11 +15,11 @@ import (
 // Void sees to it that no money is held under the keys and returns a result for each request, in their order: what is
 // decided under its key now, or ErrKeyReused. An error means that nothing was changed, unless it is
 // pg.ErrCommitUnknown.
-func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result, error) {
+func (s *Store) Void(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
 	first := firstOfEachKey(requests, func(r payment.Request) string { return r.ID })
 	var stored map[string]payment.Payment
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		tombstones, err := insertTombstones(ctx, tx, first)
+		tombstones, err := insertTombstones(ctx, tx, first, meant)
 		if err != nil {
 			return err
 		}
@@ -36,12 +36,14 @@ func (s *Store) Void(ctx context.Context, requests []payment.Request) ([]Result,
 
 // insertTombstones decides the keys that nothing was decided under, so that a charge which arrives later finds them
 // taken (rule 3 of doc/rules.md; ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
-func insertTombstones(ctx context.Context, tx pgx.Tx, requests []payment.Request) ([]payment.Payment, error) {
+func insertTombstones(
+	ctx context.Context, tx pgx.Tx, requests []payment.Request, meant []string,
+) ([]payment.Payment, error) {
 	a := newArrays(len(requests))
 	for _, r := range requests {
 		a.add(r, payment.Apply(payment.None, payment.Void))
 	}
-	return collect(tx.Query(ctx, `
+	return collectFrom(ctx, tx, meant, `
 		INSERT INTO payments (id, customer_id, amount_minor, currency, status)
 		SELECT id, customer_id, amount_minor, currency, status
 		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[])
@@ -49,7 +51,7 @@ func insertTombstones(ctx context.Context, tx pgx.Tx, requests []payment.Request
 		ORDER BY id
 		ON CONFLICT (id) DO NOTHING
 		RETURNING `+columns,
-		a.ids, a.customers, a.amounts, a.currencies, a.statuses))
+		a.ids, a.customers, a.amounts, a.currencies, a.statuses)
 }
 
 // voidStored voids what was stored before, and adds all of it to stored.

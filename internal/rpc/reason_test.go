@@ -21,6 +21,7 @@ var reasons = map[errorv1.ErrorReason]string{
 	9: "ORDER_NOT_FOUND", 10: "REQUEST_ID_REUSED",
 	11: "PAYMENT_NOT_FOUND", 12: "KEY_REUSED", 13: "REPLY_LOST", 14: "CARD_NETWORK_TIMEOUT", 15: "CARD_NETWORK_BUSY",
 	16: "COMMAND_NOT_FOUND", 17: "NOT_PARKED",
+	19: "WRONG_PAYMENTS_DATABASE",
 }
 
 func TestTheReasonsOnTheWireNeverChange(t *testing.T) {

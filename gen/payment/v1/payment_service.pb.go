@@ -88,9 +88,11 @@ type ChargePaymentRequest struct {
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// A charge that is not decided by then, by the clock of the payment database, is DECLINED with the reason EXPIRED.
 	// It may be decided at any time when unset.
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// The identity of the payments database that is meant: another one decides nothing. Any is when empty.
+	PaymentsDatabase string `protobuf:"bytes,5,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ChargePaymentRequest) Reset() {
@@ -151,6 +153,13 @@ func (x *ChargePaymentRequest) GetNotAfter() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ChargePaymentRequest) GetPaymentsDatabase() string {
+	if x != nil {
+		return x.PaymentsDatabase
+	}
+	return ""
+}
+
 // ChargePaymentResponse answers ChargePayment.
 type ChargePaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -205,9 +214,11 @@ type VoidPaymentRequest struct {
 	// Who was to pay.
 	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// What was to be taken.
-	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The identity of the payments database that is meant: another one decides nothing. Any is when empty.
+	PaymentsDatabase string `protobuf:"bytes,4,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *VoidPaymentRequest) Reset() {
@@ -259,6 +270,13 @@ func (x *VoidPaymentRequest) GetAmount() *v1.Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *VoidPaymentRequest) GetPaymentsDatabase() string {
+	if x != nil {
+		return x.PaymentsDatabase
+	}
+	return ""
 }
 
 // VoidPaymentResponse answers VoidPayment.
@@ -898,22 +916,24 @@ var File_payment_v1_payment_service_proto protoreflect.FileDescriptor
 const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\n" +
 	" payment/v1/payment_service.proto\x12\n" +
-	"payment.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\x1a\x18payment/v1/payment.proto\"\xb8\x01\n" +
+	"payment.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\x1a\x18payment/v1/payment.proto\"\xe5\x01\n" +
 	"\x14ChargePaymentRequest\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
 	"customerId\x12'\n" +
 	"\x06amount\x18\x03 \x01(\v2\x0f.money.v1.MoneyR\x06amount\x127\n" +
-	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"F\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12+\n" +
+	"\x11payments_database\x18\x05 \x01(\tR\x10paymentsDatabase\"F\n" +
 	"\x15ChargePaymentResponse\x12-\n" +
-	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\"}\n" +
+	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\"\xaa\x01\n" +
 	"\x12VoidPaymentRequest\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
 	"customerId\x12'\n" +
-	"\x06amount\x18\x03 \x01(\v2\x0f.money.v1.MoneyR\x06amount\"D\n" +
+	"\x06amount\x18\x03 \x01(\v2\x0f.money.v1.MoneyR\x06amount\x12+\n" +
+	"\x11payments_database\x18\x04 \x01(\tR\x10paymentsDatabase\"D\n" +
 	"\x13VoidPaymentResponse\x12-\n" +
 	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\"P\n" +
 	"\x16ProcessPaymentsRequest\x126\n" +

@@ -44,6 +44,11 @@ const (
 //     when to ask again);
 //   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
 //     made.
+//
+// Which payments database decides matters: on another environment's every key is free. Each database has an identity, a
+// UUID, which a physical copy, a restored backup and a promoted standby keep. A charge or a void may name the one that
+// it means. On any other ChargePayment and VoidPayment answer UNAVAILABLE, reason WRONG_PAYMENTS_DATABASE, write nothing
+// and look nothing up.
 type PaymentServiceClient interface {
 	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an
 	// answer and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's
@@ -62,6 +67,10 @@ type PaymentServiceClient interface {
 	// by its payment_id and kind as soon as it is decided, in any order and grouping, with what ChargePayment or
 	// VoidPayment would have answered. A command that fails or hangs neither fails nor delays another. A command that was
 	// not answered when the stream ends may have been carried out: send it again.
+	//
+	// Before it reads anything, the service sends the stream's header. "hosho-payments-database" is the identity of its
+	// database; "hosho-payments-clock" is what that database's clock says, as RFC 3339. A client that only wants to know
+	// these opens a stream, sends nothing and closes it.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
@@ -157,6 +166,11 @@ func (c *paymentServiceClient) ListPayments(ctx context.Context, in *ListPayment
 //     when to ask again);
 //   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
 //     made.
+//
+// Which payments database decides matters: on another environment's every key is free. Each database has an identity, a
+// UUID, which a physical copy, a restored backup and a promoted standby keep. A charge or a void may name the one that
+// it means. On any other ChargePayment and VoidPayment answer UNAVAILABLE, reason WRONG_PAYMENTS_DATABASE, write nothing
+// and look nothing up.
 type PaymentServiceServer interface {
 	// ChargePayment takes an amount, once. OK carries what is decided under the key: CHARGED; DECLINED, which is an
 	// answer and no error; VOIDED or REFUNDED when a void was there first. A repeat answers the same, even when today's
@@ -175,6 +189,10 @@ type PaymentServiceServer interface {
 	// by its payment_id and kind as soon as it is decided, in any order and grouping, with what ChargePayment or
 	// VoidPayment would have answered. A command that fails or hangs neither fails nor delays another. A command that was
 	// not answered when the stream ends may have been carried out: send it again.
+	//
+	// Before it reads anything, the service sends the stream's header. "hosho-payments-database" is the identity of its
+	// database; "hosho-payments-clock" is what that database's clock says, as RFC 3339. A client that only wants to know
+	// these opens a stream, sends nothing and closes it.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.

@@ -118,7 +118,7 @@ var prunedKey = Mutant{
 	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "internal/paymentdb/void.go",
-		Old:  `		tombstones, err := insertTombstones(ctx, tx, first)`,
+		Old:  `		tombstones, err := insertTombstones(ctx, tx, first, meant)`,
 		New: "		_, err := tx.Exec(ctx, `" + `
 			DELETE FROM payments
 			WHERE id IN (
@@ -129,6 +129,6 @@ var prunedKey = Mutant{
 		if err != nil {
 			return err
 		}
-		tombstones, err := insertTombstones(ctx, tx, first)`,
+		tombstones, err := insertTombstones(ctx, tx, first, meant)`,
 	}},
 }
