@@ -93,7 +93,11 @@ func Main(p Program, commands interface{ common() *Commands }) {
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal is not caught
 	cli.BindTo(ctx, (*context.Context)(nil))
-	cli.Bind(commands.common().logger(p.Name), p.Database)
+	log := commands.common().logger(p.Name)
+	cli.Bind(log, p.Database)
+	if c := cli.Command(); c != "healthcheck" && c != "version" { // which somebody asks again and again
+		p.warnOfUnknown(log, cli.Model.Node, os.Environ())
+	}
 	if err := cli.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
 		stop()
