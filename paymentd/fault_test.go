@@ -70,6 +70,35 @@ func TestALostConnectionIsEveryCommandsAnswer(t *testing.T) {
 	}
 }
 
+// Somebody took the ledger away. That is no command's fault: none is tried alone, none is told that it failed for good,
+// the log says what is missing, and all are decided when it is back.
+func TestAMissingTableIsEveryCommandsAnswer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	_, commands := charges(3)
+	s.exec(t, `ALTER TABLE ledger RENAME TO elsewhere`)
+	k.send(commands...)
+	for _, r := range k.receive(3) {
+		wantResultError(t, r, codes.Unavailable, "DATABASE_MISCONFIGURED")
+	}
+	missing := commands[0].(*paymentv1.ChargePaymentRequest)
+	_, err := s.ChargePayment(t.Context(), missing)
+	wantError(t, err, codes.Unavailable, "DATABASE_MISCONFIGURED")
+	for _, line := range s.log.about(missing.GetPaymentId()) {
+		if line["level"] != "WARN" || !strings.Contains(line["error"].(string), `relation "ledger" does not exist`) {
+			t.Errorf("got log %v, want a WARN that names the table", line)
+		}
+	}
+	s.exec(t, `ALTER TABLE elsewhere RENAME TO ledger`)
+	k.send(commands...)
+	for _, r := range k.receive(3) {
+		if r.GetPayment() == nil {
+			t.Errorf("sent again: got %v, want a payment", r)
+		}
+	}
+}
+
 // A store without a pool makes every statement panic.
 func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,10 @@ const (
 	Collision
 	// Exhausted means that nothing was written, because the database is out of disk or memory.
 	Exhausted
+	// Misconfigured means that nothing was written, because the database is not what the program was given it for: a
+	// right, a table, a column or a schema is missing, the password is wrong, or there is no such database. Nothing of
+	// it is the fault of what was to be written, and it works again when a person has put it right.
+	Misconfigured
 )
 
 // Classify tells what an error of this package, or of a pgx call, means. nil is Unexpected, like anything else that is
@@ -39,7 +43,11 @@ func Classify(err error) Fault {
 	case errors.Is(err, ErrCommitUnknown):
 		return CommitUnknown
 	case errors.As(err, &refused):
-		return classifyCode(refused)
+		fault := classifyCode(refused)
+		if fault == Unexpected && errors.As(err, &connect) {
+			return Misconfigured // the server did not let the session begin: no statement is at fault
+		}
+		return fault
 	case errors.As(err, &connect), errors.As(err, &network),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, net.ErrClosed), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, pgx.ErrTxClosed),
@@ -58,10 +66,28 @@ func classifyCode(err *pgconn.PgError) Fault {
 	case "53100", "53200": // disk_full, out_of_memory
 		return Exhausted
 	}
-	if lost(err) {
+	switch {
+	case lost(err):
 		return Unreachable
+	case misconfigured(err):
+		return Misconfigured
 	}
 	return Unexpected
+}
+
+// misconfigured reports whether the schema, the rights or the login are not those that the program was made for. The
+// program's statements are always the same, so that whatever they miss is missing for all that comes. 42P05 and 26000
+// are not among the codes: a prepared statement that is there twice, or not at all, is a pooler's doing.
+func misconfigured(err *pgconn.PgError) bool {
+	switch err.Code {
+	case "42501", // insufficient_privilege
+		"42P01", "42703", "42883", "42704", "42P02", // undefined table, column, function, object, parameter
+		"42804", "42809", "42846", // datatype_mismatch, wrong_object_type, cannot_coerce: somebody changed it
+		"42P10",          // invalid_column_reference: the constraint of an ON CONFLICT is gone
+		"3D000", "3F000": // invalid_catalog_name, invalid_schema_name: no such database, no such schema
+		return true
+	}
+	return err.Code[:2] == "28" // invalid_authorization_specification
 }
 
 // lost reports whether the server ended the session, did not let it begin, or was told to stop the statement.

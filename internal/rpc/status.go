@@ -87,6 +87,9 @@ func ofFault(fault pg.Fault) error {
 	case pg.CommitUnknown:
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_COMMIT_UNKNOWN,
 			"the outcome of the write is unknown: try again with the same key")
+	case pg.Misconfigured:
+		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_DATABASE_MISCONFIGURED,
+			"the database is not set up as the service needs it: try again when that is put right")
 	case pg.Collision:
 		return Status(codes.Aborted, errorv1.ErrorReason_ERROR_REASON_COLLISION,
 			"concurrent writes collided: try again")

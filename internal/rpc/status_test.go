@@ -40,6 +40,10 @@ func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 			&pgconn.PgError{Code: "53100"}, codes.ResourceExhausted, "DATABASE_FULL",
 			"the database is out of space: try again later", 5 * time.Second,
 		},
+		{
+			&pgconn.PgError{Code: "42501", Message: "hunter2"}, codes.Unavailable, "DATABASE_MISCONFIGURED",
+			"the database is not set up as the service needs it: try again when that is put right", 0,
+		},
 		{&pgconn.PgError{Code: "23514", Message: "hunter2"}, codes.Internal, "INTERNAL", "internal", 0},
 		{errSecret, codes.Internal, "INTERNAL", "internal", 0},
 		{ErrStopping, codes.Unavailable, "STOPPING", "the server is stopping: try again", 0},

@@ -81,6 +81,10 @@ const (
 	// FAILED_PRECONDITION, of the relay: the order settles by itself, because the payment service has not said that its
 	// key is another's. Let it.
 	ErrorReason_ERROR_REASON_NOT_PARKED ErrorReason = 17
+	// UNAVAILABLE: the database refuses the service: it has no right to a table, a table or a column is missing, the
+	// password is wrong, or there is no such database. Nothing was done. Try again under the same key: it is done when
+	// whoever runs the service has put that right.
+	ErrorReason_ERROR_REASON_DATABASE_MISCONFIGURED ErrorReason = 18
 	// UNAVAILABLE, of paymentd: its database is not the one that the command means. Nothing was done. Ask a paymentd that
 	// has that database; a person must find out why this one has not.
 	ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE ErrorReason = 19
@@ -107,6 +111,7 @@ var (
 		15: "ERROR_REASON_CARD_NETWORK_BUSY",
 		16: "ERROR_REASON_COMMAND_NOT_FOUND",
 		17: "ERROR_REASON_NOT_PARKED",
+		18: "ERROR_REASON_DATABASE_MISCONFIGURED",
 		19: "ERROR_REASON_WRONG_PAYMENTS_DATABASE",
 	}
 	ErrorReason_value = map[string]int32{
@@ -128,6 +133,7 @@ var (
 		"ERROR_REASON_CARD_NETWORK_BUSY":       15,
 		"ERROR_REASON_COMMAND_NOT_FOUND":       16,
 		"ERROR_REASON_NOT_PARKED":              17,
+		"ERROR_REASON_DATABASE_MISCONFIGURED":  18,
 		"ERROR_REASON_WRONG_PAYMENTS_DATABASE": 19,
 	}
 )
@@ -163,7 +169,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xfc\x04\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xa5\x05\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -183,7 +189,8 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"!ERROR_REASON_CARD_NETWORK_TIMEOUT\x10\x0e\x12\"\n" +
 	"\x1eERROR_REASON_CARD_NETWORK_BUSY\x10\x0f\x12\"\n" +
 	"\x1eERROR_REASON_COMMAND_NOT_FOUND\x10\x10\x12\x1b\n" +
-	"\x17ERROR_REASON_NOT_PARKED\x10\x11\x12(\n" +
+	"\x17ERROR_REASON_NOT_PARKED\x10\x11\x12'\n" +
+	"#ERROR_REASON_DATABASE_MISCONFIGURED\x10\x12\x12(\n" +
 	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13B\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 

@@ -71,7 +71,7 @@ type system struct {
 	client           orderv1.OrderServiceClient
 }
 
-func start(t *testing.T, bin string, relays int) *system {
+func start(t *testing.T, bin string, relays int, options ...func(*stack.Config)) *system {
 	t.Helper()
 	slow.Test(t, "runs the whole system as processes")
 	dir := t.TempDir()
@@ -80,9 +80,13 @@ func start(t *testing.T, bin string, relays int) *system {
 			t.Fatal(err)
 		}
 	}
-	s, err := stack.Start(t.Context(), stack.Config{
+	config := stack.Config{
 		Bin: bin, Dir: dir, Durable: true, Relays: relays, Simulate: stack.Simulate, Env: pace,
-	})
+	}
+	for _, set := range options {
+		set(&config)
+	}
+	s, err := stack.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
