@@ -34,6 +34,8 @@ type Config struct {
 	Durable bool
 	// Settings are added to the server's configuration, and override the ones chosen here.
 	Settings map[string]string
+	// Env is added to the environment of the server's programs, which inherit no variable that steers PostgreSQL.
+	Env []string
 }
 
 // Server is one PostgreSQL server. Its methods may be called from any goroutine.

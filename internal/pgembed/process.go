@@ -54,7 +54,7 @@ func (s *Server) launch(program string, args ...string) (*process, error) {
 
 	cmd := exec.Command(filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
-	cmd.Env = environment()
+	cmd.Env = append(environment(), s.config.Env...)
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.ExtraFiles = []*os.File{inherited}

@@ -85,6 +85,11 @@ var databaseFaults = []fault{
 		lasts:   between(backlogTime, backlogTime), run: backlog,
 	},
 	{
+		name: "clock", says: "the payments database's clock is wrong", targets: []string{paymentsDB},
+		special: "it takes libfaketime, and the orders' deadline is short then",
+		lasts:   between(3*time.Second, 10*time.Second), run: wrongClock,
+	},
+	{
 		name: "disk-full", says: "the disks of both databases are full", targets: []string{ordersDB, paymentsDB},
 		weight:  3,
 		special: "the databases then live in memory, which takes the right to mount a tmpfs",

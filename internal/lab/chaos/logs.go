@@ -50,6 +50,13 @@ func (l *logs) violations() []Violation {
 	return append([]Violation(nil), l.found...)
 }
 
+// add notes what something else has found.
+func (l *logs) add(v Violation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.found = append(l.found, v)
+}
+
 // sentFor returns how many charges were sent for an order.
 func (l *logs) sentFor(order string) int {
 	l.mu.Lock()

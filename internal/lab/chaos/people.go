@@ -23,6 +23,24 @@ var peopleFaults = []fault{
 		special: "it is not right yet",
 		lasts:   between(3*time.Second, 8*time.Second), run: misconfigured,
 	},
+	{
+		name: "wrong-paymentd", says: "the relays are led to a paymentd that has another database",
+		targets: []string{peer, paymentsDB}, weight: 2,
+		special: "it is not right yet",
+		lasts:   between(2*time.Second, 6*time.Second), run: wrongPaymentd,
+	},
+	{
+		name: "tampered-outbox", says: "payloads in the outbox are changed to another's of 1",
+		targets: []string{relays, ordersDB}, weight: 2,
+		special: "it is not right yet",
+		lasts:   between(2*time.Second, 6*time.Second), run: tamperWithOutbox,
+	},
+	{
+		name: "forgotten-payment", says: "payments of COMPLETED orders are lost, and the orders are cancelled",
+		targets: []string{orderd, paymentd, relays, ordersDB, paymentsDB, net, peer, dbNet},
+		special: "an operator has to settle the orders",
+		lasts:   between(2*time.Second, 6*time.Second), run: forgetPayments,
+	},
 }
 
 // misconfigured makes one mistake after the other, and puts each of them right.

@@ -35,6 +35,7 @@ type system struct {
 	toDatabases []*proxy.Proxy
 	middle      *middleman.Middleman
 	disks       []disk
+	clock       *fakeClock // the payments database's; nil unless a fault needs it
 
 	orders, payments *pgxpool.Pool // straight to the databases
 	conn             *grpc.ClientConn
@@ -75,9 +76,16 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 			return err
 		}
 	}
+	env, serverEnv := c.Pace.env(), map[string][]string{}
+	if slices.ContainsFunc(faults, func(f fault) bool { return f.name == "clock" }) {
+		env = append(env, "ORDERD_ORDER_DEADLINE="+clockDeadline.String())
+		if s.clock, serverEnv["payments"], err = newFakeClock(c.Dir); err != nil {
+			return err
+		}
+	}
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Admin: true, Relays: c.Relays, Simulate: stack.Simulate,
-		Password: secret, Env: c.Pace.env(), Settings: settings,
+		Password: secret, Env: env, Settings: settings, ServerEnv: serverEnv,
 		LogTo: s.logs.of, Route: s.route,
 	})
 	if err != nil {

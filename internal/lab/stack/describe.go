@@ -91,6 +91,16 @@ func (s *Stack) describeRelay(i, port int) error {
 	return err
 }
 
+// Another describes a daemon beside those of the stack, by the name of its program, which whoever asks for it starts and
+// stops.
+func (s *Stack) Another(binary, name string, env ...string) (*Process, error) {
+	port, err := proc.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return s.daemon(binary, name, port, env...)
+}
+
 // route returns the URL by which a daemon reaches what it connects to.
 func (s *Stack) route(from, to, direct string) (string, error) {
 	if s.config.Route == nil {

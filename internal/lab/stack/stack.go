@@ -36,6 +36,7 @@ type Config struct {
 	Password   string // of the role Role, as which the daemons then connect; empty: as the servers' superuser
 	Env        []string
 	Settings   map[string]string             // of both databases, beside those of pgembed; may be nil
+	ServerEnv  map[string][]string           // of a database's server, by the database's name; may be nil
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
 
@@ -131,6 +132,7 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 		return func() error {
 			made, err := pgembed.Start(ctx, pgembed.Config{
 				Dir: filepath.Join(s.Dir, database), Durable: s.config.Durable, Settings: s.config.Settings,
+				Env: s.config.ServerEnv[database],
 			})
 			if err != nil {
 				return fmt.Errorf("start the PostgreSQL server of %s: %w", database, err)
