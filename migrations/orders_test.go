@@ -31,6 +31,10 @@ func TestOrdersTables(t *testing.T) {
 		"audit": {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
 		},
+		"changes": {
+			"order_id uuid", "id bigint", "from_status text", "to_status text", "at timestamp with time zone",
+			"cause text", "who text", "trace_id text null",
+		},
 		"attempts": {
 			"order_id uuid", "command_id bigint", "claim integer", "code text", "kind text",
 			"at timestamp with time zone",

@@ -21,8 +21,11 @@ func (s *system) explain(r *running, id string) *relayv1.ExplainOrderResponse {
 	return reply
 }
 
-// unforeseen are the fields of attempts that differ from run to run.
-var unforeseen = protocmp.IgnoreFields(&relayv1.Attempt{}, "create_time", "relay", "latency", "retry_delay")
+// unforeseen are the fields that differ from run to run.
+var unforeseen = cmp.Options{
+	protocmp.IgnoreFields(&relayv1.Attempt{}, "create_time", "relay", "latency", "retry_delay"),
+	protocmp.IgnoreFields(&relayv1.StatusChange{}, "create_time"),
+}
 
 // A charge that fails in three ways and succeeds, and one that succeeds at once.
 func TestExplainOrderTellsEachAttempt(t *testing.T) {
@@ -50,7 +53,9 @@ func TestExplainOrderTellsEachAttempt(t *testing.T) {
 			attempt(0, "INTERNAL", relayv1.Attempt_MEANING_AMBIGUOUS),
 			attempt(1, "REPLY_LOST", relayv1.Attempt_MEANING_BLOCKED),
 			attempt(2, "OK", relayv1.Attempt_MEANING_DECIDED),
-		}}
+		}, Changes: []*relayv1.StatusChange{{
+			From: relayv1.StatusChange_STATUS_PENDING, To: relayv1.StatusChange_STATUS_COMPLETED, Cause: "payment charged",
+		}}}
 		got := s.explain(r, o.ID)
 		if diff := cmp.Diff(want, got, protocmp.Transform(), unforeseen); diff != "" {
 			s.t.Errorf("explanation (-want +got):\n%s", diff)
@@ -115,6 +120,41 @@ func TestExplainOrderTellsTheOperatorsDecision(t *testing.T) {
 	if d := s.explain(r, o.ID).GetDecision(); d.GetOperator() != "ops" || d.GetReason() != "the key is a test's" ||
 		!d.GetCreateTime().IsValid() {
 		t.Errorf("got decision %v, want who, why and when", d)
+	}
+}
+
+// An order is given up, and its void is decided: the relay says how its status changed, when, why, and that it did so
+// itself, in the trace of the request that placed the order.
+func TestExplainOrderTellsEachChangeOfStatus(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	o := s.place()
+	s.peer.script(o.ID, order.Charge, fails(codes.InvalidArgument, "INVALID_FIELDS", 0))
+	s.exec(`
+		UPDATE outbox
+		SET traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+		WHERE key = $1`, o.ID)
+	r := s.relay()
+	s.drained()
+	change := func(from, to relayv1.StatusChange_Status, cause string) *relayv1.StatusChange {
+		return &relayv1.StatusChange{
+			From: from, To: to, Cause: cause, Who: instance(), TraceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+		}
+	}
+	want := []*relayv1.StatusChange{
+		change(relayv1.StatusChange_STATUS_PENDING, relayv1.StatusChange_STATUS_CANCELLING, "charge refused"),
+		change(relayv1.StatusChange_STATUS_CANCELLING, relayv1.StatusChange_STATUS_CANCELLED, "payment voided"),
+	}
+	got := s.explain(r, o.ID).GetChanges()
+	if diff := cmp.Diff(want, got, protocmp.Transform(), unforeseen); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	before := o.CreatedAt
+	for _, c := range got {
+		if at := c.GetCreateTime().AsTime(); !at.After(before) {
+			t.Errorf("got %v, want it after %s", c, before)
+		}
+		before = c.GetCreateTime().AsTime()
 	}
 }
 

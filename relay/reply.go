@@ -17,6 +17,7 @@ const (
 	kindPrefix    = "KIND_"
 	whyPrefix     = "WHY_"
 	meaningPrefix = "MEANING_"
+	statusPrefix  = "STATUS_"
 )
 
 func toKind(c order.Command) relayv1.ParkedCommand_Kind {
@@ -54,7 +55,17 @@ func toExplanation(e orderdb.Explanation, stuckAfter time.Duration) *relayv1.Exp
 			Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At),
 		}
 	}
+	for _, c := range e.Changes {
+		response.Changes = append(response.Changes, &relayv1.StatusChange{
+			From: toOrderStatus(c.From), To: toOrderStatus(c.To), CreateTime: timestamppb.New(c.At),
+			Cause: c.Cause, Who: c.Who, TraceId: toText(c.TraceID),
+		})
+	}
 	return response
+}
+
+func toOrderStatus(s order.Status) relayv1.StatusChange_Status {
+	return relayv1.StatusChange_Status(relayv1.StatusChange_Status_value[statusPrefix+string(s)])
 }
 
 func toAttempt(a orderdb.Attempt) *relayv1.Attempt {

@@ -86,14 +86,14 @@ func printStory(t *terminal.Terminal, s story.Story) {
 // details are what is not for everybody.
 func details(m story.Moment) string {
 	text := ""
-	if m.Relay != "" {
-		text += "  by " + m.Relay
+	if by := m.Relay + m.Who; by != "" && by != m.From {
+		text += "  by " + by
 	}
 	if m.TraceID != "" {
 		text += "  trace " + m.TraceID
 	}
 	if m.Implied {
-		text += "  (implied: a first delivery that is decided is not recorded)"
+		text += "  (implied: it is not recorded, but follows from what is)"
 	}
 	return text
 }

@@ -38,7 +38,10 @@ func (s *Store) cancel(
 	if err != nil || !t.Changes(o.Status) {
 		return o, false, err
 	}
-	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
+	if err := leave(ctx, tx, []change{{
+		id: o.ID, from: o.Status, to: t.To, reason: t.Reason,
+		cause: order.CustomerCancels, who: customersWay, traceparent: &traceparent,
+	}}); err != nil {
 		return o, false, err
 	}
 	failpoint.Here(failpoint.CancelBetween)

@@ -15,6 +15,7 @@ type Explanation struct {
 	Earlier  int       // attempts that are left out
 	Waiting  []Waiting // what the outbox still holds
 	Decision *HandDecision
+	Changes  []StatusChange // the first of them first, without the order's beginning
 }
 
 // HandDecision is how an order was settled by hand.
@@ -42,7 +43,11 @@ func (s *Store) Explain(ctx context.Context, id string, limit int) (Explanation,
 }
 
 func explain(ctx context.Context, tx pgx.Tx, id string, limit int) (e Explanation, err error) {
-	if _, err = collectOne(tx.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id)); err != nil {
+	o, err := collectOne(tx.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
+	if err != nil {
+		return e, err
+	}
+	if e.Changes, err = changesOf(ctx, tx, o); err != nil {
 		return e, err
 	}
 	if e.Attempts, err = attemptsOf(ctx, tx, id, limit); err != nil {

@@ -40,7 +40,7 @@ func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 	pool := alone(t, db, "orderd_alone", `
 		GRANT SELECT, INSERT ON orders TO orderd_alone;
 		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO orderd_alone;
-		GRANT INSERT ON outbox TO orderd_alone;`)
+		GRANT INSERT ON outbox, changes TO orderd_alone;`)
 	s := orderdb.New(pool, command.Encode)
 
 	o := place(t, s, request("r-1"))
@@ -59,7 +59,7 @@ func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 	get(t, s, o.ID)
 }
 
-// What a relay may do, and no more: of attempts it may add and read, and nobody may change or delete one.
+// What a relay may do, and no more: of attempts and changes it may add and read, and nobody may change or delete one.
 func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
@@ -69,7 +69,7 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 		GRANT SELECT, INSERT, DELETE ON outbox TO relay_alone;
 		GRANT UPDATE (payload, attempts, claims, answers, ready_at, lease_token, parked_at, last_code)
 			ON outbox TO relay_alone;
-		GRANT SELECT, INSERT ON audit, attempts TO relay_alone;`)
+		GRANT SELECT, INSERT ON audit, attempts, changes TO relay_alone;`)
 	s := orderdb.New(pool, command.Encode)
 	var claims []outbox.Message
 	for range 3 {
@@ -95,10 +95,14 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	if _, changed, err := s.SettleByHand(t.Context(), decision(claims[2].Key)); err != nil || !changed {
 		t.Errorf("settle by hand: got changed %v, error %v", changed, err)
 	}
-	if e := explained(t, s, claims[2].Key); len(e.Attempts) != 1 || e.Decision == nil {
-		t.Errorf("explain: got %+v, want one attempt and a decision", e)
+	if e := explained(t, s, claims[2].Key); len(e.Attempts) != 1 || e.Decision == nil ||
+		len(e.Changes) != 1 {
+		t.Errorf("explain: got %+v, want one attempt, one change and a decision", e)
 	}
-	for _, forbidden := range []string{`UPDATE attempts SET code = 'OK'`, `DELETE FROM attempts`, `TRUNCATE attempts`} {
+	for _, forbidden := range []string{
+		`UPDATE attempts SET code = 'OK'`, `DELETE FROM attempts`, `TRUNCATE attempts`,
+		`UPDATE changes SET who = ''`, `DELETE FROM changes`, `TRUNCATE changes`,
+	} {
 		_, err := pool.Exec(t.Context(), forbidden)
 		var refused *pgconn.PgError
 		if !errors.As(err, &refused) || refused.Code != "42501" {

@@ -16,6 +16,11 @@ type change struct {
 	from   order.Status
 	to     order.Status
 	reason order.CancelReason // empty keeps what is there
+
+	// What is told of it: see tell.
+	cause       order.Event
+	who         string
+	traceparent *string
 }
 
 // leave is the compare-and-set by which every order leaves a status: the WHERE on the old status decides, and the count
@@ -51,7 +56,7 @@ func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
 	if got := tag.RowsAffected(); got != int64(len(changes)) {
 		return fmt.Errorf("leave a status: got %d rows, want %d", got, len(changes))
 	}
-	return nil
+	return tell(ctx, tx, changes)
 }
 
 // voidOf makes the compensating command of an order, in the trace of what made it necessary, if that has one. It never

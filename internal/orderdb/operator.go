@@ -66,7 +66,9 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 	if illegal != nil || !parked {
 		return o, false, ErrNotParked
 	}
-	if err := leave(ctx, tx, []change{{id: o.ID, from: o.Status, to: t.To, reason: t.Reason}}); err != nil {
+	if err := leave(ctx, tx, []change{{
+		id: o.ID, from: o.Status, to: t.To, reason: t.Reason, cause: order.OperatorSettles, who: d.Operator,
+	}}); err != nil {
 		return o, false, err
 	}
 	if err := Outbox.RemoveAll(ctx, tx, []string{o.ID}); err != nil {

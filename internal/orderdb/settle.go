@@ -113,7 +113,10 @@ func (p *plan) add(o order.Order, finding Finding) error {
 	}
 	from := o.Status
 	if t.Changes(from) {
-		p.left = append(p.left, change{id: o.ID, from: from, to: t.To, reason: t.Reason})
+		p.left = append(p.left, change{
+			id: o.ID, from: from, to: t.To, reason: t.Reason, cause: finding.Event, who: finding.Delivery.Relay,
+			traceparent: finding.Retry.Message.Traceparent,
+		})
 		o.Status = t.To
 		if t.Reason != "" {
 			o.CancelReason = t.Reason

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 )
@@ -18,13 +17,17 @@ type Moment struct {
 	What    string    `json:"what"`
 	Tone    Tone      `json:"tone,omitempty"`
 	Implied bool      `json:"implied,omitempty"` // it is not recorded, but follows from what is
-	Relay   string    `json:"relay,omitempty"`   // the process that did it
+	Status  string    `json:"status,omitempty"`  // what the order's status became, if it changed
+	Cause   string    `json:"cause,omitempty"`   // why, if that is known
+	Who     string    `json:"who,omitempty"`     // changed it: orderd for a customer, the relay, or the operator
+	Relay   string    `json:"relay,omitempty"`   // the process that made the attempt
 	TraceID string    `json:"trace_id,omitempty"`
 }
 
 // History is everything that is known, by time. The clocks are those of the two databases.
 func (s Story) History() []Moment {
-	moments := slices.Concat(s.accepted(), s.attempts(), s.money(), s.implied(), s.decision(), s.status())
+	early, late := s.statuses()
+	moments := slices.Concat(s.accepted(), early, s.attempts(), s.money(), s.implied(), s.decision(), late)
 	slices.SortStableFunc(moments, func(x, y Moment) int { return x.Time.Compare(y.Time) })
 	return moments
 }
@@ -34,18 +37,22 @@ func (s Story) accepted() []Moment {
 		return nil
 	}
 	what := "PENDING: accepted, to be paid by " + Time(s.Order.GetDeadlineTime())
-	return []Moment{{Time: s.Order.GetCreateTime().AsTime(), From: Orderd, What: what}}
+	return []Moment{{
+		Time: s.Order.GetCreateTime().AsTime(), From: Orderd, What: what, Status: pending, Cause: "order placed",
+	}}
 }
 
-// status is the last change of the order's status.
-func (s Story) status() []Moment {
-	if s.Order == nil || s.Order.GetStatus() == orderv1.Order_STATUS_PENDING {
-		return nil
+// statuses are the changes of the order's status. A time that is not known is that of what followed, before which the
+// change is told; one that is known is that of a transaction, which comes last in it.
+func (s Story) statuses() (early, late []Moment) {
+	for _, c := range s.changes() {
+		if c.undated {
+			early = append(early, s.moment(c))
+		} else {
+			late = append(late, s.moment(c))
+		}
 	}
-	return []Moment{{
-		Time: s.Order.GetUpdateTime().AsTime(), From: Orderd,
-		What: OrderState(s.Order), Tone: StatusTone(s.Order.GetStatus()),
-	}}
+	return early, late
 }
 
 func (s Story) attempts() []Moment {
@@ -91,20 +98,27 @@ func attemptTone(m relayv1.Attempt_Meaning) Tone {
 	return Waiting
 }
 
-// money is what paymentd decided and booked. A REFUNDED payment was CHARGED first.
+// money is what paymentd decided and booked. A REFUNDED payment was CHARGED first. Who had it voided is said where it was
+// not the relay.
 func (s Story) money() []Moment {
 	p := s.Payment.GetPayment()
 	if p == nil {
 		return nil
 	}
 	at := func(t time.Time, what string) Moment { return Moment{Time: t, From: Paymentd, What: what} }
+	by := ""
+	if s.unasked() {
+		by = ": no VOID of this order asked for that"
+	}
 	first := PaymentState(p)
 	if p.GetStatus() == paymentv1.Payment_STATUS_REFUNDED {
 		first = "CHARGED"
+	} else if p.GetStatus() == paymentv1.Payment_STATUS_VOIDED {
+		first += by
 	}
 	moments := []Moment{at(p.GetCreateTime().AsTime(), first)}
 	if p.GetStatus() == paymentv1.Payment_STATUS_REFUNDED {
-		moments = append(moments, at(p.GetUpdateTime().AsTime(), "REFUNDED"))
+		moments = append(moments, at(p.GetUpdateTime().AsTime(), "REFUNDED"+by))
 	}
 	for _, entry := range s.Payment.GetLedger() {
 		what := "ledger: " + word(entry.GetKind().String(), "KIND_") + " " + Amount(entry.GetAmount())
@@ -120,51 +134,4 @@ func (s Story) decision() []Moment {
 	}
 	what := fmt.Sprintf("settled by hand, by %s: %s", d.GetOperator(), d.GetReason())
 	return []Moment{{Time: d.GetCreateTime().AsTime(), From: Relay, What: what, Tone: Over}}
-}
-
-// implied are the deliveries that left no attempt: a command was decided, and is neither recorded nor in the outbox any
-// more. An order that was settled by hand implies nothing.
-func (s Story) implied() []Moment {
-	p := s.Payment.GetPayment()
-	if p == nil || s.Delivery == nil || s.Delivery.GetDecision() != nil || s.Delivery.GetEarlierAttempts() > 0 {
-		return nil
-	}
-	var moments []Moment
-	if len(s.Payment.GetLedger()) > 0 || p.GetStatus() == paymentv1.Payment_STATUS_DECLINED {
-		moments = append(moments, s.clean(relayv1.ParkedCommand_KIND_CHARGE, p.GetCreateTime().AsTime())...)
-	}
-	cancelled := s.Order == nil || s.Order.GetStatus() == orderv1.Order_STATUS_CANCELLED
-	voided := p.GetStatus() == paymentv1.Payment_STATUS_VOIDED || p.GetStatus() == paymentv1.Payment_STATUS_REFUNDED
-	if voided && cancelled {
-		moments = append(moments, s.clean(relayv1.ParkedCommand_KIND_VOID, p.GetUpdateTime().AsTime())...)
-	}
-	return moments
-}
-
-// clean is the one delivery of a command that nothing mentions, decided at a time or, where that moved money, right
-// after.
-func (s Story) clean(kind relayv1.ParkedCommand_Kind, decided time.Time) []Moment {
-	if s.mentions(kind) {
-		return nil
-	}
-	for _, entry := range s.Payment.GetLedger() {
-		if booked := entry.GetCreateTime().AsTime(); entryOf[kind] == entry.GetKind() && booked.After(decided) {
-			decided = booked
-		}
-	}
-	return []Moment{{Time: decided, From: Relay, What: Kind(kind) + " 1: decided", Tone: Good, Implied: true}}
-}
-
-// entryOf is what a command books, if it moves money.
-var entryOf = map[relayv1.ParkedCommand_Kind]paymentv1.LedgerEntry_Kind{
-	relayv1.ParkedCommand_KIND_CHARGE: paymentv1.LedgerEntry_KIND_CHARGE,
-	relayv1.ParkedCommand_KIND_VOID:   paymentv1.LedgerEntry_KIND_REFUND,
-}
-
-// mentions reports whether a command was recorded or is in the outbox.
-func (s Story) mentions(kind relayv1.ParkedCommand_Kind) bool {
-	attempt := func(at *relayv1.Attempt) bool { return at.GetKind() == kind }
-	waits := func(c *relayv1.ParkedCommand) bool { return c.GetKind() == kind }
-	return slices.ContainsFunc(s.Delivery.GetAttempts(), attempt) ||
-		slices.ContainsFunc(s.Delivery.GetCommands(), waits)
 }

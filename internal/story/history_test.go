@@ -77,7 +77,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			},
 			[]string{
 				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY", "relay CHARGE 1: decided",
-				"orderd COMPLETED",
+				"relay COMPLETED: payment charged",
 			},
 		},
 		{
@@ -89,8 +89,9 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			},
 			[]string{
 				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY", "relay CHARGE 1: decided",
+				"orderd CANCELLING (CUSTOMER): customer cancels, not later than this",
 				"paymentd REFUNDED", "paymentd ledger: REFUND 600 JPY", "relay VOID 1: decided",
-				"orderd CANCELLED (CUSTOMER)",
+				"relay CANCELLED (CUSTOMER): payment refunded",
 			},
 		},
 		{
@@ -106,7 +107,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			[]string{
 				"orderd PENDING", "relay CHARGE 1: ProcessPayments -> CODE in 1.5ms, ambiguous, again in 96ms",
 				"paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
-				"relay CHARGE 2: ProcessPayments -> CODE in 1.5ms, decided", "orderd COMPLETED",
+				"relay CHARGE 2: ProcessPayments -> CODE in 1.5ms, decided", "relay COMPLETED: payment charged",
 			},
 		},
 		{
@@ -129,7 +130,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			},
 			[]string{
 				"orderd PENDING", "paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
-				"relay settled by hand, by ops: taken", "orderd CANCELLED (OPERATOR)",
+				"relay settled by hand, by ops: taken", "relay CANCELLED (OPERATOR): operator settles",
 			},
 		},
 		{
@@ -152,7 +153,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			[]string{
 				"orderd PENDING", "relay 6 earlier attempts are left out",
 				"relay CHARGE 7: ProcessPayments -> CODE in 1.5ms, refused, not tried again by itself",
-				"orderd CANCELLING (PAYMENT_FAILED)",
+				"relay CANCELLING (PAYMENT_FAILED): charge refused",
 			},
 		},
 	}
@@ -245,15 +246,18 @@ func TestAKeyWithoutAnOrderIsSaidToBeOne(t *testing.T) {
 		tone       Tone
 	}{
 		{
-			"money is held", Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)},
+			"money is held",
+			Story{Payment: paid(paymentv1.Payment_STATUS_CHARGED)},
 			"no such order", "it needs a person: sagactl reconcile has the call", Bad,
 		},
 		{
-			"it was given back", Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)},
+			"it was given back",
+			Story{Payment: paid(paymentv1.Payment_STATUS_REFUNDED)},
 			"no such order", "no money is held", Neutral,
 		},
 		{
-			"the relay has another database", Story{Delivery: &relayv1.ExplainOrderResponse{}},
+			"the relay has another database",
+			Story{Delivery: &relayv1.ExplainOrderResponse{}},
 			"no such order, says orderd; the relay knows it", "nothing is in the outbox", Neutral,
 		},
 	}

@@ -33,10 +33,12 @@ func StatusTone(s orderv1.Order_Status) Tone {
 func OrderState(o *orderv1.Order) string {
 	text := Status(o.GetStatus())
 	if o.GetCancelReason() != orderv1.Order_CANCEL_REASON_UNSPECIFIED {
-		text += " (" + word(o.GetCancelReason().String(), "CANCEL_REASON_") + ")"
+		text += " (" + reasonOf(o) + ")"
 	}
 	return text
 }
+
+func reasonOf(o *orderv1.Order) string { return word(o.GetCancelReason().String(), "CANCEL_REASON_") }
 
 // OrderLine is how an order stands, on one line: CANCELLED (CUSTOMER), 600 JPY of ada.
 func OrderLine(o *orderv1.Order) string {

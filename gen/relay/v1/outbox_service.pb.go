@@ -146,6 +146,67 @@ func (ParkedCommand_Why) EnumDescriptor() ([]byte, []int) {
 	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{0, 1}
 }
 
+// Status is an order's status.
+type StatusChange_Status int32
+
+const (
+	// Not known: a release that recorded no changes has made this one.
+	StatusChange_STATUS_UNSPECIFIED StatusChange_Status = 0
+	// The charge may be on its way, under way or made.
+	StatusChange_STATUS_PENDING StatusChange_Status = 1
+	// Paid.
+	StatusChange_STATUS_COMPLETED StatusChange_Status = 2
+	// Given up, and the void is under way.
+	StatusChange_STATUS_CANCELLING StatusChange_Status = 3
+	// No money is held, and none will be.
+	StatusChange_STATUS_CANCELLED StatusChange_Status = 4
+)
+
+// Enum value maps for StatusChange_Status.
+var (
+	StatusChange_Status_name = map[int32]string{
+		0: "STATUS_UNSPECIFIED",
+		1: "STATUS_PENDING",
+		2: "STATUS_COMPLETED",
+		3: "STATUS_CANCELLING",
+		4: "STATUS_CANCELLED",
+	}
+	StatusChange_Status_value = map[string]int32{
+		"STATUS_UNSPECIFIED": 0,
+		"STATUS_PENDING":     1,
+		"STATUS_COMPLETED":   2,
+		"STATUS_CANCELLING":  3,
+		"STATUS_CANCELLED":   4,
+	}
+)
+
+func (x StatusChange_Status) Enum() *StatusChange_Status {
+	p := new(StatusChange_Status)
+	*p = x
+	return p
+}
+
+func (x StatusChange_Status) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StatusChange_Status) Descriptor() protoreflect.EnumDescriptor {
+	return file_relay_v1_outbox_service_proto_enumTypes[2].Descriptor()
+}
+
+func (StatusChange_Status) Type() protoreflect.EnumType {
+	return &file_relay_v1_outbox_service_proto_enumTypes[2]
+}
+
+func (x StatusChange_Status) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StatusChange_Status.Descriptor instead.
+func (StatusChange_Status) EnumDescriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9, 0}
+}
+
 // Meaning says what the relay took the code for.
 type Attempt_Meaning int32
 
@@ -203,11 +264,11 @@ func (x Attempt_Meaning) String() string {
 }
 
 func (Attempt_Meaning) Descriptor() protoreflect.EnumDescriptor {
-	return file_relay_v1_outbox_service_proto_enumTypes[2].Descriptor()
+	return file_relay_v1_outbox_service_proto_enumTypes[3].Descriptor()
 }
 
 func (Attempt_Meaning) Type() protoreflect.EnumType {
-	return &file_relay_v1_outbox_service_proto_enumTypes[2]
+	return &file_relay_v1_outbox_service_proto_enumTypes[3]
 }
 
 func (x Attempt_Meaning) Number() protoreflect.EnumNumber {
@@ -216,7 +277,7 @@ func (x Attempt_Meaning) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Attempt_Meaning.Descriptor instead.
 func (Attempt_Meaning) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // ParkedCommand is a command in the outbox, as an operator looks at it.
@@ -735,7 +796,10 @@ type ExplainOrderResponse struct {
 	// The commands that are still in the outbox, the oldest first: none when the order is settled.
 	Commands []*ParkedCommand `protobuf:"bytes,3,rep,name=commands,proto3" json:"commands,omitempty"`
 	// How an operator settled the order; unset when none did.
-	Decision      *OperatorDecision `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
+	Decision *OperatorDecision `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
+	// How the order's status changed after it was placed as PENDING, the first change first. Of an order that a relay or
+	// an orderd of before this field has given up, the change to CANCELLING is missing once it is CANCELLED.
+	Changes       []*StatusChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,6 +862,105 @@ func (x *ExplainOrderResponse) GetDecision() *OperatorDecision {
 	return nil
 }
 
+func (x *ExplainOrderResponse) GetChanges() []*StatusChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// StatusChange is one change of an order's status.
+type StatusChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The status that was left; unspecified when it is not known.
+	From StatusChange_Status `protobuf:"varint,1,opt,name=from,proto3,enum=relay.v1.StatusChange_Status" json:"from,omitempty"`
+	// The status that followed.
+	To StatusChange_Status `protobuf:"varint,2,opt,name=to,proto3,enum=relay.v1.StatusChange_Status" json:"to,omitempty"`
+	// When, by the clock of the orders database.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What happened, as "customer cancels", "attempts spent" or "payment voided"; empty when it is not known.
+	Cause string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Who made it: orderd for a customer, the relay, host:pid, or the operator who settled the order; empty when it is
+	// not known, or not recorded, as for an order that goes well.
+	Who string `protobuf:"bytes,5,opt,name=who,proto3" json:"who,omitempty"`
+	// The trace of the request that caused it, 32 hexadecimal digits; empty when that had none.
+	TraceId       string `protobuf:"bytes,6,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusChange) Reset() {
+	*x = StatusChange{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusChange) ProtoMessage() {}
+
+func (x *StatusChange) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
+func (*StatusChange) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StatusChange) GetFrom() StatusChange_Status {
+	if x != nil {
+		return x.From
+	}
+	return StatusChange_STATUS_UNSPECIFIED
+}
+
+func (x *StatusChange) GetTo() StatusChange_Status {
+	if x != nil {
+		return x.To
+	}
+	return StatusChange_STATUS_UNSPECIFIED
+}
+
+func (x *StatusChange) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *StatusChange) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *StatusChange) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *StatusChange) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
 // Attempt is one delivery of a command, or the end of a command that could not be delivered.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -827,7 +990,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +1002,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +1015,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Attempt) GetKind() ParkedCommand_Kind {
@@ -940,7 +1103,7 @@ type OperatorDecision struct {
 
 func (x *OperatorDecision) Reset() {
 	*x = OperatorDecision{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1115,7 @@ func (x *OperatorDecision) String() string {
 func (*OperatorDecision) ProtoMessage() {}
 
 func (x *OperatorDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1128,7 @@ func (x *OperatorDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorDecision.ProtoReflect.Descriptor instead.
 func (*OperatorDecision) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OperatorDecision) GetOperator() string {
@@ -998,7 +1161,7 @@ type GetBacklogRequest struct {
 
 func (x *GetBacklogRequest) Reset() {
 	*x = GetBacklogRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1173,7 @@ func (x *GetBacklogRequest) String() string {
 func (*GetBacklogRequest) ProtoMessage() {}
 
 func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1186,7 @@ func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogRequest.ProtoReflect.Descriptor instead.
 func (*GetBacklogRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{11}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
 }
 
 // GetBacklogResponse is the backlog. A command is in exactly one of the counts due, waiting and parked.
@@ -1047,7 +1210,7 @@ type GetBacklogResponse struct {
 
 func (x *GetBacklogResponse) Reset() {
 	*x = GetBacklogResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1222,7 @@ func (x *GetBacklogResponse) String() string {
 func (*GetBacklogResponse) ProtoMessage() {}
 
 func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1235,7 @@ func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogResponse.ProtoReflect.Descriptor instead.
 func (*GetBacklogResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetBacklogResponse) GetDue() int64 {
@@ -1139,7 +1302,7 @@ type KindBacklog struct {
 
 func (x *KindBacklog) Reset() {
 	*x = KindBacklog{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1314,7 @@ func (x *KindBacklog) String() string {
 func (*KindBacklog) ProtoMessage() {}
 
 func (x *KindBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1327,7 @@ func (x *KindBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
 func (*KindBacklog) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *KindBacklog) GetKind() ParkedCommand_Kind {
@@ -1260,12 +1423,27 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\boperator\x18\x03 \x01(\tR\boperator\"\x16\n" +
 	"\x14SettleParkedResponse\"0\n" +
 	"\x13ExplainOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\"\xdd\x01\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\x8f\x02\n" +
 	"\x14ExplainOrderResponse\x12-\n" +
 	"\battempts\x18\x01 \x03(\v2\x11.relay.v1.AttemptR\battempts\x12)\n" +
 	"\x10earlier_attempts\x18\x02 \x01(\x03R\x0fearlierAttempts\x123\n" +
 	"\bcommands\x18\x03 \x03(\v2\x17.relay.v1.ParkedCommandR\bcommands\x126\n" +
-	"\bdecision\x18\x04 \x01(\v2\x1a.relay.v1.OperatorDecisionR\bdecision\"\xc9\x04\n" +
+	"\bdecision\x18\x04 \x01(\v2\x1a.relay.v1.OperatorDecisionR\bdecision\x120\n" +
+	"\achanges\x18\x05 \x03(\v2\x16.relay.v1.StatusChangeR\achanges\"\xe9\x02\n" +
+	"\fStatusChange\x121\n" +
+	"\x04from\x18\x01 \x01(\x0e2\x1d.relay.v1.StatusChange.StatusR\x04from\x12-\n" +
+	"\x02to\x18\x02 \x01(\x0e2\x1d.relay.v1.StatusChange.StatusR\x02to\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x10\n" +
+	"\x03who\x18\x05 \x01(\tR\x03who\x12\x19\n" +
+	"\btrace_id\x18\x06 \x01(\tR\atraceId\"w\n" +
+	"\x06Status\x12\x16\n" +
+	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSTATUS_PENDING\x10\x01\x12\x14\n" +
+	"\x10STATUS_COMPLETED\x10\x02\x12\x15\n" +
+	"\x11STATUS_CANCELLING\x10\x03\x12\x14\n" +
+	"\x10STATUS_CANCELLED\x10\x04\"\xc9\x04\n" +
 	"\aAttempt\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x14\n" +
 	"\x05claim\x18\x02 \x01(\x05R\x05claim\x12;\n" +
@@ -1333,67 +1511,73 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 	return file_relay_v1_outbox_service_proto_rawDescData
 }
 
-var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),       // 0: relay.v1.ParkedCommand.Kind
 	(ParkedCommand_Why)(0),        // 1: relay.v1.ParkedCommand.Why
-	(Attempt_Meaning)(0),          // 2: relay.v1.Attempt.Meaning
-	(*ParkedCommand)(nil),         // 3: relay.v1.ParkedCommand
-	(*ListParkedRequest)(nil),     // 4: relay.v1.ListParkedRequest
-	(*ListParkedResponse)(nil),    // 5: relay.v1.ListParkedResponse
-	(*RetryParkedRequest)(nil),    // 6: relay.v1.RetryParkedRequest
-	(*RetryParkedResponse)(nil),   // 7: relay.v1.RetryParkedResponse
-	(*SettleParkedRequest)(nil),   // 8: relay.v1.SettleParkedRequest
-	(*SettleParkedResponse)(nil),  // 9: relay.v1.SettleParkedResponse
-	(*ExplainOrderRequest)(nil),   // 10: relay.v1.ExplainOrderRequest
-	(*ExplainOrderResponse)(nil),  // 11: relay.v1.ExplainOrderResponse
-	(*Attempt)(nil),               // 12: relay.v1.Attempt
-	(*OperatorDecision)(nil),      // 13: relay.v1.OperatorDecision
-	(*GetBacklogRequest)(nil),     // 14: relay.v1.GetBacklogRequest
-	(*GetBacklogResponse)(nil),    // 15: relay.v1.GetBacklogResponse
-	(*KindBacklog)(nil),           // 16: relay.v1.KindBacklog
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(StatusChange_Status)(0),      // 2: relay.v1.StatusChange.Status
+	(Attempt_Meaning)(0),          // 3: relay.v1.Attempt.Meaning
+	(*ParkedCommand)(nil),         // 4: relay.v1.ParkedCommand
+	(*ListParkedRequest)(nil),     // 5: relay.v1.ListParkedRequest
+	(*ListParkedResponse)(nil),    // 6: relay.v1.ListParkedResponse
+	(*RetryParkedRequest)(nil),    // 7: relay.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),   // 8: relay.v1.RetryParkedResponse
+	(*SettleParkedRequest)(nil),   // 9: relay.v1.SettleParkedRequest
+	(*SettleParkedResponse)(nil),  // 10: relay.v1.SettleParkedResponse
+	(*ExplainOrderRequest)(nil),   // 11: relay.v1.ExplainOrderRequest
+	(*ExplainOrderResponse)(nil),  // 12: relay.v1.ExplainOrderResponse
+	(*StatusChange)(nil),          // 13: relay.v1.StatusChange
+	(*Attempt)(nil),               // 14: relay.v1.Attempt
+	(*OperatorDecision)(nil),      // 15: relay.v1.OperatorDecision
+	(*GetBacklogRequest)(nil),     // 16: relay.v1.GetBacklogRequest
+	(*GetBacklogResponse)(nil),    // 17: relay.v1.GetBacklogResponse
+	(*KindBacklog)(nil),           // 18: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	17, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	17, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	17, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	19, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	19, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	19, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	17, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	17, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
-	3,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
+	19, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	19, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
 	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
-	12, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
-	3,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
-	13, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
-	0,  // 12: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	17, // 13: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 14: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	18, // 15: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	18, // 16: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	17, // 17: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
-	18, // 18: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	16, // 19: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
-	0,  // 20: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
-	18, // 21: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	4,  // 22: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	6,  // 23: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	8,  // 24: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	10, // 25: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	14, // 26: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	5,  // 27: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	7,  // 28: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	9,  // 29: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	11, // 30: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	15, // 31: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	14, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
+	4,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
+	15, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
+	13, // 12: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
+	2,  // 13: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
+	2,  // 14: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
+	19, // 15: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
+	19, // 17: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	3,  // 18: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
+	20, // 19: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	20, // 20: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	19, // 21: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	20, // 22: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	18, // 23: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	0,  // 24: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	20, // 25: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	5,  // 26: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	7,  // 27: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	9,  // 28: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	11, // 29: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	16, // 30: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	6,  // 31: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	8,  // 32: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	10, // 33: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	12, // 34: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	17, // 35: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	31, // [31:36] is the sub-list for method output_type
+	26, // [26:31] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -1406,8 +1590,8 @@ func file_relay_v1_outbox_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   14,
+			NumEnums:      4,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

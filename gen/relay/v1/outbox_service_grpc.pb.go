@@ -57,10 +57,10 @@ type OutboxServiceClient interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(ctx context.Context, in *SettleParkedRequest, opts ...grpc.CallOption) (*SettleParkedResponse, error)
-	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are
-	// still in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was
-	// decided is not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a
-	// void. A repeat does the same.
+	// ExplainOrder answers what became of an order and its commands: how its status changed, the attempts that were
+	// recorded, the commands that are still in the outbox, and what an operator decided, all as they were at one moment.
+	// A first delivery that was decided is not recorded: a command that has no attempt and has left the outbox had that
+	// one, or was superseded by a void. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(ctx context.Context, in *ExplainOrderRequest, opts ...grpc.CallOption) (*ExplainOrderResponse, error)
@@ -158,10 +158,10 @@ type OutboxServiceServer interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
 	SettleParked(context.Context, *SettleParkedRequest) (*SettleParkedResponse, error)
-	// ExplainOrder answers what became of an order's commands: the attempts that were recorded, the commands that are
-	// still in the outbox, and what an operator decided, all as they were at one moment. A first delivery that was
-	// decided is not recorded: a command that has no attempt and has left the outbox had that one, or was superseded by a
-	// void. A repeat does the same.
+	// ExplainOrder answers what became of an order and its commands: how its status changed, the attempts that were
+	// recorded, the commands that are still in the outbox, and what an operator decided, all as they were at one moment.
+	// A first delivery that was decided is not recorded: a command that has no attempt and has left the outbox had that
+	// one, or was superseded by a void. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
 	ExplainOrder(context.Context, *ExplainOrderRequest) (*ExplainOrderResponse, error)
