@@ -37,8 +37,8 @@ func (h *handler) Explain(r outbox.Report) {
 		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
 	}
 	switch {
-	case r.Result == outbox.Decided:
-		h.log.Info("delivery", attrs...)
+	case r.Result == outbox.Decided, r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
+		h.log.Info("delivery", attrs...) // a customer cancelled before it was sent: that is every day
 	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable:
 		h.log.Error("delivery", attrs...)
 	default:
@@ -72,6 +72,10 @@ func (h *handler) again(r outbox.Report) bool {
 
 // Settle applies reports to their orders and logs what changed, once it is committed.
 func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.Settled, error) {
+	stray, reports := strays(reports)
+	if err := h.setAside(ctx, stray); err != nil {
+		return outbox.Settled{}, err
+	}
 	findings := make([]orderdb.Finding, len(reports))
 	for i, r := range reports {
 		findings[i] = orderdb.Finding{

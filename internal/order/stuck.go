@@ -37,7 +37,8 @@ const (
 	Parked Why = "PARKED"
 	// InConflict means that the key belongs to another payment: it is tried, and will not get better.
 	InConflict Why = "CONFLICT"
-	// Unwanted means that no order waits for it: the order is settled, or there is none.
+	// Unwanted means that no order waits for it: the order is settled, there is none, or it is a VOID and the order is
+	// PENDING. It is not sent.
 	Unwanted Why = "UNWANTED"
 	// Overdue means that the order is PENDING for too long after its deadline.
 	Overdue Why = "OVERDUE"
@@ -55,7 +56,7 @@ const (
 // InConflict, Unwanted or TriedInVain.
 func (s Standing) Why(stuckAfter time.Duration) Why {
 	switch {
-	case s.Status == "" || s.Status.Settled():
+	case s.Status == "" || s.Status.Settled(), s.Command == Void && s.Status == Pending:
 		return Unwanted
 	case s.Command != s.Status.Driver():
 		return NeedsNoPerson

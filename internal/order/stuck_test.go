@@ -71,7 +71,11 @@ func TestWhy(t *testing.T) {
 			with(charge, func(s *standing) { s.Parked, s.Status = true, order.Cancelling }),
 			none,
 		},
-		{"a void before its time", with(void, func(s *standing) { s.Status = order.Pending }), none},
+		{
+			"a void that nobody can have written",
+			with(void, func(s *standing) { s.Status = order.Pending }),
+			order.Unwanted,
+		},
 		{
 			"a charge of a COMPLETED order",
 			with(charge, func(s *standing) { s.Status = order.Completed }),

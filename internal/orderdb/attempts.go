@@ -28,6 +28,7 @@ func (d Delivery) implied(m outbox.Message) bool {
 var meanings = map[outbox.Result]string{
 	outbox.Decided: "DECIDED", outbox.Ambiguous: "AMBIGUOUS", outbox.Blocked: "BLOCKED", outbox.Refused: "REFUSED",
 	outbox.Conflict: "CONFLICT", outbox.Expired: "EXPIRED", outbox.Unreadable: "UNREADABLE",
+	outbox.Withheld: "BLOCKED",
 }
 
 // attempt is a row to be written.

@@ -50,7 +50,7 @@ func (s *Store) cancel(
 		if err != nil {
 			return o, false, err
 		}
-		if err := Outbox.Append(ctx, tx, void); err != nil {
+		if err := Outbox.Ensure(ctx, tx, void); err != nil {
 			return o, false, err
 		}
 	}

@@ -197,7 +197,7 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 	if err := Outbox.Park(ctx, tx, p.parked, p.codes); err != nil {
 		return err
 	}
-	if err := Outbox.Append(ctx, tx, p.appended...); err != nil {
+	if err := Outbox.Ensure(ctx, tx, p.appended...); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.SettleInside)

@@ -91,6 +91,7 @@ func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after in
 		WHERE c.id > $1
 			AND (c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
 				OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
+				OR c.kind = 'VOID' AND status = 'PENDING'
 				OR updated_at < (SELECT clock_timestamp()) - $4::interval)
 		ORDER BY c.id
 		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit))

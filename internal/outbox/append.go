@@ -23,6 +23,16 @@ type New struct {
 // Append puts messages into the outbox, in the caller's transaction: they will be delivered if, and only if, that
 // transaction commits. Where the table allows one message of a kind and key, a second one is an error.
 func (t Table) Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
+	return t.append(ctx, tx, messages, "")
+}
+
+// Ensure is Append, but that a message of the same kind and key which is there already stands for the new one, whatever
+// is in it: a Handler's Check sees to that.
+func (t Table) Ensure(ctx context.Context, tx pgx.Tx, messages ...New) error {
+	return t.append(ctx, tx, messages, ` ON CONFLICT DO NOTHING`)
+}
+
+func (t Table) append(ctx context.Context, tx pgx.Tx, messages []New, conflict string) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -47,7 +57,7 @@ func (t Table) Append(ctx context.Context, tx pgx.Tx, messages ...New) error {
 		SELECT key, kind, payload, expires_at, traceparent
 		FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[])
 			AS m (key, kind, payload, expires_at, traceparent)
-		ORDER BY key`),
+		ORDER BY key`+conflict),
 		keys, kinds, payloads, expiries, traceparents)
 	if err != nil {
 		return fmt.Errorf("append to the outbox: %w", err)

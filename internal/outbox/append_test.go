@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -93,5 +94,20 @@ func TestASecondMessageOfAKindAndKeyIsRefused(t *testing.T) {
 	}
 	if got := len(rows(t, db)); got != 2 {
 		t.Errorf("got %d rows, want the 2 that were there", got)
+	}
+}
+
+// Whoever only wants such a message to be there is content with the one that is, and takes no lock that a worker needs.
+func TestAMessageThatIsThereStandsForTheNewOne(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	m, other := hello(), hello()
+	put(t, db, m)
+	again := m
+	again.Payload = []byte("good evening")
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return greetings.Ensure(ctx, tx, again, other) })
+	got := rows(t, db)
+	if len(got) != 2 || got[0].Payload != "good morning" || got[1].Key != other.Key {
+		t.Errorf("got %+v, want the one that was there as it was, and the other", got)
 	}
 }

@@ -26,6 +26,10 @@ type Message struct {
 	Alone       bool       // too many claims came to no answer: it may be killing its workers
 	LeaseToken  *string    // names the latest claim; nil when there is none
 	LeasedUntil *time.Time // of that claim, by the database's clock; nil when it was not claimed
+
+	// What Check says of it.
+	Rebuilt  bool `db:"-"` // Payload was made anew: should it be tried again, it is stored
+	Failures int  `db:"-"` // deliveries before this one that came to no decision, where anybody counts them
 }
 
 // messageColumns is a Message but for what its claim says, of a row that is called m.

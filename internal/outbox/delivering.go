@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hosho/internal/failpoint"
@@ -28,12 +29,21 @@ func (w *Worker) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.deliver(ctx, messages, until)
+	going, _ := w.handler.Check(bounded, messages) // what is kept back is nobody's, and stays as it is
+	w.send(ctx, slices.DeleteFunc(going, func(m Message) bool { return !m.Expired }), nil, until)
 	return nil
 }
 
-// deliver hands messages to the handler, and those that are too late straight to the settling.
+// deliver has claimed messages checked, and sends what may go.
 func (w *Worker) deliver(ctx context.Context, messages []Message, until time.Time) {
+	bounded, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
+	defer cancel()
+	going, kept := w.handler.Check(bounded, messages)
+	w.send(ctx, going, kept, until)
+}
+
+// send hands messages to the handler, and those that are too late straight to the settling, as what was kept back.
+func (w *Worker) send(ctx context.Context, messages []Message, kept []Report, until time.Time) {
 	report := func(r Report) {
 		r.until = until
 		w.report(r)
@@ -47,12 +57,18 @@ func (w *Worker) deliver(ctx context.Context, messages []Message, until time.Tim
 		}
 	}
 	w.mu.Lock()
-	w.inFlight += len(messages)
+	w.inFlight += len(messages) + len(kept)
 	w.budget.earn(time.Now(), len(send))
 	for _, m := range messages {
 		w.alone = w.alone || m.Alone
 	}
+	for _, r := range kept {
+		w.alone = w.alone || r.Message.Alone
+	}
 	w.mu.Unlock()
+	for _, r := range kept {
+		report(r)
+	}
 	for _, m := range late {
 		report(Report{Message: m, Result: Expired, Code: "EXPIRED"})
 	}

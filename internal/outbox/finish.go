@@ -50,7 +50,7 @@ type Retry struct {
 	Code     string        // what the delivery came to, for people
 	Spends   bool          // it counts against the budget of attempts
 	Answered bool          // the delivery came to an answer, or was not begun
-	Payload  []byte        // replaces the payload; nil keeps it
+	Payload  []byte        // replaces the payload; nil keeps it, unless the message was rebuilt
 }
 
 // Reschedule makes messages due again later. A message whose lease has gone to another worker is left alone: the WHERE
@@ -69,6 +69,9 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 	)
 	for i, r := range retries {
 		messages[i], delays[i], codes[i], payloads[i] = r.Message, r.Delay, r.Code, r.Payload
+		if r.Payload == nil && r.Message.Rebuilt {
+			payloads[i] = r.Message.Payload
+		}
 		spends[i], answered[i] = count(r.Spends), count(r.Answered)
 	}
 	ids, tokens := leases(messages)

@@ -7,6 +7,11 @@ import (
 
 // Handler is what a worker works for: it knows what the messages mean.
 type Handler interface {
+	// Check looks at messages before anything is done with them: the past that they were written in may not be what is
+	// so now, and their rows may have been changed. It returns those to go on with, in which it may have set Payload
+	// and Rebuilt, Expired and Failures, and a report for each that is kept back. It changes nothing.
+	Check(ctx context.Context, messages []Message) (going []Message, kept []Report)
+
 	// Deliver sends messages on their way and returns without waiting for what becomes of them. For each it calls
 	// report exactly once, from any goroutine, within the worker's CallTimeout or soon after; when ctx ends, at once.
 	// A message that is marked Alone goes by itself, so that what it breaks is broken for itself only.
@@ -40,11 +45,14 @@ const (
 	Conflict                     // the peer knows the key as something else
 	Expired                      // it is too late, and was not sent
 	Unreadable                   // it cannot be sent
+	Withheld                     // it was not sent, which says nothing about the peer: try again, and spend no attempt
+	Stray                        // it was not sent: what it is about is not there
 )
 
 func (r Result) String() string {
 	return [...]string{
-		"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable",
+		"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable", "withheld",
+		"stray",
 	}[r]
 }
 

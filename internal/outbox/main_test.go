@@ -190,6 +190,8 @@ type greeter struct {
 
 	// answer is what becomes of delivering a message; nil decides it. It runs in a goroutine of its own.
 	answer func(context.Context, Message) Report
+	// check is Check; nil lets everything go on.
+	check func([]Message) ([]Message, []Report)
 	// disturb runs in each transaction of Settle, before anything else; nil does nothing.
 	disturb func(context.Context, pgx.Tx, []Report) error
 
@@ -224,6 +226,13 @@ func (g *greeter) meet(t testing.TB, db *pgtest.Database, messages ...New) {
 		_, err := tx.Exec(ctx, `INSERT INTO greeted (key) SELECT unnest($1::uuid[])`, keys)
 		return errors.Join(err, g.table.Append(ctx, tx, messages...))
 	})
+}
+
+func (g *greeter) Check(_ context.Context, messages []Message) ([]Message, []Report) {
+	if g.check != nil {
+		return g.check(messages)
+	}
+	return messages, nil
 }
 
 func (g *greeter) Deliver(ctx context.Context, messages []Message, report func(Report)) {

@@ -146,6 +146,60 @@ func TestAReportIsKeptNoLongerThanItsLease(t *testing.T) {
 	eventually(t, "the greeting", func() bool { return people(t, db, "HAPPY") == 1 })
 }
 
+// A check keeps some messages back, changes one, and knows better which are too late. The first wait for another try
+// without a word about the peer, and what the sweep finds stays as it is.
+func TestWhatACheckKeepsBackIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	g.meet(t, db, hellos(12)...)
+	exec(t, db, `UPDATE outbox SET expires_at = clock_timestamp() - interval '1 second' WHERE id > 8`)
+	exec(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE id = 12`)
+	g.check = func(messages []Message) (going []Message, kept []Report) {
+		for _, m := range messages {
+			switch {
+			case m.ID <= 6 && m.Claims <= 2:
+				kept = append(kept, Report{Message: m, Result: Withheld, Code: "WITHHELD"})
+				continue
+			case m.ID == 7:
+				m.Payload, m.Rebuilt = []byte("good evening"), true
+			case m.ID == 8:
+				m.Expired = true
+			case m.ID >= 11:
+				m.Expired = false
+			}
+			going = append(going, m)
+		}
+		return going, kept
+	}
+	g.answer = func(_ context.Context, m Message) Report {
+		if m.ID == 7 && m.Claims == 1 {
+			return Report{Result: Blocked, Code: "BUSY"}
+		}
+		return Report{Result: Decided, Code: "OK"}
+	}
+	w := newWorker(db, restless(), g)
+	start(t, w)
+	eventually(t, "all but the parked one are settled", func() bool {
+		return people(t, db, "HAPPY") == 8 && people(t, db, "FORGOTTEN") == 3
+	})
+	if w.breaker.Open() {
+		t.Error("got an open breaker, want it closed: six that were not sent say nothing about the peer")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, batch := range g.sent {
+		for _, m := range batch {
+			if m.ID <= 6 && m.Claims != 3 || m.ID == 7 && string(m.Payload) != "good evening" || m.ID == 12 {
+				t.Errorf("got message %d delivered at claim %d with %q", m.ID, m.Claims, m.Payload)
+			}
+		}
+	}
+	if got := rows(t, db); len(got) != 1 || !got[0].Parked || got[0].Claims != 0 {
+		t.Errorf("got %+v left, want the one that is parked, as it was", got)
+	}
+}
+
 func TestWhatIsTooLateIsGivenUpAndNotDelivered(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]string{

@@ -86,7 +86,7 @@ const (
 	ParkedCommand_WHY_PARKED ParkedCommand_Why = 1
 	// Its key belongs to another payment: it is tried, and will not get better.
 	ParkedCommand_WHY_CONFLICT ParkedCommand_Why = 2
-	// No order waits for it.
+	// No order waits for it, and it is not sent.
 	ParkedCommand_WHY_UNWANTED ParkedCommand_Why = 3
 	// Its order is PENDING for too long after its deadline.
 	ParkedCommand_WHY_OVERDUE ParkedCommand_Why = 4
@@ -217,7 +217,7 @@ const (
 	Attempt_MEANING_DECIDED Attempt_Meaning = 1
 	// It may have been done or not: it counts against the budget of attempts.
 	Attempt_MEANING_AMBIGUOUS Attempt_Meaning = 2
-	// Not the order's fault, an outage or an overload: it counts against no budget.
+	// Not the order's fault, an outage or an overload, or it was not sent: it counts against no budget.
 	Attempt_MEANING_BLOCKED Attempt_Meaning = 3
 	// It will not get better: the charge is given up, and voided.
 	Attempt_MEANING_REFUSED Attempt_Meaning = 4

@@ -8,6 +8,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,10 +94,13 @@ func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	})
 }
 
+// unsent are the results of what was not sent.
+var unsent = []outbox.Result{outbox.Expired, outbox.Unreadable, outbox.Withheld, outbox.Stray}
+
 // Method returns the method that a delivery went over, "" when nothing was sent.
 func Method(r outbox.Report) string {
 	switch {
-	case r.Result == outbox.Expired || r.Result == outbox.Unreadable:
+	case slices.Contains(unsent, r.Result):
 		return ""
 	case !r.Message.Alone:
 		return "ProcessPayments"
