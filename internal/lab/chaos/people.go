@@ -20,8 +20,7 @@ var peopleFaults = []fault{
 	{
 		name: "misconfigured", says: "a right is missing, a password or a database is wrong, until it is put right",
 		targets: []string{orderd, paymentd, relays, ordersDB, paymentsDB}, weight: 4,
-		special: "it is not right yet",
-		lasts:   between(3*time.Second, 8*time.Second), run: misconfigured,
+		lasts: between(3*time.Second, 8*time.Second), run: misconfigured,
 	},
 	{
 		name: "wrong-paymentd", says: "the relays are led to a paymentd that has another database",

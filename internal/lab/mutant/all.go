@@ -20,4 +20,5 @@ var All = []Mutant{
 	splitTransaction,
 	prunedKey,
 	frozenTransaction,
+	misconfiguredIsPoison,
 }
