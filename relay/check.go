@@ -59,7 +59,6 @@ func (h *handler) check(m outbox.Message, p orderdb.Purpose) (outbox.Message, *o
 		// stays, and waits as long as may be.
 		return m, &outbox.Report{Message: m, Result: outbox.Withheld, Code: codeUnwanted, RetryAfter: atTheCap}
 	}
-	m.Failures = p.Failures
 	m.Expired = kind == order.Charge && p.Late // a void never is, whatever its row says (rule 7)
 	if m.Expired {
 		return m, nil

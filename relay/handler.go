@@ -19,7 +19,7 @@ type handler struct {
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
 	maxAttempts int
-	voidAlarm   int // claims in vain
+	voidAlarm   int // failures of a void
 	log         *slog.Logger
 }
 
@@ -44,21 +44,6 @@ func (h *handler) Explain(r outbox.Report) {
 	default:
 		h.log.Warn("delivery", attrs...)
 	}
-	if h.alarms(r) {
-		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind,
-			"claims", r.Message.Claims, "code", r.Code,
-			"cause", "its void fails again and again: money may be held")
-	}
-}
-
-// alarms reports whether a void that is not decided has just failed so often that somebody must be told: at the limit,
-// and rarely after it, each time that the claims have doubled.
-func (h *handler) alarms(r outbox.Report) bool {
-	if eventOf(r, h.maxAttempts) != order.VoidUndecided {
-		return false // a conflict calls for a person each time
-	}
-	times, exact := r.Message.Claims/h.voidAlarm, r.Message.Claims%h.voidAlarm == 0
-	return exact && times&(times-1) == 0
 }
 
 // again reports whether a command is, as far as its order allows, tried again.
@@ -92,6 +77,7 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 		return outbox.Settled{}, err
 	}
 	h.tell(done.Changes)
+	h.tellVain(done.Vain)
 	settled := outbox.Settled{More: done.More}
 	for _, i := range done.Later {
 		settled.Later = append(settled.Later, reports[i])
@@ -118,4 +104,21 @@ func (h *handler) tell(changes []orderdb.Change) {
 	if len(changes) > 0 {
 		h.watchers.Wake()
 	}
+}
+
+// tellVain calls for a person when a void has failed as often as the limit says, and each time that this has doubled.
+func (h *handler) tellVain(voids []orderdb.Vain) {
+	for _, v := range voids {
+		if doubled(v.Failures, h.voidAlarm) {
+			h.log.Error("order needs a person", "order_id", v.Message.Key, "kind", v.Message.Kind,
+				"claims", v.Message.Claims, "failures", v.Failures, "code", v.Code,
+				"cause", "its void fails again and again: money may be held")
+		}
+	}
+}
+
+// doubled reports whether n is the limit, or that doubled any number of times.
+func doubled(n, limit int) bool {
+	times := n / limit
+	return n%limit == 0 && times > 0 && times&(times-1) == 0
 }

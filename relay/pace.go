@@ -43,7 +43,7 @@ var paceHelp = map[string]string{
 	"void_cap":     "Longest wait before a void is tried again.",
 	"streak":       "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
 	"poll":         "How often the outbox is looked at when nothing wakes the relay.",
-	"void_alarm": "Claims in vain after which a void calls for a person, " +
+	"void_alarm": "Failures after which a void calls for a person, " +
 		"and again each time that they have doubled.",
 	"stuck_after": "An order under way that makes no progress for so long is listed as stuck: " +
 		"after its deadline, or while nobody knows whether its money is held.",

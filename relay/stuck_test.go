@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -78,10 +79,47 @@ func TestAVoidThatFailsAgainAndAgainCallsForAPersonRarely(t *testing.T) {
 		if l["order_id"] != o.ID || l["level"] != "ERROR" {
 			t.Errorf("got the line %v, want an error about order %s", l, o.ID)
 		}
-		at = append(at, l["claims"])
+		at = append(at, l["failures"])
 	}
 	if len(at) < 3 || at[0] != "2" || at[1] != "4" || at[2] != "8" {
-		t.Errorf("got alarms at claims %q, want 2, 4, 8 and so on", at)
+		t.Errorf("got alarms at failures %q, want 2, 4, 8 and so on", at)
+	}
+}
+
+// Relays died at the very claims at which the alarm is due, and some deliveries got no answer. What counts is how often
+// the void has failed, whoever met that: nobody's death swallows the call.
+func TestTheAlarmOfAVoidIsNotSwallowed(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	o := s.cancelling()
+	die := func() { s.exec(`UPDATE outbox SET claims = claims + 1 WHERE key = $1`, o.ID) }
+	s.peer.script(o.ID, order.Void,
+		breaks, fails(codes.Internal, "", 0), fails(codes.Unavailable, "", 0), fails(codes.Unknown, "", 0))
+	die()
+	die()
+	slowly := func(p *pace) {
+		p.VoidAlarm, p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = 2, time.Hour, time.Hour, time.Hour
+	}
+	first := s.relay(slowly)
+	for failures := 1; failures <= 4; failures++ {
+		eventually(t, "it has failed once more", func() bool {
+			s.hurry()
+			return s.count(`SELECT count(*) FROM attempts WHERE order_id = $1`, o.ID) == failures
+		})
+		die() // and so another claim is lost
+		if failures == 1 {
+			first.stop()
+			s.relay(slowly)
+		}
+	}
+	s.peer.always(o.ID, order.Void, nil)
+	s.drained()
+	var at []string
+	for _, l := range s.log.lines("order needs a person") {
+		at = append(at, l["failures"])
+	}
+	if !slices.Equal(at, []string{"2", "4"}) {
+		t.Errorf("got alarms at failures %q, want 2 and 4", at)
 	}
 }
 

@@ -79,6 +79,38 @@ func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
 	return nil
 }
 
+// vain counts how often voids that have just failed have failed before. Whoever records holds their orders, so that each
+// failure has a number of its own, whichever relay met it: none of them is skipped.
+func vain(ctx context.Context, tx pgx.Tx, failed []attempt) ([]Vain, error) {
+	if len(failed) == 0 {
+		return nil, nil
+	}
+	keys, ids := make([]string, len(failed)), make([]int64, len(failed))
+	for i, a := range failed {
+		keys[i], ids[i] = a.message.Key, a.message.ID
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT (
+			SELECT count(*)
+			FROM attempts
+			WHERE attempts.order_id = c.order_id AND attempts.command_id = c.id AND attempts.rpc IS NOT NULL
+		)
+		FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS c (order_id, id, place)
+		ORDER BY c.place`, keys, ids)
+	if err != nil {
+		return nil, fmt.Errorf("count failures: %w", err)
+	}
+	counts, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return nil, fmt.Errorf("count failures: %w", err)
+	}
+	out := make([]Vain, len(failed))
+	for i, a := range failed {
+		out[i] = Vain{Message: a.message, Code: a.code, Failures: counts[i]}
+	}
+	return out, nil
+}
+
 // traceID is the trace id of a W3C traceparent, NULL where there is none of the known form.
 const traceID = `substring(traceparent from '^[0-9a-f]{2}-([0-9a-f]{32})-')`
 

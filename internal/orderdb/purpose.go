@@ -14,40 +14,30 @@ import (
 
 // Purpose is what a command in hand is there for, as the orders database has it.
 type Purpose struct {
-	Order    *order.Order // nil: there is none; otherwise without its items and the times of its changes
-	Late     bool         // its deadline has passed, by the database's clock
-	Failures int          // deliveries of a VOID that were recorded: each came to no decision
+	Order *order.Order // nil: there is none; otherwise without its items and the times of its changes
+	Late  bool         // its deadline has passed, by the database's clock
 }
 
 // Purposes reads, at one moment, what commands are there for, in their order. It locks nothing: what it returns is the
 // past already, and only good for keeping back what must not be sent. The items stay where they are, so that no order
 // whose items are damaged keeps the others.
 func (s *Store) Purposes(ctx context.Context, commands []outbox.Message) ([]Purpose, error) {
-	var (
-		ids   = make([]int64, len(commands))
-		keys  = make([]string, len(commands))
-		tried = make([]bool, len(commands))
-	)
+	keys := make([]string, len(commands))
 	for i, c := range commands {
-		ids[i], keys[i], tried[i] = c.ID, c.Key, c.Kind == string(order.Void) && c.Claims > 1
+		keys[i] = c.Key
 	}
 	// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say.
 	rows, err := s.pool.Query(ctx, `
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status, o.deadline_at,
-			coalesce(o.deadline_at <= clock_timestamp(), false) AS late,
-			CASE WHEN c.tried THEN (
-				SELECT count(*)
-				FROM attempts
-				WHERE attempts.order_id = c.key AND attempts.command_id = c.id AND attempts.rpc IS NOT NULL
-			) ELSE 0 END AS failures
-		FROM unnest($1::bigint[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS c (id, key, tried, place)
+			coalesce(o.deadline_at <= clock_timestamp(), false) AS late
+		FROM unnest($1::uuid[]) WITH ORDINALITY AS c (key, place)
 		LEFT JOIN LATERAL (
 			SELECT id, customer_id, amount_minor, currency, status, deadline_at
 			FROM orders
 			WHERE orders.id = c.key
 			OFFSET 0
 		) AS o ON true
-		ORDER BY c.place`, ids, keys, tried)
+		ORDER BY c.place`, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read what %d commands are for: %w", len(commands), err)
 	}
@@ -65,7 +55,7 @@ func scanPurpose(r pgx.CollectableRow) (p Purpose, err error) {
 		amount                 *int64
 		deadline               *time.Time
 	)
-	err = r.Scan(&id, &customer, &amount, &currency, &status, &deadline, &p.Late, &p.Failures)
+	err = r.Scan(&id, &customer, &amount, &currency, &status, &deadline, &p.Late)
 	if err == nil && id != nil {
 		p.Order = &order.Order{
 			ID: *id, CustomerID: *customer, AmountMinor: *amount, Currency: *currency, Status: *status,

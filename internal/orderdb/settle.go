@@ -32,6 +32,14 @@ type Settlement struct {
 	Changes []Change // of those findings that changed a status or raise an alarm
 	Later   []int    // indexes of findings that were not applied: somebody else has their orders, or they come twice
 	More    bool     // commands were appended or rescheduled
+	Vain    []Vain   // voids that have failed, and go on
+}
+
+// Vain is a void that has come to no decision once more.
+type Vain struct {
+	Message  outbox.Message
+	Code     string
+	Failures int // deliveries of it that were recorded, this one included
 }
 
 // Settle applies findings in one transaction: each order's compare-and-set, what becomes of its commands, and the
@@ -58,7 +66,11 @@ func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, err
 			}
 		}
 		done.Changes, done.More = plan.changes, len(plan.appended)+len(plan.retried) > 0
-		return plan.write(ctx, tx)
+		if err := plan.write(ctx, tx); err != nil {
+			return err
+		}
+		done.Vain, err = vain(ctx, tx, plan.failed)
+		return err
 	})
 	if err != nil {
 		return Settlement{}, fmt.Errorf("settle %d findings: %w", len(findings), err)
@@ -103,6 +115,7 @@ type plan struct {
 	parked   []outbox.Message
 	codes    []string // why they are parked
 	attempts []attempt
+	failed   []attempt // those of voids that were sent in vain and go on
 }
 
 // add asks the state machine what a finding does to its order.
@@ -150,6 +163,9 @@ func (p *plan) attempt(fate order.Fate, finding Finding) {
 		a.retryIn = &retry.Delay
 	}
 	p.attempts = append(p.attempts, a)
+	if finding.Event == order.VoidUndecided && fate == order.Retry && a.RPC != "" {
+		p.failed = append(p.failed, a)
+	}
 }
 
 // fate notes what becomes of the command that the finding is about.

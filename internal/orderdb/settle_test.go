@@ -157,6 +157,9 @@ func expected(o order.Order, m outbox.Message, event order.Event) (order.Order, 
 	if t.Changes(before) || t.Alarm {
 		done.Changes = []orderdb.Change{{Order: o, From: before, Event: event, Alarm: t.Alarm}}
 	}
+	if event == order.VoidUndecided && t.Fate == order.Retry {
+		done.Vain = []orderdb.Vain{{Message: m, Code: "SAID", Failures: 1}}
+	}
 	return o, left, done
 }
 

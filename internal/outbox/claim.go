@@ -27,9 +27,7 @@ type Message struct {
 	LeaseToken  *string    // names the latest claim; nil when there is none
 	LeasedUntil *time.Time // of that claim, by the database's clock; nil when it was not claimed
 
-	// What Check says of it.
-	Rebuilt  bool `db:"-"` // Payload was made anew: should it be tried again, it is stored
-	Failures int  `db:"-"` // deliveries before this one that came to no decision, where anybody counts them
+	Rebuilt bool `db:"-"` // Check made Payload anew: should the message be tried again, it is stored
 }
 
 // messageColumns is a Message but for what its claim says, of a row that is called m.

@@ -9,7 +9,7 @@ import (
 type Handler interface {
 	// Check looks at messages before anything is done with them: the past that they were written in may not be what is
 	// so now, and their rows may have been changed. It returns those to go on with, in which it may have set Payload
-	// and Rebuilt, Expired and Failures, and a report for each that is kept back. It changes nothing.
+	// and Rebuilt, ExpiresAt and Expired, and a report for each that is kept back. It changes nothing.
 	Check(ctx context.Context, messages []Message) (going []Message, kept []Report)
 
 	// Deliver sends messages on their way and returns without waiting for what becomes of them. For each it calls
