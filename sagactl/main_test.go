@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	time.Local = time.UTC // what is printed is the same everywhere
 	dir, err := os.MkdirTemp("", "hosho-sagactl-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -68,6 +68,9 @@ func (s Story) completeChanges(known []change) []change {
 		return known
 	}
 	last.cause, last.implied = s.endedBy(), true
+	if _, told := find(known, cancelling); told {
+		return known
+	}
 	cause, at := s.givenUp(known)
 	if cause == "" {
 		return known

@@ -75,20 +75,24 @@ func clean(kind relayv1.ParkedCommand_Kind, at time.Time) []Moment {
 	return []Moment{{Time: at, From: Relay, What: Kind(kind) + " 1: decided", Tone: Good, Implied: true}}
 }
 
-// unasked reports whether the payment was voided and no VOID of the order can have asked for that: the order context
-// agrees about the order's status, the order was never CANCELLING, and no VOID was delivered or is to be.
+// unasked reports whether no VOID of the order can have asked for what became of the payment: the order was never
+// CANCELLING, and no VOID was delivered or is to be.
 func (s Story) unasked() bool {
-	if s.Order == nil || s.Delivery == nil || s.Delivery.GetEarlierAttempts() > 0 ||
-		s.mentions(relayv1.ParkedCommand_KIND_VOID) {
+	if !s.agreed() || s.Delivery.GetEarlierAttempts() > 0 || s.mentions(relayv1.ParkedCommand_KIND_VOID) {
 		return false
 	}
-	changes := s.changes()
-	_, through := find(changes, cancelling)
+	_, through := find(s.changes(), cancelling)
+	return !through
+}
+
+// agreed reports whether the relay, which was asked first, and orderd, which was asked last, say the same of the
+// order's status: then it was so while paymentd was asked.
+func (s Story) agreed() bool {
 	last := pending
 	if told := s.Delivery.GetChanges(); len(told) > 0 {
 		last = statusOf(told[len(told)-1].GetTo())
 	}
-	return !through && last == Status(s.Order.GetStatus())
+	return s.Order != nil && s.Delivery != nil && last == Status(s.Order.GetStatus())
 }
 
 // mentions reports whether a command was recorded or is in the outbox.

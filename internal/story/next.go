@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	moneyv1 "hosho/gen/money/v1"
+	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 )
@@ -21,6 +22,11 @@ func (s Story) Next() []Step {
 	switch {
 	case s.NoOrder() && s.Delivery == nil:
 		return s.nextOfLonePayment()
+	case s.contradicted():
+		return []Step{{
+			"the order is " + Status(s.Order.GetStatus()) + ", and its payment is not as it must be; it needs a person: " +
+				"sagactl reconcile says what to do", Bad,
+		}}
 	case Settled(s.Order):
 		return []Step{{What: "nothing: the order is settled"}}
 	case s.Delivery == nil:
@@ -52,6 +58,22 @@ func (s Story) nextOfLonePayment() []Step {
 	}}
 }
 
+// contradicted reports whether the payment of a settled order is not what it must be. The order was settled before
+// paymentd was asked and still is, so that nothing was under way.
+func (s Story) contradicted() bool {
+	if !s.agreed() || s.isSilent(Paymentd) || s.Delivery.GetDecision() != nil {
+		return false
+	}
+	p := s.Payment.GetPayment()
+	switch s.Order.GetStatus() {
+	case orderv1.Order_STATUS_COMPLETED:
+		return p.GetStatus() != paymentv1.Payment_STATUS_CHARGED || s.isAnothers(p)
+	case orderv1.Order_STATUS_CANCELLED:
+		return p == nil || p.GetStatus() == paymentv1.Payment_STATUS_CHARGED
+	}
+	return false
+}
+
 // OrderLine is how the order stands, on one line.
 func (s Story) OrderLine() string {
 	switch {
@@ -72,6 +94,8 @@ func (s Story) PaymentLine() string {
 	switch {
 	case p == nil && s.isSilent(Paymentd):
 		return "not known"
+	case p == nil && Settled(s.Order):
+		return "none"
 	case p == nil:
 		return "none yet"
 	}
