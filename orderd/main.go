@@ -34,6 +34,7 @@ func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
+	daemon.Durability
 	daemon.Listen
 
 	OrderDeadline time.Duration `default:"15m" min:"100ms" max:"720h" env:"${env}_ORDER_DEADLINE" help:"${deadline}"`
@@ -46,7 +47,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	database := pg.Config{URL: url, Application: program.Name}
+	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
+	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
 	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
@@ -59,5 +61,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	background.Go(func() { server.run(running, database) })
 
-	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), program.Database.Ready(pool)))
+	ready := guard.Ready(pool, program.Database.Ready(pool))
+	config := server.config(c.Listen, daemon.NewRegistry(), ready)
+	config.Doubt = guard.Doubt()
+	return rpc.Serve(ctx, config)
 }

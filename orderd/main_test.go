@@ -46,7 +46,7 @@ func serveOn(t testing.TB, db *pgtest.Database) *running {
 	r := &running{db: db, logs: newLogs()}
 	s := &serve{
 		Database: daemon.Database{DatabaseURL: db.URL}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
-		OrderDeadline: 15 * time.Minute,
+		Durability: daemon.Durability{AllowUnsafeDurability: true}, OrderDeadline: 15 * time.Minute,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	stopped := make(chan error, 1)

@@ -33,6 +33,7 @@ func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
+	daemon.Durability
 	daemon.Listen
 
 	Simulate simulation `env:"${env}_SIMULATE" placeholder:"AMOUNT:EFFECT,..." help:"${simulate}"`
@@ -44,12 +45,16 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, pg.Config{URL: url, Application: program.Name})
+	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
+	pool, err := pg.Open(ctx, pg.Config{URL: url, Application: program.Name, Guard: guard})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	server := newServer(pool, c.Simulate, log)
 
-	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), program.Database.Ready(pool)))
+	ready := guard.Ready(pool, program.Database.Ready(pool))
+	config := server.config(c.Listen, daemon.NewRegistry(), ready)
+	config.Doubt = guard.Doubt()
+	return rpc.Serve(ctx, config)
 }

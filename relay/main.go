@@ -33,6 +33,7 @@ func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
+	daemon.Durability
 	daemon.Listen
 
 	PaymentTarget string `type:"target" default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"Where paymentd is."`
@@ -51,7 +52,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	database := pg.Config{URL: url, Application: program.Name}
+	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
+	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
 	pool, err := pg.Open(ctx, database)
 	if err != nil {
 		return err
@@ -70,11 +72,13 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	background.Go(func() { server.run(running, database, c.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
-	ready := program.Database.Ready(pool)
+	ready := guard.Ready(pool, program.Database.Ready(pool))
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()
 	working.Go(func() { server.work(ctx, ready) })
 
-	return rpc.Serve(ctx, server.config(c.Listen, daemon.NewRegistry(), ready))
+	serving := server.config(c.Listen, daemon.NewRegistry(), ready)
+	serving.Doubt = guard.Doubt()
+	return rpc.Serve(ctx, serving)
 }

@@ -49,6 +49,8 @@ func (p Program) vars() kong.Vars {
 		"admin_help":      "The address of /metrics and /debug/pprof/; empty for none.",
 		"database_url_help": fmt.Sprintf(
 			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
+		"allow_unsafe_durability": "Serve on a server that may lose acknowledged commits, for example since its fsync " +
+			"is off. For experiments.",
 		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
 			"($%s_DATABASE_URL_FILE, $%s_DATABASE_URL_FILE).", own, shared),
 	}

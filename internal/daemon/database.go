@@ -19,6 +19,11 @@ type Database struct {
 	variables []string // in the order in which they count
 }
 
+// Durability is the flag of what a daemon asks of its database's server.
+type Durability struct {
+	AllowUnsafeDurability bool `env:"${env}_ALLOW_UNSAFE_DURABILITY" help:"${allow_unsafe_durability}"`
+}
+
 // AfterApply is kong's hook.
 func (d *Database) AfterApply(vars kong.Vars) error {
 	d.variables = []string{vars["env"] + "_DATABASE_URL", vars["database"] + "_DATABASE_URL"}

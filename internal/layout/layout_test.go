@@ -82,6 +82,7 @@ var inTests = map[string]string{
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",
 	"lab/proxy":     "pg",
+	"pg":            "pgembed", // a server and its standby
 	"doctest":       "proc",
 	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored

@@ -42,6 +42,8 @@ func Classify(err error) Fault {
 		return Unexpected
 	case errors.Is(err, ErrCommitUnknown):
 		return CommitUnknown
+	case errors.Is(err, ErrUnsafe):
+		return Misconfigured
 	case errors.As(err, &refused):
 		fault := classifyCode(refused)
 		if fault == Unexpected && errors.As(err, &connect) {

@@ -34,6 +34,7 @@ type Config struct {
 	URL         string          // postgres://user@host/name; see Parse
 	Application string          // how pg_stat_activity names the connections
 	Tracer      pgx.QueryTracer // is told of each query; may be nil
+	Guard       *Guard          // says which servers will do; nil: any
 }
 
 // Open makes a pool. It connects lazily, so that a process may start before its database.
@@ -43,10 +44,13 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	c.tune(config.ConnConfig)
+	leaver := newLeaver(c.Guard)
+	leaver.attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
+	leaver.pool.Store(pool)
 	return pool, nil
 }
 
@@ -56,6 +60,9 @@ func (c Config) tune(config *pgx.ConnConfig) {
 	}
 	config.RuntimeParams["application_name"] = c.Application
 	config.Tracer = c.Tracer
+	if c.Guard != nil {
+		c.Guard.watch(config)
+	}
 	// No named prepared statements: they are session state that poolers break, and their generic plans go wrong on a
 	// queue that was once analyzed while it was empty.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe

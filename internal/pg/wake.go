@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -22,6 +23,11 @@ const (
 	wakeTimeout = time.Second
 	// listenPause is the wait before a lost LISTEN connection is made anew.
 	listenPause = 500 * time.Millisecond
+	// listenCheck is how often a LISTEN connection is asked whether it still leads to the server that is written to:
+	// one that nobody notifies is as silent as one that leads nowhere.
+	listenCheck = 5 * time.Second
+	// listenCheckTimeout is how long that server may take to answer.
+	listenCheckTimeout = 3 * time.Second
 )
 
 // Waker sends wake-ups to every process that listens on a channel.
@@ -92,8 +98,34 @@ func (c Config) listenOnce(ctx context.Context, channel string, wake func()) err
 	}
 	for {
 		wake()
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		if err := awaitNotification(ctx, conn); err != nil {
 			return err
 		}
 	}
+}
+
+// awaitNotification returns nil when there is one, and an error when there never will be.
+func awaitNotification(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		waiting, stop := context.WithTimeout(ctx, listenCheck)
+		_, err := conn.WaitForNotification(waiting)
+		stop()
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		if err := stillWritable(ctx, conn); err != nil {
+			return err
+		}
+	}
+}
+
+// stillWritable returns ErrReadOnly when the server has become a standby or read-only: whoever writes does so elsewhere.
+func stillWritable(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, listenCheckTimeout)
+	defer cancel()
+	s, err := readServer(ctx, conn.PgConn())
+	if err != nil {
+		return err
+	}
+	return s.writable()
 }

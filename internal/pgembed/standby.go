@@ -86,7 +86,8 @@ func (s *Server) follow(ctx context.Context, primary *Server) error {
 		return err
 	}
 	return primary.until(ctx, "its standby streams",
-		`SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming')`, s.standby)
+		`SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming')`,
+		s.standby)
 }
 
 // Acknowledge has the server answer a COMMIT only when one of the standbys has it on disk, too; without standbys, when
@@ -170,7 +171,8 @@ func (s *Server) until(ctx context.Context, what, question string, args ...any) 
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("PostgreSQL at port %d: waited in vain until %s: %w", s.port, what, ctx.Err()), err)
+			return fmt.Errorf("PostgreSQL at port %d: waited in vain until %s: %w",
+				s.port, what, errors.Join(ctx.Err(), err))
 		case <-tick.C:
 		}
 	}

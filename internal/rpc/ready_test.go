@@ -117,6 +117,44 @@ func TestNoCallIsLetInBeforeTheFirstAnswer(t *testing.T) {
 	wantStatus(t, s.get(t.Context()), codes.Unavailable, "NOT_READY", "the server is not ready: try again")
 }
 
+// The database refuses a write, and whoever saw it rings. The server asks at once, and not as often as somebody rings
+// while it is not ready anyway.
+func TestAServerThatIsInDoubtAsksAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked, fails atomic.Int64
+		doubt := make(chan struct{}, 1)
+		g := newGate(func(context.Context) error {
+			asked.Add(1)
+			if fails.Load() > 0 {
+				return errors.New("the database is read-only")
+			}
+			return nil
+		}, doubt, newLogLines().logger())
+		ctx, stop := context.WithCancel(t.Context())
+		go g.run(ctx)
+		synctest.Wait()
+		if err := g.admit(); err != nil {
+			t.Fatal(err)
+		}
+		fails.Store(1)
+		begin := time.Now()
+		for range 3 {
+			doubt <- struct{}{}
+			synctest.Wait()
+			if g.admit() == nil || asked.Load() != 2 || time.Since(begin) > 0 {
+				t.Fatalf("after %s and %d questions: got calls let in: %v, want none at once",
+					time.Since(begin), asked.Load(), g.admit() == nil)
+			}
+			select { // it stays until the server is ready again
+			case <-doubt:
+			default:
+			}
+		}
+		stop()
+	})
+}
+
 // The database goes down for a minute, after which it answers nothing for another, and comes back.
 func TestAServerWhoseDatabaseFailsIsNotReadyMeanwhile(t *testing.T) {
 	t.Parallel()
@@ -129,7 +167,7 @@ func TestAServerWhoseDatabaseFailsIsNotReadyMeanwhile(t *testing.T) {
 		log := newLogLines()
 		g := newGate(func(ctx context.Context) error {
 			return database.Load().(func(context.Context) error)(ctx)
-		}, log.logger())
+		}, nil, log.logger())
 		g.services = []string{"order.v1.OrderService"}
 		ctx, stop := context.WithCancel(t.Context())
 		go g.run(ctx)

@@ -52,6 +52,8 @@ type ServerConfig struct {
 	Register func(*grpc.Server)
 	// Ready is asked again and again: nil lets calls in, an error keeps them out.
 	Ready func(context.Context) error
+	// Doubt, if set, rings when the last answer of Ready may not be true any more: a server that serves asks at once.
+	Doubt <-chan struct{}
 	// ToStatus turns a handler's error into a status; its default is the function of that name.
 	ToStatus func(error) error
 	// Stopping, if set, is called when the server begins to stop, to end the streams that would not end by themselves.
@@ -73,7 +75,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if c.ToStatus == nil {
 		c.ToStatus = ToStatus
 	}
-	gate := newGate(c.Ready, c.Log)
+	gate := newGate(c.Ready, c.Doubt, c.Log)
 	calls := interceptor{log: c.Log, toStatus: c.ToStatus, admit: gate.admit, timeout: c.CallTimeout}
 	server := c.newServer(calls)
 	c.Register(server)
@@ -133,6 +135,7 @@ func stop(server *grpc.Server) {
 // gate keeps calls out until the server is ready, and says so through the health service.
 type gate struct {
 	ready    func(context.Context) error
+	doubt    <-chan struct{}
 	log      *slog.Logger
 	health   *health.Server
 	services []string
@@ -147,8 +150,8 @@ const (
 
 var errStarting = errors.New("the server is starting")
 
-func newGate(ready func(context.Context) error, log *slog.Logger) *gate {
-	g := &gate{ready: ready, log: log, health: health.NewServer(), state: make(chan error, 1)}
+func newGate(ready func(context.Context) error, doubt <-chan struct{}, log *slog.Logger) *gate {
+	g := &gate{ready: ready, doubt: doubt, log: log, health: health.NewServer(), state: make(chan error, 1)}
 	g.state <- errStarting
 	g.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	return g
@@ -163,11 +166,17 @@ func (g *gate) admit() error {
 
 func (g *gate) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		poll := servingPoll
 		if err := g.check(ctx); err != nil {
-			poll = readyPoll
+			wait.For(ctx, readyPoll)
+			continue
 		}
-		wait.For(ctx, poll)
+		timer := time.NewTimer(servingPoll)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-g.doubt:
+		}
+		timer.Stop()
 	}
 }
 

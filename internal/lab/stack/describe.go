@@ -135,6 +135,9 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 	if !s.config.FixedPorts || binary != name {
 		p.Settings = append(p.Settings, prefix+"_ADMIN_LISTEN="+p.AdminAddress)
 	}
+	if !s.config.Durable {
+		p.Settings = append(p.Settings, prefix+"_ALLOW_UNSAFE_DURABILITY=true")
+	}
 	p.Settings = append(p.Settings, s.config.Env...)
 	if s.config.LogTo != nil {
 		p.logTo = s.config.LogTo(name)

@@ -1,0 +1,108 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/wait"
+)
+
+var (
+	// ErrReadOnly says that a server takes no writes: it is a standby, or was told to be read-only.
+	ErrReadOnly = errors.New("the database is read-only")
+	// ErrUnsafe says that on a server a commit may vanish after it was acknowledged.
+	ErrUnsafe = errors.New("acknowledged commits may be lost")
+)
+
+// Guard keeps a daemon off servers that it cannot write to, and off those on which an acknowledged commit may vanish.
+// It looks at each new connection: after a failover that is another server, with settings of its own.
+type Guard struct {
+	log         *slog.Logger
+	allowUnsafe bool
+	doubt       wait.Bell
+
+	mu    sync.Mutex
+	known string // the server that was logged last, and its settings
+}
+
+// NewGuard makes a Guard for one database, that of a pool and of what listens beside it. With allowUnsafe an unsafe
+// server is complained of, and used.
+func NewGuard(log *slog.Logger, allowUnsafe bool) *Guard {
+	return &Guard{log: log, allowUnsafe: allowUnsafe, doubt: wait.NewBell()}
+}
+
+// Doubt rings when a server turned out to be no longer what it was.
+func (g *Guard) Doubt() <-chan struct{} { return g.doubt }
+
+// Ready returns what a daemon asks before it serves: whether its database's server is still one that the guard lets it
+// use, since settings change while connections last; and then another question.
+func (g *Guard) Ready(pool *pgxpool.Pool, then func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return g.inspect(ctx, conn.Conn().PgConn()) })
+		if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnsafe) {
+			pool.Reset() // nobody goes on with connections that would not be made any more
+		}
+		if err != nil {
+			return err
+		}
+		return then(ctx)
+	}
+}
+
+// watch has the guard look at each new connection before it is used. Of several hosts the next is tried when it refuses
+// one.
+func (g *Guard) watch(config *pgx.ConnConfig) {
+	wanted := config.ValidateConnect // the URL's target_session_attrs
+	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if wanted != nil {
+			if err := wanted(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return g.inspect(ctx, conn)
+	}
+}
+
+// inspect returns ErrReadOnly or ErrUnsafe, each with what was got, what is wanted and what to do. A server is logged
+// once, and again when its settings have changed.
+func (g *Guard) inspect(ctx context.Context, conn *pgconn.PgConn) error {
+	s, err := readServer(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("ask the server what it is: %w", err)
+	}
+	if err := s.writable(); err != nil {
+		return err
+	}
+	risks := s.risks()
+	g.tell(ctx, s, risks)
+	if len(risks) > 0 && !g.allowUnsafe {
+		return fmt.Errorf("%w on the server at %s: %s; or start with --allow-unsafe-durability, where losing them "+
+			"does no harm", ErrUnsafe, s.address, strings.Join(risks, "; "))
+	}
+	return nil
+}
+
+func (g *Guard) tell(ctx context.Context, s server, risks []string) {
+	g.mu.Lock()
+	news := g.known != s.String()
+	g.known = s.String()
+	g.mu.Unlock()
+	if !news {
+		return
+	}
+	g.log.InfoContext(ctx, "database server", "address", s.address, "started", s.started, "version", s.version,
+		"fsync", s.fsync, "full_page_writes", s.fullPageWrites, "synchronous_commit", s.commit,
+		"synchronous_standby_names", s.standbys)
+	if len(risks) > 0 && g.allowUnsafe {
+		g.log.WarnContext(ctx, "acknowledged commits may be lost", "address", s.address,
+			"risks", strings.Join(risks, "; "))
+	}
+}
