@@ -32,7 +32,7 @@ lab/proxy     |            | proc wait
 
 around
 reconcile  | pgx           | command order orderdb outbox payment
-pgtest     | *             | migrations pgembed
+pgtest     | *             | migrations pg pgembed
 pgembed    | *             | proc wait
 proc       |               |
 layout     |               |

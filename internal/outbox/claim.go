@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pg"
 )
 
 // Message is a row of the outbox as it was claimed.
@@ -60,7 +62,7 @@ func (q *Queue) ClaimUntried(ctx context.Context, limit int) ([]Message, error) 
 }
 
 func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Message, error) {
-	rows, err := q.pool.Query(ctx, q.table.sql(`
+	messages, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[Message], q.table.sql(`
 		WITH plain AS (
 			SELECT id, key, false AS alone
 			FROM {table}
@@ -97,7 +99,10 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 		WHERE m.id = due.id AND NOT due.superseded
 		RETURNING `+messageColumns+`, m.ready_at AS leased_until, due.alone`),
 		limit, alone, uuid.NewString(), q.lease, q.kind, untried, q.table.Supersedes)
-	return collect("claim", rows, err)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return messages, nil
 }
 
 // Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
@@ -111,16 +116,12 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 			AND kind = $2
 		ORDER BY expires_at
 		LIMIT $1`), limit, q.kind)
-	return collect("find expired messages", rows, err)
-}
-
-func collect(doing string, rows pgx.Rows, err error) ([]Message, error) {
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("find expired messages: %w", err)
 	}
 	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("find expired messages: %w", err)
 	}
 	return messages, nil
 }
@@ -146,7 +147,7 @@ func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, er
 // Release gives claims back that were not used, as if they had not been made: the worker stops before it delivered.
 func (q *Queue) Release(ctx context.Context, messages []Message) error {
 	ids, tokens := leases(messages)
-	_, err := q.pool.Exec(ctx, q.table.sql(`
+	err := pg.Exec(ctx, q.pool, q.table.sql(`
 		WITH held AS (
 			SELECT m.id
 			FROM {table} AS m

@@ -44,6 +44,8 @@ func Classify(err error) Fault {
 		return CommitUnknown
 	case errors.Is(err, ErrUnsafe):
 		return Misconfigured
+	case errors.Is(err, ErrUnanswered):
+		return Unreachable
 	case errors.As(err, &refused):
 		fault := classifyCode(refused)
 		if fault == Unexpected && errors.As(err, &connect) {

@@ -8,13 +8,10 @@ package pg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -46,6 +43,7 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	c.tune(config.ConnConfig)
 	leaver := newLeaver(c.Guard)
 	leaver.attach(config)
+	giveSessions(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
@@ -66,69 +64,5 @@ func (c Config) tune(config *pgx.ConnConfig) {
 	// No named prepared statements: they are session state that poolers break, and their generic plans go wrong on a
 	// queue that was once analyzed while it was empty.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	// A caller that gives up takes its query along, instead of leaving it to wait for a lock on the server.
-	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
-	}
-}
-
-// ErrCommitUnknown says that a COMMIT was sent and its answer was lost: the transaction may have happened. Do it again
-// under the same key.
-var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
-
-// collisions is how often InTx starts over when concurrent transactions collide, before its caller is told.
-const collisions = 3
-
-// begin names the level, whatever the server's default is: a statement that follows an ON CONFLICT must see what was in
-// its way. And it has the server end a transaction whose client does nothing: a process that stands still, or a host
-// that has gone without a word, would keep its rows locked until TCP gives up, which may be hours later. No statement
-// here waits for anything but the database, so that ten seconds are long. It goes along with BEGIN, at the cost of no
-// round trip, and for this transaction only, as a pooler needs it.
-var begin = pgx.TxOptions{
-	BeginQuery: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
-}
-
-// InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
-// its results in variables that it sets anew each time. Errors keep their meaning for Classify.
-func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
-	conn, err := acquire(ctx, pool)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	for range collisions {
-		sent := false
-		err = pgx.BeginTxFunc(ctx, conn, begin, func(tx pgx.Tx) error {
-			err := f(tx)
-			sent = err == nil // BeginTxFunc goes on to COMMIT
-			return err
-		})
-		if sent && err != nil && !refused(err) {
-			return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
-		}
-		if Classify(err) != Collision {
-			return err
-		}
-	}
-	return err
-}
-
-// acquire returns a connection, or an error that Classify calls Unreachable when there is none in time.
-func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
-	defer cancel()
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("get a connection to the database: %w", err)
-	}
-	return conn, nil
-}
-
-// refused reports whether the error is the server's answer to a COMMIT: the transaction did not happen.
-func refused(err error) bool {
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
-		return !lost(answer)
-	}
-	return errors.Is(err, pgx.ErrTxCommitRollback) // f hid the failure of a statement, and the COMMIT was a ROLLBACK
+	config.DialFunc = dialer().DialContext
 }

@@ -85,9 +85,7 @@ func (c Config) listenOnce(ctx context.Context, channel string, wake func()) err
 		return err
 	}
 	config := poolConfig.ConnConfig
-	atOnce := config.BuildContextWatcherHandler
 	c.tune(config)
-	config.BuildContextWatcherHandler = atOnce // pgx's own: a session that waits has no query to cancel first
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err

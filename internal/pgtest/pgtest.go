@@ -14,15 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/pg"
 	"hosho/migrations"
 )
-
-// poolSize is the same on every machine, where pgxpool's own depends on the number of processors: a test that needs
-// ten connections at once then passes or hangs everywhere.
-const poolSize = 16
 
 // Database is one test's own. The pool is closed and the database dropped when the test ends.
 type Database struct {
@@ -84,13 +80,7 @@ func create(t testing.TB, template string) *Database {
 
 func connect(t testing.TB, url string) *pgxpool.Pool {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		t.Fatalf("read the URL of the test's database: %v", err)
-	}
-	config.MaxConns = poolSize
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // as the daemons do
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	pool, err := pg.Open(t.Context(), pg.Config{URL: url, Application: "pgtest"})
 	if err != nil {
 		t.Fatalf("connect to the test's database: %v", err)
 	}

@@ -69,7 +69,7 @@ var frozenTransaction = Mutant{
 	Faults: []string{"stop-settling"}, Length: 20 * time.Second,
 	Oracle: []rules.ID{rules.I21},
 	Edits: []Edit{{
-		File: "internal/pg/pool.go",
+		File: "internal/pg/tx.go",
 		Old:  `; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
 	}},
 }

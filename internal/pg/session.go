@@ -1,0 +1,114 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// session is what is known of one connection beside what pgx knows.
+//
+// A cancel request is a message to the server about a connection, not about a statement: what it meets there is ended.
+// A COMMIT that waits for its standby is ended by answering it: the transaction is visible, and is on one server only.
+// So none must meet a COMMIT: neither one that pgx sends during it, which it does when a context ends, a deadline of
+// the socket passes, or a read fails; nor one that was sent during an earlier statement and is late.
+type session struct {
+	unfinished *unfinished
+	tracer     pgx.QueryTracer // may be nil
+	committing atomic.Bool     // no cancel request is sent
+	cancelled  atomic.Bool     // one was sent, and may still be on its way: no COMMIT is sent
+	alone      atomic.Bool     // the server has told that it stopped waiting for its standby
+}
+
+// sessionKey is where a connection has its session.
+const sessionKey = "hosho: session"
+
+// sessionOf returns a connection's session. One of a pool that Open did not make gets it here: its COMMITs have no
+// caller's context either, but pgx is not kept from sending a cancel request when such a connection breaks.
+func sessionOf(conn *pgx.Conn) *session {
+	if s, ok := conn.PgConn().CustomData()[sessionKey].(*session); ok {
+		return s
+	}
+	s := &session{unfinished: &unfinished{most: 1}}
+	conn.PgConn().CustomData()[sessionKey] = s
+	return s
+}
+
+// giveSessions gives each connection of a pool a session. One that a cancel request may still be on its way to is
+// closed instead of being used again: nobody else's COMMIT must meet it.
+func giveSessions(config *pgxpool.Config) {
+	unfinished := &unfinished{most: config.MaxConns}
+	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
+		(&session{unfinished: unfinished}).attach(config)
+		return nil
+	}
+	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
+		return !sessionOf(conn).cancelled.Load(), nil
+	}
+}
+
+var errCommitting = errors.New("a COMMIT is not cancelled")
+
+func (s *session) attach(config *pgx.ConnConfig) {
+	s.tracer = config.Tracer
+	dial := config.DialFunc // which pgx sends cancel requests with as well
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if s.committing.Load() {
+			return nil, errCommitting
+		}
+		return dial(ctx, network, address)
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if notice.Routine == "SyncRepWaitForLSN" { // its text is translated
+			s.alone.Store(true)
+		}
+	}
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		conn.CustomData()[sessionKey] = s
+		return &canceller{pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}, s}
+	}
+}
+
+// canceller takes a caller's statement along when the caller gives up, instead of leaving it to wait for a lock on the
+// server. It is not there during a COMMIT, which has no caller's context.
+type canceller struct {
+	pgconn.CancelRequestContextWatcherHandler
+
+	session *session
+}
+
+// HandleCancel is pgx's hook.
+func (c *canceller) HandleCancel(ctx context.Context) {
+	c.session.cancelled.Store(true)
+	c.CancelRequestContextWatcherHandler.HandleCancel(ctx)
+}
+
+// unfinished counts the transactions of a pool that have begun and whose end is not known. They are as many as the pool
+// is large at most, those that nobody waits for any more among them: a standby that stays away must not fill the
+// server's max_connections with them.
+type unfinished struct {
+	most  int32
+	count atomic.Int32
+}
+
+// ErrUnanswered says that as many COMMITs as a pool has connections are without an answer: nothing more is written
+// until there is one.
+var ErrUnanswered = errors.New("too many commits are without an answer (is a synchronous standby away?)")
+
+func (u *unfinished) begin() error {
+	if u.count.Add(1) > u.most {
+		u.count.Add(-1)
+		return fmt.Errorf("%w: %d", ErrUnanswered, u.most)
+	}
+	return nil
+}
+
+func (u *unfinished) end() { u.count.Add(-1) }

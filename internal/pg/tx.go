@@ -1,0 +1,205 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ErrCommitUnknown says that a COMMIT was sent and that it is not known what became of it: the transaction may have
+// happened, or may still happen. Do it again under the same key.
+var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
+
+// collisions is how often a transaction starts over that collides with others, before its caller is told.
+const collisions = 3
+
+// begin names the level, whatever the server's default is: a statement that follows an ON CONFLICT must see what was in
+// its way. And it has the server end a transaction whose client does nothing: a process that stands still, or a host
+// that has gone without a word, would keep its rows locked until TCP gives up, which may be hours later. No statement
+// here waits for anything but the database, so that ten seconds are long.
+//
+// What commits is bounded by nothing but the server: whoever waits for a lock for too long is refused by it. And what
+// tells that the server stopped waiting for its standby is a WARNING, which a database may be set to keep to itself.
+//
+// All of it goes along with BEGIN, at the cost of no round trip, and for this transaction only, as a pooler needs it.
+var begin = pgx.TxOptions{
+	BeginQuery: beginLevel + `; SET LOCAL idle_in_transaction_session_timeout = '10s'` +
+		`; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '10s'` +
+		`; SET LOCAL client_min_messages = 'warning'`,
+}
+
+const beginLevel = `BEGIN ISOLATION LEVEL READ COMMITTED`
+
+// InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
+// its results in variables that it sets anew each time. Errors keep their meaning for Classify.
+//
+// The statements of f are cancelled when the context that f gives them ends, and a transaction whose ctx is over is not
+// committed. The COMMIT itself is never cancelled. When ctx ends while it has no answer, InTx returns ErrCommitUnknown
+// and leaves it to itself: its connection is the pool's no more, and is read until the answer comes, the server is
+// gone, or the process ends. With as many of those as the pool is large, it returns ErrUnanswered at once.
+func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+	w, err := newWriter(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	return w.repeat(func() error { return w.inTx(ctx, f) })
+}
+
+// writer is a connection that one caller writes over, and the right to do so.
+type writer struct {
+	*session
+
+	conn *pgxpool.Conn
+	left bool // to a COMMIT that nobody waits for any more
+}
+
+// newWriter returns an error that Classify calls Unreachable when there is no connection in time, or no right to one.
+func newWriter(ctx context.Context, pool *pgxpool.Pool) (*writer, error) {
+	conn, err := acquire(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	s := sessionOf(conn.Conn())
+	if err := s.unfinished.begin(); err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return &writer{session: s, conn: conn}, nil
+}
+
+func (w *writer) end() {
+	if !w.left {
+		w.conn.Release()
+		w.unfinished.end()
+	}
+}
+
+// repeat starts over when concurrent transactions collide.
+func (w *writer) repeat(once func() error) (err error) {
+	for range collisions {
+		if err = once(); Classify(err) != Collision {
+			return err
+		}
+	}
+	return err
+}
+
+func (w *writer) inTx(ctx context.Context, f func(tx pgx.Tx) error) error {
+	tx, err := w.conn.BeginTx(ctx, begin)
+	if err != nil {
+		return err
+	}
+	committing := false
+	defer func() { // f may panic
+		if !committing {
+			rollBack(ctx, tx)
+		}
+	}()
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := w.mayCommit(ctx); err != nil {
+		return err
+	}
+	committing = true
+	return w.await(ctx, func() (bool, error) {
+		err := tx.Commit(context.Background())
+		return answered(err), err
+	})
+}
+
+// rollbackTimeout is for the answer to a ROLLBACK, whose caller may have given up.
+const rollbackTimeout = time.Second
+
+// rollBack closes the connection where it fails, and the server rolls back then.
+func rollBack(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_ = tx.Rollback(ctx) // what failed before is what the caller is told
+}
+
+// mayCommit returns an error, and nothing is written, when the caller has given up, or when a cancel request that was
+// meant for an earlier statement might meet the COMMIT.
+func (w *writer) mayCommit(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("not committed: %w", context.Cause(ctx))
+	case w.cancelled.Load():
+		return fmt.Errorf("not committed after a statement was cancelled: %w", context.Canceled)
+	}
+	return nil
+}
+
+// await runs what commits, which reports whether the server has answered, and waits for it as long as the caller does.
+// No context reaches it, and no cancel request is sent meanwhile.
+func (w *writer) await(ctx context.Context, commit func() (answered bool, err error)) error {
+	w.alone.Store(false)
+	w.committing.Store(true)
+	answer := make(chan error, 1)
+	conn := w.conn.Conn()
+	go func() {
+		answered, err := commit()
+		switch {
+		case !answered: // and no cancel request is sent: the server may still be at it
+			_ = conn.Close(context.Background()) // nobody uses it any more
+			err = fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		case err == nil && w.alone.Load():
+			err = fmt.Errorf("%w: the server stopped waiting for its synchronous standby", ErrCommitUnknown)
+			fallthrough
+		default:
+			w.committing.Store(false)
+		}
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-answer:
+		return err
+	default:
+	}
+	w.leave(answer)
+	return fmt.Errorf("%w: %w", ErrCommitUnknown, context.Cause(ctx))
+}
+
+// leave takes the connection out of the pool, which neither hands it out nor waits for it when it is closed, and
+// closes it after the answer. Until then the transaction counts as unfinished.
+func (w *writer) leave(answer <-chan error) {
+	conn := w.conn.Hijack()
+	w.left = true
+	go func() {
+		<-answer
+		_ = conn.Close(context.Background()) // nobody uses it any more
+		w.unfinished.end()
+	}()
+}
+
+// acquire returns a connection, or an error that Classify calls Unreachable when there is none in time.
+func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get a connection to the database: %w", err)
+	}
+	return conn, nil
+}
+
+// answered reports whether the error is the server's answer to a COMMIT: the transaction happened, or it did not.
+func answered(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return !lost(answer)
+	}
+	// f hid the failure of a statement, and the COMMIT was a ROLLBACK.
+	return err == nil || errors.Is(err, pgx.ErrTxCommitRollback)
+}
