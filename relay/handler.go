@@ -20,6 +20,7 @@ type handler struct {
 	watchers    *pg.Waker // tells orderd that orders have changed
 	maxAttempts int
 	voidAlarm   int // failures of a void
+	backoff     func(kind string) outbox.Backoff
 	log         *slog.Logger
 }
 
@@ -64,7 +65,7 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 	findings := make([]orderdb.Finding, len(reports))
 	for i, r := range reports {
 		findings[i] = orderdb.Finding{
-			Event: eventOf(r, h.maxAttempts),
+			Event: eventOf(r, h.maxAttempts), Told: toldBy(r), Longest: h.backoff(r.Message.Kind).Cap,
 			Retry: outbox.Retry{
 				Message: r.Message, Delay: r.Delay, Code: r.Code,
 				Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
@@ -95,7 +96,7 @@ func (h *handler) tell(changes []orderdb.Change) {
 			attrs = append(attrs, "reason", string(c.Order.CancelReason))
 		}
 		if c.Alarm {
-			h.log.Error("order needs a person", attrs...)
+			h.log.Error("order needs a person", append(attrs, "code", c.Code)...)
 		}
 		if c.From != c.Order.Status {
 			h.log.Info("order", attrs...)

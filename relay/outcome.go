@@ -3,6 +3,7 @@ package main
 import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 )
 
@@ -35,6 +36,18 @@ func eventOf(r outbox.Report, maxAttempts int) order.Event {
 		return order.ChargeLate
 	}
 	return order.ChargeUndecided // blocked
+}
+
+// toldBy returns the payment that a decision tells of; the zero value, which is nobody's, where there is none.
+func toldBy(r outbox.Report) orderdb.Told {
+	if r.Result != outbox.Decided {
+		return orderdb.Told{}
+	}
+	p := r.Body.(*paymentv1.Payment)
+	return orderdb.Told{
+		CustomerID: p.GetCustomerId(), AmountMinor: p.GetAmount().GetAmountMinor(),
+		Currency: p.GetAmount().GetCurrencyCode(),
+	}
 }
 
 func decisionOf(p *paymentv1.Payment) order.Event {

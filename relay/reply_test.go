@@ -38,7 +38,6 @@ func TestEveryOutcomeSettles(t *testing.T) {
 	both(t, func(s *system, begin func()) {
 		const none = paymentv1.Payment_DECLINE_REASON_UNSPECIFIED
 		const funds = paymentv1.Payment_DECLINE_REASON_INSUFFICIENT_FUNDS
-		const late = paymentv1.Payment_DECLINE_REASON_EXPIRED
 		tests := []struct {
 			place    func() order.Order
 			stored   payment.Status // before the relay starts
@@ -49,7 +48,6 @@ func TestEveryOutcomeSettles(t *testing.T) {
 			{s.place, payment.None, none, order.Completed, ""},
 			{s.place, payment.Charged, none, order.Completed, ""},
 			{s.place, payment.Declined, funds, order.Cancelled, order.ReasonPaymentDeclined},
-			{s.place, payment.Declined, late, order.Cancelled, order.ReasonDeadline},
 			{s.place, payment.Declined, none, order.Cancelled, order.ReasonPaymentDeclined},
 			{s.place, payment.Voided, none, order.Cancelled, order.ReasonPaymentFailed},
 			{s.place, payment.Refunded, none, order.Cancelled, order.ReasonPaymentFailed},
@@ -81,6 +79,70 @@ func TestEveryOutcomeSettles(t *testing.T) {
 				s.t.Errorf("got deliveries %v, want one line, with the code OK", deliveries)
 			}
 		}
+	})
+}
+
+// The deadline passes while the charge is under way, by both clocks: the order is CANCELLED by the one reply.
+func TestAChargeThatExpiresOnItsWayCancels(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		s.exec(`ALTER TABLE orders DISABLE TRIGGER orders_facts_fixed`)
+		o := s.place()
+		s.bank.decided(o, payment.Declined, paymentv1.Payment_DECLINE_REASON_EXPIRED)
+		passes := func(_ context.Context, answer func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+			s.exec(`UPDATE orders SET deadline_at = clock_timestamp() WHERE id = $1`, o.ID)
+			return answer()
+		}
+		s.peer.script(o.ID, order.Charge, passes)
+		begin()
+		s.relay()
+		s.drained()
+		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonDeadline {
+			s.t.Errorf("got %s because of %s, want CANCELLED because of DEADLINE", got.Status, got.CancelReason)
+		}
+		if got := s.deliveries(o.ID, order.Void); len(got) > 0 {
+			s.t.Errorf("got deliveries %v of a VOID, want none", got)
+		}
+	})
+}
+
+// The clock of the payments database is ahead by more than the deadline: every charge is declined as expired. No order
+// is CANCELLED for a deadline that it has not reached. Nobody sends the charge again, a person is told, an operator who
+// retries it does no harm, and at its own deadline the order ends as any other.
+func TestAnOrderThatExpiredEarlyWaitsForItsDeadline(t *testing.T) {
+	both(t, func(s *system, begin func()) {
+		o := s.place()
+		s.bank.decided(o, payment.Declined, paymentv1.Payment_DECLINE_REASON_EXPIRED)
+		begin()
+		r := s.relay()
+		parked := func(times int) {
+			s.t.Helper()
+			eventually(s.t, "the charge is parked", func() bool {
+				got, _ := s.row(o.ID, order.Charge)
+				return got.Parked && got.LastCode == order.ExpiredEarly && len(s.deliveries(o.ID, order.Charge)) == times
+			})
+			if got := s.get(o.ID).Status; got != order.Pending {
+				s.t.Errorf("got %s before the deadline, want PENDING", got)
+			}
+		}
+		parked(1)
+		s.alarmed(o.ID)
+		s.retryParked(r, o.ID)
+		parked(2)
+		s.expire(o.ID) // its deadline, as the outbox has it
+		got := s.await(o.ID, order.Cancelled)
+		if got.CancelReason != order.ReasonDeadline {
+			s.t.Errorf("got CANCELLED because of %s, want %s", got.CancelReason, order.ReasonDeadline)
+		}
+		sent := 0
+		for _, a := range s.peer.all() {
+			if a.id == o.ID && a.kind == paymentv1.PaymentResult_KIND_CHARGE {
+				sent++
+			}
+		}
+		if sent != 2 {
+			s.t.Errorf("got the charge sent %d times, want once, and once for the operator", sent)
+		}
+		s.drained()
 	})
 }
 

@@ -57,7 +57,8 @@ func newServer(
 	}
 	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
 		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
-		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm, log: log,
+		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
+		backoff: config.Backoff, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }

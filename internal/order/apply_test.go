@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,103 +10,151 @@ import (
 	"hosho/internal/order"
 )
 
-// matrix is the table of doc/rules.md, written out by hand: for each event what it does to an order that is
-// PENDING, COMPLETED, CANCELLING and CANCELLED.
-var matrix = map[order.Event][4]order.Transition{
+// The states of an order.
+var (
+	pending        = order.State{Status: order.Pending}
+	completed      = order.State{Status: order.Completed}
+	cancelling     = order.State{Status: order.Cancelling}
+	afterCompleted = order.State{Status: order.Cancelling, AfterCompleted: true}
+	cancelled      = order.State{Status: order.Cancelled}
+	byHand         = order.State{Status: order.Cancelled, ByHand: true}
+)
+
+// matrix is the table of doc/rules.md, written out by hand: for each event what it does to an order that is PENDING,
+// COMPLETED, CANCELLING, CANCELLING after COMPLETED, CANCELLED, and CANCELLED by hand.
+var matrix = map[order.Event][6]order.Transition{
 	order.CustomerCancels: {
-		{To: order.Cancelling, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
-		{To: order.Cancelling, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
-		{To: order.Cancelling, Fate: order.Keep},
-		{To: order.Cancelled, Fate: order.Keep},
+		{To: cancelling, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
+		{To: afterCompleted, Reason: order.ReasonCustomer, Fate: order.Keep, Void: true},
+		{To: cancelling, Fate: order.Keep},
+		{To: afterCompleted, Fate: order.Keep},
+		{To: cancelled, Fate: order.Keep},
+		{To: byHand, Fate: order.Keep},
 	},
 
 	order.PaymentCharged: {
-		{To: order.Completed, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: completed, Fate: order.DropAll},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 	order.PaymentDeclined: {
-		{To: order.Cancelled, Reason: order.ReasonPaymentDeclined, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Drop, Alarm: true},
-		{To: order.Cancelled, Fate: order.DropAll},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelled, Reason: order.ReasonPaymentDeclined, Fate: order.DropAll},
+		{To: completed, Fate: order.Drop, Alarm: true},
+		{To: cancelled, Fate: order.DropAll},
+		{To: afterCompleted, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.PaymentExpired: {
-		{To: order.Cancelled, Reason: order.ReasonDeadline, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Drop, Alarm: true},
-		{To: order.Cancelled, Fate: order.DropAll},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelled, Reason: order.ReasonDeadline, Fate: order.DropAll},
+		{To: completed, Fate: order.Drop, Alarm: true},
+		{To: cancelled, Fate: order.DropAll},
+		{To: afterCompleted, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
+	},
+	order.PaymentExpiredEarly: {
+		{To: pending, Fate: order.Park, Alarm: true},
+		{To: completed, Fate: order.Drop, Alarm: true},
+		{To: cancelled, Fate: order.DropAll},
+		{To: afterCompleted, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.PaymentVoided: {
-		{To: order.Cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Drop, Alarm: true},
-		{To: order.Cancelled, Fate: order.DropAll},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
+		{To: completed, Fate: order.Drop, Alarm: true},
+		{To: cancelled, Fate: order.DropAll},
+		{To: afterCompleted, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.PaymentRefunded: {
-		{To: order.Cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Drop, Alarm: true},
-		{To: order.Cancelled, Fate: order.DropAll},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelled, Reason: order.ReasonPaymentFailed, Fate: order.DropAll},
+		{To: completed, Fate: order.Drop, Alarm: true},
+		{To: cancelled, Fate: order.DropAll},
+		{To: cancelled, Fate: order.DropAll},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 
 	order.ChargeUndecided: {
-		{To: order.Pending, Fate: order.Retry},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: pending, Fate: order.Retry},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.ChargeSpent: {
-		{To: order.Cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.ChargeRefused: {
-		{To: order.Cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.ChargeLate: {
-		{To: order.Cancelling, Reason: order.ReasonDeadline, Fate: order.Drop, Void: true},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: cancelling, Reason: order.ReasonDeadline, Fate: order.Drop, Void: true},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.ChargeConflict: {
-		{To: order.Pending, Fate: order.Park, Alarm: true},
-		{To: order.Completed, Fate: order.Drop},
-		{To: order.Cancelling, Fate: order.Drop},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: pending, Fate: order.Park, Alarm: true},
+		{To: completed, Fate: order.Drop},
+		{To: cancelling, Fate: order.Drop},
+		{To: afterCompleted, Fate: order.Drop},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 
 	// A PENDING or COMPLETED order has no VOID: one that turns up all the same is kept, and shown.
 	order.VoidUndecided: {
-		{To: order.Pending, Fate: order.Retry, Alarm: true},
-		{To: order.Completed, Fate: order.Retry, Alarm: true},
-		{To: order.Cancelling, Fate: order.Retry},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: pending, Fate: order.Retry, Alarm: true},
+		{To: completed, Fate: order.Retry, Alarm: true},
+		{To: cancelling, Fate: order.Retry},
+		{To: afterCompleted, Fate: order.Retry},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.VoidConflict: {
-		{To: order.Pending, Fate: order.Retry, Alarm: true},
-		{To: order.Completed, Fate: order.Retry, Alarm: true},
-		{To: order.Cancelling, Fate: order.Retry, Alarm: true},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: pending, Fate: order.RetrySlowly, Alarm: true},
+		{To: completed, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelling, Fate: order.RetrySlowly, Alarm: true},
+		{To: afterCompleted, Fate: order.RetrySlowly, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 	order.VoidUnreadable: {
-		{To: order.Pending, Fate: order.Rebuild, Alarm: true},
-		{To: order.Completed, Fate: order.Rebuild, Alarm: true},
-		{To: order.Cancelling, Fate: order.Rebuild, Alarm: true},
-		{To: order.Cancelled, Fate: order.Drop},
+		{To: pending, Fate: order.Rebuild, Alarm: true},
+		{To: completed, Fate: order.Rebuild, Alarm: true},
+		{To: cancelling, Fate: order.Rebuild, Alarm: true},
+		{To: afterCompleted, Fate: order.Rebuild, Alarm: true},
+		{To: cancelled, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop},
 	},
 
 	order.OperatorSettles: {
-		{To: order.Cancelled, Reason: order.ReasonOperator, Fate: order.DropAll},
-		{To: order.Completed, Fate: order.Keep}, // refused
-		{To: order.Cancelled, Fate: order.DropAll},
-		{To: order.Cancelled, Fate: order.Keep},
+		{To: byHand, Reason: order.ReasonOperator, Fate: order.DropAll},
+		{To: completed, Fate: order.Keep}, // refused
+		{To: byHand, Fate: order.DropAll},
+		{To: byHand, Fate: order.DropAll},
+		{To: cancelled, Fate: order.Keep},
+		{To: byHand, Fate: order.Keep},
 	},
 }
 
@@ -115,14 +164,14 @@ func TestApplyIsTheSagasTable(t *testing.T) {
 		t.Fatalf("got %d events, want the %d of the table", got, want)
 	}
 	for _, event := range order.Events {
-		for i, status := range order.Statuses {
-			got, err := order.Apply(status, event)
+		for i, state := range order.States {
+			got, err := order.Apply(state, event)
 			if diff := cmp.Diff(matrix[event][i], got); diff != "" {
-				t.Errorf("%s, order %s (-want +got):\n%s", event, status, diff)
+				t.Errorf("%s, order %s (-want +got):\n%s", event, state, diff)
 			}
-			refused := event == order.OperatorSettles && status == order.Completed
+			refused := event == order.OperatorSettles && state == completed
 			if got := err != nil; got != refused {
-				t.Errorf("%s, order %s: got error %v, want refused: %v", event, status, err, refused)
+				t.Errorf("%s, order %s: got error %v, want refused: %v", event, state, err, refused)
 			}
 		}
 	}
@@ -130,7 +179,7 @@ func TestApplyIsTheSagasTable(t *testing.T) {
 
 func TestApplyRefusesToSettleACompletedOrderByHand(t *testing.T) {
 	t.Parallel()
-	_, err := order.Apply(order.Completed, order.OperatorSettles)
+	_, err := order.Apply(completed, order.OperatorSettles)
 	var illegal *order.IllegalError
 	if !errors.As(err, &illegal) {
 		t.Fatalf("got error %v, want an *IllegalError", err)
@@ -146,29 +195,31 @@ func TestApplyRefusesToSettleACompletedOrderByHand(t *testing.T) {
 // The rules that the whole saga rests on, said of every cell of the matrix at once.
 func TestEveryTransitionKeepsTheRules(t *testing.T) {
 	t.Parallel()
-	facts := map[order.Event]bool{ // what the payment service has stored, and the one exemption
-		order.PaymentCharged: true, order.PaymentDeclined: true, order.PaymentExpired: true,
-		order.PaymentVoided: true, order.PaymentRefunded: true, order.OperatorSettles: true,
-	}
 	for _, event := range order.Events {
-		for _, status := range order.Statuses {
-			got, err := order.Apply(status, event)
+		for _, state := range order.States {
+			got, err := order.Apply(state, event)
 			if err != nil {
 				continue
 			}
-			changes := got.Changes(status)
+			changes := got.Changes(state)
+			from, to := state.Status, got.To.Status
 			rule := func(kept bool, says string) {
 				if !kept {
-					t.Errorf("%s, order %s: got %+v, but %s", event, status, got, says)
+					t.Errorf("%s, order %s: got %+v, but %s", event, state, got, says)
 				}
 			}
-			rule(!changes || status.Before(got.To), "a status never goes back")
-			rule(!changes || !got.To.Settled() || facts[event], "no path leads from an error to a settled status")
-			rule(!changes || !got.To.Settled() || got.Fate == order.DropAll, "a settled order has no command")
-			rule(got.Void == (changes && got.To == order.Cancelling),
-				"CANCELLING begins with its VOID, and nothing else does")
-			rule((got.Reason != "") == (changes && status != order.Cancelling && got.To != order.Completed),
+			rule(slices.Contains(order.States, got.To), "there is no such state")
+			rule(!changes || from.Before(to), "a status never goes back, and a state never changes within one")
+			rule(!changes || !to.Settled() || event.Fact() || event == order.OperatorSettles,
+				"no path leads from an error to a settled status")
+			rule(!changes || !to.Settled() || got.Fate == order.DropAll, "a settled order has no command")
+			rule(got.Void == (changes && to == order.Cancelling), "CANCELLING begins with its VOID, and nothing else does")
+			rule((got.Reason != "") == (changes && from != order.Cancelling && to != order.Completed),
 				"the reason is given once, when the order is given up")
+			rule(state != afterCompleted || !changes || event == order.PaymentRefunded || got.To == byHand,
+				"what was COMPLETED is refunded, or settled by a person")
+			rule(got.To != byHand || state == byHand || event == order.OperatorSettles, "only a person settles by hand")
+			rule(got.Fate != order.RetrySlowly || got.Alarm, "what does not mend itself calls for a person")
 		}
 	}
 }
@@ -180,7 +231,7 @@ func TestApplyPanicsOnAnEventThatDoesNotExist(t *testing.T) {
 			t.Errorf("got panic %v, want %q", got, want)
 		}
 	}()
-	_, _ = order.Apply(order.Pending, order.Event(0))
+	_, _ = order.Apply(pending, order.Event(0))
 }
 
 func TestEveryEventHasAName(t *testing.T) {

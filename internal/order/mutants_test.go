@@ -41,45 +41,45 @@ var mutants = map[string]struct {
 	}},
 	// The relay read PENDING, and writes without looking again.
 	"settle without compare-and-set": {rules.I6, func(m *machine) {
-		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
 			if e == order.PaymentCharged {
-				t, _ = order.Apply(order.Pending, e)
+				t, _ = order.Apply(pending, e)
 			}
 			return t
 		})
 	}},
 	// The proof of concept: a failed call means that nothing was charged.
 	"an error cancels": {rules.I3, func(m *machine) {
-		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+		m.wrapOrder(func(_ order.State, e order.Event, t order.Transition) order.Transition {
 			if t.Void && e != order.CustomerCancels {
-				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
+				t.To, t.Fate, t.Void = cancelled, order.DropAll, false
 			}
 			return t
 		})
 	}},
 	"user cancel without void": {rules.I3, func(m *machine) {
-		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
-			if e == order.CustomerCancels && s == order.Pending {
-				t.To, t.Fate, t.Void = order.Cancelled, order.DropAll, false
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
+			if e == order.CustomerCancels && s == pending {
+				t.To, t.Fate, t.Void = cancelled, order.DropAll, false
 			}
 			return t
 		})
 	}},
 	"refund without void row": {rules.I5, func(m *machine) {
-		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
-			t.Void = t.Void && s != order.Completed
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
+			t.Void = t.Void && s != completed
 			return t
 		})
 	}},
 	"failover loses CANCELLING": {rules.I6, func(m *machine) {
 		m.fault = func(s state) (state, bool) {
-			lost := s.order == order.Cancelling
-			s.order, s.charge.rows, s.void.rows = order.Pending, 1, 0
+			lost := s.order == cancelling
+			s.order, s.charge.rows, s.void.rows = pending, 1, 0
 			return s, lost
 		}
 	}},
 	"void is abandoned": {rules.I5, func(m *machine) {
-		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+		m.wrapOrder(func(_ order.State, e order.Event, t order.Transition) order.Transition {
 			if e == order.VoidUndecided {
 				t.Fate = order.Drop
 			}
@@ -97,7 +97,7 @@ var mutants = map[string]struct {
 
 	// One that only liveness can notice, and what those above leave untouched.
 	"void is never answered": {rules.I14, func(m *machine) {
-		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
 			if e == order.PaymentVoided {
 				t, _ = order.Apply(s, order.VoidUndecided)
 			}
@@ -105,15 +105,41 @@ var mutants = map[string]struct {
 		})
 	}},
 	"giving up leaves no void": {rules.I5, func(m *machine) {
-		m.wrapOrder(func(_ order.Status, e order.Event, t order.Transition) order.Transition {
+		m.wrapOrder(func(_ order.State, e order.Event, t order.Transition) order.Transition {
 			t.Void = t.Void && e == order.CustomerCancels
 			return t
 		})
 	}},
 	"a late charge completes a cancelled order": {rules.I6, func(m *machine) {
-		m.wrapOrder(func(s order.Status, e order.Event, t order.Transition) order.Transition {
-			if e == order.PaymentCharged && s == order.Cancelled {
-				t.To = order.Completed
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
+			if e == order.PaymentCharged && s.Status == order.Cancelled {
+				t.To = completed
+			}
+			return t
+		})
+	}},
+	// The order's row does not tell that it was paid, or nobody asks it.
+	"COMPLETED is forgotten": {rules.I25, func(m *machine) {
+		m.fault = forgetful().fault
+		apply := m.order
+		m.order = func(s order.State, e order.Event) (order.Transition, error) {
+			s.AfterCompleted = false
+			return apply(s, e)
+		}
+	}},
+	"an early decline cancels what was paid": {rules.I25, func(m *machine) {
+		m.fault = forgetful().fault
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
+			if e == order.PaymentExpiredEarly {
+				t, _ = order.Apply(pending, order.PaymentExpired)
+			}
+			return t
+		})
+	}},
+	"an order that was refunded waits for ever": {rules.I14, func(m *machine) {
+		m.wrapOrder(func(s order.State, e order.Event, t order.Transition) order.Transition {
+			if s == afterCompleted && e == order.PaymentRefunded {
+				t, _ = order.Apply(s, order.PaymentVoided)
 			}
 			return t
 		})
@@ -129,9 +155,9 @@ var mutants = map[string]struct {
 }
 
 // wrapOrder lets change have the last word about a transition that order.Apply made.
-func (m *machine) wrapOrder(change func(order.Status, order.Event, order.Transition) order.Transition) {
+func (m *machine) wrapOrder(change func(order.State, order.Event, order.Transition) order.Transition) {
 	apply := m.order
-	m.order = func(s order.Status, e order.Event) (order.Transition, error) {
+	m.order = func(s order.State, e order.Event) (order.Transition, error) {
 		t, err := apply(s, e)
 		return change(s, e, t), err
 	}

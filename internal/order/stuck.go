@@ -11,9 +11,17 @@ const StuckAfter = 15 * time.Minute
 // TooManyClaims is how often a command may be taken up in vain, however fast, before its order is stuck.
 const TooManyClaims = 100
 
-// ConflictCodes are what a delivery comes to when the key belongs to another payment: paymentd says so, or its reply is
-// about another payment than the command. No retry mends that.
-var ConflictCodes = []string{"KEY_REUSED", "ECHO_MISMATCH"}
+// What a delivery comes to where its order does not go with the answer. It stands in the outbox as last_code.
+const (
+	EchoMismatch = "ECHO_MISMATCH" // the reply is about another payment than the order's
+	NotRefunded  = "NOT_REFUNDED"  // the order was COMPLETED, and its payment was never refunded
+	ExpiredEarly = "EXPIRED_EARLY" // declined for a deadline that, by the order's clock, has not passed
+)
+
+// ConflictCodes are what a delivery comes to when the saga cannot settle the order: the key belongs to another payment,
+// as paymentd says or as its reply shows, or money was taken of which paymentd knows nothing. No retry mends that, as
+// long as it is the right paymentd that answers, and an operator may settle the order.
+var ConflictCodes = []string{"KEY_REUSED", EchoMismatch, NotRefunded}
 
 // Standing is what the orders database knows of a command in the outbox and of its order, by that database's clock.
 type Standing struct {
@@ -35,7 +43,8 @@ const (
 	NeedsNoPerson Why = "" // it gets on by itself
 	// Parked means that nothing is done until somebody decides, or the deadline does.
 	Parked Why = "PARKED"
-	// InConflict means that the key belongs to another payment: it is tried, and will not get better.
+	// InConflict means that the key belongs to another payment, or that what was paid was not refunded: it is tried,
+	// and will not get better.
 	InConflict Why = "CONFLICT"
 	// Unwanted means that no order waits for it: the order is settled, there is none, or it is a VOID and the order is
 	// PENDING. It is not sent.

@@ -19,9 +19,11 @@ type Delivery struct {
 	Took   time.Duration // from sending to the answer
 }
 
-// implied reports whether a delivery leaves no row: the first one, decided. It is what nearly every order has.
-func (d Delivery) implied(m outbox.Message) bool {
-	return d.Result == outbox.Decided && m.Claims == 1
+// implied reports whether a delivery leaves no row: the first one, decided, and nothing more to say. It is what nearly
+// every order has.
+func (d Delivery) implied(r outbox.Retry) bool {
+	return d.Result == outbox.Decided && r.Message.Claims == 1 &&
+		r.Code != order.NotRefunded && r.Code != order.ExpiredEarly
 }
 
 // meanings are the words of the database for what the engine knows as results.

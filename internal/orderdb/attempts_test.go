@@ -191,7 +191,7 @@ func TestAttemptsOfACommandThatWasPutBackAreOthers(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
-	o, m := standingIn(t, db, order.Pending, order.Charge)
+	o, m := standingIn(t, db, newOrder(), order.State{Status: order.Pending}, order.Charge)
 	apply(t, s, found(order.ChargeUndecided, m))
 	if _, err := db.Pool.Exec(t.Context(), `DELETE FROM outbox WHERE key = $1`, o.ID); err != nil {
 		t.Fatal(err)

@@ -34,12 +34,12 @@ func (s *Store) cancel(
 	if err != nil {
 		return o, false, err
 	}
-	t, err := order.Apply(o.Status, order.CustomerCancels)
-	if err != nil || !t.Changes(o.Status) {
+	t, err := order.Apply(o.State(), order.CustomerCancels)
+	if err != nil || !t.Changes(o.State()) {
 		return o, false, err
 	}
 	if err := leave(ctx, tx, []change{{
-		id: o.ID, from: o.Status, to: t.To, reason: t.Reason,
+		id: o.ID, from: o.Status, to: t.To.Status, reason: t.Reason,
 		cause: order.CustomerCancels, who: customersWay, traceparent: &traceparent,
 	}}); err != nil {
 		return o, false, err

@@ -53,8 +53,13 @@ func place(t testing.TB, s *orderdb.Store, n orderdb.NewOrder) order.Order {
 // placed is an order brought to a status, by the shortest legal way, with the commands that belong to it.
 func placed(t testing.TB, db *pgtest.Database, status order.Status) order.Order {
 	t.Helper()
+	return placedAs(t, db, newOrder(), status)
+}
+
+func placedAs(t testing.TB, db *pgtest.Database, n orderdb.NewOrder, status order.Status) order.Order {
+	t.Helper()
 	s := orderdb.New(db.Pool, command.Encode)
-	o := place(t, s, newOrder())
+	o := place(t, s, n)
 	if status == order.Completed {
 		settle(t, db.Pool, o.ID, order.Pending, order.Completed)
 	}

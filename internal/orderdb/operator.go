@@ -62,12 +62,12 @@ func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, ch
 	if err != nil || decided {
 		return o, false, err
 	}
-	t, illegal := order.Apply(o.Status, order.OperatorSettles)
+	t, illegal := order.Apply(o.State(), order.OperatorSettles)
 	if illegal != nil || !parked {
 		return o, false, ErrNotParked
 	}
 	if err := leave(ctx, tx, []change{{
-		id: o.ID, from: o.Status, to: t.To, reason: t.Reason, cause: order.OperatorSettles, who: d.Operator,
+		id: o.ID, from: o.Status, to: t.To.Status, reason: t.Reason, cause: order.OperatorSettles, who: d.Operator,
 	}}); err != nil {
 		return o, false, err
 	}

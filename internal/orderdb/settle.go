@@ -3,6 +3,7 @@ package orderdb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,16 +16,26 @@ import (
 // Finding is what a relay found out about one command of an order.
 type Finding struct {
 	Event    order.Event
-	Retry    outbox.Retry // the command, and how it goes on if it is to be tried again
-	Delivery Delivery     // how that was found out: recorded, unless it is implied
+	Told     Told          // the payment that an OK reply tells of; what is stored under a key counts only with it
+	Longest  time.Duration // the longest wait before such a command is tried again
+	Retry    outbox.Retry  // the command, and how it goes on if it is to be tried again
+	Delivery Delivery      // how that was found out: recorded, unless it is implied
+}
+
+// Told is whose payment an OK reply tells of, and how much it is.
+type Told struct {
+	CustomerID  string
+	AmountMinor int64
+	Currency    string
 }
 
 // Change is what a finding did to its order.
 type Change struct {
 	Order order.Order // as it is afterwards, but for UpdatedAt
 	From  order.Status
-	Event order.Event
-	Alarm bool // a person should look
+	Event order.Event // what was found out, when it was held against the order
+	Code  string      // what the delivery came to
+	Alarm bool        // a person should look
 }
 
 // Settlement is what Settle did.
@@ -47,29 +58,8 @@ type Vain struct {
 // twice changes nothing the second time.
 func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, error) {
 	var done Settlement
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		done = Settlement{}
-		locked, err := lockAll(ctx, tx, findings)
-		if err != nil {
-			return err
-		}
-		plan := plan{encode: s.encode}
-		for i, finding := range findings {
-			o, ok := locked[finding.Retry.Message.Key]
-			if !ok {
-				done.Later = append(done.Later, i)
-				continue
-			}
-			delete(locked, o.ID) // one finding an order a transaction
-			if err := plan.add(o, finding); err != nil {
-				return err
-			}
-		}
-		done.Changes, done.More = plan.changes, len(plan.appended)+len(plan.retried) > 0
-		if err := plan.write(ctx, tx); err != nil {
-			return err
-		}
-		done.Vain, err = vain(ctx, tx, plan.failed)
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		done, err = s.settle(ctx, tx, findings)
 		return err
 	})
 	if err != nil {
@@ -79,25 +69,72 @@ func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, err
 	return done, nil
 }
 
+func (s *Store) settle(ctx context.Context, tx pgx.Tx, findings []Finding) (done Settlement, err error) {
+	locked, err := lockAll(ctx, tx, findings)
+	if err != nil {
+		return done, err
+	}
+	if err := markByHand(ctx, tx, findings, locked); err != nil {
+		return done, err
+	}
+	var verdicts []verdict
+	for i, finding := range findings {
+		o, ok := locked[finding.Retry.Message.Key]
+		if !ok {
+			done.Later = append(done.Later, i)
+			continue
+		}
+		delete(locked, o.ID) // one finding an order a transaction
+		v, err := judge(o, finding)
+		if err != nil {
+			return done, err
+		}
+		verdicts = append(verdicts, v)
+	}
+	if err := quieten(ctx, tx, verdicts); err != nil {
+		return done, err
+	}
+	plan := plan{encode: s.encode}
+	for _, v := range verdicts {
+		if err := plan.add(v); err != nil {
+			return done, err
+		}
+	}
+	done.Changes, done.More = plan.changes, len(plan.appended)+len(plan.retried) > 0
+	if err := plan.write(ctx, tx); err != nil {
+		return done, err
+	}
+	done.Vain, err = vain(ctx, tx, plan.failed)
+	return done, err
+}
+
 // lockAll takes the orders that the findings are about. Orders that somebody else has locked are passed over, so that
 // they hold up nobody: a customer's cancel, or a person in psql.
-func lockAll(ctx context.Context, tx pgx.Tx, findings []Finding) (map[string]order.Order, error) {
+func lockAll(ctx context.Context, tx pgx.Tx, findings []Finding) (map[string]held, error) {
 	ids := make([]string, len(findings))
 	for i, finding := range findings {
 		ids[i] = finding.Retry.Message.Key
 	}
-	orders, err := collect(tx.Query(ctx, `
-		SELECT `+orderColumns+`
+	rows, err := tx.Query(ctx, `
+		SELECT `+orderColumns+`, deadline_at > clock_timestamp() AS early
 		FROM orders
 		WHERE id = ANY($1::uuid[])
 		ORDER BY id
-		FOR UPDATE SKIP LOCKED`, ids))
+		FOR UPDATE SKIP LOCKED`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
 	}
-	locked := make(map[string]order.Order, len(orders))
-	for _, o := range orders {
-		locked[o.ID] = o
+	type lockedRow struct {
+		row
+		Early bool
+	}
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[lockedRow])
+	if err != nil {
+		return nil, fmt.Errorf("lock orders: %w", err)
+	}
+	locked := make(map[string]held, len(orders))
+	for _, r := range orders {
+		locked[r.ID] = held{Order: r.order(), early: r.Early}
 	}
 	return locked, nil
 }
@@ -118,48 +155,47 @@ type plan struct {
 	failed   []attempt // those of voids that were sent in vain and go on
 }
 
-// add asks the state machine what a finding does to its order.
-func (p *plan) add(o order.Order, finding Finding) error {
-	t, err := order.Apply(o.Status, finding.Event)
-	if err != nil {
-		return err
-	}
-	from := o.Status
-	if t.Changes(from) {
+// add notes what a verdict changes.
+func (p *plan) add(v verdict) error {
+	o, from, finding := v.order.Order, v.order.Status, v.finding
+	changes := v.Changes(v.order.state())
+	if changes {
 		p.left = append(p.left, change{
-			id: o.ID, from: from, to: t.To, reason: t.Reason, cause: finding.Event, who: finding.Delivery.Relay,
+			id: o.ID, from: from, to: v.To.Status, reason: v.Reason, cause: finding.Event, who: finding.Delivery.Relay,
 			traceparent: finding.Retry.Message.Traceparent,
 		})
-		o.Status = t.To
-		if t.Reason != "" {
-			o.CancelReason = t.Reason
+		o.Status = v.To.Status
+		if v.Reason != "" {
+			o.CancelReason = v.Reason
 		}
 		if from == order.Completed {
 			o.CompletedAt = o.UpdatedAt // the trigger orders_remember_completed writes it
 		}
 	}
-	if t.Changes(from) || t.Alarm {
-		p.changes = append(p.changes, Change{Order: o, From: from, Event: finding.Event, Alarm: t.Alarm})
+	if changes || v.Alarm {
+		p.changes = append(p.changes, Change{
+			Order: o, From: from, Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
+		})
 	}
-	if t.Void {
+	if v.Void {
 		void, err := voidOf(p.encode, o, finding.Retry.Message.Traceparent)
 		if err != nil {
 			return err
 		}
 		p.appended = append(p.appended, void)
 	}
-	p.attempt(t.Fate, finding)
-	return p.fate(o, t.Fate, finding.Retry)
+	p.attempt(v.Fate, finding)
+	return p.fate(o, v.Fate, finding.Retry)
 }
 
 // attempt notes how a delivery went, unless that is implied.
 func (p *plan) attempt(fate order.Fate, finding Finding) {
 	retry := finding.Retry
-	if finding.Delivery.implied(retry.Message) {
+	if finding.Delivery.implied(retry) {
 		return
 	}
 	a := attempt{Delivery: finding.Delivery, message: retry.Message, code: retry.Code}
-	if fate == order.Retry || fate == order.Rebuild {
+	if fate == order.Retry || fate == order.RetrySlowly || fate == order.Rebuild {
 		a.retryIn = &retry.Delay
 	}
 	p.attempts = append(p.attempts, a)
@@ -175,7 +211,7 @@ func (p *plan) fate(o order.Order, fate order.Fate, retry outbox.Retry) error {
 		p.dropped = append(p.dropped, retry.Message.ID)
 	case order.DropAll:
 		p.settled = append(p.settled, o.ID)
-	case order.Retry:
+	case order.Retry, order.RetrySlowly:
 		p.retried = append(p.retried, retry)
 	case order.Rebuild:
 		payload, err := p.encode(order.Command(retry.Message.Kind), o)

@@ -34,7 +34,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 		var payment order.Event // what is stored; 0: nothing yet
 		var claims []outbox.Message
 		var heard []orderdb.Finding
-		byHand := false
+		byHand, forgotten, completed := false, false, false
 		draw := func(rt *rapid.T, from []outbox.Message) outbox.Message {
 			if len(from) == 0 {
 				rt.Skip("nothing was claimed yet")
@@ -58,7 +58,14 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 				case payment == order.PaymentCharged && m.Kind == "VOID":
 					payment = order.PaymentRefunded
 				}
-				heard = append(heard, found(payment, m))
+				f := found(payment, m)
+				f.Retry.Delay, f.Longest = 0, 0
+				heard = append(heard, f)
+			},
+			"forget": func(rt *rapid.T) { // the payments database is restored to an older state
+				if payment == order.PaymentCharged && completed {
+					payment, forgotten = 0, true
+				}
 			},
 			"no answer": func(rt *rapid.T) {
 				m := draw(rt, claims)
@@ -70,7 +77,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 					events = []order.Event{order.VoidUndecided, order.VoidConflict, order.VoidUnreadable}
 				}
 				f := found(rapid.SampledFrom(events).Draw(rt, "event"), m)
-				f.Retry.Delay = 0
+				f.Retry.Delay, f.Longest = 0, 0
 				heard = append(heard, f)
 			},
 			"settle": func(rt *rapid.T) { // some of what was heard, repeats included
@@ -94,6 +101,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 			},
 			"": func(rt *rapid.T) {
 				now := get(t, s, o.ID).Status
+				completed = completed || now == order.Completed
 				if now.Before(last) {
 					rt.Fatalf("the order went from %s to %s", last, now)
 				}
@@ -109,12 +117,15 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 						rt.Fatalf("CANCELLING with commands %v", kinds)
 					}
 				case order.Completed:
-					if len(kinds) > 0 || payment != order.PaymentCharged {
+					if len(kinds) > 0 || payment != order.PaymentCharged && !forgotten {
 						rt.Fatalf("COMPLETED with commands %v and %s", kinds, payment)
 					}
 				case order.Cancelled:
 					if len(kinds) > 0 || !byHand && (payment == 0 || payment == order.PaymentCharged) {
 						rt.Fatalf("CANCELLED with commands %v and %s", kinds, payment)
+					}
+					if completed && !byHand && payment != order.PaymentRefunded {
+						rt.Fatalf("CANCELLED after COMPLETED with %s", payment)
 					}
 				}
 			},

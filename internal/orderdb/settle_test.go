@@ -72,19 +72,30 @@ func payloadOf(t testing.TB, kind order.Command, o order.Order) []byte {
 	return payload
 }
 
-// standingIn is an order in a status whose command of a kind was claimed, with no other command. Where the order could
+// standingIn is an order in a state whose command of a kind was claimed, with no other command. Where the order could
 // not have that command any more, or not yet, the row is made all the same: a stale claim may bring it up.
 func standingIn(
-	t testing.TB, db *pgtest.Database, status order.Status, kind order.Command,
+	t *testing.T, db *pgtest.Database, n orderdb.NewOrder, state order.State, kind order.Command,
 ) (order.Order, outbox.Message) {
 	t.Helper()
-	o := placed(t, db, status)
-	_, err := db.Pool.Exec(t.Context(), `DELETE FROM outbox WHERE key = $1`, o.ID)
-	if err != nil {
-		t.Fatal(err)
+	status := state.Status
+	if state.AfterCompleted {
+		status = order.Completed
 	}
+	o := placedAs(t, db, n, status)
+	s := orderdb.New(db.Pool, command.Encode)
+	if state.AfterCompleted {
+		if _, changed, err := s.Cancel(t.Context(), o.ID, ""); err != nil || !changed {
+			t.Fatalf("cancel: got changed %v, error %v", changed, err)
+		}
+	}
+	if state.ByHand {
+		execute(t, db, `
+			INSERT INTO audit (order_id, action, operator, reason) VALUES ('`+o.ID+`', 'SETTLE', 'ada', 'told so')`)
+	}
+	execute(t, db, `DELETE FROM outbox WHERE key = '`+o.ID+`'`)
 	add(t, db, o.ID, kind)
-	return o, claimed(t, db, o.ID)
+	return get(t, s, o.ID), claimed(t, db, o.ID)
 }
 
 // add puts a command into the outbox whose payload is damaged.
@@ -110,10 +121,13 @@ func claimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 	return messages[i]
 }
 
-// found is a finding about a command.
+// money is what an honest reply tells of the payment of a newOrder.
+var money = orderdb.Told{CustomerID: "alice", AmountMinor: 900, Currency: "JPY"}
+
+// found is a finding about a command of a newOrder.
 func found(event order.Event, m outbox.Message) orderdb.Finding {
 	return orderdb.Finding{
-		Event: event,
+		Event: event, Told: money, Longest: 2 * time.Hour,
 		Retry: outbox.Retry{Message: m, Delay: time.Hour, Code: "SAID", Spends: true, Answered: true},
 		Delivery: orderdb.Delivery{
 			Relay: "relay:1", RPC: "ProcessPayments", Result: outbox.Ambiguous, Took: time.Millisecond,
@@ -131,31 +145,41 @@ func apply(t testing.TB, s *orderdb.Store, findings ...orderdb.Finding) orderdb.
 }
 
 // expected is what order.Apply says about an order and its commands after an event that is about its only command.
-func expected(o order.Order, m outbox.Message, event order.Event) (order.Order, []stored, orderdb.Settlement) {
-	t, _ := order.Apply(o.Status, event)
+func expected(
+	o order.Order, state order.State, m outbox.Message, event order.Event,
+) (order.Order, []stored, orderdb.Settlement) {
+	t, _ := order.Apply(state, event)
 	before := o.Status
-	o.Status = t.To
+	o.Status = t.To.Status
 	if t.Reason != "" {
 		o.CancelReason = t.Reason
 	}
-	if before == order.Completed && t.Changes(before) {
+	if before == order.Completed && t.Changes(state) {
 		o.CompletedAt = o.UpdatedAt
+	}
+	code := "SAID"
+	switch {
+	case event == order.PaymentExpiredEarly && state.Status == order.Pending:
+		code = order.ExpiredEarly
+	case event.Fact() && t.Fate == order.RetrySlowly:
+		code = order.NotRefunded
 	}
 	left := []stored{}
 	switch t.Fate {
 	case order.Keep:
 		left = []stored{{Kind: m.Kind, Leased: true}}
-	case order.Retry, order.Rebuild:
-		left = []stored{{Kind: m.Kind, Attempts: 1, Answers: 1, LastCode: "SAID", Rebuilt: t.Fate == order.Rebuild}}
+	case order.Retry, order.RetrySlowly, order.Rebuild:
+		left = []stored{{Kind: m.Kind, Attempts: 1, Answers: 1, LastCode: code, Rebuilt: t.Fate == order.Rebuild}}
 	case order.Park:
-		left = []stored{{Kind: m.Kind, Answers: 1, LastCode: "SAID", Parked: true}}
+		left = []stored{{Kind: m.Kind, Answers: 1, LastCode: code, Parked: true}}
 	}
 	if t.Void {
 		left = append(left, stored{Kind: "VOID", Due: true, Rebuilt: true})
 	}
-	done := orderdb.Settlement{More: t.Void || t.Fate == order.Retry || t.Fate == order.Rebuild}
-	if t.Changes(before) || t.Alarm {
-		done.Changes = []orderdb.Change{{Order: o, From: before, Event: event, Alarm: t.Alarm}}
+	again := slices.Contains([]order.Fate{order.Retry, order.RetrySlowly, order.Rebuild}, t.Fate)
+	done := orderdb.Settlement{More: t.Void || again}
+	if t.Changes(state) || t.Alarm {
+		done.Changes = []orderdb.Change{{Order: o, From: before, Event: event, Code: code, Alarm: t.Alarm}}
 	}
 	if event == order.VoidUndecided && t.Fate == order.Retry {
 		done.Vain = []orderdb.Vain{{Message: m, Code: "SAID", Failures: 1}}
@@ -163,23 +187,30 @@ func expected(o order.Order, m outbox.Message, event order.Event) (order.Order, 
 	return o, left, done
 }
 
-// Every event that can happen to an order in every status, on real rows: what is in the database afterwards is what
+// Every event that can happen to an order in every state, on real rows: what is in the database afterwards is what
 // order.Apply says, and applying the same finding again changes nothing more.
 func TestSettleDoesWhatTheStateMachineSays(t *testing.T) {
 	t.Parallel()
-	for _, status := range order.Statuses {
-		t.Run(string(status), func(t *testing.T) {
+	for _, state := range order.States {
+		t.Run(state.String(), func(t *testing.T) {
 			t.Parallel()
 			db := pgtest.Orders(t)
 			s := orderdb.New(db.Pool, command.Encode)
 			for _, event := range order.Events {
 				for _, kind := range subject(event) {
-					transition, err := order.Apply(status, event)
+					transition, err := order.Apply(state, event)
 					if err != nil || transition.Void && kind == order.Void && transition.Fate == order.Keep {
 						continue // refused, tested below; or a second VOID, which the outbox refuses
 					}
-					o, m := standingIn(t, db, status, kind)
-					wantOrder, wantLeft, wantDone := expected(o, m, event)
+					if state == (order.State{Status: order.Cancelled}) && kind == order.Charge {
+						continue // a CHARGE that is left shows that a person cancelled it
+					}
+					n := newOrder()
+					if event == order.PaymentExpired { // otherwise it is PaymentExpiredEarly
+						n.Deadline = -time.Second
+					}
+					o, m := standingIn(t, db, n, state, kind)
+					wantOrder, wantLeft, wantDone := expected(o, state, m, event)
 					at := fmt.Sprintf("%s on a %s", event, kind)
 
 					done := apply(t, s, found(event, m))
@@ -187,7 +218,7 @@ func TestSettleDoesWhatTheStateMachineSays(t *testing.T) {
 						t.Errorf("%s: settlement (-want +got):\n%s", at, diff)
 					}
 					got := get(t, s, o.ID)
-					later, changed := got.UpdatedAt.After(o.UpdatedAt), transition.Changes(status)
+					later, changed := got.UpdatedAt.After(o.UpdatedAt), transition.Changes(state)
 					if later != changed {
 						t.Errorf("%s: got a new updated_at %v, want %v", at, later, changed)
 					}
@@ -220,7 +251,7 @@ func TestSettleRefusesWhatTheStateMachineRefuses(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
-	o, m := standingIn(t, db, order.Completed, order.Charge)
+	o, m := standingIn(t, db, newOrder(), order.State{Status: order.Completed}, order.Charge)
 	_, err := s.Settle(t.Context(), []orderdb.Finding{found(order.OperatorSettles, m)})
 	var illegal *order.IllegalError
 	if !errors.As(err, &illegal) {

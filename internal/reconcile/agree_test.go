@@ -22,7 +22,7 @@ func TestClassifyAgreesWithTheInvariants(t *testing.T) {
 			t.Errorf("%s: got %q, and broken are %q", c, class, broken)
 		}
 	}
-	if cases != 6*33*4 {
+	if cases != 9*33*4 {
 		t.Errorf("got %d cases, want all of them", cases)
 	}
 }
@@ -32,7 +32,14 @@ func everyCase(yield func(reconcile.Case) bool) {
 	for _, s := range order.Statuses {
 		orders = append(orders, anOrder(s))
 	}
-	orders = append(orders, with(anOrder(order.Cancelled), func(o *reconcile.Order) { o.ByHand = true }))
+	for _, past := range []func(*reconcile.Order){
+		func(o *reconcile.Order) { o.ByHand = true },
+		func(o *reconcile.Order) { o.Paid = true },
+		func(o *reconcile.Order) { o.Paid, o.ByHand = true, true },
+	} {
+		orders = append(orders, with(anOrder(order.Cancelled), past))
+	}
+	orders = append(orders, with(anOrder(order.Cancelling), func(o *reconcile.Order) { o.Paid = true }))
 	payments := []*reconcile.Payment{nil}
 	for _, s := range payment.Statuses[1:] {
 		for _, ledger := range []int64{-600, 0, 600, 1200} {
@@ -82,6 +89,7 @@ func brokenRules(c reconcile.Case) (broken []rules.ID) {
 		owed = p.Amount
 	}
 	rule(rules.I7, p != nil && p.Ledger != owed)
+	rule(rules.I25, status == order.Cancelled && !byHand && o.Paid && (p == nil || p.Status != payment.Refunded))
 	rule(rules.I16, status.Settled() && !byHand && p == nil)
 	return broken
 }

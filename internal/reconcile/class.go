@@ -24,12 +24,13 @@ var Classes = []struct {
 }{
 	{
 		PaidNotCompleted, "The money was taken, and the order is PENDING for longer than it may be.",
-		"See that a relay runs and reaches paymentd: it asks again, is told CHARGED, and completes the order. " +
-			"--repair makes the CHARGE due.",
+		"See that a relay runs and reaches paymentd. Before the order's deadline it asks again, is told CHARGED, and " +
+			"completes the order; after it, the order is given up and its money refunded. --repair makes the CHARGE due.",
 	},
 	{
 		CompletedNotHeld, "The order is COMPLETED, and the payment service does not hold its amount.",
-		"No step of the saga collects it again. Cancel the order (CancelOrder), or collect the money by other means.",
+		"No step of the saga collects it again. A payment that was forgotten is charged again under its key, or the " +
+			"order is cancelled, and settled with a reason if nothing can be refunded: the calls are with each finding.",
 	},
 	{
 		CancelledButHeld,
@@ -44,10 +45,11 @@ var Classes = []struct {
 	},
 	{
 		RefundMissing,
-		"Money that must be given back was not: the order is CANCELLING for too long and still CHARGED, or the " +
-			"payment is REFUNDED and its ledger has no refund.",
-		"CANCELLING: see that a relay runs and reaches paymentd; --repair makes the VOID due. REFUNDED: the ledger " +
-			"was damaged, and accounting must correct it.",
+		"Money that must be given back was not: the order is CANCELLING for too long and still CHARGED, or was " +
+			"COMPLETED and is CANCELLED without a refund, or the payment is REFUNDED and its ledger has no refund.",
+		"CANCELLING: see that a relay runs and reaches paymentd; --repair makes the VOID due. CANCELLED: find out " +
+			"what became of the money, and give it back by other means. REFUNDED: the ledger was damaged, and " +
+			"accounting must correct it.",
 	},
 	{
 		LedgerWrong, "A payment and its own ledger entries disagree.",
@@ -61,7 +63,8 @@ var Classes = []struct {
 		Stuck,
 		"The order makes no progress: past its deadline, undecided, CANCELLING or decided for too long, tried too " +
 			"often, parked, or in conflict; or a command is left that no order waits for.",
-		"Parked or in conflict: sagactl parked, retry, settle. Otherwise see that a relay runs and reaches paymentd; " +
+		"Parked or in conflict: sagactl parked, retry, settle; where another's payment holds money, the call is with " +
+			"the finding. Otherwise see that a relay runs and reaches paymentd; " +
 			"--repair makes the command due.",
 	},
 	{

@@ -22,6 +22,7 @@ type Order struct {
 	Age    time.Duration // since it came to its status
 	Late   time.Duration // since its deadline; negative before
 	ByHand bool          // an operator settled it
+	Paid   bool          // CANCELLING or CANCELLED: it was COMPLETED before
 }
 
 // Command is an order's command in the outbox.
@@ -87,6 +88,8 @@ func contradiction(o *Order, p *Payment) (Class, string) {
 		return CancelledButHeld, "there is no payment: a late charge would find its key free"
 	case o.Status == order.Cancelled && !o.ByHand && (p.Status == payment.Charged || p.Ledger > 0):
 		return CancelledButHeld, "the money is held"
+	case o.Status == order.Cancelled && !o.ByHand && o.Paid && p.Status != payment.Refunded:
+		return RefundMissing, "it was COMPLETED, and its payment is " + string(p.Status)
 	case p != nil && p.Ledger != p.owed():
 		return LedgerWrong, fmt.Sprintf("the ledger must say %d", p.owed())
 	}
@@ -161,6 +164,9 @@ func words(why order.Why, kind order.Command, o *Order, drives *Command) string 
 	case order.Parked:
 		return "its " + string(kind) + " is parked: " + drives.LastCode
 	case order.InConflict:
+		if drives.LastCode == order.NotRefunded {
+			return "it was COMPLETED, and its payment is not refunded: " + drives.LastCode
+		}
 		return "its " + string(kind) + " is in conflict: " + drives.LastCode
 	case order.Overdue:
 		return "past its deadline for " + short(o.Late)

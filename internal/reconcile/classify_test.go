@@ -181,6 +181,22 @@ func TestClassify(t *testing.T) {
 			Order:   anOrder(order.Cancelled),
 			Payment: with(aPayment(payment.Refunded), func(got *p) { got.Ledger = 600 }),
 		}, reconcile.RefundMissing},
+		{"CANCELLED after COMPLETED, and voided", reconcile.Case{
+			Order:   with(anOrder(order.Cancelled), func(got *o) { got.Paid = true }),
+			Payment: aPayment(payment.Voided),
+		}, reconcile.RefundMissing},
+		{"CANCELLED after COMPLETED, and refunded", reconcile.Case{
+			Order:   with(anOrder(order.Cancelled), func(got *o) { got.Paid = true }),
+			Payment: aPayment(payment.Refunded),
+		}, ""},
+		{"CANCELLING after COMPLETED, its payment forgotten", reconcile.Case{
+			Order:   with(anOrder(order.Cancelling), func(got *o) { got.Paid = true }),
+			Payment: aPayment(payment.Voided), Void: &reconcile.Command{LastCode: order.NotRefunded},
+		}, reconcile.Stuck},
+		{"PENDING, expired early", reconcile.Case{
+			Order: anOrder(order.Pending), Payment: aPayment(payment.Declined),
+			Charge: &reconcile.Command{Parked: true, LastCode: order.ExpiredEarly},
+		}, reconcile.Stuck},
 		{"CANCELLED, refunded and never charged", reconcile.Case{
 			Order:   anOrder(order.Cancelled),
 			Payment: with(aPayment(payment.Declined), func(got *p) { got.Ledger = -600 }),

@@ -58,25 +58,97 @@ func (m Money) text(customer bool) string {
 
 // todo is the call that mends a case which the saga cannot, where there is one.
 func todo(id string, class Class, c Case) string {
-	switch {
-	case class == CancelledButHeld && c.Payment == nil:
-		return void(id, c.Order.Money) // leaves a tombstone
-	case class == CancelledButHeld && c.Payment.Status == payment.Charged, class == PaymentWithoutOrder &&
-		c.Payment.Status == payment.Charged:
-		return void(id, c.Payment.Money)
-	case class == CancelledButHeld, class == PaymentWithoutOrder && c.Payment.Ledger > 0:
-		return "the payment holds nothing, and its ledger says it does: accounting must correct the ledger"
-	case class == Stuck && c.Order != nil && c.Order.Status == order.Completed && c.Void != nil:
-		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from " +
-			"the outbox at once"
+	switch class {
+	case CompletedNotHeld:
+		return collect(id, c)
+	case CancelledButHeld:
+		if c.Payment == nil {
+			return void(id, c.Order.Money) // leaves a tombstone
+		}
+		return release(id, c.Payment)
+	case PaymentWithoutOrder:
+		return release(id, c.Payment)
+	case RefundMissing:
+		if c.Order.Status == order.Cancelled && c.Payment.Status != payment.Refunded {
+			return "nothing is refunded under this key any more: give the money back by other means"
+		}
+	case Stuck, SettledByOperator:
+		return unstick(id, c)
 	}
 	return ""
 }
 
+// collect mends a COMPLETED order whose money is not held.
+func collect(id string, c Case) string {
+	cancel := "sagactl order cancel " + id
+	switch p := c.Payment; {
+	case p == nil:
+		return "charge it again under the same key: " + charge(id, c.Order.Money) + "; or give it up: " + cancel +
+			", and, when its VOID came to " + order.NotRefunded + ", " + settle(id)
+	case p.Money != c.Order.Money:
+		return foreign(id, c) + "; then " + cancel + ", and " + settle(id)
+	case p.Status == payment.Voided, p.Status == payment.Declined:
+		return cancel + ", and, when its VOID came to " + order.NotRefunded + ", " + settle(id)
+	case p.Status == payment.Refunded:
+		return cancel
+	}
+	return ""
+}
+
+// release mends a payment that must hold nothing.
+func release(id string, p *Payment) string {
+	switch {
+	case p.Status == payment.Charged:
+		return void(id, p.Money)
+	case p.Ledger > 0:
+		return "the payment holds nothing, and its ledger says it does: accounting must correct the ledger"
+	}
+	return ""
+}
+
+// unstick says what to do about an order that a person must look at.
+func unstick(id string, c Case) string {
+	o := c.Order
+	switch {
+	case o == nil:
+		return ""
+	case o.ByHand && c.Payment != nil && c.Payment.Status == payment.Charged:
+		return foreign(id, c)
+	case o.Status == order.Completed && c.Void != nil:
+		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from " +
+			"the outbox at once"
+	case o.Status.Settled():
+		return ""
+	case c.Payment != nil && c.Payment.Money != o.Money:
+		return foreign(id, c) + "; then " + settle(id)
+	case c.Void != nil && c.Void.LastCode == order.NotRefunded:
+		return "see that the relay reaches the right paymentd; if it does, its database has lost the payment: " + settle(id)
+	}
+	return ""
+}
+
+// foreign is what to do about a payment under an order's key that the order does not account for.
+func foreign(id string, c Case) string {
+	text := "the payment under its key is " + c.Payment.text(true)
+	if c.Payment.Status == payment.Charged {
+		text += ", and holds it: find out whose it is, and give it back: " + void(id, c.Payment.Money)
+	}
+	return text
+}
+
+// settle is the call with which an operator cancels what the saga cannot settle.
+func settle(id string) string { return "sagactl settle " + id + " --reason '...'" }
+
+// charge is the call that takes the money of an order whose payment was forgotten. A key that is known after all keeps
+// what is stored.
+func charge(id string, m Money) string { return call("ChargePayment", id, m) }
+
 // void is the call that gives money back, or keeps it from being taken. paymentd refuses it for another customer,
 // amount or currency than the payment's own.
-func void(id string, m Money) string {
+func void(id string, m Money) string { return call("VoidPayment", id, m) }
+
+func call(method, id string, m Money) string {
 	return fmt.Sprintf(`grpcurl -plaintext -d '{"payment_id": %q, "customer_id": %q, `+
-		`"amount": {"currency_code": %q, "amount_minor": %d}}' $PAYMENTD payment.v1.PaymentService/VoidPayment`,
-		id, m.CustomerID, m.Currency, m.Amount)
+		`"amount": {"currency_code": %q, "amount_minor": %d}}' $PAYMENTD payment.v1.PaymentService/%s`,
+		id, m.CustomerID, m.Currency, m.Amount, method)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/order"
 	"hosho/internal/reconcile"
 )
 
@@ -22,12 +23,22 @@ func TestASystemAtWorkIsClean(t *testing.T) {
 	}
 }
 
+// The calls that findings come with, of an order or payment as those of healthy are.
+const (
+	asks         = `"customer_id": "ada", "amount": {"currency_code": "JPY", "amount_minor": 600}}' $PAYMENTD `
+	chargesAgain = asks + `payment.v1.PaymentService/ChargePayment`
+	voids        = asks + `payment.v1.PaymentService/VoidPayment`
+	voidsMallory = `"customer_id": "mallory", "amount": {"currency_code": "JPY", "amount_minor": 1}}' $PAYMENTD ` +
+		`payment.v1.PaymentService/VoidPayment`
+)
+
 var plants = []struct {
 	name     string
 	orders   string
 	payments string
 	want     string
-	repair   string // what --repair says begins so
+	repair   string   // what --repair says begins so
+	todo     []string // what the finding tells a person to do has these in it
 }{
 	{
 		name: "paid long ago", want: "paid-not-completed " + pending, repair: "nothing: its CHARGE is due already",
@@ -35,16 +46,21 @@ var plants = []struct {
 	},
 	{
 		name: "completed, and voided", want: "completed-not-held " + paid, repair: "none: no step",
+		todo: []string{"sagactl order cancel " + paid, "sagactl settle " + paid + " --reason"},
 		payments: `UPDATE payments SET status = 'VOIDED' WHERE id = '` + paid + `';
 			DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
 	},
 	{
 		name: "completed, and the key is gone", want: "completed-not-held " + paid, repair: "none: no step",
+		todo: []string{
+			chargesAgain, "sagactl order cancel " + paid, order.NotRefunded, "sagactl settle " + paid + " --reason",
+		},
 		payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `';
 			DELETE FROM payments WHERE id = '` + paid + `'`,
 	},
 	{
 		name: "completed for another amount", want: "completed-not-held " + paid, repair: "none: no step",
+		todo:   []string{"600 JPY of ada", voids, "sagactl order cancel " + paid, "sagactl settle " + paid},
 		orders: `UPDATE orders SET amount_minor = 601 WHERE id = '` + paid + `'`,
 	},
 	{
@@ -92,6 +108,41 @@ var plants = []struct {
 		name: "refunded, and the ledger lacks the refund", want: "refund-missing " + refunded,
 		repair:   "none: the ledger is never edited",
 		payments: `DELETE FROM ledger WHERE payment_id = '` + refunded + `' AND kind = 'REFUND'`,
+	},
+	{
+		name: "completed once, and voided", want: "refund-missing " + declined,
+		repair: "none: no step of the saga leaves CANCELLED", todo: []string{"give the money back by other means"},
+		orders: `UPDATE orders SET completed_at = created_at WHERE id = '` + declined + `'`,
+	},
+	{
+		name: "completed once, and its payment forgotten", want: "stuck " + cancelling,
+		repair: "nothing: its VOID is due already", todo: []string{"right paymentd", "sagactl settle " + cancelling},
+		orders: `UPDATE orders SET completed_at = created_at WHERE id = '` + cancelling + `';
+			UPDATE outbox SET last_code = 'NOT_REFUNDED' WHERE kind = 'VOID'`,
+		payments: plantPayment(cancelling, "VOIDED"),
+	},
+	{
+		name: "charged to somebody else", want: "stuck " + pending, repair: "nothing: its CHARGE is parked",
+		todo:   []string{"1 JPY of mallory", voidsMallory, "sagactl settle " + pending},
+		orders: `UPDATE outbox SET parked_at = now(), last_code = 'ECHO_MISMATCH' WHERE kind = 'CHARGE'`,
+		payments: `UPDATE payments SET customer_id = 'mallory', amount_minor = 1 WHERE id = '` + pending + `';
+			UPDATE ledger SET amount_minor = 1 WHERE payment_id = '` + pending + `'`,
+	},
+	{
+		name: "expired early", want: "stuck " + pending, repair: "nothing: its CHARGE is parked",
+		orders: `UPDATE outbox SET parked_at = now(), last_code = 'EXPIRED_EARLY' WHERE kind = 'CHARGE'`,
+		payments: `UPDATE payments SET status = 'DECLINED', decline_reason = 'EXPIRED' WHERE id = '` + pending + `';
+			DELETE FROM ledger WHERE payment_id = '` + pending + `'`,
+	},
+	{
+		name: "settled by hand, and somebody's money is held", want: "settled-by-operator " + pending,
+		repair: "nothing to do", todo: []string{"1 JPY of mallory", voidsMallory},
+		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = '` + pending + `';
+			DELETE FROM outbox WHERE kind = 'CHARGE';
+			INSERT INTO audit (order_id, action, operator, reason)
+			VALUES ('` + pending + `', 'SETTLE', 'ada', 'the key is another''s')`,
+		payments: `UPDATE payments SET customer_id = 'mallory', amount_minor = 1 WHERE id = '` + pending + `';
+			UPDATE ledger SET amount_minor = 1 WHERE payment_id = '` + pending + `'`,
 	},
 	{
 		name: "cancelling for long, and charged", want: "refund-missing " + cancelling,
@@ -184,6 +235,11 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			got, found, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Repair: true})
 			if !slices.Equal(got, want) || !strings.HasPrefix(found[0].Repair, tt.repair) {
 				t.Errorf("repair: got %q, which says %q; want %q", got, found[0].Repair, tt.repair)
+			}
+			for _, part := range tt.todo {
+				if !strings.Contains(found[0].Todo, part) {
+					t.Errorf("got %q to do, want %q in it", found[0].Todo, part)
+				}
 			}
 			if again, _, second := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{
 				Repair: true,

@@ -23,13 +23,14 @@ var (
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
 			clock_timestamp() - o.updated_at, clock_timestamp() - o.deadline_at,
 			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
+			o.completed_at IS NOT NULL,
 			c.parked, c.code, c.attempts, c.claims, v.parked, v.code, v.attempts, v.claims
 		FROM (`
 	orderCommands = `) AS o
 		LEFT JOIN LATERAL (` + commandFacts + ` WHERE key = o.id AND kind = 'CHARGE' OFFSET 0) AS c ON true
 		LEFT JOIN LATERAL (` + commandFacts + ` WHERE key = o.id AND kind = 'VOID' OFFSET 0) AS v ON true
 		ORDER BY o.id`
-	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at`
+	orderColumns = `id, customer_id, amount_minor, currency, status, updated_at, deadline_at, completed_at`
 	commandFacts = `
 			SELECT parked IS NOT NULL AS parked, code, attempts, claims
 			FROM ` + orderdb.Outbox.View() + ` AS command`
@@ -81,7 +82,7 @@ func collectOrders(rows pgx.Rows, err error) ([]orderSide, error) {
 			o            Order
 			charge, void commandRow
 		)
-		err := row.Scan(&side.id, &o.CustomerID, &o.Amount, &o.Currency, &o.Status, &o.Age, &o.Late, &o.ByHand,
+		err := row.Scan(&side.id, &o.CustomerID, &o.Amount, &o.Currency, &o.Status, &o.Age, &o.Late, &o.ByHand, &o.Paid,
 			&charge.parked, &charge.code, &charge.attempts, &charge.claims,
 			&void.parked, &void.code, &void.attempts, &void.claims)
 		side.facts = Case{Order: &o, Charge: charge.command(), Void: void.command()}

@@ -69,6 +69,9 @@ func refusal(f Finding, c Case) string {
 	case PaymentWithoutOrder:
 		return "none: no order goes with it; an operator must find out whose it is"
 	case RefundMissing, LedgerWrong:
+		if f.Class == RefundMissing && f.Order == order.Cancelled && f.Payment != payment.Refunded {
+			return "none: no step of the saga leaves CANCELLED; an operator must find out what became of the money"
+		}
 		return "none: the ledger is never edited; accounting must correct it"
 	}
 	if c.Order == nil {

@@ -116,13 +116,13 @@ func TestTheSchemasPartOfTheDocumentIsThere(t *testing.T) {
 func TestTheDocumentsTableOfOrdersIsApply(t *testing.T) {
 	t.Parallel()
 	lines := []string{"| event |", "|---|"}
-	for _, s := range order.Statuses {
-		lines[0] += " " + string(s) + " |"
+	for _, s := range order.States {
+		lines[0] += " " + s.String() + " |"
 		lines[1] += "---|"
 	}
 	for _, event := range order.Events {
 		line := "| " + event.String() + " |"
-		for _, s := range order.Statuses {
+		for _, s := range order.States {
 			line += " " + orderCell(s, event) + " |"
 		}
 		lines = append(lines, line)
@@ -130,14 +130,14 @@ func TestTheDocumentsTableOfOrdersIsApply(t *testing.T) {
 	wants(t, document(t), "the table of orders", strings.Join(lines, "\n"))
 }
 
-func orderCell(s order.Status, event order.Event) string {
+func orderCell(s order.State, event order.Event) string {
 	t, err := order.Apply(s, event)
 	if err != nil {
 		return "refused"
 	}
 	var parts []string
 	if t.Changes(s) {
-		parts = append(parts, "→ "+string(t.To))
+		parts = append(parts, "→ "+t.To.String())
 	}
 	if t.Reason != "" {
 		parts[0] += " (" + string(t.Reason) + ")"
@@ -158,8 +158,8 @@ func orderCell(s order.Status, event order.Event) string {
 }
 
 var fates = map[order.Fate]string{
-	order.Keep: "", order.Drop: "drop", order.DropAll: "drop all", order.Retry: "retry", order.Rebuild: "rebuild",
-	order.Park: "park",
+	order.Keep: "", order.Drop: "drop", order.DropAll: "drop all", order.Retry: "retry",
+	order.RetrySlowly: "retry slowly", order.Rebuild: "rebuild", order.Park: "park",
 }
 
 func TestTheDocumentsTableOfPaymentsIsApply(t *testing.T) {
@@ -205,18 +205,20 @@ func TestTheDocumentsDiagramsAreApply(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
 	orders := []string{"stateDiagram-v2", "    [*] --> PENDING: order placed"}
-	for _, from := range order.Statuses {
-		for _, to := range order.Statuses {
+	named := func(s order.State) string { return strings.ReplaceAll(s.String(), " ", "_") }
+	for _, from := range order.States {
+		for _, to := range order.States {
 			var events []string
 			for _, event := range order.Events {
 				if t, err := order.Apply(from, event); err == nil && t.Changes(from) && t.To == to {
 					events = append(events, event.String())
 				}
 			}
-			orders = append(orders, edge(string(from), string(to), events)...)
+			orders = append(orders, edge(named(from), named(to), events)...)
 		}
 	}
-	wants(t, doc, "the diagram of orders", strings.Join(append(orders, "    CANCELLED --> [*]"), "\n"))
+	orders = append(orders, "    CANCELLED --> [*]", "    CANCELLED_by_hand --> [*]")
+	wants(t, doc, "the diagram of orders", strings.Join(orders, "\n"))
 
 	payments := []string{"stateDiagram-v2"}
 	for _, from := range payment.Statuses {

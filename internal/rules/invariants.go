@@ -31,6 +31,7 @@ const (
 	I22 ID = "I22"
 	I23 ID = "I23"
 	I24 ID = "I24"
+	I25 ID = "I25"
 	D1  ID = "D1"
 
 	Early    ID = "early"
@@ -112,6 +113,7 @@ var Invariants = []Invariant{
 	{I22, "what a relay tells of the backlog is what the outbox holds", AtRest, by(Experiment)},
 	{I23, "goroutines, open files and connections are given back", AtRest, by(Experiment)},
 	{I24, "no log holds a password, a customer, what was ordered, or a control character", Always, by(Experiment)},
+	{I25, "a CANCELLED order that was COMPLETED has a REFUNDED payment", Always, by(Databases, Production, Model)},
 	{D1, "an order that was given up for its deadline was so not before it", Always, by(Databases)},
 
 	{

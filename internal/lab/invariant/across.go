@@ -22,6 +22,7 @@ type fact struct {
 	Amount     int64
 	Currency   string
 	Status     string
+	Completed  bool // of an order: it was COMPLETED before
 }
 
 func (f fact) sameMoney(g fact) bool {
@@ -57,6 +58,9 @@ func (c *checker) sealed(o, p fact, paid bool) {
 	if o.Status == "CANCELLED" && !c.byHand[o.ID] && p.Status != "DECLINED" && p.Status != "VOIDED" &&
 		p.Status != "REFUNDED" {
 		c.violated(rules.I3, "cancelled, not sealed", o.ID, "payment %s", named(p.Status))
+	}
+	if o.Status == "CANCELLED" && o.Completed && !c.byHand[o.ID] && p.Status != "REFUNDED" {
+		c.violated(rules.I25, "paid once, not refunded", o.ID, "payment %s", named(p.Status))
 	}
 	if c.options.Simulated && o.Amount == bombAmount &&
 		(o.Status == "COMPLETED" || p.Status == "CHARGED" || p.Status == "REFUNDED") {
@@ -131,8 +135,17 @@ func pages(ctx context.Context, pool *pgxpool.Pool, table string, see func([]fac
 // nextPage is read from the primary key. A bare ORDER BY id would sort by the text of the output column.
 func nextPage(table string) string {
 	return `
-		SELECT t.id::text, t.customer_id, t.amount_minor, t.currency, t.status FROM ` + table + ` AS t
+		SELECT ` + columns(table) + ` FROM ` + table + ` AS t
 		WHERE t.id > $1::uuid ORDER BY t.id LIMIT $2`
+}
+
+// columns are a fact of a row that is called t.
+func columns(table string) string {
+	completed := "false"
+	if table == "orders" {
+		completed = "t.completed_at IS NOT NULL"
+	}
+	return `t.id::text, t.customer_id, t.amount_minor, t.currency, t.status, ` + completed
 }
 
 // byID reads the rows of a table that have the ids of others.
@@ -142,8 +155,8 @@ func byID(ctx context.Context, pool *pgxpool.Pool, table string, others []fact) 
 		ids[i] = o.ID
 	}
 	rows, _ := pool.Query(ctx, `
-		SELECT id::text, customer_id, amount_minor, currency, status FROM `+table+`
-		WHERE id = ANY($1::uuid[])`, ids)
+		SELECT `+columns(table)+` FROM `+table+` AS t
+		WHERE t.id = ANY($1::uuid[])`, ids)
 	facts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fact])
 	found := make(map[string]fact, len(facts))
 	for _, f := range facts {

@@ -209,6 +209,14 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			orders: `UPDATE orders SET deadline_at = updated_at + '1 second' WHERE id = '` + cancelling + `'`,
 		},
 		{
+			name: "paid once, and voided", want: []broken{{rules.I25, declined}},
+			orders: `UPDATE orders SET completed_at = created_at WHERE id = '` + declined + `'`,
+		},
+		{
+			name: "paid once, and refunded", want: nil,
+			orders: `UPDATE orders SET completed_at = created_at WHERE id = '` + refunded + `'`,
+		},
+		{
 			name: "given up before its deadline, and voided", want: []broken{{rules.D1, refunded}},
 			orders: `UPDATE orders SET cancel_reason = 'DEADLINE' WHERE id = '` + refunded + `'`,
 		},
@@ -247,7 +255,8 @@ func TestAChargedBombIsFound(t *testing.T) {
 func TestOrdersSettledByHandAreListedAndExempt(t *testing.T) {
 	t.Parallel()
 	orders, payments := healthy(t)
-	run(t, orders, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = $1`, paid)
+	run(t, orders, `
+		UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR', completed_at = created_at WHERE id = $1`, paid)
 	run(t, orders,
 		`INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`,
 		paid)

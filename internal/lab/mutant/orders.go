@@ -12,8 +12,8 @@ var cancelOnError = Mutant{
 	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
-		Old:  `return Transition{To: Cancelling, Reason: reason, Fate: Drop, Void: true}`,
-		New:  `return Transition{To: Cancelled, Reason: reason, Fate: DropAll}`,
+		Old:  `return Transition{To: State{Status: Cancelling}, Reason: reason, Fate: Drop, Void: true}`,
+		New:  `return Transition{To: State{Status: Cancelled}, Reason: reason, Fate: DropAll}`,
 	}},
 }
 
@@ -26,11 +26,11 @@ var directCancel = Mutant{
 	Oracle: []rules.ID{rules.I3, rules.I16, rules.I5, rules.I7},
 	Edits: []Edit{{
 		File: "internal/order/apply.go",
-		Old:  `	if s == Pending || s == Completed {`,
-		New: `	if s == Pending {
-		return Transition{To: Cancelled, Reason: ReasonCustomer, Fate: Keep}
+		Old:  `	if s.Status == Pending || s.Status == Completed {`,
+		New: `	if s.Status == Pending {
+		return Transition{To: State{Status: Cancelled}, Reason: ReasonCustomer, Fate: Keep}
 	}
-	if s == Completed {`,
+	if s.Status == Completed {`,
 	}},
 }
 
@@ -64,11 +64,11 @@ var blindSettle = Mutant{
 		},
 		{
 			File: "internal/orderdb/settle.go",
-			Old:  `	t, err := order.Apply(o.Status, finding.Event)`,
-			New: `	if finding.Retry.Message.Kind == string(order.Charge) {
-		o.Status = order.Pending
-	}
-	t, err := order.Apply(o.Status, finding.Event)`,
+			Old:  `		v, err := judge(o, finding)`,
+			New: `		if finding.Retry.Message.Kind == string(order.Charge) {
+			o.Status = order.Pending
+		}
+		v, err := judge(o, finding)`,
 		},
 		{File: "internal/orderdb/leave.go", Old: ` AND orders.status = c.from_status`},
 		{

@@ -21,7 +21,7 @@ import (
 
 // What a delivery came to where no answer of paymentd's says it. It stands in the outbox as last_code.
 const (
-	codeEcho       = "ECHO_MISMATCH" // the reply is about another payment than the command
+	codeEcho       = order.EchoMismatch
 	codeUnknown    = "UNKNOWN_OUTCOME"
 	codeUnreadable = "UNREADABLE"
 	codeSilent     = "NO_ANSWER" // nothing came in time

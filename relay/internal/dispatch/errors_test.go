@@ -48,7 +48,7 @@ var keyReused = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED)
 // Package order knows no contract. Its words are held against the contract's here.
 func TestTheConflictsOfOrdersAreThoseOfDeliveries(t *testing.T) {
 	t.Parallel()
-	if want := []string{keyReused, codeEcho}; !slices.Equal(order.ConflictCodes, want) {
+	if want := []string{keyReused, codeEcho, order.NotRefunded}; !slices.Equal(order.ConflictCodes, want) {
 		t.Errorf("got order.ConflictCodes %q, want %q", order.ConflictCodes, want)
 	}
 }
