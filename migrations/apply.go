@@ -34,13 +34,38 @@ var ErrLocked = errors.New("a table is locked by a transaction that does not end
 
 // Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
 // returns the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
-// it may be nil. ErrLocked when that goes on for minutes.
+// it may be nil. ErrLocked when that goes on for minutes; ErrForeign or ErrUnfit, and nothing applied, when the
+// database is another set's or cannot hold every name.
 func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([]int64, error) {
+	if err := s.accept(ctx, databaseURL); err != nil {
+		return nil, fmt.Errorf("migrate %s: %w", s, err)
+	}
 	applied, err := Apply(ctx, databaseURL, s.folder(), waiting)
 	if err != nil {
 		return applied, fmt.Errorf("migrate %s: %w", s, err)
 	}
 	return applied, nil
+}
+
+// accept looks at a database before it is migrated.
+func (s Set) accept(ctx context.Context, databaseURL string) error {
+	config, err := pg.Parse(databaseURL)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	found, err := s.look(ctx, conn, nil)
+	if err != nil {
+		return err
+	}
+	if err := found.belongs(s); err != nil {
+		return err
+	}
+	return found.holdsNames()
 }
 
 // Apply does for any folder of migrations what Up does for those of a set.

@@ -212,7 +212,7 @@ func up(t *testing.T, set migrations.Set, db *pgtest.Database) []int64 {
 
 func check(t *testing.T, set migrations.Set, db *pgtest.Database, want error) {
 	t.Helper()
-	if err := set.Check(t.Context(), db.Pool); !errors.Is(err, want) {
+	if err := set.Check(t.Context(), db.Pool, nil); !errors.Is(err, want) {
 		t.Errorf("check: got %v, want %v", err, want)
 	}
 }

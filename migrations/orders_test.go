@@ -41,6 +41,7 @@ func TestOrdersTables(t *testing.T) {
 			"relay text", "rpc text null", "means text", "latency interval", "trace_id text null",
 			"retry_in interval null",
 		},
+		"schema_identity":   {"name text", "compatible_from bigint"},
 		"payments_database": {"id uuid", "only_row boolean", "since timestamp with time zone"},
 		"payments_database_audit": {
 			"id bigint", "from_id uuid null", "to_id uuid", "operator text", "reason text", "at timestamp with time zone",

@@ -22,6 +22,7 @@ func TestPaymentsTables(t *testing.T) {
 		"ledger": {
 			"payment_id uuid", "kind text", "amount_minor bigint", "currency text", "at timestamp with time zone",
 		},
+		"schema_identity":   {"name text", "compatible_from bigint"},
 		"database_identity": {"id uuid", "only_row boolean", "created_at timestamp with time zone"},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Payments(t))); diff != "" {

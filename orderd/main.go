@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hosho/internal/daemon"
+	"hosho/internal/orderdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
@@ -61,7 +62,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	background.Go(func() { server.run(running, database) })
 
-	ready := guard.Ready(pool, program.Database.Ready(pool))
+	ready := guard.Ready(pool, program.Database.Ready(pool, orderdb.OrderdNeeds()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 
 	"hosho/internal/daemon"
+	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
@@ -53,7 +54,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer pool.Close()
 	server := newServer(pool, c.Simulate, log)
 
-	ready := guard.Ready(pool, program.Database.Ready(pool))
+	ready := guard.Ready(pool, program.Database.Ready(pool, paymentdb.Needs()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)

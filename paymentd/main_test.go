@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"hosho/internal/daemon"
+	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
 )
 
 func TestServingWaitsForTheSchemaAndSaysHowToGetIt(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	ready := program.Database.Ready(db.Pool)
+	ready := program.Database.Ready(db.Pool, paymentdb.Needs())
 	err := ready(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "paymentd migrate") {
 		t.Fatalf("got %v, want an error that names `paymentd migrate`", err)

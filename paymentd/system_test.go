@@ -18,6 +18,7 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/daemon"
+	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
 )
@@ -53,7 +54,7 @@ func start(t testing.TB, options ...func(*server)) *system {
 	go func() {
 		defer close(done)
 		listen := daemon.Listen{Listen: "127.0.0.1:0"}
-		if err := rpc.Serve(ctx, s.config(listen, nil, program.Database.Ready(db.Pool))); err != nil {
+		if err := rpc.Serve(ctx, s.config(listen, nil, program.Database.Ready(db.Pool, paymentdb.Needs()))); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	}()

@@ -13,6 +13,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/daemon"
+	"hosho/internal/orderdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/migrations"
@@ -72,7 +73,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	background.Go(func() { server.run(running, database, c.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
-	ready := guard.Ready(pool, program.Database.Ready(pool))
+	ready := guard.Ready(pool, program.Database.Ready(pool, orderdb.RelayNeeds()))
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()

@@ -338,7 +338,7 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
 	environment := []string{"SAMPLED_DATABASE_URL=" + db.URL}
-	err := migrations.Orders.Check(t.Context(), db.Pool)
+	err := migrations.Orders.Check(t.Context(), db.Pool, nil)
 	if err == nil || !strings.HasSuffix(err.Error(), ": run `orderd migrate`") {
 		t.Errorf("before: got %v, want what to run", err)
 	}
@@ -346,7 +346,7 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(stdout, "applied orders 1\napplied orders 2\n") {
 		t.Errorf("got %q, exit %d, %s; want the versions, exit 0", stdout, code, stderr)
 	}
-	if err := migrations.Orders.Ready(db.Pool)(t.Context()); err != nil {
+	if err := migrations.Orders.Ready(db.Pool, nil)(t.Context()); err != nil {
 		t.Errorf("after: %v", err)
 	}
 	if stdout, _, code = run(t, environment, "migrate"); stdout != "orders is up to date\n" || code != 0 {

@@ -89,6 +89,7 @@ var inTests = map[string]string{
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
 	"paymentd":      "command order", // whose tests send what a relay would
+	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables
 }

@@ -33,14 +33,11 @@ func alone(t *testing.T, db *pgtest.Database, role, grants string) *pgxpool.Pool
 	return pool
 }
 
-// What orderd may do, and no more. It must be enough for everything that orderd asks of this package.
+// The rights that readiness asks for, and no more. They must be enough for everything that orderd asks of this package.
 func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	pool := alone(t, db, "orderd_alone", `
-		GRANT SELECT, INSERT ON orders TO orderd_alone;
-		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO orderd_alone;
-		GRANT INSERT ON outbox, changes TO orderd_alone;`)
+	pool := db.As(t, orderdb.OrderdNeeds()).Pool
 	s := orderdb.New(pool, command.Encode)
 
 	o := place(t, s, request("r-1"))
@@ -63,13 +60,7 @@ func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	pool := alone(t, db, "relay_alone", `
-		GRANT SELECT ON orders TO relay_alone;
-		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO relay_alone;
-		GRANT SELECT, INSERT, DELETE ON outbox TO relay_alone;
-		GRANT UPDATE (payload, attempts, claims, answers, ready_at, lease_token, parked_at, last_code)
-			ON outbox TO relay_alone;
-		GRANT SELECT, INSERT ON audit, attempts, changes TO relay_alone;`)
+	pool := db.As(t, orderdb.RelayNeeds()).Pool
 	s := orderdb.New(pool, command.Encode)
 	var claims []outbox.Message
 	for range 3 {

@@ -53,6 +53,7 @@ func parse(text string) (*pgxpool.Config, error) {
 			delete(config.ConnConfig.RuntimeParams, name)
 		}
 	}
+	config.ConnConfig.RuntimeParams["client_encoding"] = "UTF8" // as Go has it, whatever the role or the server says
 	return config, nil
 }
 

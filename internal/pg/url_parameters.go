@@ -18,7 +18,7 @@ var parameters = []string{
 	"pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime", "pool_max_conn_idle_time",
 	"pool_health_check_period", "pool_max_conn_lifetime_jitter", "pool_ping_timeout",
 	"statement_cache_capacity", "description_cache_capacity", "default_query_exec_mode",
-	"application_name", "options", "search_path", "role", "timezone", "client_encoding",
+	"application_name", "options", "search_path", "role", "timezone",
 	"statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout",
 	"synchronous_commit",
 }

@@ -66,8 +66,8 @@ func TestAURLSizesThePoolAndSetsParameters(t *testing.T) {
 		t.Fatal(err)
 	}
 	parameters := config.ConnConfig.RuntimeParams
-	if len(parameters) != 1 || parameters["lock_timeout"] != "1s" {
-		t.Errorf("got %v for the server, want what the URL says and nothing of the environment", parameters)
+	if len(parameters) != 2 || parameters["lock_timeout"] != "1s" || parameters["client_encoding"] != "UTF8" {
+		t.Errorf("got %v for the server, want what the URL says, UTF8, and nothing of the environment", parameters)
 	}
 	if config.MaxConns != pg.DefaultMaxConns || config.MaxConnLifetime != 2*time.Hour ||
 		config.ConnConfig.ConnectTimeout != 7*time.Second {

@@ -65,7 +65,7 @@ func create(t testing.TB, template string) *Database {
 		t.Fatalf("create a database for the test: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		ctx, cancel := cleanupContext(t)
 		defer cancel()
 		if err := server.exec(ctx, fmt.Sprintf(`DROP DATABASE %s WITH (FORCE)`, name)); err != nil {
 			t.Errorf("drop the test's database: %v", err)
@@ -76,6 +76,11 @@ func create(t testing.TB, template string) *Database {
 		t.Fatal(err)
 	}
 	return &Database{Pool: connect(t, url), URL: url}
+}
+
+// cleanupContext is for what is done when the test has ended.
+func cleanupContext(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 }
 
 func connect(t testing.TB, url string) *pgxpool.Pool {

@@ -25,10 +25,10 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			orders, payments, empty := pgtest.Orders(t), pgtest.Payments(t), pgtest.Empty(t)
-			if err := migrations.Orders.Check(t.Context(), orders.Pool); err != nil {
+			if err := migrations.Orders.Check(t.Context(), orders.Pool, nil); err != nil {
 				t.Error(err)
 			}
-			if err := migrations.Payments.Check(t.Context(), payments.Pool); err != nil {
+			if err := migrations.Payments.Check(t.Context(), payments.Pool, nil); err != nil {
 				t.Error(err)
 			}
 			for _, db := range []*pgtest.Database{orders, payments, empty} {

@@ -1,0 +1,28 @@
+package outbox
+
+import "hosho/internal/pg"
+
+// columns are all of a table.
+var columns = []string{
+	"id", "key", "kind", "payload", "expires_at", "traceparent", "attempts", "claims", "answers",
+	"ready_at", "lease_token", "parked_at", "last_code", "created_at",
+}
+
+// ToAppend is what a program needs of the table that puts messages into it.
+func (t Table) ToAppend() pg.Need {
+	return pg.Need{
+		Table: t.Name, Select: []string{"key", "kind"},
+		Insert: []string{"key", "kind", "payload", "expires_at", "traceparent"},
+	}
+}
+
+// ToWork is what a program needs of the table that delivers its messages, appends others, and shows them to operators.
+func (t Table) ToWork() pg.Need {
+	need := t.ToAppend()
+	need.Select = columns
+	need.Update = []string{
+		"payload", "attempts", "claims", "answers", "ready_at", "lease_token", "parked_at", "last_code",
+	}
+	need.Delete = true
+	return need
+}
