@@ -110,8 +110,14 @@ func (s *Stack) route(from, to, direct string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	address.Host, err = s.config.Route(from, to, address.Host)
-	return address.String(), err
+	hosts := strings.Split(address.Host, ",") // a database with a standby has two
+	for i, host := range hosts {
+		if hosts[i], err = s.config.Route(from, to, host); err != nil {
+			return "", err
+		}
+	}
+	address.Host = strings.Join(hosts, ",")
+	return address.String(), nil
 }
 
 // daemon describes a daemon.

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 
@@ -33,7 +32,12 @@ func (s *Stack) grant(ctx context.Context) error {
 			return fmt.Errorf("make the role %s: %w", Role, err)
 		}
 	}
-	return errors.Join(s.Orders.AskPassword(ctx, Role), s.Payments.AskPassword(ctx, Role))
+	for _, server := range s.all() {
+		if err := server.AskPassword(ctx, Role); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // grantAll works on servers that were used before: their role stays.

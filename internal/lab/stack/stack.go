@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +28,7 @@ type Config struct {
 	Bin        string // the folder with the daemons that Build has built
 	Dir        string // for data and logs; empty: a new one, which Stop removes
 	Durable    bool   // databases that survive a crash of the machine, as everywhere but in quick tests
+	Standbys   bool   // a synchronous standby for each database, for Failover; it means something only with Durable
 	FixedPorts bool   // the daemons' default addresses; free ones otherwise
 	Admin      bool   // /metrics of every daemon, on free ports; otherwise only with FixedPorts, where they belong
 	Relays     int    // at least 1
@@ -48,19 +48,21 @@ type Config struct {
 // Stack is a running system.
 type Stack struct {
 	Dir              string
-	Orders, Payments *pgembed.Server
+	Orders, Payments *pgembed.Server // the primaries
 	Orderd, Paymentd *Process
 	Relays           []*Process
+
+	OrdersStandby, PaymentsStandby *pgembed.Server // nil unless Config.Standbys
 
 	config  Config
 	ownsDir bool
 }
 
 // OrdersURL is the URL of the orders database.
-func (s *Stack) OrdersURL() string { return s.Orders.URL("orders") }
+func (s *Stack) OrdersURL() string { return s.urlOf(OrdersDatabase) }
 
 // PaymentsURL is the URL of the payments database.
-func (s *Stack) PaymentsURL() string { return s.Payments.URL("payments") }
+func (s *Stack) PaymentsURL() string { return s.urlOf(PaymentsDatabase) }
 
 // Daemons returns every daemon of the stack.
 func (s *Stack) Daemons() []*Process {
@@ -128,21 +130,20 @@ func (s *Stack) makeDir() (err error) {
 
 func (s *Stack) startDatabases(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	start := func(server **pgembed.Server, database string) func() error {
-		return func() error {
-			made, err := pgembed.Start(ctx, pgembed.Config{
-				Dir: filepath.Join(s.Dir, database), Durable: s.config.Durable, Settings: s.config.Settings,
-				Env: s.config.ServerEnv[database],
-			})
+	for _, database := range []string{OrdersDatabase, PaymentsDatabase} {
+		group.Go(func() error {
+			made, err := pgembed.Start(ctx, s.serverConfig(database, ""))
 			if err != nil {
 				return fmt.Errorf("start the PostgreSQL server of %s: %w", database, err)
 			}
-			*server = made
-			return made.CreateDatabase(ctx, database)
-		}
+			primary, _ := s.servers(database)
+			*primary = made
+			if err := made.CreateDatabase(ctx, database); err != nil {
+				return err
+			}
+			return s.startStandby(ctx, database)
+		})
 	}
-	group.Go(start(&s.Orders, "orders"))
-	group.Go(start(&s.Payments, "payments"))
 	return group.Wait()
 }
 
@@ -166,10 +167,8 @@ func (s *Stack) Stop() error {
 		group.Go(p.Stop)
 	}
 	err := group.Wait()
-	for _, server := range []*pgembed.Server{s.Orders, s.Payments} {
-		if server != nil {
-			err = errors.Join(err, server.Stop())
-		}
+	for _, server := range s.all() {
+		err = errors.Join(err, server.Stop())
 	}
 	if s.ownsDir {
 		err = errors.Join(err, os.RemoveAll(s.Dir))
