@@ -21,11 +21,13 @@ type handler struct {
 	maxAttempts int
 	voidAlarm   int // failures of a void
 	backoff     func(kind string) outbox.Backoff
+	giveUps     *giveUps
 	log         *slog.Logger
 }
 
 // Explain logs the one line that a delivery gets: what came back, and what it means.
 func (h *handler) Explain(r outbox.Report) {
+	h.giveUps.note(r, eventOf(r, h.maxAttempts))
 	attrs := []any{
 		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
 		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(),
@@ -40,10 +42,14 @@ func (h *handler) Explain(r outbox.Report) {
 	switch {
 	case r.Result == outbox.Decided, r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
 		h.log.Info("delivery", attrs...) // a customer cancelled before it was sent: that is every day
-	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable:
+	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable, r.Code == dispatch.CodeDataLoss:
 		h.log.Error("delivery", attrs...)
 	default:
 		h.log.Warn("delivery", attrs...)
+	}
+	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
+		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind, "code", r.Code,
+			"cause", "paymentd says that it has lost data")
 	}
 }
 

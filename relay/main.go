@@ -65,7 +65,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
 	}
 	defer paymentd.Close()
-	server := newServer(pool, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), log)
+	registry := daemon.NewRegistry()
+	server := newServer(pool, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -79,7 +80,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer end()
 	working.Go(func() { server.work(ctx, ready) })
 
-	serving := server.config(c.Listen, daemon.NewRegistry(), ready)
+	serving := server.config(c.Listen, registry, ready)
 	serving.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, serving)
 }

@@ -22,8 +22,10 @@ type pace struct {
 	BackoffCap     time.Duration `default:"5s"    min:"1ms" max:"1h" env:"${env}_BACKOFF_CAP"      help:"${cap}"`
 	VoidBackoffCap time.Duration `default:"60s"   min:"1ms" max:"1h" env:"${env}_VOID_BACKOFF_CAP" help:"${void_cap}"`
 
-	BreakerStreak int           `default:"5"  min:"1"    max:"10000" env:"${env}_BREAKER_STREAK" help:"${streak}"`
-	PollInterval  time.Duration `default:"1s" min:"10ms" max:"1m"    env:"${env}_POLL_INTERVAL"  help:"${poll}"`
+	BreakerStreak   int `default:"5" min:"1" max:"10000" env:"${env}_BREAKER_STREAK"           help:"${streak}"`
+	AmbiguousStreak int `default:"0" min:"0" max:"10000" env:"${env}_BREAKER_AMBIGUOUS_STREAK" help:"${ambiguous}"`
+
+	PollInterval time.Duration `default:"1s" min:"10ms" max:"1m" env:"${env}_POLL_INTERVAL" help:"${poll}"`
 
 	VoidAlarm  int           `default:"20"  min:"1"  max:"1000000" env:"${env}_VOID_ALARM"  help:"${void_alarm}"`
 	StuckAfter time.Duration `default:"15m" min:"1s" max:"720h"    env:"${env}_STUCK_AFTER" help:"${stuck_after}"`
@@ -42,7 +44,9 @@ var paceHelp = map[string]string{
 	"cap":          "Longest wait before a charge is tried again.",
 	"void_cap":     "Longest wait before a void is tried again.",
 	"streak":       "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
-	"poll":         "How often the outbox is looked at when nothing wakes the relay.",
+	"ambiguous": "Orders in a row with ambiguous replies before only one a second is tried, " +
+		"and such replies spend no attempt; 0: never.",
+	"poll": "How often the outbox is looked at when nothing wakes the relay.",
 	"void_alarm": "Failures after which a void calls for a person, " +
 		"and again each time that they have doubled.",
 	"stuck_after": "An order under way that makes no progress for so long is listed as stuck: " +
@@ -61,6 +65,7 @@ func (p pace) config() (outbox.Config, error) {
 	config := outbox.Config{
 		CallTimeout: p.CallTimeout, SettleTimeout: p.SettleTimeout, Lease: p.Lease,
 		Batch: p.Batch, PollInterval: p.PollInterval, BreakerStreak: p.BreakerStreak,
+		AmbiguousStreak: p.AmbiguousStreak,
 		Backoff: func(kind string) outbox.Backoff {
 			if order.Command(kind) == order.Void {
 				return outbox.Backoff{Base: p.BackoffBase, Cap: p.VoidBackoffCap}

@@ -46,7 +46,8 @@ type server struct {
 }
 
 func newServer(
-	pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient, log *slog.Logger,
+	pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
+	registry prometheus.Registerer, log *slog.Logger,
 ) *server {
 	s := &server{
 		name:       instance(),
@@ -58,7 +59,7 @@ func newServer(
 	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
 		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
-		backoff: config.Backoff, log: log,
+		backoff: config.Backoff, giveUps: newGiveUps(registry, log), log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }

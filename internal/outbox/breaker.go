@@ -9,11 +9,16 @@ import (
 // worker, each is a destination of its own: that voids fail says nothing about charges. It opens after a streak of
 // messages with different keys that all failed for causes that are not theirs, without one decision between them. While
 // it is open one message a ProbeInterval may probe. A decision closes it.
+//
+// An ambiguous answer may be its message's own fault. It opens the breaker only where that is asked for, after a streak
+// of its own.
 type Breaker struct {
-	streakLimit int
+	streakLimit    int
+	ambiguousLimit int // 0: ambiguous answers never open it
 
 	mu        sync.Mutex
 	streak    map[string]struct{} // keys that failed since the last decision, as long as it is closed
+	ambiguous map[string]struct{} // keys with ambiguous answers, likewise
 	open      bool
 	nextProbe time.Time
 }
@@ -21,9 +26,13 @@ type Breaker struct {
 // ProbeInterval is the time between two probes of an open breaker.
 const ProbeInterval = time.Second
 
-// NewBreaker makes a closed breaker that opens at a streak of so many keys.
-func NewBreaker(streak int) *Breaker {
-	return &Breaker{streakLimit: streak, streak: map[string]struct{}{}}
+// NewBreaker makes a closed breaker that opens at a streak of so many keys, or of so many with ambiguous answers unless
+// that is 0.
+func NewBreaker(streak, ambiguous int) *Breaker {
+	return &Breaker{
+		streakLimit: streak, streak: map[string]struct{}{},
+		ambiguousLimit: ambiguous, ambiguous: map[string]struct{}{},
+	}
 }
 
 // Decided notes a decision, and reports whether it closed the breaker.
@@ -31,6 +40,7 @@ func (b *Breaker) Decided() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.streak)
+	clear(b.ambiguous)
 	closed := b.open
 	b.open = false
 	return closed
@@ -38,13 +48,22 @@ func (b *Breaker) Decided() bool {
 
 // Failed notes that a message failed for a cause that is not its own, and reports whether that opened the breaker.
 func (b *Breaker) Failed(key string, now time.Time) bool {
+	return b.note(b.streak, b.streakLimit, key, now)
+}
+
+// Ambiguous notes an ambiguous answer, and reports whether that opened the breaker.
+func (b *Breaker) Ambiguous(key string, now time.Time) bool {
+	return b.note(b.ambiguous, b.ambiguousLimit, key, now)
+}
+
+func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open {
+	if b.open || limit == 0 {
 		return false
 	}
-	b.streak[key] = struct{}{}
-	if len(b.streak) < b.streakLimit {
+	streak[key] = struct{}{}
+	if len(streak) < limit {
 		return false
 	}
 	b.open = true

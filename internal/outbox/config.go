@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config says how a worker goes about it. Every field is needed.
+// Config says how a worker goes about it. Every field but one is needed.
 type Config struct {
 	CallTimeout   time.Duration // within which Deliver reports
 	SettleTimeout time.Duration // bounds one call of Settle, and any other use of the database
@@ -14,8 +14,10 @@ type Config struct {
 	Batch         int           // messages claimed at once, and settled at once
 	PollInterval  time.Duration // how often to look when nothing woke the worker
 	BreakerStreak int           // keys that fail in a row before the breaker opens
-	Backoff       func(kind string) Backoff
-	LongestDelay  time.Duration // no message waits longer than this for its next try
+	// AmbiguousStreak is keys in a row with ambiguous answers before it opens for these, too; 0: it never does.
+	AmbiguousStreak int
+	Backoff         func(kind string) Backoff
+	LongestDelay    time.Duration // no message waits longer than this for its next try
 }
 
 // Validate checks that the parts fit together. unsafeShortLease allows a lease that may end before its message is
@@ -34,6 +36,9 @@ func (c Config) Validate(unsafeShortLease bool) error {
 	}
 	if c.BreakerStreak < 1 {
 		return fmt.Errorf("breaker streak: got %d, want at least 1", c.BreakerStreak)
+	}
+	if c.AmbiguousStreak < 0 {
+		return fmt.Errorf("breaker's ambiguous streak: got %d, want 0 or more", c.AmbiguousStreak)
 	}
 	if c.Backoff == nil {
 		return errors.New("backoff: got none")

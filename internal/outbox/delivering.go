@@ -100,11 +100,20 @@ func (w *Worker) judge(r *Report) {
 		} else {
 			r.Result = Blocked
 		}
-		if w.breaker.Failed(r.Message.Key, now) {
-			w.log.Warn("the destination is down: one message a second probes it", "code", r.Code)
+		w.down(w.breaker.Failed(r.Message.Key, now), *r)
+	case Ambiguous:
+		if w.config.AmbiguousStreak > 0 && w.breaker.Open() {
+			r.Result = Blocked
 		}
+		w.down(w.breaker.Ambiguous(r.Message.Key, now), *r)
 	}
 	r.Delay = w.delay(*r, now)
+}
+
+func (w *Worker) down(opened bool, r Report) {
+	if opened {
+		w.log.Warn("the destination is down: one message a second probes it", "code", r.Code)
+	}
 }
 
 func (w *Worker) delay(r Report, now time.Time) time.Duration {

@@ -155,14 +155,20 @@ func TestTheBreakerOpensOnAStreakOfDifferentKeys(t *testing.T) {
 		{"a decision closes it", "abc!", false},
 		{"and the streak begins anew", "abc!ab", false},
 		{"failures while it is open are not counted", "abcdef!ab", false},
+		{"two ambiguous answers", "AB", true},
+		{"one key twice", "AAA", false},
+		{"a decision between the ambiguous ones", "A!B", false},
+		{"each streak is its own", "abA", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := NewBreaker(3)
+			b := NewBreaker(3, 2)
 			for _, event := range test.events {
 				if event == '!' {
 					b.Decided()
+				} else if event < 'a' {
+					b.Ambiguous(string(event), now)
 				} else {
 					b.Failed(string(event), now)
 				}
@@ -179,7 +185,7 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 6).Draw(t, "limit")
-		b := NewBreaker(limit)
+		b := NewBreaker(limit, 0)
 		now := time.Unix(0, 0)
 		streak, open := map[string]bool{}, false
 		var lastProbe time.Time
@@ -238,7 +244,7 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 func TestAnOpenBreakerAsksOnceASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBreaker(1)
+		b := NewBreaker(1, 0)
 		b.Failed("anybody", time.Now())
 		probes := 0
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); {

@@ -33,7 +33,7 @@ type Worker struct {
 func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *Worker {
 	w := &Worker{
 		config: config, queue: queue, handler: handler, log: log,
-		breaker: NewBreaker(config.BreakerStreak),
+		breaker: NewBreaker(config.BreakerStreak, config.AmbiguousStreak),
 		budget:  newBudget(time.Now()),
 		wake:    wait.NewBell(),
 		room:    wait.NewBell(),

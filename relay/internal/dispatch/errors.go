@@ -27,6 +27,9 @@ const (
 	codeSilent     = "NO_ANSWER" // nothing came in time
 )
 
+// CodeDataLoss is what a delivery comes to that is answered DATA_LOSS, whatever its reason: a person must hear of it.
+const CodeDataLoss = "DATA_LOSS"
+
 // meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
 // or not. Only an OK with a durable outcome is that.
 func meaning(code codes.Code, reason string) outbox.Result {
@@ -86,6 +89,8 @@ func (f refusal) shown(means outbox.Result) string {
 	switch {
 	case f.code == codes.OK:
 		return codeUnknown // an error that says it is none
+	case f.code == codes.DataLoss:
+		return CodeDataLoss
 	case reasonForm.MatchString(f.reason) &&
 		(means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)):
 		return f.reason
