@@ -22,12 +22,19 @@ func places(system *stack.Stack) []variable {
 	}
 }
 
+// forget has a shell forget what it says to clients of PostgreSQL and to daemons: of PGSERVICE or RELAY_LEASE a system
+// of its own wants to hear nothing.
+const forget = `# What this shell says to other systems' programs.
+for name in $(env | grep -Eo '^(PG|(ORDERD|PAYMENTD|RELAY|ORDERS|PAYMENTS)_)[A-Za-z0-9_]*='); do unset "${name%=}"; done
+unset name`
+
 // environment is a file for a shell to source: then sagactl and the daemons' own programs find the system, and a daemon
 // that is killed and started again by hand is the same one.
 func environment(system *stack.Stack) string {
 	var file strings.Builder
 	export := func(name, value string) { fmt.Fprintf(&file, "export %s=%s\n", name, quoted(value)) }
-	fmt.Fprintln(&file, "# Where the system of \"sagactl up\" is.")
+	fmt.Fprintln(&file, forget)
+	fmt.Fprintln(&file, "\n# Where the system of \"sagactl up\" is.")
 	for _, v := range places(system) {
 		export(v.name, v.value)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/proc"
 )
 
 // programs is the folder with sagactl and, after a call of daemons, what it runs.
@@ -22,6 +23,7 @@ var programs string
 var daemons = sync.OnceValue(func() error { return stack.Build(context.Background(), programs) })
 
 func TestMain(m *testing.M) {
+	proc.Isolate()
 	os.Exit(runTests(m))
 }
 

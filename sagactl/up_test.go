@@ -52,8 +52,9 @@ func TestUp(t *testing.T) {
 
 // upSystem is a system of up.
 type upSystem struct {
-	env  string // the line that sources its environment
-	text string // what up printed
+	env  string   // the line that sources its environment
+	text string   // what up printed
+	more []string // variables of its shell
 }
 
 // shell runs a script after the environment was sourced. It returns what it printed on standard output, and its code.
@@ -73,6 +74,7 @@ func (u upSystem) command(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", u.env+"; "+script)
 	cmd.Dir = t.TempDir() // wherever it is
+	cmd.Env = append(os.Environ(), u.more...)
 	return cmd
 }
 

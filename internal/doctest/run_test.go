@@ -90,7 +90,7 @@ func (s *system) bash(t *testing.T, file, output string) (string, error) {
 	defer to.Close()
 	cmd := exec.Command("bash", file)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, to, to
-	cmd.Env = append(os.Environ(), "DATA="+s.data, "PATH="+s.path)
+	cmd.Env = proc.Environment("DATA="+s.data, "PATH="+s.path)
 	child, err := proc.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)

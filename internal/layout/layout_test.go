@@ -32,7 +32,7 @@ lab/proxy     |            | proc wait
 
 around
 reconcile  | pgx           | command order orderdb outbox payment
-pgtest     | *             | migrations pg pgembed
+pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |
 layout     |               |
@@ -84,6 +84,7 @@ var inTests = map[string]string{
 	"lab/proxy":     "pg",
 	"pg":            "pgembed", // a server and its standby
 	"doctest":       "proc",
+	"sagactl":       "proc",
 	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called

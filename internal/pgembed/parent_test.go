@@ -15,7 +15,7 @@ import (
 
 // parentOf is set in the environment of a test binary that is to start a server and nothing else, to the server's
 // directory.
-const parentOf = "PGEMBED_TEST_PARENT_OF"
+const parentOf = "HOSHO_TEST_PARENT_OF"
 
 // temporary instead lets the server make its own.
 const temporary = "temporary"

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/proc"
 	"hosho/internal/slow"
 )
 
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentOf); dir != "" {
 		beParent(dir)
 	}
+	proc.Isolate()
 	goleak.VerifyTestMain(m)
 }
 

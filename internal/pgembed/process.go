@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -107,9 +106,5 @@ func (p *process) log() string {
 	return strings.TrimSpace(string(text))
 }
 
-// environment leaves out the variables that steer PostgreSQL's programs, and fixes the language of the log, which
-// run reads.
-func environment() []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
-	return append(env, "LC_ALL=C", "TZ=UTC")
-}
+// environment fixes the language of the log, which run reads.
+func environment() []string { return proc.Environment("LC_ALL=C", "TZ=UTC") }

@@ -15,7 +15,7 @@ import (
 )
 
 // leak is set in the environment of a test binary that is to fail for the goroutine it leaves.
-const leak = "PGTEST_LEAK"
+const leak = "HOSHO_TEST_LEAK"
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 

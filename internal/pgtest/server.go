@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/proc"
 	"hosho/migrations"
 )
 
@@ -28,9 +29,10 @@ type lazyServer struct {
 	templates sync.Map // migrations.Set -> func() (string, error)
 }
 
-// Main runs the tests, stops the server and exits; the tests have also failed when a goroutine is left. The options
-// name goroutines that may be left.
+// Main runs the tests, without what a person's shell says to other programs, stops the server and exits; the tests have
+// also failed when a goroutine is left. The options name goroutines that may be left.
 func Main(m *testing.M, options ...goleak.Option) {
+	proc.Isolate()
 	server.mayStart = true
 	code := m.Run()
 	err := server.stop()

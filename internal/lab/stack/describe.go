@@ -130,7 +130,7 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
 	p.Settings = append(env, prefix+"_LISTEN="+p.Address)
-	p.env = []string{prefix + "_LOG_FORMAT=json", failpoint.Variable + "=" + p.failpoints}
+	p.env = []string{prefix + "_LOG_FORMAT=json", prefix + "_LOG_LEVEL=info", failpoint.Variable + "=" + p.failpoints}
 	if s.config.Admin {
 		admin, err := proc.FreePort()
 		if err != nil {

@@ -52,7 +52,7 @@ func (p *Process) Start(env ...string) error {
 		return err
 	}
 	cmd := exec.Command(p.binary, "serve")
-	cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env, env)
+	cmd.Env = proc.Environment(slices.Concat(p.Settings, p.env, env)...)
 	cmd.Stderr = log
 	if p.logTo != nil {
 		cmd.Stderr = io.MultiWriter(log, p.logTo)

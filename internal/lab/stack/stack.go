@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hosho/internal/pgembed"
+	"hosho/internal/proc"
 )
 
 // Simulate is the simulated card network of the demo: what amounts make paymentd do.
@@ -69,8 +70,10 @@ func (s *Stack) Daemons() []*Process {
 	return append([]*Process{s.Orderd, s.Paymentd}, s.Relays...)
 }
 
-// Start starts everything and waits until it is ready. When something fails, it stops the rest.
+// Start starts everything and waits until it is ready. When something fails, it stops the rest. It takes out of this
+// process's environment what would lead somebody who connects to the system elsewhere.
 func Start(ctx context.Context, config Config) (*Stack, error) {
+	proc.Isolate()
 	s := &Stack{config: config, Dir: config.Dir}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -152,7 +155,7 @@ func (s *Stack) migrate(ctx context.Context) error {
 	owners := []string{"ORDERD_DATABASE_URL=" + s.OrdersURL(), "PAYMENTD_DATABASE_URL=" + s.PaymentsURL()}
 	for _, p := range []*Process{s.Orderd, s.Paymentd} {
 		cmd := exec.CommandContext(ctx, p.binary, "migrate")
-		cmd.Env = slices.Concat(os.Environ(), p.Settings, p.env, owners)
+		cmd.Env = proc.Environment(slices.Concat(p.Settings, p.env, owners)...)
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s migrate: %w\n%s", p.Name, err, output)
 		}
