@@ -15,6 +15,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/daemon"
+	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
 )
@@ -33,19 +34,20 @@ type running struct {
 	stop   func() // tells orderd to stop, and waits until it has
 }
 
-// start runs `orderd serve` and waits until it is ready.
+// start runs `orderd serve`, which has the rights that it needs and no other, and waits until it is ready.
 func start(t testing.TB) *running {
 	t.Helper()
-	r := serveOn(t, pgtest.Orders(t))
+	db := pgtest.Orders(t)
+	r := serveOn(t, db, db.As(t, orderdb.OrderdNeeds()).URL)
 	r.logs.await(t, "ready")
 	return r
 }
 
-func serveOn(t testing.TB, db *pgtest.Database) *running {
+func serveOn(t testing.TB, db *pgtest.Database, url string) *running {
 	t.Helper()
 	r := &running{db: db, logs: newLogs()}
 	s := &serve{
-		Database: daemon.Database{DatabaseURL: db.URL}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
+		Database: daemon.Database{DatabaseURL: url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
 		Durability: daemon.Durability{AllowUnsafeDurability: true}, OrderDeadline: 15 * time.Minute,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

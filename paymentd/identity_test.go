@@ -123,7 +123,8 @@ func TestACommandForAnotherDatabaseWritesNothing(t *testing.T) {
 func TestADatabaseThatIsSwappedIsNoticedByTheNextSession(t *testing.T) {
 	slow.Test(t, "makes a second database")
 	t.Parallel()
-	s := start(t)
+	db := pgtest.Payments(t)
+	s := startOn(t, db, db.Pool) // who may use both databases
 	meant := s.identity(t)
 	k := s.open(t, t.Context())
 	other := pgtest.Empty(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -36,16 +37,22 @@ type system struct {
 	done chan struct{} // closed when the server has stopped
 }
 
-// start starts a paymentd with the simulation of the demo. The options change the server before it serves.
+// start starts a paymentd with the simulation of the demo, which has the rights that it needs and no other. The options
+// change the server before it serves.
 func start(t testing.TB, options ...func(*server)) *system {
+	t.Helper()
+	db := pgtest.Payments(t)
+	return startOn(t, db, db.As(t, paymentdb.Needs()).Pool, options...)
+}
+
+func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...func(*server)) *system {
 	t.Helper()
 	var network simulation
 	if err := network.UnmarshalText([]byte("9999:internal,9998:reply-lost,9997:hang,9996:decline")); err != nil {
 		t.Fatal(err)
 	}
-	db := pgtest.Payments(t)
 	log := newLogLines()
-	s := newServer(db.Pool, network, slog.New(slog.NewJSONHandler(log, nil)))
+	s := newServer(pool, network, slog.New(slog.NewJSONHandler(log, nil)))
 	for _, option := range options {
 		option(s)
 	}
@@ -54,7 +61,7 @@ func start(t testing.TB, options ...func(*server)) *system {
 	go func() {
 		defer close(done)
 		listen := daemon.Listen{Listen: "127.0.0.1:0"}
-		if err := rpc.Serve(ctx, s.config(listen, nil, program.Database.Ready(db.Pool, paymentdb.Needs()))); err != nil {
+		if err := rpc.Serve(ctx, s.config(listen, nil, program.Database.Ready(pool, paymentdb.Needs()))); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	}()

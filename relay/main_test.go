@@ -35,6 +35,7 @@ const longWait = 30 * time.Second
 type system struct {
 	t    testing.TB
 	db   *pgtest.Database
+	url  string // of its database, for a relay, which has the rights that it needs and no other
 	bank *memory
 	peer *peer
 	log  *journal
@@ -56,6 +57,7 @@ func newSystemDown(t testing.TB) *system {
 	t.Helper()
 	b := newMemory()
 	s := &system{t: t, db: pgtest.Orders(t), bank: b, peer: newPeer(t, b), log: &journal{}}
+	s.url = s.db.As(t, orderdb.RelayNeeds()).URL
 	s.store = orderdb.New(s.db.Pool, command.Encode)
 	t.Cleanup(func() {
 		s.peer.kill() // first, so that no relay waits for answers that hang
@@ -100,7 +102,7 @@ func (s *system) relay(changes ...func(*pace)) *running {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	r := &running{s: s, cancel: cancel, ended: make(chan error, 1), log: &journal{also: s.log}}
 	daemon := &serve{
-		Database: daemon.Database{DatabaseURL: s.db.URL}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
+		Database: daemon.Database{DatabaseURL: s.url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
 		Durability: daemon.Durability{AllowUnsafeDurability: true}, PaymentTarget: s.peer.target(), Pace: p,
 	}
 	go func() { r.ended <- daemon.Run(ctx, slog.New(r.log)) }()

@@ -280,7 +280,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	first.client()
 	second := &serve{Pace: quick(), PaymentTarget: s.peer.target()}
 	second.AllowUnsafeDurability = true
-	second.DatabaseURL, second.Listen.Listen = s.db.URL, first.log.lines("serving")[0]["address"]
+	second.DatabaseURL, second.Listen.Listen = s.url, first.log.lines("serving")[0]["address"]
 	ended := make(chan error, 1)
 	go func() { ended <- second.Run(t.Context(), s.logger()) }()
 	select {

@@ -345,7 +345,7 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 	client := r.client()
 	s.exec(`ALTER TABLE outbox RENAME COLUMN parked_at TO moved`)
 	_, err := client.GetBacklog(t.Context(), &relayv1.GetBacklogRequest{})
-	refused(t, err, codes.Internal, "INTERNAL")
+	refused(t, err, codes.Unavailable, "DATABASE_MISCONFIGURED")
 	if strings.Contains(err.Error(), "parked_at") {
 		t.Errorf("got %v, want no detail of the database", err)
 	}
