@@ -92,6 +92,7 @@ chaos := \
 	"--duration 1m --faults snapshot --length 10m" \
 	"--duration 1m --faults migrate --length 30s" \
 	"--duration 1m --faults disk-full" \
+	"--duration 5m --quick --faults failover,standby-away" \
 	"--duration 1m --faults backlog"
 
 .PHONY: chaos
