@@ -20,7 +20,7 @@ func toStatus(err error) error {
 			"the outbox holds no such command: it was settled, or never was")
 	case errors.Is(err, orderdb.ErrNotParked):
 		return rpc.Status(codes.FailedPrecondition, errorv1.ErrorReason_ERROR_REASON_NOT_PARKED,
-			"the order settles by itself: paymentd has not said that its key is another's")
+			"the order settles by itself: paymentd has said neither that its key is another's nor that it is not refunded")
 	}
 	return rpc.ToStatus(err)
 }

@@ -12,7 +12,8 @@ import (
 	"hosho/internal/pg"
 )
 
-// ErrNotParked says that an order settles by itself: the payment service has not said that its key is another's.
+// ErrNotParked says that an order settles by itself: the payment service has not said that its key is another's, nor
+// that what was paid is not refunded.
 var ErrNotParked = errors.New("the order is not parked: it settles by itself")
 
 // Retry makes a command due at once, parked or not, because an operator wants it so, and reports whether there is such

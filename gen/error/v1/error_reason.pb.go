@@ -78,8 +78,8 @@ const (
 	// NOT_FOUND, of the relay: the outbox holds no such command: it was settled, or never was. Ask what became of its
 	// order.
 	ErrorReason_ERROR_REASON_COMMAND_NOT_FOUND ErrorReason = 16
-	// FAILED_PRECONDITION, of the relay: the order settles by itself, because the payment service has not said that its
-	// key is another's. Let it.
+	// FAILED_PRECONDITION, of the relay: the order settles by itself, because the payment service has said neither that
+	// its key is another's nor that what was paid is not refunded. Let it.
 	ErrorReason_ERROR_REASON_NOT_PARKED ErrorReason = 17
 	// UNAVAILABLE: the database refuses the service: it has no right to a table, a table or a column is missing, the
 	// password is wrong, or there is no such database. Nothing was done. Try again under the same key: it is done when

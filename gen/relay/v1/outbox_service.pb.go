@@ -84,7 +84,7 @@ const (
 	ParkedCommand_WHY_UNSPECIFIED ParkedCommand_Why = 0
 	// It is parked: nothing is done until somebody decides, or its deadline does.
 	ParkedCommand_WHY_PARKED ParkedCommand_Why = 1
-	// Its key belongs to another payment: it is tried, and will not get better.
+	// Its key belongs to another payment, or what was paid is not refunded: it is tried, and will not get better.
 	ParkedCommand_WHY_CONFLICT ParkedCommand_Why = 2
 	// No order waits for it, and it is not sent.
 	ParkedCommand_WHY_UNWANTED ParkedCommand_Why = 3

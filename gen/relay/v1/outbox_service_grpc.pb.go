@@ -50,12 +50,12 @@ type OutboxServiceClient interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
 	RetryParked(ctx context.Context, in *RetryParkedRequest, opts ...grpc.CallOption) (*RetryParkedResponse, error)
-	// SettleParked cancels an order whose payment key belongs to another payment, and which the saga can therefore never
-	// settle. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
+	// SettleParked cancels an order which the saga can never settle: its payment key belongs to another payment, or it was
+	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
 	// No money is moved. A repeat for the same order answers OK and changes nothing.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
-	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
+	// NOT_PARKED: the order settles by itself, because the payment service has said neither.
 	SettleParked(ctx context.Context, in *SettleParkedRequest, opts ...grpc.CallOption) (*SettleParkedResponse, error)
 	// ExplainOrder answers what became of an order and its commands: how its status changed, the attempts that were
 	// recorded, the commands that are still in the outbox, and what an operator decided, all as they were at one moment.
@@ -151,12 +151,12 @@ type OutboxServiceServer interface {
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
 	RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error)
-	// SettleParked cancels an order whose payment key belongs to another payment, and which the saga can therefore never
-	// settle. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
+	// SettleParked cancels an order which the saga can never settle: its payment key belongs to another payment, or it was
+	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
 	// No money is moved. A repeat for the same order answers OK and changes nothing.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
-	// NOT_PARKED: the order settles by itself, because the payment service has not said that the key is another's.
+	// NOT_PARKED: the order settles by itself, because the payment service has said neither.
 	SettleParked(context.Context, *SettleParkedRequest) (*SettleParkedResponse, error)
 	// ExplainOrder answers what became of an order and its commands: how its status changed, the attempts that were
 	// recorded, the commands that are still in the outbox, and what an operator decided, all as they were at one moment.
