@@ -49,7 +49,8 @@ var waiting = `
 		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, status, age, late
 	FROM ` + Outbox.View() + ` AS c
 	LEFT JOIN LATERAL (
-		SELECT status, updated_at, clock_timestamp() - updated_at AS age, clock_timestamp() - deadline_at AS late
+		SELECT status, updated_at, greatest(clock_timestamp() - updated_at, '0') AS age,
+			 clock_timestamp() - deadline_at AS late
 		FROM orders
 		WHERE orders.id = c.key
 		OFFSET 0

@@ -126,6 +126,31 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 	return messages, nil
 }
 
+// Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back after
+// that was written, and says nothing any more about what their waits or their leases were. It returns how many.
+func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
+	ids, err := pg.Write(ctx, q.pool, pgx.RowTo[int64], q.table.sql(`
+		WITH ahead AS (
+			SELECT id
+			FROM {table}
+			WHERE parked_at IS NULL
+				AND ready_at > (SELECT clock_timestamp() + $2::interval)
+				AND kind = $1
+			ORDER BY ready_at DESC
+			LIMIT $3
+			FOR UPDATE SKIP LOCKED
+		)
+		UPDATE {table} AS m
+		SET ready_at = clock_timestamp()
+		FROM ahead
+		WHERE m.id = ahead.id
+		RETURNING m.id`), q.kind, longest, limit)
+	if err != nil {
+		return 0, fmt.Errorf("recall messages from the future: %w", err)
+	}
+	return len(ids), nil
+}
+
 // NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
 // none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
 // wait for them.

@@ -20,6 +20,9 @@ type Config struct {
 	LongestDelay    time.Duration // no message waits longer than this for its next try
 }
 
+// longestWait is how far ahead the time may lie from which a message may be claimed.
+func (c Config) longestWait() time.Duration { return c.LongestDelay + c.Lease }
+
 // Validate checks that the parts fit together. unsafeShortLease allows a lease that may end before its message is
 // settled: that costs work and no correctness, and exists to prove just that.
 func (c Config) Validate(unsafeShortLease bool) error {

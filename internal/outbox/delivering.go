@@ -9,15 +9,29 @@ import (
 	"hosho/internal/wait"
 )
 
-// sweepLoop gives up messages that are too late and that no claim finds: those that are parked, and all while the
-// breaker is open.
+// sweepLoop looks after messages that no claim finds. It gives up those that are too late and parked, or kept by an open
+// breaker, and recalls those that wait for a time which a clock that was set back has yet to come to.
 func (w *Worker) sweepLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("cannot look for expired messages", "error", err)
 		}
+		if err := w.recall(ctx); err != nil && ctx.Err() == nil {
+			w.log.Error("cannot look for messages from the future", "error", err)
+		}
 		wait.For(ctx, w.config.PollInterval)
 	}
+}
+
+func (w *Worker) recall(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
+	defer cancel()
+	n, err := w.queue.Recall(ctx, w.config.longestWait(), w.config.Batch)
+	if err == nil && n > 0 {
+		w.log.Warn("the database's clock was set back: messages that were to wait are due", "messages", n)
+		w.Wake()
+	}
+	return err
 }
 
 // sweep makes one pass. Nobody leased what it finds: what cannot be settled in time is found again.

@@ -78,7 +78,7 @@ type Backlog struct {
 	Due       int64 // may be claimed now
 	Waiting   int64 // is held by a worker, or waits for its next attempt
 	Parked    int64
-	OldestAge time.Duration // since the oldest message was appended
+	OldestAge time.Duration // since the oldest message was appended; 0 where the clock was set back since
 }
 
 // Backlog counts, at one moment, the messages of each kind that there are any of.
@@ -88,7 +88,7 @@ func (t Table) Backlog(ctx context.Context, pool *pgxpool.Pool) ([]Backlog, erro
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at <= at.now) AS due,
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at > at.now) AS waiting,
 			count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-			max(at.now - created_at) AS oldest_age
+			greatest(max(at.now - created_at), '0') AS oldest_age
 		FROM {table}, (SELECT clock_timestamp() AS now) AS at
 		GROUP BY kind
 		ORDER BY kind`))

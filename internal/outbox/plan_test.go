@@ -126,6 +126,11 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 						t.Fatal(err)
 					}
 				}, []string{"outbox_expiring"}},
+				{"recall", func(pool *pgxpool.Pool) {
+					if _, err := on(pool).Recall(t.Context(), 26*time.Hour, 500); err != nil {
+						t.Fatal(err)
+					}
+				}, []string{"outbox_ready_of_kind"}},
 				{"next due", func(pool *pgxpool.Pool) {
 					if _, _, err := on(pool).NextDue(t.Context(), 1); err != nil {
 						t.Fatal(err)

@@ -21,7 +21,7 @@ type orderSide struct {
 var (
 	orderFacts = `
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
-			clock_timestamp() - o.updated_at, clock_timestamp() - o.deadline_at,
+			greatest(clock_timestamp() - o.updated_at, '0'), clock_timestamp() - o.deadline_at,
 			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
 			o.completed_at IS NOT NULL,
 			c.parked, c.code, c.attempts, c.claims, v.parked, v.code, v.attempts, v.claims
@@ -37,7 +37,8 @@ var (
 
 	// A payment and its ledger change in one transaction, too. Entries of another currency do not count.
 	paymentFacts = `
-		SELECT p.id::text, p.customer_id, p.amount_minor, p.currency, p.status, clock_timestamp() - p.updated_at,
+		SELECT p.id::text, p.customer_id, p.amount_minor, p.currency, p.status,
+			greatest(clock_timestamp() - p.updated_at, '0'),
 			coalesce(l.net, 0)
 		FROM (`
 	paymentLedger = `) AS p
