@@ -93,9 +93,8 @@ func (h *handler) asOrdered(m outbox.Message, o order.Order) (outbox.Message, er
 		found += "expiry"
 	}
 	if found != "" && m.LeasedUntil != nil {
-		h.log.Error("order needs a person", "order_id", m.Key, "kind", m.Kind, "claim", m.Claims,
-			"code", codeMismatch, "differs", found,
-			"cause", "its command is not what was ordered: it is sent as it was ordered")
+		h.persons.callAbout(m, codeMismatch, "its command is not what was ordered: it is sent as it was ordered",
+			"claim", m.Claims, "differs", found)
 	}
 	return m, nil
 }
@@ -122,8 +121,7 @@ func (h *handler) setAside(ctx context.Context, reports []outbox.Report) error {
 		return err
 	}
 	for _, m := range messages {
-		h.log.Error("order needs a person", "order_id", m.Key, "kind", m.Kind, "code", codeNoOrder,
-			"cause", "a command without an order: it is not sent")
+		h.persons.callAbout(m, codeNoOrder, "a command without an order: it is not sent")
 	}
 	return nil
 }

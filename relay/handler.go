@@ -22,6 +22,7 @@ type handler struct {
 	voidAlarm   int // failures of a void
 	backoff     func(kind string) outbox.Backoff
 	giveUps     *giveUps
+	persons     *persons
 	log         *slog.Logger
 }
 
@@ -48,8 +49,7 @@ func (h *handler) Explain(r outbox.Report) {
 		h.log.Warn("delivery", attrs...)
 	}
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
-		h.log.Error("order needs a person", "order_id", r.Message.Key, "kind", r.Message.Kind, "code", r.Code,
-			"cause", "paymentd says that it has lost data")
+		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
 	}
 }
 
@@ -95,17 +95,15 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 // tell logs changes of status and alarms, and wakes those who watch the orders.
 func (h *handler) tell(changes []orderdb.Change) {
 	for _, c := range changes {
-		attrs := []any{
-			"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From), "cause", c.Event.String(),
-		}
+		attrs := []any{"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From)}
 		if c.Order.CancelReason != "" {
 			attrs = append(attrs, "reason", string(c.Order.CancelReason))
 		}
 		if c.Alarm {
-			h.log.Error("order needs a person", append(attrs, "code", c.Code)...)
+			h.persons.call(c.Event.String(), append(attrs, "code", c.Code)...)
 		}
 		if c.From != c.Order.Status {
-			h.log.Info("order", attrs...)
+			h.log.Info("order", append(attrs, "cause", c.Event.String())...)
 		}
 	}
 	if len(changes) > 0 {
@@ -117,9 +115,8 @@ func (h *handler) tell(changes []orderdb.Change) {
 func (h *handler) tellVain(voids []orderdb.Vain) {
 	for _, v := range voids {
 		if doubled(v.Failures, h.voidAlarm) {
-			h.log.Error("order needs a person", "order_id", v.Message.Key, "kind", v.Message.Kind,
-				"claims", v.Message.Claims, "failures", v.Failures, "code", v.Code,
-				"cause", "its void fails again and again: money may be held")
+			h.persons.callAbout(v.Message, v.Code, "its void fails again and again: money may be held",
+				"claims", v.Message.Claims, "failures", v.Failures)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func newServer(
 	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
 		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
-		backoff: config.Backoff, giveUps: newGiveUps(registry, log), log: log,
+		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log), log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }
