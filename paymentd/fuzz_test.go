@@ -33,6 +33,7 @@ func anyRequests(t testing.TB) fuzz.Service {
 			"ChargePayment":   {codes.InvalidArgument, codes.AlreadyExists, codes.Unavailable},
 			"VoidPayment":     {codes.InvalidArgument, codes.AlreadyExists, codes.Unavailable},
 			"ProcessPayments": {codes.InvalidArgument},
+			"GetDatabase":     nil,
 			"GetPayment":      {codes.InvalidArgument, codes.NotFound},
 			"ListPayments":    {codes.InvalidArgument},
 		},

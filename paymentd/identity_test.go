@@ -33,28 +33,26 @@ func TestAStreamSaysWhichDatabaseAndItsClockBeforeItReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := rpc.ReadIntroduction(header)
+	wantIntroduction(t, rpc.ReadIntroduction(header), s)
+}
+
+func TestGetDatabaseSaysWhichDatabaseAndItsClock(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	got, err := s.GetDatabase(t.Context(), &paymentv1.GetDatabaseRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantIntroduction(t, rpc.Introduction{Database: got.GetPaymentsDatabase(), Clock: got.GetClockTime().AsTime()}, s)
+}
+
+func wantIntroduction(t *testing.T, got rpc.Introduction, s *system) {
+	t.Helper()
 	if got.Database != s.identity(t) {
 		t.Errorf("got database %q, want %q", got.Database, s.identity(t))
 	}
 	if ahead := time.Until(got.Clock); ahead > 0 || ahead < -time.Minute {
 		t.Errorf("got clock %v, want that of a moment ago", got.Clock)
-	}
-}
-
-// A client that only wants to know closes its side at once.
-func TestAProbeEndsByItself(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	k := s.open(t, t.Context())
-	if err := k.CloseSend(); err != nil {
-		t.Fatal(err)
-	}
-	if err := k.end(); err.Error() != "EOF" {
-		t.Errorf("got %v, want the end of the stream", err)
-	}
-	if header, err := k.Header(); err != nil || rpc.ReadIntroduction(header).Database == "" {
-		t.Errorf("got header %v, %v, want an identity", header, err)
 	}
 }
 

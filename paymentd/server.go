@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/card"
@@ -105,6 +106,17 @@ func (s *server) untilStop(ctx context.Context) (context.Context, context.Cancel
 		release()
 		end(cause)
 	}
+}
+
+// GetDatabase returns which payments database this is, and what its clock says.
+func (s *server) GetDatabase(
+	ctx context.Context, _ *paymentv1.GetDatabaseRequest,
+) (*paymentv1.GetDatabaseResponse, error) {
+	is, err := s.store.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.GetDatabaseResponse{PaymentsDatabase: is.ID, ClockTime: timestamppb.New(is.Clock)}, nil
 }
 
 // GetPayment returns a payment and its ledger as they are now.

@@ -18,6 +18,9 @@ func toStatus(err error) error {
 	case errors.Is(err, errNoCommand):
 		return rpc.Status(codes.NotFound, errorv1.ErrorReason_ERROR_REASON_COMMAND_NOT_FOUND,
 			"the outbox holds no such command: it was settled, or never was")
+	case errors.Is(err, errNotThat):
+		return rpc.Status(codes.FailedPrecondition, errorv1.ErrorReason_ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE,
+			"the paymentd of this relay has not said that it has that payments database: sagactl status shows which")
 	case errors.Is(err, orderdb.ErrNotParked):
 		return rpc.Status(codes.FailedPrecondition, errorv1.ErrorReason_ERROR_REASON_NOT_PARKED,
 			"the order settles by itself: paymentd has said neither that its key is another's nor that it is not refunded")

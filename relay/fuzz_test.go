@@ -32,6 +32,8 @@ func anyRequests(t testing.TB) fuzz.Service {
 			"RetryParked":  {codes.InvalidArgument, codes.NotFound},
 			"SettleParked": {codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition},
 			"ExplainOrder": {codes.InvalidArgument, codes.NotFound},
+
+			"AcceptPaymentsDatabase": {codes.InvalidArgument, codes.FailedPrecondition},
 		},
 		Seeds: []proto.Message{
 			&relayv1.ListParkedRequest{PageSize: 1},
@@ -39,6 +41,9 @@ func anyRequests(t testing.TB) fuzz.Service {
 			&relayv1.RetryParkedRequest{OrderId: void.ID, Kind: relayv1.ParkedCommand_KIND_VOID},
 			&relayv1.SettleParkedRequest{OrderId: charge.ID, Reason: "paid by hand", Operator: "ada"},
 			&relayv1.ExplainOrderRequest{OrderId: void.ID},
+			&relayv1.AcceptPaymentsDatabaseRequest{
+				PaymentsDatabase: charge.ID, Reason: "moved", Operator: "ada", // no paymentd has that
+			},
 		},
 	}
 }

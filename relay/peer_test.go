@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
@@ -44,6 +45,15 @@ type peer struct {
 	arrivals []arrival
 	send     func(reply func(*paymentv1.ProcessPaymentsResponse) error, results []*paymentv1.PaymentResult) error
 	deaf     chan struct{} // the next stream is never read from; closed when that stream has ended
+	says     introduction
+}
+
+// introduction is what a peer says of its database. Without an identity it is a paymentd of an earlier release.
+type introduction struct {
+	database string
+	ahead    time.Duration // of its clock
+	only     bool          // it says so when it is asked, and not on the stream: that goes to a peer who says header
+	header   string
 }
 
 // bank decides commands as paymentd would.
@@ -62,8 +72,9 @@ type script struct {
 // arrival is a command that reached the peer.
 type arrival struct {
 	commandKey
-	alone    bool // in a call of its own
-	together int  // commands in the same message
+	alone    bool   // in a call of its own
+	meant    string // the payments database
+	together int    // commands in the same message
 }
 
 var (
@@ -230,7 +241,7 @@ func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) ste
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := keyOfCommand(c)
-	p.arrivals = append(p.arrivals, arrival{k, alone, together})
+	p.arrivals = append(p.arrivals, arrival{k, alone, meantBy(c), together})
 	s := p.scripts[k]
 	if s == nil {
 		return nil
@@ -241,6 +252,51 @@ func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) ste
 	next := s.steps[0]
 	s.steps = s.steps[1:]
 	return next
+}
+
+func meantBy(c *paymentv1.PaymentCommand) string {
+	if c.GetVoid() != nil {
+		return c.GetVoid().GetPaymentsDatabase()
+	}
+	return c.GetCharge().GetPaymentsDatabase()
+}
+
+// say changes what the peer says of its database, also to who asks again on a stream that is open.
+func (p *peer) say(i introduction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.says = i
+}
+
+func (p *peer) saying() introduction {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.says
+}
+
+func (p *peer) GetDatabase(
+	ctx context.Context, r *paymentv1.GetDatabaseRequest,
+) (*paymentv1.GetDatabaseResponse, error) {
+	i := p.saying()
+	if i.database == "" {
+		return p.UnimplementedPaymentServiceServer.GetDatabase(ctx, r)
+	}
+	return &paymentv1.GetDatabaseResponse{
+		PaymentsDatabase: i.database, ClockTime: timestamppb.New(time.Now().Add(i.ahead)),
+	}, nil
+}
+
+// introduce sends the header that paymentd sends.
+func (p *peer) introduce(stream grpc.ServerStream) error {
+	i := p.saying()
+	if i.database == "" {
+		return nil
+	}
+	says := rpc.Introduction{Database: i.database, Clock: time.Now().Add(i.ahead)}
+	if i.only {
+		says.Database = i.header
+	}
+	return stream.SendHeader(says.Header())
 }
 
 func keyOfCommand(c *paymentv1.PaymentCommand) commandKey {
@@ -284,7 +340,17 @@ func (p *peer) call(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv
 }
 
 func (p *peer) perform(ctx context.Context, do step, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
-	decide := func() (*paymentv1.Payment, error) { return p.bank.carryOut(ctx, c) }
+	decide := func() (*paymentv1.Payment, error) {
+		i := p.saying()
+		if meant := meantBy(c); i.database != "" && meant != "" && meant != i.database {
+			return nil, failure(codes.Unavailable, "WRONG_PAYMENTS_DATABASE", 0)
+		}
+		got, err := p.bank.carryOut(ctx, c)
+		if err == nil {
+			got.UpdateTime = timestamppb.New(time.Now().Add(i.ahead))
+		}
+		return got, err
+	}
 	if do == nil {
 		return decide()
 	}
@@ -295,6 +361,9 @@ func (p *peer) perform(ctx context.Context, do step, c *paymentv1.PaymentCommand
 func (p *peer) ProcessPayments(
 	stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse],
 ) error {
+	if err := p.introduce(stream); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	deaf := p.deaf
 	p.deaf = nil

@@ -131,7 +131,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
-	dead := dispatch.New(paymentClient(t, s), longWait)
+	dead := dispatch.New(paymentClient(t, s), longWait, (&trust{store: s.store, log: s.logger()}).judge)
 	queue := outbox.NewQueue(s.db.Pool, orderdb.Outbox, string(order.Charge), 50*time.Millisecond)
 	claimed, err := queue.Claim(t.Context(), 100, 0)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // The database and package order hold the words of the enums without these.
 const (
 	kindPrefix    = "KIND_"
+	problemPrefix = "PROBLEM_"
 	whyPrefix     = "WHY_"
 	meaningPrefix = "MEANING_"
 	statusPrefix  = "STATUS_"
@@ -102,6 +103,14 @@ func toBacklog(relay string, backlogs []outbox.Backlog, open func(kind string) b
 		response.OldestAge = durationpb.New(oldest)
 	}
 	return response
+}
+
+func toPaymentsDatabase(v verdict) *relayv1.PaymentsDatabase {
+	return &relayv1.PaymentsDatabase{
+		Problem: relayv1.PaymentsDatabase_Problem(
+			relayv1.PaymentsDatabase_Problem_value[problemPrefix+string(v.problem)]),
+		Told: v.told, Trusted: v.trusted, AskTime: timestamppb.New(v.at), ClockAhead: durationpb.New(v.ahead),
+	}
 }
 
 func toTime(t *time.Time) *timestamppb.Timestamp {

@@ -41,6 +41,8 @@ type server struct {
 	store      *orderdb.Store
 	workers    outbox.Workers // one for each kind of command: voids that fail must not hold up charges
 	watchers   *pg.Waker      // tells the orderds that orders have changed
+	dispatcher *dispatch.Dispatcher
+	trust      *trust
 	stuckAfter time.Duration
 	log        *slog.Logger
 }
@@ -56,8 +58,10 @@ func newServer(
 		watchers:   pg.NewWaker(pool, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
+	s.trust = &trust{store: s.store, log: log}
+	s.dispatcher = dispatch.New(paymentd, config.CallTimeout, s.trust.judge)
 	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
-		Dispatcher: dispatch.New(paymentd, config.CallTimeout), name: s.name,
+		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
 		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log), log: log,
 	}, log, string(order.Charge), string(order.Void))
@@ -102,6 +106,9 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { s.dispatcher.KeepAsking(ctx) })
 	s.workers.Run(ctx)
 }
 
@@ -197,5 +204,43 @@ func (s *server) GetBacklog(
 	if err != nil {
 		return nil, err
 	}
-	return toBacklog(s.name, backlogs, s.workers.BreakerOpen), nil
+	response := toBacklog(s.name, backlogs, s.workers.BreakerOpen)
+	if v, found := s.trust.last(); found {
+		response.PaymentsDatabase = toPaymentsDatabase(v)
+	}
+	return response, nil
+}
+
+// errNotThat says that paymentd has not the payments database that is to be accepted.
+var errNotThat = errors.New("not that payments database")
+
+// AcceptPaymentsDatabase has the orders trust another payments database, and writes down who and why. It asks paymentd
+// before, so that nobody accepts one that is not there, and after, so that the relay goes on at once.
+func (s *server) AcceptPaymentsDatabase(
+	ctx context.Context, r *relayv1.AcceptPaymentsDatabaseRequest,
+) (*relayv1.AcceptPaymentsDatabaseResponse, error) {
+	accept, err := fromAccept(r)
+	if err != nil {
+		return nil, err
+	}
+	asked := s.dispatcher.AskAnew(ctx) // an error is no matter where that was told
+	v, _ := s.trust.last()
+	if v.trusted == accept.ID {
+		return &relayv1.AcceptPaymentsDatabaseResponse{}, nil
+	}
+	if v.told != accept.ID {
+		return nil, fmt.Errorf("%w: paymentd has %q (asked: %v)", errNotThat, v.told, asked)
+	}
+	from, changed, err := s.store.AcceptPayments(ctx, accept)
+	if err != nil {
+		return nil, err
+	}
+	response := &relayv1.AcceptPaymentsDatabaseResponse{Previous: toText(from)}
+	if changed {
+		s.log.WarnContext(ctx, "payments database accepted",
+			"from", response.GetPrevious(), "to", accept.ID, "operator", accept.Operator)
+	}
+	_ = s.dispatcher.AskAnew(ctx) // it is accepted, whatever becomes of this
+	s.workers.Wake()
+	return response, nil
 }

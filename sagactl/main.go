@@ -33,6 +33,8 @@ type commands struct {
 	Retry  retry        `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
 	Settle settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
+	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
+
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
 

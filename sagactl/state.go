@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,9 +34,51 @@ type daemonState struct {
 	Why     string `json:"why,omitempty"` // it is not
 	Version string `json:"version,omitempty"`
 	Process string `json:"process,omitempty"` // of a relay: host:pid
+
+	Payments *paymentsState `json:"payments_database,omitempty"` // of a relay that knows something to be wrong with it
+}
+
+// paymentsState is what is wrong with the payments database that a relay reaches.
+type paymentsState struct {
+	Problem    string `json:"problem"`
+	Told       string `json:"told,omitempty"`    // its identity
+	Trusted    string `json:"trusted,omitempty"` // the identity that the orders trust
+	ClockAhead string `json:"clock_ahead,omitempty"`
+}
+
+func paymentsOf(p *relayv1.PaymentsDatabase) *paymentsState {
+	if p.GetProblem() == relayv1.PaymentsDatabase_PROBLEM_UNSPECIFIED {
+		return nil
+	}
+	state := &paymentsState{
+		Problem: strings.TrimPrefix(p.GetProblem().String(), "PROBLEM_"), Told: p.GetTold(), Trusted: p.GetTrusted(),
+	}
+	if ahead := p.GetClockAhead().AsDuration(); ahead != 0 {
+		state.ClockAhead = ahead.Round(time.Millisecond).String()
+	}
+	return state
+}
+
+// String says what is wrong, and what to do.
+func (p paymentsState) String() string {
+	switch p.Problem {
+	case "ANOTHER":
+		return fmt.Sprintf("paymentd has payments database %s, and the orders trust %s: nothing is sent. "+
+			"If it is the right one: sagactl accept-payments %s --reason ...", p.Told, p.Trusted, p.Told)
+	case "UNTOLD":
+		return fmt.Sprintf("paymentd does not tell its payments database, and the orders trust %s: nothing is sent. "+
+			"Upgrade paymentd.", p.Trusted)
+	case "CLOCK":
+		return fmt.Sprintf("the payments database's clock differs from the orders database's by %s "+
+			"(negative: it is behind). Charges may wait for it: mend the clock that is wrong.", p.ClockAhead)
+	}
+	return "with the payments database something is wrong that this sagactl does not know: " + p.Problem
 }
 
 func (d daemonState) notReady() bool { return !d.Ready }
+
+// misled reports whether something is wrong with the payments database that a relay reaches.
+func (d daemonState) misled() bool { return d.Payments != nil }
 
 // spoke reports whether the daemon could be reached at all.
 func (d daemonState) spoke() bool { return d.Version != "" }
@@ -75,7 +119,8 @@ func observe(ctx context.Context, daemons []daemon) systemState {
 		}
 		break
 	}
-	s.OK = len(s.Persons) == 0 && !slices.ContainsFunc(s.Daemons, daemonState.notReady)
+	s.OK = len(s.Persons) == 0 && !slices.ContainsFunc(s.Daemons, daemonState.notReady) &&
+		!slices.ContainsFunc(s.Daemons, daemonState.misled)
 	return s
 }
 
@@ -92,6 +137,7 @@ func (d daemon) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogRe
 		return state, nil
 	}
 	state.Process = backlog.GetRelay()
+	state.Payments = paymentsOf(backlog.GetPaymentsDatabase())
 	return state, backlog
 }
 

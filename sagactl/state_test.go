@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,5 +30,43 @@ func TestMergeTellsWhichRelaysHoldBack(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)
+	}
+}
+
+// What is wrong with the payments database is told with what to do, and keeps the system from being well.
+func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
+	t.Parallel()
+	if got := paymentsOf(&relayv1.PaymentsDatabase{Told: "a", Trusted: "a"}); got != nil {
+		t.Errorf("got %v, want nothing wrong", got)
+	}
+	for _, tt := range []struct {
+		is   *relayv1.PaymentsDatabase
+		want []string
+	}{
+		{
+			&relayv1.PaymentsDatabase{Problem: relayv1.PaymentsDatabase_PROBLEM_ANOTHER, Told: "new", Trusted: "old"},
+			[]string{"has payments database new", "trust old", "sagactl accept-payments new --reason"},
+		},
+		{
+			&relayv1.PaymentsDatabase{Problem: relayv1.PaymentsDatabase_PROBLEM_UNTOLD, Trusted: "old"},
+			[]string{"trust old", "Upgrade paymentd"},
+		},
+		{
+			&relayv1.PaymentsDatabase{
+				Problem: relayv1.PaymentsDatabase_PROBLEM_CLOCK, ClockAhead: durationpb.New(-time.Hour),
+			},
+			[]string{"-1h0m0s"},
+		},
+		{&relayv1.PaymentsDatabase{Problem: 99}, []string{"99"}},
+	} {
+		got := paymentsOf(tt.is)
+		for _, want := range tt.want {
+			if got == nil || !strings.Contains(got.String(), want) {
+				t.Errorf("%v: got %v, want it to say %q", tt.is, got, want)
+			}
+		}
+		if !(daemonState{Payments: got}).misled() {
+			t.Errorf("%v: got a relay that is well", tt.is)
+		}
 	}
 }

@@ -152,6 +152,11 @@ func (p *statusPrinter) verdict(s systemState) {
 	case slices.ContainsFunc(s.Daemons, daemonState.notReady):
 		p.add("%s", p.paint(terminal.Red, "Not every daemon is ready."))
 	}
+	for _, d := range s.Daemons {
+		if d.misled() {
+			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Relay %s: %s", d.Address, *d.Payments)))
+		}
+	}
 	if len(s.Persons) > 0 {
 		p.add("%s", p.paint(terminal.Red, "Commands need a person: "+counts(s)+". sagactl parked lists them."))
 	}

@@ -90,9 +90,24 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 		len(e.Changes) != 1 {
 		t.Errorf("explain: got %+v, want one attempt, one change and a decision", e)
 	}
+	for i, id := range []string{claims[0].Key, claims[1].Key} {
+		found, err := s.Trust(t.Context(), id)
+		if err != nil || *found.Trusted != claims[0].Key {
+			t.Errorf("trust: got %+v, error %v; want the first that was told", found, err)
+		}
+		accept := orderdb.Acceptance{ID: claims[0].Key, Operator: "ada", Reason: "again"}
+		if _, changed, err := s.AcceptPayments(t.Context(), accept); err != nil || changed {
+			t.Errorf("accept what is trusted, %d: got changed %v, error %v", i, changed, err)
+		}
+	}
+	accept := orderdb.Acceptance{ID: claims[1].Key, Operator: "ada", Reason: "moved"}
+	if from, changed, err := s.AcceptPayments(t.Context(), accept); err != nil || !changed || *from != claims[0].Key {
+		t.Errorf("accept another: got from %v, changed %v, error %v", from, changed, err)
+	}
 	for _, forbidden := range []string{
 		`UPDATE attempts SET code = 'OK'`, `DELETE FROM attempts`, `TRUNCATE attempts`,
 		`UPDATE changes SET who = ''`, `DELETE FROM changes`, `TRUNCATE changes`,
+		`UPDATE payments_database_audit SET reason = ''`, `DELETE FROM payments_database`,
 	} {
 		_, err := pool.Exec(t.Context(), forbidden)
 		var refused *pgconn.PgError

@@ -50,5 +50,12 @@ func RelayNeeds() []pg.Need {
 			Select: []string{"order_id", "action", "operator", "reason", "at"},
 			Insert: []string{"order_id", "action", "operator", "reason"},
 		},
+		{
+			Table:  "payments_database",
+			Select: []string{"id"},
+			Insert: []string{"id"},
+			Update: []string{"id", "since"},
+		},
+		{Table: "payments_database_audit", Insert: []string{"from_id", "to_id", "operator", "reason"}},
 	}
 }

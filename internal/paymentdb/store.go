@@ -22,7 +22,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/payment"
-	"hosho/internal/pg"
 )
 
 var (
@@ -52,11 +51,7 @@ type Result struct {
 // Lookup returns for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
-	var stored []payment.Payment
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		stored, err = collectFrom(ctx, tx, meant, readQuery, keys(requests))
-		return err
-	})
+	stored, err := collectFrom(ctx, s.pool, meant, readQuery, keys(requests))
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}

@@ -88,6 +88,9 @@ const (
 	// UNAVAILABLE, of paymentd: its database is not the one that the command means. Nothing was done. Ask a paymentd that
 	// has that database; a person must find out why this one has not.
 	ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE ErrorReason = 19
+	// FAILED_PRECONDITION, of the relay: the payment service that it reaches has not the payments database that is to be
+	// accepted, or has not said so. Look which one it has.
+	ErrorReason_ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE ErrorReason = 25
 )
 
 // Enum value maps for ErrorReason.
@@ -113,28 +116,30 @@ var (
 		17: "ERROR_REASON_NOT_PARKED",
 		18: "ERROR_REASON_DATABASE_MISCONFIGURED",
 		19: "ERROR_REASON_WRONG_PAYMENTS_DATABASE",
+		25: "ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":             0,
-		"ERROR_REASON_INVALID_FIELDS":          1,
-		"ERROR_REASON_NOT_READY":               2,
-		"ERROR_REASON_STOPPING":                3,
-		"ERROR_REASON_DATABASE_UNAVAILABLE":    4,
-		"ERROR_REASON_COMMIT_UNKNOWN":          5,
-		"ERROR_REASON_COLLISION":               6,
-		"ERROR_REASON_DATABASE_FULL":           7,
-		"ERROR_REASON_INTERNAL":                8,
-		"ERROR_REASON_ORDER_NOT_FOUND":         9,
-		"ERROR_REASON_REQUEST_ID_REUSED":       10,
-		"ERROR_REASON_PAYMENT_NOT_FOUND":       11,
-		"ERROR_REASON_KEY_REUSED":              12,
-		"ERROR_REASON_REPLY_LOST":              13,
-		"ERROR_REASON_CARD_NETWORK_TIMEOUT":    14,
-		"ERROR_REASON_CARD_NETWORK_BUSY":       15,
-		"ERROR_REASON_COMMAND_NOT_FOUND":       16,
-		"ERROR_REASON_NOT_PARKED":              17,
-		"ERROR_REASON_DATABASE_MISCONFIGURED":  18,
-		"ERROR_REASON_WRONG_PAYMENTS_DATABASE": 19,
+		"ERROR_REASON_UNSPECIFIED":                0,
+		"ERROR_REASON_INVALID_FIELDS":             1,
+		"ERROR_REASON_NOT_READY":                  2,
+		"ERROR_REASON_STOPPING":                   3,
+		"ERROR_REASON_DATABASE_UNAVAILABLE":       4,
+		"ERROR_REASON_COMMIT_UNKNOWN":             5,
+		"ERROR_REASON_COLLISION":                  6,
+		"ERROR_REASON_DATABASE_FULL":              7,
+		"ERROR_REASON_INTERNAL":                   8,
+		"ERROR_REASON_ORDER_NOT_FOUND":            9,
+		"ERROR_REASON_REQUEST_ID_REUSED":          10,
+		"ERROR_REASON_PAYMENT_NOT_FOUND":          11,
+		"ERROR_REASON_KEY_REUSED":                 12,
+		"ERROR_REASON_REPLY_LOST":                 13,
+		"ERROR_REASON_CARD_NETWORK_TIMEOUT":       14,
+		"ERROR_REASON_CARD_NETWORK_BUSY":          15,
+		"ERROR_REASON_COMMAND_NOT_FOUND":          16,
+		"ERROR_REASON_NOT_PARKED":                 17,
+		"ERROR_REASON_DATABASE_MISCONFIGURED":     18,
+		"ERROR_REASON_WRONG_PAYMENTS_DATABASE":    19,
+		"ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE": 25,
 	}
 )
 
@@ -169,7 +174,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xa5\x05\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xd2\x05\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -191,7 +196,8 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\x1eERROR_REASON_COMMAND_NOT_FOUND\x10\x10\x12\x1b\n" +
 	"\x17ERROR_REASON_NOT_PARKED\x10\x11\x12'\n" +
 	"#ERROR_REASON_DATABASE_MISCONFIGURED\x10\x12\x12(\n" +
-	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13B\x7f\n" +
+	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13\x12+\n" +
+	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19B\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 
 var (

@@ -682,6 +682,98 @@ func (x *PaymentError) GetRetryDelay() *durationpb.Duration {
 	return nil
 }
 
+// GetDatabaseRequest asks which payments database this is.
+type GetDatabaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDatabaseRequest) Reset() {
+	*x = GetDatabaseRequest{}
+	mi := &file_payment_v1_payment_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDatabaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDatabaseRequest) ProtoMessage() {}
+
+func (x *GetDatabaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_payment_v1_payment_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDatabaseRequest.ProtoReflect.Descriptor instead.
+func (*GetDatabaseRequest) Descriptor() ([]byte, []int) {
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{9}
+}
+
+// GetDatabaseResponse answers GetDatabase.
+type GetDatabaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity of the database, a UUID.
+	PaymentsDatabase string `protobuf:"bytes,1,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
+	// What its clock says.
+	ClockTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=clock_time,json=clockTime,proto3" json:"clock_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDatabaseResponse) Reset() {
+	*x = GetDatabaseResponse{}
+	mi := &file_payment_v1_payment_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDatabaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDatabaseResponse) ProtoMessage() {}
+
+func (x *GetDatabaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_payment_v1_payment_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDatabaseResponse.ProtoReflect.Descriptor instead.
+func (*GetDatabaseResponse) Descriptor() ([]byte, []int) {
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetDatabaseResponse) GetPaymentsDatabase() string {
+	if x != nil {
+		return x.PaymentsDatabase
+	}
+	return ""
+}
+
+func (x *GetDatabaseResponse) GetClockTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClockTime
+	}
+	return nil
+}
+
 // GetPaymentRequest names a payment.
 type GetPaymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -693,7 +785,7 @@ type GetPaymentRequest struct {
 
 func (x *GetPaymentRequest) Reset() {
 	*x = GetPaymentRequest{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[9]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +797,7 @@ func (x *GetPaymentRequest) String() string {
 func (*GetPaymentRequest) ProtoMessage() {}
 
 func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[9]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +810,7 @@ func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentRequest.ProtoReflect.Descriptor instead.
 func (*GetPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{9}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetPaymentRequest) GetPaymentId() string {
@@ -741,7 +833,7 @@ type GetPaymentResponse struct {
 
 func (x *GetPaymentResponse) Reset() {
 	*x = GetPaymentResponse{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[10]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +845,7 @@ func (x *GetPaymentResponse) String() string {
 func (*GetPaymentResponse) ProtoMessage() {}
 
 func (x *GetPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[10]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +858,7 @@ func (x *GetPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentResponse.ProtoReflect.Descriptor instead.
 func (*GetPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{10}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetPaymentResponse) GetPayment() *Payment {
@@ -800,7 +892,7 @@ type ListPaymentsRequest struct {
 
 func (x *ListPaymentsRequest) Reset() {
 	*x = ListPaymentsRequest{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +904,7 @@ func (x *ListPaymentsRequest) String() string {
 func (*ListPaymentsRequest) ProtoMessage() {}
 
 func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +917,7 @@ func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListPaymentsRequest) GetPageSize() int32 {
@@ -869,7 +961,7 @@ type ListPaymentsResponse struct {
 
 func (x *ListPaymentsResponse) Reset() {
 	*x = ListPaymentsResponse{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +973,7 @@ func (x *ListPaymentsResponse) String() string {
 func (*ListPaymentsResponse) ProtoMessage() {}
 
 func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +986,7 @@ func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListPaymentsResponse) GetPayments() []*Payment {
@@ -960,7 +1052,12 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
 	"\vretry_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryDelay\"2\n" +
+	"retryDelay\"\x14\n" +
+	"\x12GetDatabaseRequest\"}\n" +
+	"\x13GetDatabaseResponse\x12+\n" +
+	"\x11payments_database\x18\x01 \x01(\tR\x10paymentsDatabase\x129\n" +
+	"\n" +
+	"clock_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tclockTime\"2\n" +
 	"\x11GetPaymentRequest\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\"t\n" +
@@ -976,11 +1073,12 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\x0e2\x1a.payment.v1.Payment.StatusR\x06status\"o\n" +
 	"\x14ListPaymentsResponse\x12/\n" +
 	"\bpayments\x18\x01 \x03(\v2\x13.payment.v1.PaymentR\bpayments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb6\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x86\x04\n" +
 	"\x0ePaymentService\x12T\n" +
 	"\rChargePayment\x12 .payment.v1.ChargePaymentRequest\x1a!.payment.v1.ChargePaymentResponse\x12N\n" +
 	"\vVoidPayment\x12\x1e.payment.v1.VoidPaymentRequest\x1a\x1f.payment.v1.VoidPaymentResponse\x12^\n" +
-	"\x0fProcessPayments\x12\".payment.v1.ProcessPaymentsRequest\x1a#.payment.v1.ProcessPaymentsResponse(\x010\x01\x12K\n" +
+	"\x0fProcessPayments\x12\".payment.v1.ProcessPaymentsRequest\x1a#.payment.v1.ProcessPaymentsResponse(\x010\x01\x12N\n" +
+	"\vGetDatabase\x12\x1e.payment.v1.GetDatabaseRequest\x1a\x1f.payment.v1.GetDatabaseResponse\x12K\n" +
 	"\n" +
 	"GetPayment\x12\x1d.payment.v1.GetPaymentRequest\x1a\x1e.payment.v1.GetPaymentResponse\x12Q\n" +
 	"\fListPayments\x12\x1f.payment.v1.ListPaymentsRequest\x1a .payment.v1.ListPaymentsResponseB\x8e\x01\n" +
@@ -1001,7 +1099,7 @@ func file_payment_v1_payment_service_proto_rawDescGZIP() []byte {
 }
 
 var file_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_payment_v1_payment_service_proto_goTypes = []any{
 	(PaymentResult_Kind)(0),         // 0: payment.v1.PaymentResult.Kind
 	(*ChargePaymentRequest)(nil),    // 1: payment.v1.ChargePaymentRequest
@@ -1013,50 +1111,55 @@ var file_payment_v1_payment_service_proto_goTypes = []any{
 	(*ProcessPaymentsResponse)(nil), // 7: payment.v1.ProcessPaymentsResponse
 	(*PaymentResult)(nil),           // 8: payment.v1.PaymentResult
 	(*PaymentError)(nil),            // 9: payment.v1.PaymentError
-	(*GetPaymentRequest)(nil),       // 10: payment.v1.GetPaymentRequest
-	(*GetPaymentResponse)(nil),      // 11: payment.v1.GetPaymentResponse
-	(*ListPaymentsRequest)(nil),     // 12: payment.v1.ListPaymentsRequest
-	(*ListPaymentsResponse)(nil),    // 13: payment.v1.ListPaymentsResponse
-	(*v1.Money)(nil),                // 14: money.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
-	(*Payment)(nil),                 // 16: payment.v1.Payment
-	(*durationpb.Duration)(nil),     // 17: google.protobuf.Duration
-	(*LedgerEntry)(nil),             // 18: payment.v1.LedgerEntry
-	(Payment_Status)(0),             // 19: payment.v1.Payment.Status
+	(*GetDatabaseRequest)(nil),      // 10: payment.v1.GetDatabaseRequest
+	(*GetDatabaseResponse)(nil),     // 11: payment.v1.GetDatabaseResponse
+	(*GetPaymentRequest)(nil),       // 12: payment.v1.GetPaymentRequest
+	(*GetPaymentResponse)(nil),      // 13: payment.v1.GetPaymentResponse
+	(*ListPaymentsRequest)(nil),     // 14: payment.v1.ListPaymentsRequest
+	(*ListPaymentsResponse)(nil),    // 15: payment.v1.ListPaymentsResponse
+	(*v1.Money)(nil),                // 16: money.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(*Payment)(nil),                 // 18: payment.v1.Payment
+	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
+	(*LedgerEntry)(nil),             // 20: payment.v1.LedgerEntry
+	(Payment_Status)(0),             // 21: payment.v1.Payment.Status
 }
 var file_payment_v1_payment_service_proto_depIdxs = []int32{
-	14, // 0: payment.v1.ChargePaymentRequest.amount:type_name -> money.v1.Money
-	15, // 1: payment.v1.ChargePaymentRequest.not_after:type_name -> google.protobuf.Timestamp
-	16, // 2: payment.v1.ChargePaymentResponse.payment:type_name -> payment.v1.Payment
-	14, // 3: payment.v1.VoidPaymentRequest.amount:type_name -> money.v1.Money
-	16, // 4: payment.v1.VoidPaymentResponse.payment:type_name -> payment.v1.Payment
+	16, // 0: payment.v1.ChargePaymentRequest.amount:type_name -> money.v1.Money
+	17, // 1: payment.v1.ChargePaymentRequest.not_after:type_name -> google.protobuf.Timestamp
+	18, // 2: payment.v1.ChargePaymentResponse.payment:type_name -> payment.v1.Payment
+	16, // 3: payment.v1.VoidPaymentRequest.amount:type_name -> money.v1.Money
+	18, // 4: payment.v1.VoidPaymentResponse.payment:type_name -> payment.v1.Payment
 	6,  // 5: payment.v1.ProcessPaymentsRequest.commands:type_name -> payment.v1.PaymentCommand
 	1,  // 6: payment.v1.PaymentCommand.charge:type_name -> payment.v1.ChargePaymentRequest
 	3,  // 7: payment.v1.PaymentCommand.void:type_name -> payment.v1.VoidPaymentRequest
 	8,  // 8: payment.v1.ProcessPaymentsResponse.results:type_name -> payment.v1.PaymentResult
 	0,  // 9: payment.v1.PaymentResult.kind:type_name -> payment.v1.PaymentResult.Kind
-	16, // 10: payment.v1.PaymentResult.payment:type_name -> payment.v1.Payment
+	18, // 10: payment.v1.PaymentResult.payment:type_name -> payment.v1.Payment
 	9,  // 11: payment.v1.PaymentResult.error:type_name -> payment.v1.PaymentError
-	17, // 12: payment.v1.PaymentError.retry_delay:type_name -> google.protobuf.Duration
-	16, // 13: payment.v1.GetPaymentResponse.payment:type_name -> payment.v1.Payment
-	18, // 14: payment.v1.GetPaymentResponse.ledger:type_name -> payment.v1.LedgerEntry
-	19, // 15: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
-	16, // 16: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
-	1,  // 17: payment.v1.PaymentService.ChargePayment:input_type -> payment.v1.ChargePaymentRequest
-	3,  // 18: payment.v1.PaymentService.VoidPayment:input_type -> payment.v1.VoidPaymentRequest
-	5,  // 19: payment.v1.PaymentService.ProcessPayments:input_type -> payment.v1.ProcessPaymentsRequest
-	10, // 20: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
-	12, // 21: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
-	2,  // 22: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
-	4,  // 23: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
-	7,  // 24: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
-	11, // 25: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
-	13, // 26: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
-	22, // [22:27] is the sub-list for method output_type
-	17, // [17:22] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	19, // 12: payment.v1.PaymentError.retry_delay:type_name -> google.protobuf.Duration
+	17, // 13: payment.v1.GetDatabaseResponse.clock_time:type_name -> google.protobuf.Timestamp
+	18, // 14: payment.v1.GetPaymentResponse.payment:type_name -> payment.v1.Payment
+	20, // 15: payment.v1.GetPaymentResponse.ledger:type_name -> payment.v1.LedgerEntry
+	21, // 16: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
+	18, // 17: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
+	1,  // 18: payment.v1.PaymentService.ChargePayment:input_type -> payment.v1.ChargePaymentRequest
+	3,  // 19: payment.v1.PaymentService.VoidPayment:input_type -> payment.v1.VoidPaymentRequest
+	5,  // 20: payment.v1.PaymentService.ProcessPayments:input_type -> payment.v1.ProcessPaymentsRequest
+	10, // 21: payment.v1.PaymentService.GetDatabase:input_type -> payment.v1.GetDatabaseRequest
+	12, // 22: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
+	14, // 23: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
+	2,  // 24: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
+	4,  // 25: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
+	7,  // 26: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
+	11, // 27: payment.v1.PaymentService.GetDatabase:output_type -> payment.v1.GetDatabaseResponse
+	13, // 28: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
+	15, // 29: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
+	24, // [24:30] is the sub-list for method output_type
+	18, // [18:24] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_payment_v1_payment_service_proto_init() }
@@ -1079,7 +1182,7 @@ func file_payment_v1_payment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_payment_v1_payment_service_proto_rawDesc), len(file_payment_v1_payment_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	PaymentService_ChargePayment_FullMethodName   = "/payment.v1.PaymentService/ChargePayment"
 	PaymentService_VoidPayment_FullMethodName     = "/payment.v1.PaymentService/VoidPayment"
 	PaymentService_ProcessPayments_FullMethodName = "/payment.v1.PaymentService/ProcessPayments"
+	PaymentService_GetDatabase_FullMethodName     = "/payment.v1.PaymentService/GetDatabase"
 	PaymentService_GetPayment_FullMethodName      = "/payment.v1.PaymentService/GetPayment"
 	PaymentService_ListPayments_FullMethodName    = "/payment.v1.PaymentService/ListPayments"
 )
@@ -68,13 +69,15 @@ type PaymentServiceClient interface {
 	// VoidPayment would have answered. A command that fails or hangs neither fails nor delays another. A command that was
 	// not answered when the stream ends may have been carried out: send it again.
 	//
-	// Before it reads anything, the service sends the stream's header. "hosho-payments-database" is the identity of its
-	// database; "hosho-payments-clock" is what that database's clock says, as RFC 3339. A client that only wants to know
-	// these opens a stream, sends nothing and closes it.
+	// Before it reads anything, the service sends the stream's header: in "hosho-payments-database" the identity of its
+	// database, in "hosho-payments-clock" what that database's clock says, as RFC 3339.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse], error)
+	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
+	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
+	GetDatabase(ctx context.Context, in *GetDatabaseRequest, opts ...grpc.CallOption) (*GetDatabaseResponse, error)
 	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
 	// yet, not that nothing will be. A repeat does the same.
 	//
@@ -127,6 +130,16 @@ func (c *paymentServiceClient) ProcessPayments(ctx context.Context, opts ...grpc
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PaymentService_ProcessPaymentsClient = grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse]
+
+func (c *paymentServiceClient) GetDatabase(ctx context.Context, in *GetDatabaseRequest, opts ...grpc.CallOption) (*GetDatabaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDatabaseResponse)
+	err := c.cc.Invoke(ctx, PaymentService_GetDatabase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *paymentServiceClient) GetPayment(ctx context.Context, in *GetPaymentRequest, opts ...grpc.CallOption) (*GetPaymentResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -190,13 +203,15 @@ type PaymentServiceServer interface {
 	// VoidPayment would have answered. A command that fails or hangs neither fails nor delays another. A command that was
 	// not answered when the stream ends may have been carried out: send it again.
 	//
-	// Before it reads anything, the service sends the stream's header. "hosho-payments-database" is the identity of its
-	// database; "hosho-payments-clock" is what that database's clock says, as RFC 3339. A client that only wants to know
-	// these opens a stream, sends nothing and closes it.
+	// Before it reads anything, the service sends the stream's header: in "hosho-payments-database" the identity of its
+	// database, in "hosho-payments-clock" what that database's clock says, as RFC 3339.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops.
 	ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error
+	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
+	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
+	GetDatabase(context.Context, *GetDatabaseRequest) (*GetDatabaseResponse, error)
 	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
 	// yet, not that nothing will be. A repeat does the same.
 	//
@@ -225,6 +240,9 @@ func (UnimplementedPaymentServiceServer) VoidPayment(context.Context, *VoidPayme
 }
 func (UnimplementedPaymentServiceServer) ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error {
 	return status.Error(codes.Unimplemented, "method ProcessPayments not implemented")
+}
+func (UnimplementedPaymentServiceServer) GetDatabase(context.Context, *GetDatabaseRequest) (*GetDatabaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDatabase not implemented")
 }
 func (UnimplementedPaymentServiceServer) GetPayment(context.Context, *GetPaymentRequest) (*GetPaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayment not implemented")
@@ -296,6 +314,24 @@ func _PaymentService_ProcessPayments_Handler(srv interface{}, stream grpc.Server
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PaymentService_ProcessPaymentsServer = grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]
 
+func _PaymentService_GetDatabase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDatabaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).GetDatabase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_GetDatabase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).GetDatabase(ctx, req.(*GetDatabaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentService_GetPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPaymentRequest)
 	if err := dec(in); err != nil {
@@ -346,6 +382,10 @@ var PaymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "VoidPayment",
 			Handler:    _PaymentService_VoidPayment_Handler,
+		},
+		{
+			MethodName: "GetDatabase",
+			Handler:    _PaymentService_GetDatabase_Handler,
 		},
 		{
 			MethodName: "GetPayment",

@@ -280,6 +280,65 @@ func (Attempt_Meaning) EnumDescriptor() ([]byte, []int) {
 	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10, 0}
 }
 
+// Problem says what is wrong with it.
+type PaymentsDatabase_Problem int32
+
+const (
+	// Nothing is.
+	PaymentsDatabase_PROBLEM_UNSPECIFIED PaymentsDatabase_Problem = 0
+	// It is another one than the orders trust: nothing is sent to it.
+	PaymentsDatabase_PROBLEM_ANOTHER PaymentsDatabase_Problem = 1
+	// The payment service is of an earlier release and does not say which it has, and the orders trust one: nothing is
+	// sent to it.
+	PaymentsDatabase_PROBLEM_UNTOLD PaymentsDatabase_Problem = 2
+	// Its clock and that of the orders database differ by more than five seconds. Charges that it would call expired
+	// before their orders' deadline are not sent.
+	PaymentsDatabase_PROBLEM_CLOCK PaymentsDatabase_Problem = 3
+)
+
+// Enum value maps for PaymentsDatabase_Problem.
+var (
+	PaymentsDatabase_Problem_name = map[int32]string{
+		0: "PROBLEM_UNSPECIFIED",
+		1: "PROBLEM_ANOTHER",
+		2: "PROBLEM_UNTOLD",
+		3: "PROBLEM_CLOCK",
+	}
+	PaymentsDatabase_Problem_value = map[string]int32{
+		"PROBLEM_UNSPECIFIED": 0,
+		"PROBLEM_ANOTHER":     1,
+		"PROBLEM_UNTOLD":      2,
+		"PROBLEM_CLOCK":       3,
+	}
+)
+
+func (x PaymentsDatabase_Problem) Enum() *PaymentsDatabase_Problem {
+	p := new(PaymentsDatabase_Problem)
+	*p = x
+	return p
+}
+
+func (x PaymentsDatabase_Problem) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PaymentsDatabase_Problem) Descriptor() protoreflect.EnumDescriptor {
+	return file_relay_v1_outbox_service_proto_enumTypes[4].Descriptor()
+}
+
+func (PaymentsDatabase_Problem) Type() protoreflect.EnumType {
+	return &file_relay_v1_outbox_service_proto_enumTypes[4]
+}
+
+func (x PaymentsDatabase_Problem) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PaymentsDatabase_Problem.Descriptor instead.
+func (PaymentsDatabase_Problem) EnumDescriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14, 0}
+}
+
 // ParkedCommand is a command in the outbox, as an operator looks at it.
 type ParkedCommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1203,9 +1262,11 @@ type GetBacklogResponse struct {
 	// The relay that answers, host:pid. All relays count the same outbox; what a breaker says is this one's.
 	Relay string `protobuf:"bytes,5,opt,name=relay,proto3" json:"relay,omitempty"`
 	// The same counts by kind, the charges first; a kind is there also when it has no command.
-	Kinds         []*KindBacklog `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Kinds []*KindBacklog `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// What the relay that answers knows of the payments database; unset when it has not met a payment service yet.
+	PaymentsDatabase *PaymentsDatabase `protobuf:"bytes,7,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetBacklogResponse) Reset() {
@@ -1280,6 +1341,205 @@ func (x *GetBacklogResponse) GetKinds() []*KindBacklog {
 	return nil
 }
 
+func (x *GetBacklogResponse) GetPaymentsDatabase() *PaymentsDatabase {
+	if x != nil {
+		return x.PaymentsDatabase
+	}
+	return nil
+}
+
+// PaymentsDatabase is what a relay was told of the payments database when it asked last.
+type PaymentsDatabase struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong.
+	Problem PaymentsDatabase_Problem `protobuf:"varint,1,opt,name=problem,proto3,enum=relay.v1.PaymentsDatabase_Problem" json:"problem,omitempty"`
+	// The identity that was told; empty when none was.
+	Told string `protobuf:"bytes,2,opt,name=told,proto3" json:"told,omitempty"`
+	// The identity that the orders trust; empty when they trust none yet.
+	Trusted string `protobuf:"bytes,3,opt,name=trusted,proto3" json:"trusted,omitempty"`
+	// When the relay asked.
+	AskTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ask_time,json=askTime,proto3" json:"ask_time,omitempty"`
+	// How far its clock was ahead of that of the orders database; negative: behind.
+	ClockAhead    *durationpb.Duration `protobuf:"bytes,5,opt,name=clock_ahead,json=clockAhead,proto3" json:"clock_ahead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentsDatabase) Reset() {
+	*x = PaymentsDatabase{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentsDatabase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentsDatabase) ProtoMessage() {}
+
+func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentsDatabase.ProtoReflect.Descriptor instead.
+func (*PaymentsDatabase) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PaymentsDatabase) GetProblem() PaymentsDatabase_Problem {
+	if x != nil {
+		return x.Problem
+	}
+	return PaymentsDatabase_PROBLEM_UNSPECIFIED
+}
+
+func (x *PaymentsDatabase) GetTold() string {
+	if x != nil {
+		return x.Told
+	}
+	return ""
+}
+
+func (x *PaymentsDatabase) GetTrusted() string {
+	if x != nil {
+		return x.Trusted
+	}
+	return ""
+}
+
+func (x *PaymentsDatabase) GetAskTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskTime
+	}
+	return nil
+}
+
+func (x *PaymentsDatabase) GetClockAhead() *durationpb.Duration {
+	if x != nil {
+		return x.ClockAhead
+	}
+	return nil
+}
+
+// AcceptPaymentsDatabaseRequest names a payments database and says why it is to be trusted.
+type AcceptPaymentsDatabaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity of the payments database: a UUID.
+	PaymentsDatabase string `protobuf:"bytes,1,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
+	// Why, for the audit: 1 to 500 characters.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who decides, for the audit: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptPaymentsDatabaseRequest) Reset() {
+	*x = AcceptPaymentsDatabaseRequest{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptPaymentsDatabaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptPaymentsDatabaseRequest) ProtoMessage() {}
+
+func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptPaymentsDatabaseRequest.ProtoReflect.Descriptor instead.
+func (*AcceptPaymentsDatabaseRequest) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AcceptPaymentsDatabaseRequest) GetPaymentsDatabase() string {
+	if x != nil {
+		return x.PaymentsDatabase
+	}
+	return ""
+}
+
+func (x *AcceptPaymentsDatabaseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AcceptPaymentsDatabaseRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+// AcceptPaymentsDatabaseResponse answers AcceptPaymentsDatabase.
+type AcceptPaymentsDatabaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity that was trusted before; empty when none was, or when nothing has changed.
+	Previous      string `protobuf:"bytes,1,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptPaymentsDatabaseResponse) Reset() {
+	*x = AcceptPaymentsDatabaseResponse{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptPaymentsDatabaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptPaymentsDatabaseResponse) ProtoMessage() {}
+
+func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptPaymentsDatabaseResponse.ProtoReflect.Descriptor instead.
+func (*AcceptPaymentsDatabaseResponse) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AcceptPaymentsDatabaseResponse) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
 // KindBacklog is the backlog of one kind of command.
 type KindBacklog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1302,7 +1562,7 @@ type KindBacklog struct {
 
 func (x *KindBacklog) Reset() {
 	*x = KindBacklog{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1574,7 @@ func (x *KindBacklog) String() string {
 func (*KindBacklog) ProtoMessage() {}
 
 func (x *KindBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1587,7 @@ func (x *KindBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
 func (*KindBacklog) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KindBacklog) GetKind() ParkedCommand_Kind {
@@ -1472,7 +1732,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\x13\n" +
-	"\x11GetBacklogRequest\"\xd5\x01\n" +
+	"\x11GetBacklogRequest\"\x9e\x02\n" +
 	"\x12GetBacklogResponse\x12\x10\n" +
 	"\x03due\x18\x01 \x01(\x03R\x03due\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12\x16\n" +
@@ -1480,7 +1740,26 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\n" +
 	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12\x14\n" +
 	"\x05relay\x18\x05 \x01(\tR\x05relay\x12+\n" +
-	"\x05kinds\x18\x06 \x03(\v2\x15.relay.v1.KindBacklogR\x05kinds\"\xe0\x01\n" +
+	"\x05kinds\x18\x06 \x03(\v2\x15.relay.v1.KindBacklogR\x05kinds\x12G\n" +
+	"\x11payments_database\x18\a \x01(\v2\x1a.relay.v1.PaymentsDatabaseR\x10paymentsDatabase\"\xd1\x02\n" +
+	"\x10PaymentsDatabase\x12<\n" +
+	"\aproblem\x18\x01 \x01(\x0e2\".relay.v1.PaymentsDatabase.ProblemR\aproblem\x12\x12\n" +
+	"\x04told\x18\x02 \x01(\tR\x04told\x12\x18\n" +
+	"\atrusted\x18\x03 \x01(\tR\atrusted\x125\n" +
+	"\bask_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaskTime\x12:\n" +
+	"\vclock_ahead\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"clockAhead\"^\n" +
+	"\aProblem\x12\x17\n" +
+	"\x13PROBLEM_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fPROBLEM_ANOTHER\x10\x01\x12\x12\n" +
+	"\x0ePROBLEM_UNTOLD\x10\x02\x12\x11\n" +
+	"\rPROBLEM_CLOCK\x10\x03\"\x80\x01\n" +
+	"\x1dAcceptPaymentsDatabaseRequest\x12+\n" +
+	"\x11payments_database\x18\x01 \x01(\tR\x10paymentsDatabase\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x03 \x01(\tR\boperator\"<\n" +
+	"\x1eAcceptPaymentsDatabaseResponse\x12\x1a\n" +
+	"\bprevious\x18\x01 \x01(\tR\bprevious\"\xe0\x01\n" +
 	"\vKindBacklog\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x10\n" +
 	"\x03due\x18\x02 \x01(\x03R\x03due\x12\x18\n" +
@@ -1488,7 +1767,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06parked\x18\x04 \x01(\x03R\x06parked\x128\n" +
 	"\n" +
 	"oldest_age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12!\n" +
-	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\x8b\x03\n" +
+	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\xf8\x03\n" +
 	"\rOutboxService\x12G\n" +
 	"\n" +
 	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12J\n" +
@@ -1496,7 +1775,8 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\fSettleParked\x12\x1d.relay.v1.SettleParkedRequest\x1a\x1e.relay.v1.SettleParkedResponse\x12M\n" +
 	"\fExplainOrder\x12\x1d.relay.v1.ExplainOrderRequest\x1a\x1e.relay.v1.ExplainOrderResponse\x12G\n" +
 	"\n" +
-	"GetBacklog\x12\x1b.relay.v1.GetBacklogRequest\x1a\x1c.relay.v1.GetBacklogResponseB\x7f\n" +
+	"GetBacklog\x12\x1b.relay.v1.GetBacklogRequest\x1a\x1c.relay.v1.GetBacklogResponse\x12k\n" +
+	"\x16AcceptPaymentsDatabase\x12'.relay.v1.AcceptPaymentsDatabaseRequest\x1a(.relay.v1.AcceptPaymentsDatabaseResponseB\x7f\n" +
 	"\fcom.relay.v1B\x12OutboxServiceProtoP\x01Z\x1ahosho/gen/relay/v1;relayv1\xa2\x02\x03RXX\xaa\x02\bRelay.V1\xca\x02\bRelay\\V1\xe2\x02\x14Relay\\V1\\GPBMetadata\xea\x02\tRelay::V1b\x06proto3"
 
 var (
@@ -1511,73 +1791,83 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 	return file_relay_v1_outbox_service_proto_rawDescData
 }
 
-var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
-	(ParkedCommand_Kind)(0),       // 0: relay.v1.ParkedCommand.Kind
-	(ParkedCommand_Why)(0),        // 1: relay.v1.ParkedCommand.Why
-	(StatusChange_Status)(0),      // 2: relay.v1.StatusChange.Status
-	(Attempt_Meaning)(0),          // 3: relay.v1.Attempt.Meaning
-	(*ParkedCommand)(nil),         // 4: relay.v1.ParkedCommand
-	(*ListParkedRequest)(nil),     // 5: relay.v1.ListParkedRequest
-	(*ListParkedResponse)(nil),    // 6: relay.v1.ListParkedResponse
-	(*RetryParkedRequest)(nil),    // 7: relay.v1.RetryParkedRequest
-	(*RetryParkedResponse)(nil),   // 8: relay.v1.RetryParkedResponse
-	(*SettleParkedRequest)(nil),   // 9: relay.v1.SettleParkedRequest
-	(*SettleParkedResponse)(nil),  // 10: relay.v1.SettleParkedResponse
-	(*ExplainOrderRequest)(nil),   // 11: relay.v1.ExplainOrderRequest
-	(*ExplainOrderResponse)(nil),  // 12: relay.v1.ExplainOrderResponse
-	(*StatusChange)(nil),          // 13: relay.v1.StatusChange
-	(*Attempt)(nil),               // 14: relay.v1.Attempt
-	(*OperatorDecision)(nil),      // 15: relay.v1.OperatorDecision
-	(*GetBacklogRequest)(nil),     // 16: relay.v1.GetBacklogRequest
-	(*GetBacklogResponse)(nil),    // 17: relay.v1.GetBacklogResponse
-	(*KindBacklog)(nil),           // 18: relay.v1.KindBacklog
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(ParkedCommand_Kind)(0),                // 0: relay.v1.ParkedCommand.Kind
+	(ParkedCommand_Why)(0),                 // 1: relay.v1.ParkedCommand.Why
+	(StatusChange_Status)(0),               // 2: relay.v1.StatusChange.Status
+	(Attempt_Meaning)(0),                   // 3: relay.v1.Attempt.Meaning
+	(PaymentsDatabase_Problem)(0),          // 4: relay.v1.PaymentsDatabase.Problem
+	(*ParkedCommand)(nil),                  // 5: relay.v1.ParkedCommand
+	(*ListParkedRequest)(nil),              // 6: relay.v1.ListParkedRequest
+	(*ListParkedResponse)(nil),             // 7: relay.v1.ListParkedResponse
+	(*RetryParkedRequest)(nil),             // 8: relay.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),            // 9: relay.v1.RetryParkedResponse
+	(*SettleParkedRequest)(nil),            // 10: relay.v1.SettleParkedRequest
+	(*SettleParkedResponse)(nil),           // 11: relay.v1.SettleParkedResponse
+	(*ExplainOrderRequest)(nil),            // 12: relay.v1.ExplainOrderRequest
+	(*ExplainOrderResponse)(nil),           // 13: relay.v1.ExplainOrderResponse
+	(*StatusChange)(nil),                   // 14: relay.v1.StatusChange
+	(*Attempt)(nil),                        // 15: relay.v1.Attempt
+	(*OperatorDecision)(nil),               // 16: relay.v1.OperatorDecision
+	(*GetBacklogRequest)(nil),              // 17: relay.v1.GetBacklogRequest
+	(*GetBacklogResponse)(nil),             // 18: relay.v1.GetBacklogResponse
+	(*PaymentsDatabase)(nil),               // 19: relay.v1.PaymentsDatabase
+	(*AcceptPaymentsDatabaseRequest)(nil),  // 20: relay.v1.AcceptPaymentsDatabaseRequest
+	(*AcceptPaymentsDatabaseResponse)(nil), // 21: relay.v1.AcceptPaymentsDatabaseResponse
+	(*KindBacklog)(nil),                    // 22: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil),          // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),            // 24: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	19, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	19, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	19, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	23, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	23, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	23, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	19, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	19, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
-	4,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
+	23, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	23, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	5,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
 	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
-	14, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
-	4,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
-	15, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
-	13, // 12: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
+	15, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
+	5,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
+	16, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
+	14, // 12: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
 	2,  // 13: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
 	2,  // 14: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
-	19, // 15: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
+	23, // 15: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 16: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	19, // 17: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	23, // 17: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
 	3,  // 18: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	20, // 19: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	20, // 20: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	19, // 21: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
-	20, // 22: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	18, // 23: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
-	0,  // 24: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
-	20, // 25: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	5,  // 26: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	7,  // 27: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	9,  // 28: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	11, // 29: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	16, // 30: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	6,  // 31: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	8,  // 32: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	10, // 33: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	12, // 34: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	17, // 35: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	31, // [31:36] is the sub-list for method output_type
-	26, // [26:31] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	24, // 19: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	24, // 20: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	23, // 21: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	24, // 22: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	22, // 23: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	19, // 24: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
+	4,  // 25: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
+	23, // 26: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
+	24, // 27: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
+	0,  // 28: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	24, // 29: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	6,  // 30: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	8,  // 31: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	10, // 32: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	12, // 33: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	17, // 34: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	20, // 35: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
+	7,  // 36: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	9,  // 37: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	11, // 38: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	13, // 39: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	18, // 40: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	21, // 41: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
+	36, // [36:42] is the sub-list for method output_type
+	30, // [30:36] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -1590,8 +1880,8 @@ func file_relay_v1_outbox_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   15,
+			NumEnums:      5,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

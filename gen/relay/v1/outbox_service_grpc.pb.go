@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OutboxService_ListParked_FullMethodName   = "/relay.v1.OutboxService/ListParked"
-	OutboxService_RetryParked_FullMethodName  = "/relay.v1.OutboxService/RetryParked"
-	OutboxService_SettleParked_FullMethodName = "/relay.v1.OutboxService/SettleParked"
-	OutboxService_ExplainOrder_FullMethodName = "/relay.v1.OutboxService/ExplainOrder"
-	OutboxService_GetBacklog_FullMethodName   = "/relay.v1.OutboxService/GetBacklog"
+	OutboxService_ListParked_FullMethodName             = "/relay.v1.OutboxService/ListParked"
+	OutboxService_RetryParked_FullMethodName            = "/relay.v1.OutboxService/RetryParked"
+	OutboxService_SettleParked_FullMethodName           = "/relay.v1.OutboxService/SettleParked"
+	OutboxService_ExplainOrder_FullMethodName           = "/relay.v1.OutboxService/ExplainOrder"
+	OutboxService_GetBacklog_FullMethodName             = "/relay.v1.OutboxService/GetBacklog"
+	OutboxService_AcceptPaymentsDatabase_FullMethodName = "/relay.v1.OutboxService/AcceptPaymentsDatabase"
 )
 
 // OutboxServiceClient is the client API for OutboxService service.
@@ -67,6 +68,13 @@ type OutboxServiceClient interface {
 	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the
 	// relay that answers can deliver at present. A repeat does the same.
 	GetBacklog(ctx context.Context, in *GetBacklogRequest, opts ...grpc.CallOption) (*GetBacklogResponse, error)
+	// AcceptPaymentsDatabase has the orders trust another payments database than until now: the one that the payment
+	// service has at present, by its identity. Until then nothing is sent to it. Who accepted it and why is kept in the
+	// table payments_database_audit. A repeat answers OK and changes nothing.
+	//
+	// INVALID_ARGUMENT: a field breaks its rule. FAILED_PRECONDITION, reason NOT_THAT_PAYMENTS_DATABASE: the payment
+	// service of the relay that answers has not that database, or has not said so.
+	AcceptPaymentsDatabase(ctx context.Context, in *AcceptPaymentsDatabaseRequest, opts ...grpc.CallOption) (*AcceptPaymentsDatabaseResponse, error)
 }
 
 type outboxServiceClient struct {
@@ -127,6 +135,16 @@ func (c *outboxServiceClient) GetBacklog(ctx context.Context, in *GetBacklogRequ
 	return out, nil
 }
 
+func (c *outboxServiceClient) AcceptPaymentsDatabase(ctx context.Context, in *AcceptPaymentsDatabaseRequest, opts ...grpc.CallOption) (*AcceptPaymentsDatabaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptPaymentsDatabaseResponse)
+	err := c.cc.Invoke(ctx, OutboxService_AcceptPaymentsDatabase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OutboxServiceServer is the server API for OutboxService service.
 // All implementations must embed UnimplementedOutboxServiceServer
 // for forward compatibility.
@@ -168,6 +186,13 @@ type OutboxServiceServer interface {
 	// GetBacklog answers how much waits in the outbox and for how long, in all and of each kind, and which kinds the
 	// relay that answers can deliver at present. A repeat does the same.
 	GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error)
+	// AcceptPaymentsDatabase has the orders trust another payments database than until now: the one that the payment
+	// service has at present, by its identity. Until then nothing is sent to it. Who accepted it and why is kept in the
+	// table payments_database_audit. A repeat answers OK and changes nothing.
+	//
+	// INVALID_ARGUMENT: a field breaks its rule. FAILED_PRECONDITION, reason NOT_THAT_PAYMENTS_DATABASE: the payment
+	// service of the relay that answers has not that database, or has not said so.
+	AcceptPaymentsDatabase(context.Context, *AcceptPaymentsDatabaseRequest) (*AcceptPaymentsDatabaseResponse, error)
 	mustEmbedUnimplementedOutboxServiceServer()
 }
 
@@ -192,6 +217,9 @@ func (UnimplementedOutboxServiceServer) ExplainOrder(context.Context, *ExplainOr
 }
 func (UnimplementedOutboxServiceServer) GetBacklog(context.Context, *GetBacklogRequest) (*GetBacklogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBacklog not implemented")
+}
+func (UnimplementedOutboxServiceServer) AcceptPaymentsDatabase(context.Context, *AcceptPaymentsDatabaseRequest) (*AcceptPaymentsDatabaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptPaymentsDatabase not implemented")
 }
 func (UnimplementedOutboxServiceServer) mustEmbedUnimplementedOutboxServiceServer() {}
 func (UnimplementedOutboxServiceServer) testEmbeddedByValue()                       {}
@@ -304,6 +332,24 @@ func _OutboxService_GetBacklog_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OutboxService_AcceptPaymentsDatabase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptPaymentsDatabaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutboxServiceServer).AcceptPaymentsDatabase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutboxService_AcceptPaymentsDatabase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutboxServiceServer).AcceptPaymentsDatabase(ctx, req.(*AcceptPaymentsDatabaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OutboxService_ServiceDesc is the grpc.ServiceDesc for OutboxService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -330,6 +376,10 @@ var OutboxService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetBacklog",
 			Handler:    _OutboxService_GetBacklog_Handler,
+		},
+		{
+			MethodName: "AcceptPaymentsDatabase",
+			Handler:    _OutboxService_AcceptPaymentsDatabase_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

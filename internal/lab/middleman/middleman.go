@@ -128,6 +128,13 @@ func (m *Middleman) VoidPayment(
 	return &paymentv1.VoidPaymentResponse{Payment: p}, nil
 }
 
+// GetDatabase tells the relay what the payment service tells of itself.
+func (m *Middleman) GetDatabase(
+	ctx context.Context, r *paymentv1.GetDatabaseRequest,
+) (*paymentv1.GetDatabaseResponse, error) {
+	return m.client.GetDatabase(ctx, r)
+}
+
 func (m *Middleman) one(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
 	asked := &call{middleman: m, command: c}
 	trick := m.trickFor(c)
@@ -148,6 +155,13 @@ func (m *Middleman) ProcessPayments(down paymentv1.PaymentService_ProcessPayment
 	defer cancel()
 	up, err := m.client.ProcessPayments(ctx)
 	if err != nil {
+		return err
+	}
+	header, err := up.Header() // which comes before the first request, and tells whose database it is
+	if err != nil {
+		return err
+	}
+	if err := down.SendHeader(header); err != nil {
 		return err
 	}
 	s := &stream{middleman: m, down: down}

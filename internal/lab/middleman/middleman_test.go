@@ -39,7 +39,13 @@ func (b *bank) ChargePayment(
 	return &paymentv1.ChargePaymentResponse{Payment: b.charge(r)}, nil
 }
 
+// database is what the bank says that it has.
+const database = "01990000-0000-4000-8000-000000000000"
+
 func (b *bank) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	if err := stream.SendHeader(rpc.Introduction{Database: database}.Header()); err != nil {
+		return err
+	}
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -146,6 +152,10 @@ func sendTwo(t *testing.T, client paymentv1.PaymentServiceClient) map[string]*pa
 	}
 	if err := stream.Send(request); err != nil {
 		t.Fatal(err)
+	}
+	header, err := stream.Header()
+	if got := rpc.ReadIntroduction(header).Database; err != nil || got != database {
+		t.Errorf("got database %q, %v, want that of the payment service, %s", got, err, database)
 	}
 	got := map[string]*paymentv1.PaymentResult{}
 	for len(got) < 2 {

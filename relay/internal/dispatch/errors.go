@@ -24,11 +24,17 @@ const (
 	codeEcho       = order.EchoMismatch
 	codeUnknown    = "UNKNOWN_OUTCOME"
 	codeUnreadable = "UNREADABLE"
-	codeSilent     = "NO_ANSWER" // nothing came in time
+	codeSilent     = "NO_ANSWER"   // nothing came in time
+	codeClock      = "CLOCK_AHEAD" // not sent: paymentd's clock would call it expired, and its order's own does not
 )
 
 // CodeDataLoss is what a delivery comes to that is answered DATA_LOSS, whatever its reason: a person must hear of it.
 const CodeDataLoss = "DATA_LOSS"
+
+var reasonWrongDatabase = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE)
+
+// isUnimplemented reports whether a method is one that paymentd does not know.
+func isUnimplemented(err error) bool { return status.Code(err) == codes.Unimplemented }
 
 // meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
 // or not. Only an OK with a durable outcome is that.
@@ -98,11 +104,20 @@ func (f refusal) shown(means outbox.Result) string {
 	return rpccode.Code(f.code).String()
 }
 
-// errStreamEnded says that a stream was over before a command could be put on it.
-var errStreamEnded = errors.New("the stream ended")
+var (
+	// errStreamEnded says that a stream was over before a command could be put on it.
+	errStreamEnded = errors.New("the stream ended")
+	errSilentPeer  = errors.New("paymentd did not open the stream in time")
+	// errUnjudged says that the orders database did not tell whether paymentd's database is the right one.
+	errUnjudged = errors.New("cannot tell whether paymentd has the right payments database")
+)
 
 func refusalOf(err error) refusal {
-	if errors.Is(err, errStreamEnded) || errors.Is(err, io.EOF) || errors.Is(err, errSilentPeer) {
+	switch {
+	case errors.Is(err, ErrStranger):
+		return refusal{code: codes.Unavailable, reason: reasonWrongDatabase, message: err.Error()}
+	case errors.Is(err, errStreamEnded), errors.Is(err, io.EOF), errors.Is(err, errSilentPeer),
+		errors.Is(err, errUnjudged):
 		return refusal{code: codes.Unavailable, message: err.Error()}
 	}
 	st := status.Convert(err)

@@ -2,7 +2,7 @@ package dispatch
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"hosho/internal/failpoint"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -22,9 +23,12 @@ import (
 // the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing more, keeps listening
 // for what is still pending, and ends when that is answered or silent.
 type stream struct {
-	grpc    paymentv1.PaymentService_ProcessPaymentsClient
-	cancel  context.CancelFunc
-	timeout time.Duration
+	grpc     paymentv1.PaymentService_ProcessPaymentsClient
+	cancel   context.CancelFunc
+	timeout  time.Duration
+	database string                                    // that its paymentd has
+	ended    func()                                    // is called when it has broken: somebody else may be there next
+	notice   func(p *paymentv1.Payment, reason string) // is told of each answer
 
 	sending sync.Mutex // a gRPC stream takes one sender at a time
 
@@ -50,16 +54,17 @@ func keyOf(m outbox.Message) commandKey {
 	return commandKey{m.Key, kind}
 }
 
-var errSilentPeer = errors.New("paymentd did not open the stream in time")
-
-// openStream opens a stream that lives until it breaks or ctx ends. The opening itself is bounded by timeout, which
-// runs since the given time.
+// openStream opens a stream to the paymentd that has a database. It lives until it breaks or ctx ends. The opening
+// itself is bounded by timeout, which runs since the given time.
 func openStream(
-	ctx context.Context, client paymentv1.PaymentServiceClient, timeout time.Duration, since time.Time,
+	ctx context.Context, peer *acquaintance, database string, since time.Time,
 ) (*stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	impatient := time.AfterFunc(timeout-time.Since(since), cancel)
-	opened, err := client.ProcessPayments(ctx)
+	impatient := time.AfterFunc(peer.timeout-time.Since(since), cancel)
+	opened, err := peer.client.ProcessPayments(ctx)
+	if err == nil && database != "" {
+		err = isOf(opened, database)
+	}
 	if !impatient.Stop() {
 		err = errSilentPeer
 	}
@@ -68,7 +73,7 @@ func openStream(
 		return nil, err
 	}
 	s := &stream{
-		grpc: opened, cancel: cancel, timeout: timeout,
+		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database, notice: peer.notice, ended: peer.forget,
 		pending: map[commandKey][]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
@@ -76,11 +81,38 @@ func openStream(
 	return s, nil
 }
 
+// isOf reads in a stream's header, which comes before anything is sent, which database is at its other end: what was
+// asked before may have been another paymentd behind the same address.
+func isOf(opened paymentv1.PaymentService_ProcessPaymentsClient, database string) error {
+	header, err := opened.Header()
+	if err != nil {
+		return err
+	}
+	told := rpc.ReadIntroduction(header).Database
+	if told == database {
+		return nil
+	}
+	if header == nil { // it ended without one
+		if _, err := opened.Recv(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: got %.64q on the stream, want %s", ErrStranger, told, database)
+}
+
 // usable reports whether commands should be put on the stream.
 func (s *stream) usable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.broken && !s.retired
+}
+
+// retire has the stream take nothing more. It ends when what is pending is answered or silent.
+func (s *stream) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+	s.added.Ring()
 }
 
 // send puts commands on the stream. An error means that the stream had ended and none of them was sent; later losses
@@ -128,6 +160,7 @@ func (s *stream) receive() {
 		}
 		s.hear()
 		for _, result := range reply.GetResults() {
+			s.notice(result.GetPayment(), result.GetError().GetReason())
 			for _, d := range s.take(commandKey{result.GetPaymentId(), result.GetKind()}) {
 				d.answer(func(r *outbox.Report) { interpret(r, d, result) })
 			}
@@ -165,6 +198,7 @@ func (s *stream) take(key commandKey) []*delivery {
 // the code says nothing about it.
 func (s *stream) close(err error) {
 	s.cancel()
+	s.ended()
 	s.mu.Lock()
 	s.broken = true
 	lost := s.pending

@@ -1,0 +1,202 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/wait"
+)
+
+// Told is what paymentd tells of its database before anything is sent to it.
+type Told struct {
+	Database string  // its identity; empty: a paymentd of an earlier release, which tells nothing
+	Clock    Reading // of its clock
+}
+
+// Trust judges what paymentd tells. Commands are sent only where it returns no error: an ErrStranger, or one of the
+// database that it had to ask. It also reads the clock by which the orders' deadlines are kept.
+type Trust func(ctx context.Context, told Told) (orders Reading, err error)
+
+// ErrStranger says that paymentd has another payments database than the one that the orders trust.
+var ErrStranger = errors.New("paymentd has another payments database than the orders trust")
+
+// Reading is what a clock said.
+type Reading struct {
+	Said   time.Time
+	At     time.Time     // by this process's clock, halfway between asking and hearing
+	Within time.Duration // how far off that may be: half of the time that it took
+}
+
+// Read returns a reading of a clock that was asked and answered at these times of this process's.
+func Read(said, asked, heard time.Time) Reading {
+	half := heard.Sub(asked) / 2
+	return Reading{Said: said, At: asked.Add(half), Within: half}
+}
+
+// at returns the earliest time that the clock can show now.
+func (r Reading) at(now time.Time) time.Time { return r.Said.Add(now.Sub(r.At) - r.Within) }
+
+// Ahead returns how far a clock is ahead of another, at least; negative, how far it is behind, at least. Within what the
+// readings may be off it is nothing.
+func (r Reading) Ahead(other Reading) time.Duration {
+	ahead, unsure := r.Said.Sub(other.Said)-r.At.Sub(other.At), r.Within+other.Within
+	switch {
+	case ahead > unsure:
+		return ahead - unsure
+	case ahead < -unsure:
+		return ahead + unsure
+	}
+	return 0
+}
+
+// known is a paymentd that is trusted.
+type known struct {
+	Told
+
+	orders Reading // of the orders database's clock
+}
+
+// expires reports whether paymentd's clock would call a charge expired now, though its order's own clock does not: then
+// it is only wrong about the time, and would decline for ever what is still wanted.
+func (k *known) expires(charge *paymentv1.ChargePaymentRequest, now time.Time) bool {
+	if charge.GetNotAfter() == nil || k.Clock.Said.IsZero() {
+		return false
+	}
+	end := charge.GetNotAfter().AsTime()
+	return k.Clock.at(now).After(end) && !k.orders.at(now).After(end)
+}
+
+// jumped reports whether a payment was written at a time that the clock, as it is known, cannot have shown yet.
+func (k *known) jumped(p *paymentv1.Payment, now time.Time) bool {
+	if p.GetUpdateTime() == nil || k.Clock.Said.IsZero() {
+		return false
+	}
+	return p.GetUpdateTime().AsTime().Sub(k.Clock.at(now)) > ClockTolerance+2*k.Clock.Within
+}
+
+const (
+	// ClockTolerance is how far the clocks of the two databases may differ before somebody is told.
+	ClockTolerance = 5 * time.Second
+	// askInterval is how often paymentd is asked again: it may be another one by now, and clocks drift and are set.
+	askInterval = 15 * time.Second
+	// askPause keeps commands that cannot be sent from asking for each of them.
+	askPause = time.Second
+)
+
+// acquaintance is who paymentd is. It is asked before anything is sent, and again when there is a doubt.
+type acquaintance struct {
+	client  paymentv1.PaymentServiceClient
+	trust   Trust
+	timeout time.Duration
+	doubt   wait.Bell // rings when paymentd should be asked again
+
+	asking sync.Mutex // one asks, and the others hear what came of it
+
+	mu     sync.Mutex
+	known  *known // nil: not trusted, or not asked yet
+	judged time.Time
+	err    error // the ErrStranger that it was found to be when it was judged
+}
+
+// latest returns who paymentd was when it was asked last, nil when it is not known or not trusted.
+func (a *acquaintance) latest() *known {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known
+}
+
+// fresh returns what was found within askPause.
+func (a *acquaintance) fresh() (k *known, found bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known, time.Since(a.judged) < askPause, a.err
+}
+
+// forget has paymentd asked anew before anything more is sent.
+func (a *acquaintance) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known, a.err, a.judged = nil, nil, time.Time{}
+}
+
+// ask asks paymentd who it is and what its clock says, unless that was done a moment ago. One that does not answer
+// stays who it was: its commands fail by themselves.
+func (a *acquaintance) ask(ctx context.Context) (*known, error) {
+	a.asking.Lock()
+	defer a.asking.Unlock()
+	if k, found, err := a.fresh(); found {
+		return k, err
+	}
+	told, err := a.meet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	orders, err := a.trust(ctx, told)
+	if err != nil && !errors.Is(err, ErrStranger) {
+		return nil, fmt.Errorf("%w: %w", errUnjudged, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known, a.err, a.judged = nil, err, time.Now()
+	if err == nil {
+		a.known = &known{Told: told, orders: orders}
+	}
+	return a.known, err
+}
+
+// meet has paymentd introduce itself. One of an earlier release has no such method, and has told nothing.
+func (a *acquaintance) meet(ctx context.Context) (Told, error) {
+	asked := time.Now()
+	reply, err := a.client.GetDatabase(ctx, &paymentv1.GetDatabaseRequest{})
+	switch {
+	case isUnimplemented(err):
+		return Told{}, nil
+	case ctx.Err() != nil:
+		return Told{}, errSilentPeer
+	case err != nil:
+		return Told{}, err
+	}
+	told := Told{Database: reply.GetPaymentsDatabase()}
+	if reply.GetClockTime() != nil {
+		told.Clock = Read(reply.GetClockTime().AsTime(), asked, time.Now())
+	}
+	return told, nil
+}
+
+// notice looks at what paymentd answered for signs that it, or its clock, is no longer what it was.
+func (a *acquaintance) notice(p *paymentv1.Payment, reason string) {
+	if reason == reasonWrongDatabase {
+		a.forget()
+		a.doubt.Ring()
+		return
+	}
+	if k := a.latest(); k != nil && k.jumped(p, time.Now()) {
+		a.doubt.Ring()
+	}
+}
+
+// keep asks again and again until ctx ends. What comes of it is told by Trust.
+func (a *acquaintance) keep(ctx context.Context) {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, a.timeout)
+		_, _ = a.ask(bounded) // who does not answer is noticed by the commands that are sent there
+		cancel()
+		if !wait.For(ctx, askPause) { // a moment after it was asked, the same would be heard
+			return
+		}
+		timer := time.NewTimer(askInterval - askPause)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-a.doubt:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
