@@ -196,7 +196,8 @@ func TestOrdersChangeTheirStatusOnTheirPage(t *testing.T) {
 	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
 		for _, step := range []string{"COMPLETED", "CANCELLING", "CANCELLED"} {
 			_, err := tx.Exec(t.Context(), `
-				UPDATE orders SET status = $2::text, cancel_reason = CASE WHEN $2::text LIKE 'CANCEL%' THEN 'CUSTOMER' END
+				UPDATE orders
+				SET status = $2::text, cancel_reason = CASE WHEN $2::text LIKE 'CANCEL%' THEN 'CUSTOMER' END
 				WHERE id = $1`, id, step)
 			if err != nil {
 				return err

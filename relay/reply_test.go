@@ -118,7 +118,8 @@ func TestAnOrderThatExpiredEarlyWaitsForItsDeadline(t *testing.T) {
 			s.t.Helper()
 			eventually(s.t, "the charge is parked", func() bool {
 				got, _ := s.row(o.ID, order.Charge)
-				return got.Parked && got.LastCode == order.ExpiredEarly && len(s.deliveries(o.ID, order.Charge)) == times
+				sent := len(s.deliveries(o.ID, order.Charge))
+				return got.Parked && got.LastCode == order.ExpiredEarly && sent == times
 			})
 			if got := s.get(o.ID).Status; got != order.Pending {
 				s.t.Errorf("got %s before the deadline, want PENDING", got)

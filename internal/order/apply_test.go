@@ -213,7 +213,8 @@ func TestEveryTransitionKeepsTheRules(t *testing.T) {
 			rule(!changes || !to.Settled() || event.Fact() || event == order.OperatorSettles,
 				"no path leads from an error to a settled status")
 			rule(!changes || !to.Settled() || got.Fate == order.DropAll, "a settled order has no command")
-			rule(got.Void == (changes && to == order.Cancelling), "CANCELLING begins with its VOID, and nothing else does")
+			rule(got.Void == (changes && to == order.Cancelling),
+				"CANCELLING begins with its VOID, and nothing else does")
 			rule((got.Reason != "") == (changes && from != order.Cancelling && to != order.Completed),
 				"the reason is given once, when the order is given up")
 			rule(state != afterCompleted || !changes || event == order.PaymentRefunded || got.To == byHand,

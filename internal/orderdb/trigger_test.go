@@ -104,7 +104,8 @@ func TestTheTriggerFollowsEveryWalkOfApply(t *testing.T) {
 				if next.Reason != "" {
 					o.CancelReason = next.Reason
 				}
-				if refused, err := update(ctx, db.Pool, o.ID, next.To.Status, o.CancelReason); err != nil || refused != "" {
+				refused, err := update(ctx, db.Pool, o.ID, next.To.Status, o.CancelReason)
+				if err != nil || refused != "" {
 					t.Fatalf("%s, order %s: got refused by %q, error %v; want it accepted",
 						event, o.Status, refused, err)
 				}

@@ -123,7 +123,8 @@ func TestAReplyAboutAnotherPaymentSettlesNothing(t *testing.T) {
 					t.Errorf("%s: got %+v, want an alarm for %s", at, done.Changes, order.EchoMismatch)
 				}
 				want := []stored{{
-					Kind: string(kind), Answers: 1, Attempts: 1, LastCode: order.EchoMismatch, Parked: kind == order.Charge,
+					Kind: string(kind), Answers: 1, Attempts: 1, LastCode: order.EchoMismatch,
+					Parked: kind == order.Charge,
 				}}
 				if kind == order.Charge {
 					want[0].Attempts = 0 // parked
@@ -154,8 +155,8 @@ func waitsFor(t *testing.T, db *pgtest.Database, id string, want time.Duration) 
 
 // A payment is forgotten: its database was restored to an older state. The order that it was for is cancelled, and its
 // VOID is told that no money is held. That money was taken once is not forgotten: the order stays CANCELLING, a person
-// is told at once and each time that the failures have doubled, and the VOID goes on at the longest wait, however often.
-// The right paymentd ends it with REFUNDED, or an operator does.
+// is told at once and each time that the failures have doubled, and the VOID goes on at the longest wait, for ever. The
+// right paymentd ends it with REFUNDED, or an operator does.
 func TestAnOrderThatWasCompletedIsCancelledByARefundAlone(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
@@ -192,7 +193,8 @@ func TestAnOrderThatWasCompletedIsCancelledByARefundAlone(t *testing.T) {
 			}
 		}
 		if got := get(t, s, o.ID); got.Status != order.Cancelled || got.CompletedAt.IsZero() {
-			t.Errorf("%s: got %s, COMPLETED at %s, want CANCELLED, and its past remembered", event, got.Status, got.CompletedAt)
+			t.Errorf("%s: got %s, COMPLETED at %s, want CANCELLED, and its past remembered",
+				event, got.Status, got.CompletedAt)
 		}
 	}
 }
@@ -273,15 +275,20 @@ func TestEvidenceHasNoAge(t *testing.T) {
 func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 	t.Parallel()
 	byHand := `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '%s'`
+	type (
+		database = pgtest.Database
+		store    = orderdb.Store
+		message  = outbox.Message
+	)
 	tests := []struct {
 		name  string
-		how   func(t *testing.T, db *pgtest.Database, s *orderdb.Store, o order.Order, charge outbox.Message)
+		how   func(t *testing.T, db *database, s *store, o order.Order, charge message)
 		alarm bool
 	}{
-		{"in psql", func(t *testing.T, db *pgtest.Database, _ *orderdb.Store, o order.Order, _ outbox.Message) {
+		{"in psql", func(t *testing.T, db *database, _ *store, o order.Order, _ message) {
 			execute(t, db, fmt.Sprintf(byHand, o.ID))
 		}, true},
-		{"by an operator", func(t *testing.T, _ *pgtest.Database, s *orderdb.Store, o order.Order, charge outbox.Message) {
+		{"by an operator", func(t *testing.T, _ *database, s *store, o order.Order, charge message) {
 			parked := found(order.ChargeConflict, charge)
 			parked.Retry.Code = "KEY_REUSED"
 			apply(t, s, parked)
@@ -291,14 +298,14 @@ func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 		}, true},
 		{
 			"in psql, and its VOID goes on",
-			func(t *testing.T, db *pgtest.Database, s *orderdb.Store, o order.Order, _ outbox.Message) {
+			func(t *testing.T, db *database, s *store, o order.Order, _ message) {
 				if _, _, err := s.Cancel(t.Context(), o.ID, ""); err != nil {
 					t.Fatal(err)
 				}
 				execute(t, db, fmt.Sprintf(byHand, o.ID))
 			}, false,
 		},
-		{"by a refund", func(t *testing.T, db *pgtest.Database, s *orderdb.Store, o order.Order, charge outbox.Message) {
+		{"by a refund", func(t *testing.T, db *database, s *store, o order.Order, charge message) {
 			apply(t, s, decided(order.PaymentCharged, charge))
 			if _, _, err := s.Cancel(t.Context(), o.ID, ""); err != nil {
 				t.Fatal(err)

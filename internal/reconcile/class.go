@@ -25,12 +25,14 @@ var Classes = []struct {
 	{
 		PaidNotCompleted, "The money was taken, and the order is PENDING for longer than it may be.",
 		"See that a relay runs and reaches paymentd. Before the order's deadline it asks again, is told CHARGED, and " +
-			"completes the order; after it, the order is given up and its money refunded. --repair makes the CHARGE due.",
+			"completes the order; after it, the order is given up and its money refunded. --repair makes the CHARGE " +
+			"due.",
 	},
 	{
 		CompletedNotHeld, "The order is COMPLETED, and the payment service does not hold its amount.",
 		"No step of the saga collects it again. A payment that was forgotten is charged again under its key, or the " +
-			"order is cancelled, and settled with a reason if nothing can be refunded: the calls are with each finding.",
+			"order is cancelled, and settled with a reason if nothing can be refunded: the calls are with each " +
+			"finding.",
 	},
 	{
 		CancelledButHeld,
@@ -72,7 +74,8 @@ var Classes = []struct {
 		"Nothing: it is listed so that somebody may look.",
 	},
 	{
-		SealedWithoutOrder, "A payment has no order under its key. It holds no money, and nothing can charge it any more.",
+		SealedWithoutOrder,
+		"A payment has no order under its key. It holds no money, and nothing can charge it any more.",
 		"Nothing: a restore of the orders database leaves such payments, and so does a VoidPayment by hand.",
 	},
 }

@@ -122,7 +122,8 @@ func unstick(id string, c Case) string {
 	case c.Payment != nil && c.Payment.Money != o.Money:
 		return foreign(id, c) + "; then " + settle(id)
 	case c.Void != nil && c.Void.LastCode == order.NotRefunded:
-		return "see that the relay reaches the right paymentd; if it does, its database has lost the payment: " + settle(id)
+		return "see that the relay reaches the right paymentd; if it does, its database has lost the payment: " +
+			settle(id)
 	}
 	return ""
 }

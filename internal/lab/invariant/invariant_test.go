@@ -256,7 +256,9 @@ func TestOrdersSettledByHandAreListedAndExempt(t *testing.T) {
 	t.Parallel()
 	orders, payments := healthy(t)
 	run(t, orders, `
-		UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR', completed_at = created_at WHERE id = $1`, paid)
+		UPDATE orders
+		SET status = 'CANCELLED', cancel_reason = 'OPERATOR', completed_at = created_at
+		WHERE id = $1`, paid)
 	run(t, orders,
 		`INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`,
 		paid)
