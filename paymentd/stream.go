@@ -114,7 +114,8 @@ func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest) {
 	for i, m := range message.GetCommands() {
 		commands[i] = fromCommand(m)
 	}
-	c.setAside(c.decide(c.stream.Context(), commands, c.reply))
+	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.
+	c.setAside(c.decide(context.WithoutCancel(c.stream.Context()), commands, c.reply))
 }
 
 // reply sends answers and logs each. Its callers may be several goroutines.

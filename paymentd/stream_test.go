@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	paymentv1 "hosho/gen/payment/v1"
@@ -118,6 +120,39 @@ func TestEveryCommandOfManyRequestsAtOnceIsAnswered(t *testing.T) {
 	results := k.receive(1400)
 	for _, c := range plain {
 		wantPayment(t, find(t, results, kindCharge, c.GetPaymentId()).GetPayment(), c, charged)
+	}
+}
+
+// The stream's caller gives up, or its deadline passes, while a batch of many orders is being decided: the batch is
+// decided to its end, and whoever repeats a command is told what is stored.
+func TestTheDeadlineOfAStreamEndsNoBatch(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	k := s.open(t, ctx)
+	others, commands := charges(20)
+	held := newCharge(500)
+	release := s.block(t, held)
+	k.send(append(commands, held)...)
+	s.awaitBlocked(t, 1)
+	giveUp()
+	if err := k.end(); status.Code(err) != codes.Canceled {
+		t.Errorf("got %v, want the stream cancelled", err)
+	}
+	// The server knows it as soon as it answers something that came later on the same connection.
+	_, err := s.GetPayment(t.Context(), &paymentv1.GetPaymentRequest{PaymentId: newID()})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("got %v, want no such payment", err)
+	}
+	release()
+	for _, c := range others {
+		s.log.awaitAbout(c.GetPaymentId())
+		got, err := s.GetPayment(t.Context(), &paymentv1.GetPaymentRequest{PaymentId: c.GetPaymentId()})
+		if err != nil {
+			t.Fatalf("of the batch: got %v, want it decided", err)
+		}
+		wantPayment(t, got.GetPayment(), c, charged)
 	}
 }
 

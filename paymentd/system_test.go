@@ -125,6 +125,15 @@ func (l *logLines) about(paymentID string) []map[string]any {
 	return about
 }
 
+// awaitAbout returns when there is a line that tells of a payment.
+func (l *logLines) awaitAbout(paymentID string) {
+	l.changed.L.Lock()
+	defer l.changed.L.Unlock()
+	for !slices.ContainsFunc(l.lines, func(line map[string]any) bool { return line["payment_id"] == paymentID }) {
+		l.changed.Wait()
+	}
+}
+
 func (l *logLines) contain(text string) bool {
 	l.changed.L.Lock()
 	defer l.changed.L.Unlock()
