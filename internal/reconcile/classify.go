@@ -22,7 +22,7 @@ type Order struct {
 	Age    time.Duration // since it came to its status
 	Late   time.Duration // since its deadline; negative before
 	ByHand bool          // an operator settled it
-	Paid   bool          // CANCELLING or CANCELLED: it was COMPLETED before
+	Paid   bool          // CANCELLING or CANCELLED: it was COMPLETED before, and no refund is recorded
 }
 
 // Command is an order's command in the outbox.

@@ -199,11 +199,43 @@ var plants = []struct {
 		payments: plantPayment(unknown, "CHARGED") + `;` + plantEntry(unknown, "CHARGE"),
 	},
 	{
+		name: "refunded, and both forgotten", want: "cancelled-but-held " + refunded, repair: "none: no step",
+		orders: completedOnce + recordedRefund,
+		payments: `DELETE FROM ledger WHERE payment_id = '` + refunded + `';
+			DELETE FROM payments WHERE id = '` + refunded + `'`,
+	},
+	{
 		name: "settled by hand", want: "settled-by-operator " + paid, repair: "nothing to do",
 		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'OPERATOR' WHERE id = '` + paid + `';
 			INSERT INTO audit (order_id, action, operator, reason)
 			VALUES ('` + paid + `', 'SETTLE', 'ada', 'the key is another''s')`,
 	},
+}
+
+// completedOnce and recordedRefund are what an order that was paid and cancelled has of it.
+const (
+	completedOnce  = `UPDATE orders SET completed_at = created_at WHERE id = '` + refunded + `';`
+	recordedRefund = `
+		INSERT INTO changes (order_id, from_status, to_status, at, cause, who)
+		VALUES ('` + refunded + `', 'CANCELLING', 'CANCELLED', now(), 'payment refunded', 'relay:1')`
+)
+
+// A payment and its refund were forgotten with each other, in a restore of the payments. The order knows that its money
+// was given back: a tombstone under its key is all that was missing. An order that knows of no refund is found.
+func TestARefundThatIsRecordedMayBeForgotten(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	runAll(t, s.orders.Pool, completedOnce+recordedRefund)
+	run(t, s.payments.Pool, `DELETE FROM ledger WHERE payment_id = $1`, refunded)
+	run(t, s.payments.Pool, `UPDATE payments SET status = 'VOIDED' WHERE id = $1`, refunded)
+	if got, _, summary := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{}); len(got) > 0 || !summary.Clean {
+		t.Errorf("the refund is recorded: got %q, want nothing", got)
+	}
+	run(t, s.orders.Pool, `DELETE FROM changes`)
+	want := []string{"refund-missing " + refunded}
+	if got, _, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{}); !slices.Equal(got, want) {
+		t.Errorf("no refund is recorded: got %q, want %q", got, want)
+	}
 }
 
 // Each damage is planted by hand into a healthy system. It alone is found, under its name, whatever the window.

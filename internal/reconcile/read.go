@@ -16,6 +16,13 @@ type orderSide struct {
 	facts Case // without the payment
 }
 
+// wasRefunded is what the record of an order's changes says: an order that ended so had its money given back, also when
+// the payment service has forgotten that since.
+var wasRefunded = `EXISTS (
+				SELECT FROM changes AS s
+				WHERE s.order_id = o.id AND s.to_status = 'CANCELLED' AND s.cause = '` + order.PaymentRefunded.String() + `'
+				OFFSET 0)`
+
 // An order, its commands and the operator's decision are read in one statement: they change in one transaction. The
 // OFFSET 0 keeps the lookups in the outbox lookups, whatever the statistics say of a table that is mostly empty.
 var (
@@ -23,7 +30,7 @@ var (
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status,
 			greatest(clock_timestamp() - o.updated_at, '0'), clock_timestamp() - o.deadline_at,
 			EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0),
-			o.completed_at IS NOT NULL,
+			o.completed_at IS NOT NULL AND NOT ` + wasRefunded + `,
 			c.parked, c.code, c.attempts, c.claims, v.parked, v.code, v.attempts, v.claims
 		FROM (`
 	orderCommands = `) AS o
