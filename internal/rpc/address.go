@@ -78,9 +78,12 @@ func splitAddress(address string) (host string, port int, err error) {
 		return "", 0, errors.New("it has a scheme, and none that gRPC knows")
 	}
 	host, name, err := net.SplitHostPort(address)
+	if shape, ok := errors.AsType[*net.AddrError](err); ok {
+		err = errors.New(shape.Err) // the address is told already
+	}
 	switch {
 	case err != nil:
-		return "", 0, errors.New(err.(*net.AddrError).Err)
+		return "", 0, err
 	case name == "":
 		return "", 0, errors.New("it has no port")
 	case host != "" && !isHost(host):
