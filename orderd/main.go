@@ -21,7 +21,10 @@ import (
 var program = daemon.Program{
 	Name: "orderd", Description: "The order service of hosho.",
 	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
-	Help: map[string]string{"deadline": "An order that is still PENDING after this long is given up."},
+	Help: map[string]string{
+		"deadline": "An order that is still PENDING after this long is given up.",
+		"wake":     "Keep a connection that LISTENs for changes of orders. Without it watchers are told within a second.",
+	},
 }
 
 type commands struct {
@@ -39,6 +42,8 @@ type serve struct {
 	daemon.Listen
 
 	OrderDeadline time.Duration `default:"15m" min:"100ms" max:"720h" env:"${env}_ORDER_DEADLINE" help:"${deadline}"`
+
+	Wake bool `default:"true" env:"${env}_WAKE" help:"${wake}" negatable:""`
 }
 
 // Run serves until ctx ends. What the server does in the background ends after the last call has, which may still have
@@ -60,7 +65,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, database) })
+	background.Go(func() { server.run(running, database, c.Wake) })
 
 	ready := guard.Ready(pool, program.Database.Ready(pool, orderdb.OrderdNeeds()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)

@@ -43,12 +43,16 @@ func start(t testing.TB) *running {
 	return r
 }
 
-func serveOn(t testing.TB, db *pgtest.Database, url string) *running {
+func serveOn(t testing.TB, db *pgtest.Database, url string, changes ...func(*serve)) *running {
 	t.Helper()
 	r := &running{db: db, logs: newLogs()}
 	s := &serve{
 		Database: daemon.Database{DatabaseURL: url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
 		Durability: daemon.Durability{AllowUnsafeDurability: true}, OrderDeadline: 15 * time.Minute,
+		Wake: true,
+	}
+	for _, change := range changes {
+		change(s)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	stopped := make(chan error, 1)

@@ -58,12 +58,14 @@ func (s *server) config(
 }
 
 // run sends and hears wake-ups and keeps the watchers up to date, until ctx ends.
-func (s *server) run(ctx context.Context, database pg.Config) {
+func (s *server) run(ctx context.Context, database pg.Config, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.relays.Run(ctx) })
 	all.Go(func() { s.watchers.Run(ctx) })
 	all.Go(func() { s.hub.run(ctx) })
-	all.Go(func() { pg.Listen(ctx, database, orderdb.Channel, s.log, s.hub.wake) })
+	if listen {
+		all.Go(func() { pg.Listen(ctx, database, orderdb.Channel, s.log, s.hub.wake) })
+	}
 	all.Wait()
 }
 

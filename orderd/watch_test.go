@@ -96,6 +96,26 @@ func TestAWatcherHearsOfAChangeWithoutAWakeUp(t *testing.T) {
 	s.want(t, orderv1.Order_STATUS_COMPLETED)
 }
 
+// Behind a pooler in transaction mode there is no LISTEN: watchers are told when the server looks by itself.
+func TestAServerThatDoesNotListenTellsItsWatchers(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	r := serveOn(t, db, db.As(t, orderdb.OrderdNeeds()).URL, func(s *serve) { s.Wake = false })
+	r.logs.await(t, "ready")
+	id := r.create(t).GetOrderId()
+	s := r.watch(t, id, orderv1.Order_STATUS_PENDING)
+	r.settle(t, id, "PENDING", "COMPLETED")
+	r.wake(t)
+	s.want(t, orderv1.Order_STATUS_COMPLETED)
+	var listening int
+	err := db.Pool.QueryRow(t.Context(), `
+		SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = 'orderd listener'`).Scan(&listening)
+	if err != nil || listening > 0 {
+		t.Errorf("got %d connections that listen, error %v; want none", listening, err)
+	}
+}
+
 // A server that stops ends its watchers, rather than waiting for them until it has to cut them off.
 func TestAServerThatStopsEndsItsWatchers(t *testing.T) {
 	t.Parallel()
