@@ -84,7 +84,7 @@ var inTests = map[string]string{
 	"lab/proxy":     "pg",
 	"pg":            "pgembed", // a server and its standby
 	"doctest":       "proc",
-	"sagactl":       "pgembed proc",
+	"sagactl":       "migrations pgembed proc",
 	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
