@@ -10,10 +10,7 @@ var columns = []string{
 
 // ToAppend is what a program needs of the table that puts messages into it.
 func (t Table) ToAppend() pg.Need {
-	return pg.Need{
-		Table: t.Name, Select: []string{"key", "kind"},
-		Insert: []string{"key", "kind", "payload", "expires_at", "traceparent"},
-	}
+	return pg.Need{Table: t.Name, Insert: []string{"key", "kind", "payload", "expires_at", "traceparent"}}
 }
 
 // ToWork is what a program needs of the table that delivers its messages, appends others, and shows them to operators.
