@@ -160,8 +160,12 @@ func TestAVoidIsSaidToBeUnaskedOnlyWhereThatIsKnown(t *testing.T) {
 // A settled order whose payment is not what it must be needs a person, unless something was under way meanwhile.
 func TestASettledOrderWhosePaymentIsWrongNeedsAPerson(t *testing.T) {
 	t.Parallel()
-	end := func(to relayv1.StatusChange_Status) *relayv1.ExplainOrderResponse {
-		return &relayv1.ExplainOrderResponse{Changes: []*relayv1.StatusChange{changedTo(0, to, 3, "", "")}}
+	end := func(all ...relayv1.StatusChange_Status) *relayv1.ExplainOrderResponse {
+		told := &relayv1.ExplainOrderResponse{}
+		for _, to := range all {
+			told.Changes = append(told.Changes, changedTo(0, to, 3, "", ""))
+		}
+		return told
 	}
 	const (
 		toPaid = relayv1.StatusChange_STATUS_COMPLETED
@@ -182,6 +186,15 @@ func TestASettledOrderWhosePaymentIsWrongNeedsAPerson(t *testing.T) {
 		{"cancelled", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, false},
 		{"held", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, true},
 		{"free", Story{Order: over, Delivery: end(toEnd)}, true},
+		{"voided", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)}, false},
+		{
+			"paid once, and voided",
+			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)}, true,
+		},
+		{
+			"paid once, and refunded",
+			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, false,
+		},
 	}
 	for _, tt := range tests {
 		next := tt.give.Next()

@@ -69,7 +69,9 @@ func (s Story) contradicted() bool {
 	case orderv1.Order_STATUS_COMPLETED:
 		return p.GetStatus() != paymentv1.Payment_STATUS_CHARGED || s.isAnothers(p)
 	case orderv1.Order_STATUS_CANCELLED:
-		return p == nil || p.GetStatus() == paymentv1.Payment_STATUS_CHARGED
+		_, wasPaid := find(s.changes(), completed)
+		return p == nil || p.GetStatus() == paymentv1.Payment_STATUS_CHARGED ||
+			wasPaid && p.GetStatus() != paymentv1.Payment_STATUS_REFUNDED
 	}
 	return false
 }
