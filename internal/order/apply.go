@@ -193,10 +193,10 @@ func expiredEarly(s State) Transition {
 }
 
 // whilePending applies what became of a CHARGE to an order that still waits for it; any other order has no more use
-// for the command.
+// for the command. If a person cancelled it, nobody knows whether an earlier try was charged, and nobody asks.
 func whilePending(s State, t Transition) Transition {
 	if s.Status != Pending {
-		return Transition{To: s, Fate: Drop}
+		return Transition{To: s, Fate: Drop, Alarm: s.ByHand}
 	}
 	return t
 }

@@ -87,7 +87,7 @@ var matrix = map[order.Event][6]order.Transition{
 		{To: cancelling, Fate: order.Drop},
 		{To: afterCompleted, Fate: order.Drop},
 		{To: cancelled, Fate: order.Drop},
-		{To: byHand, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 	order.ChargeSpent: {
 		{To: cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
@@ -95,7 +95,7 @@ var matrix = map[order.Event][6]order.Transition{
 		{To: cancelling, Fate: order.Drop},
 		{To: afterCompleted, Fate: order.Drop},
 		{To: cancelled, Fate: order.Drop},
-		{To: byHand, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 	order.ChargeRefused: {
 		{To: cancelling, Reason: order.ReasonPaymentFailed, Fate: order.Drop, Void: true},
@@ -103,7 +103,7 @@ var matrix = map[order.Event][6]order.Transition{
 		{To: cancelling, Fate: order.Drop},
 		{To: afterCompleted, Fate: order.Drop},
 		{To: cancelled, Fate: order.Drop},
-		{To: byHand, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 	order.ChargeLate: {
 		{To: cancelling, Reason: order.ReasonDeadline, Fate: order.Drop, Void: true},
@@ -111,7 +111,7 @@ var matrix = map[order.Event][6]order.Transition{
 		{To: cancelling, Fate: order.Drop},
 		{To: afterCompleted, Fate: order.Drop},
 		{To: cancelled, Fate: order.Drop},
-		{To: byHand, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 	order.ChargeConflict: {
 		{To: pending, Fate: order.Park, Alarm: true},
@@ -119,7 +119,7 @@ var matrix = map[order.Event][6]order.Transition{
 		{To: cancelling, Fate: order.Drop},
 		{To: afterCompleted, Fate: order.Drop},
 		{To: cancelled, Fate: order.Drop},
-		{To: byHand, Fate: order.Drop},
+		{To: byHand, Fate: order.Drop, Alarm: true},
 	},
 
 	// A PENDING or COMPLETED order has no VOID: one that turns up all the same is kept, and shown.

@@ -65,15 +65,17 @@ func (t Told) of(o order.Order) bool {
 	return t == Told{CustomerID: o.CustomerID, AmountMinor: o.AmountMinor, Currency: o.Currency}
 }
 
-// markByHand finds out which of the orders that are told CHARGED while they are CANCELLED were not cancelled by the
-// saga. Of the others that is old news from before their refund. The saga takes every command out when it cancels, so a
-// CHARGE that is left without a VOID means that somebody went past it; so does an operator's decision.
+// markByHand finds out which of the CANCELLED orders, of whose charge something is heard, were not cancelled by the saga;
+// a charge that was never sent says nothing. The saga takes every command out when it cancels, so a CHARGE that is left without a VOID means that somebody went past
+// it. So does an operator's decision: if the charge was made, he was wrong.
 func markByHand(ctx context.Context, tx pgx.Tx, findings []Finding, locked map[string]held) error {
 	var ids []string
+	var charged []bool
 	for _, finding := range findings {
-		o, ok := locked[finding.Retry.Message.Key]
-		if ok && o.Status == order.Cancelled && finding.Event == order.PaymentCharged {
-			ids = append(ids, o.ID)
+		m, made := finding.Retry.Message, finding.Event == order.PaymentCharged
+		sent := order.Command(m.Kind) == order.Charge && (m.Claims > 1 || finding.Delivery.RPC != "")
+		if o, ok := locked[m.Key]; ok && o.Status == order.Cancelled && (made || sent) {
+			ids, charged = append(ids, o.ID), append(charged, made)
 		}
 	}
 	if len(ids) == 0 {
@@ -81,9 +83,10 @@ func markByHand(ctx context.Context, tx pgx.Tx, findings []Finding, locked map[s
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT o.id::text
-		FROM unnest($1::uuid[]) AS o (id)
-		WHERE EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0)
-			OR (SELECT string_agg(c.kind, '') FROM `+Outbox.View()+` AS c WHERE c.key = o.id) = 'CHARGE'`, ids)
+		FROM unnest($1::uuid[], $2::boolean[]) AS o (id, charged)
+		WHERE o.charged AND EXISTS (SELECT FROM audit AS a WHERE a.order_id = o.id AND a.action = 'SETTLE' OFFSET 0)
+			OR (SELECT string_agg(c.kind, '') FROM `+Outbox.View()+` AS c WHERE c.key = o.id) = 'CHARGE'`,
+		ids, charged)
 	if err != nil {
 		return fmt.Errorf("ask who cancelled: %w", err)
 	}

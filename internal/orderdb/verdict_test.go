@@ -271,7 +271,8 @@ func TestEvidenceHasNoAge(t *testing.T) {
 }
 
 // A charge was made, and its order is CANCELLED when that is heard. If somebody went past the saga, the money is held
-// for a cancelled order: a person is told. If the saga cancelled it, that is old news from before the refund.
+// for a cancelled order: a person is told, also when all that is heard is that an earlier try may have been made. If the
+// saga cancelled it, that is old news from before the refund.
 func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 	t.Parallel()
 	byHand := `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '%s'`
@@ -284,10 +285,11 @@ func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 		name  string
 		how   func(t *testing.T, db *database, s *store, o order.Order, charge message)
 		alarm bool
+		hint  bool // an alarm for less than CHARGED
 	}{
 		{"in psql", func(t *testing.T, db *database, _ *store, o order.Order, _ message) {
 			execute(t, db, fmt.Sprintf(byHand, o.ID))
-		}, true},
+		}, true, true},
 		{"by an operator", func(t *testing.T, _ *database, s *store, o order.Order, charge message) {
 			parked := found(order.ChargeConflict, charge)
 			parked.Retry.Code = "KEY_REUSED"
@@ -295,7 +297,7 @@ func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 			if _, changed, err := s.SettleByHand(t.Context(), decision(o.ID)); err != nil || !changed {
 				t.Fatalf("settle by hand: got changed %v, error %v", changed, err)
 			}
-		}, true},
+		}, true, false},
 		{
 			"in psql, and its VOID goes on",
 			func(t *testing.T, db *database, s *store, o order.Order, _ message) {
@@ -303,7 +305,7 @@ func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 					t.Fatal(err)
 				}
 				execute(t, db, fmt.Sprintf(byHand, o.ID))
-			}, false,
+			}, false, false,
 		},
 		{"by a refund", func(t *testing.T, db *database, s *store, o order.Order, charge message) {
 			apply(t, s, decided(order.PaymentCharged, charge))
@@ -311,26 +313,33 @@ func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			apply(t, s, decided(order.PaymentRefunded, claimed(t, db, o.ID)))
-		}, false},
+		}, false, false},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			db := pgtest.Orders(t)
-			s := orderdb.New(db.Pool, command.Encode)
-			o := place(t, s, newOrder())
-			charge := claimed(t, db, o.ID)
-			tt.how(t, db, s, o, charge)
-			if got := get(t, s, o.ID).Status; got != order.Cancelled {
-				t.Fatalf("got %s, want CANCELLED", got)
-			}
-			done := apply(t, s, decided(order.PaymentCharged, charge))
-			if alarm := len(done.Changes) == 1 && done.Changes[0].Alarm; alarm != tt.alarm {
-				t.Errorf("got %+v, want an alarm: %v", done.Changes, tt.alarm)
-			}
-			if got := get(t, s, o.ID).Status; got != order.Cancelled {
-				t.Errorf("got %s, want CANCELLED", got)
-			}
-		})
+		for _, event := range []order.Event{order.PaymentCharged, order.ChargeRefused} {
+			t.Run(tt.name+", "+event.String(), func(t *testing.T) {
+				t.Parallel()
+				db := pgtest.Orders(t)
+				s := orderdb.New(db.Pool, command.Encode)
+				o := place(t, s, newOrder())
+				charge := claimed(t, db, o.ID)
+				tt.how(t, db, s, o, charge)
+				if got := get(t, s, o.ID).Status; got != order.Cancelled {
+					t.Fatalf("got %s, want CANCELLED", got)
+				}
+				want := tt.hint || tt.alarm && event == order.PaymentCharged
+				f := decided(event, charge)
+				if event == order.ChargeRefused { // it is not sent any more, and was at another claim
+					f.Delivery.RPC, f.Retry.Message.Claims = "", 2
+				}
+				done := apply(t, s, f)
+				if alarm := len(done.Changes) == 1 && done.Changes[0].Alarm; alarm != want {
+					t.Errorf("got %+v, want an alarm: %v", done.Changes, want)
+				}
+				if got := get(t, s, o.ID).Status; got != order.Cancelled {
+					t.Errorf("got %s, want CANCELLED", got)
+				}
+			})
+		}
 	}
 }
