@@ -112,6 +112,20 @@ func TestPacesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A relay that reaches nobody says that it is ready, and delivers nothing.
+func TestATargetThatCanNeverWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"", "http://127.0.0.1:50052", "127.0.0.1", ":50052", " 127.0.0.1:50052", "a:b"} {
+		_, err := parse(t, "--payment-target="+target)
+		if want := "--payment-target: got "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got error %v, want %q", target, err, want)
+		}
+	}
+	if _, err := parse(t, "--payment-target=dns:///paymentd:50052"); err != nil {
+		t.Error(err)
+	}
+}
+
 // Nobody means a lease of a nanosecond, nor a call of a thousand hours, and what overflows is no smaller number.
 func TestNumbersThatNobodyMeansAreRefused(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,8 @@ import (
 // elsewhere is what a person's shell may say to other programs, each of which would lead a system elsewhere, hide what
 // it logs, or keep it from starting.
 var elsewhere = []string{
-	"PGSERVICE=elsewhere", "PGSERVICEFILE=/nowhere", "PGHOST=192.0.2.1", "PGPORT=1", "PGDATABASE=elsewhere", "PGUSER=eve",
+	"PGSERVICE=elsewhere", "PGSERVICEFILE=/nowhere", "PGHOST=192.0.2.1", "PGPORT=1", "PGDATABASE=elsewhere",
+	"PGUSER=eve",
 	"PGOPTIONS=-c search_path=elsewhere -c default_transaction_read_only=on", "PGSSLMODE=verify-full",
 	"PGSSLROOTCERT=/nowhere", "PGSSLCERT=/nowhere", "PGTARGETSESSIONATTRS=standby", "PGCLIENTENCODING=SJIS",
 	"PGDATA=/nowhere", "PGTZ=Asia/Tokyo", "PGREQUIREAUTH=scram-sha-256", "PGCONNECT_TIMEOUT=0",

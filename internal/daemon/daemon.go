@@ -1,8 +1,8 @@
 // Package daemon is what orderd, paymentd and relay have in common before they do anything of their own: the command
 // line, the log, signals, and the commands that every daemon has.
 //
-// Its promise: flags override environment variables, --help shows both, and a daemon stops on the first SIGINT or
-// SIGTERM and dies on the second.
+// Its promise: flags override environment variables, --help shows both, what can never work is refused at the start,
+// and a daemon stops on the first SIGINT or SIGTERM and dies on the second.
 package daemon
 
 import (
@@ -37,6 +37,7 @@ type Program struct {
 // wrong.
 func (p Program) Options() []kong.Option {
 	return slices.Concat(addresses(), bounds(),
+		[]kong.Option{kong.NamedMapper("given", kong.MapperFunc(given))},
 		[]kong.Option{kong.Name(p.Name), kong.Description(p.Description), p.vars()})
 }
 
@@ -49,8 +50,8 @@ func (p Program) vars() kong.Vars {
 		"admin_help":      "The address of /metrics and /debug/pprof/; empty for none.",
 		"database_url_help": fmt.Sprintf(
 			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
-		"allow_unsafe_durability": "Serve on a server that may lose acknowledged commits, for example since its fsync " +
-			"is off. For experiments.",
+		"allow_unsafe_durability": "Serve on a server that may lose acknowledged commits, for example since its " +
+			"fsync is off. For experiments.",
 		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
 			"($%s_DATABASE_URL_FILE, $%s_DATABASE_URL_FILE).", own, shared),
 	}

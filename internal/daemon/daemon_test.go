@@ -371,10 +371,11 @@ func TestADaemonWithoutADatabaseSaysHowToNameOne(t *testing.T) {
 func TestAWrongCommandLineExits80(t *testing.T) {
 	t.Parallel()
 	for complaint, args := range map[string][]string{
-		"unknown flag --colour": {"serve", "--colour"},
-		"unexpected argument":   {"serve", "tea"},
-		"loud":                  {"--log-level=loud", "--database-url", url},
-		"--log-format":          {"--log-format=xml", "--database-url", url},
+		"unknown flag --colour":       {"serve", "--colour"},
+		"unexpected argument":         {"serve", "tea"},
+		"loud":                        {"--log-level=loud", "--database-url", url},
+		"--log-format":                {"--log-format=xml", "--database-url", url},
+		"--database-url: it is empty": {"serve", "--database-url="},
 		"can't be used together": {
 			"serve", "--database-url", url, "--database-url-file", os.DevNull,
 		},

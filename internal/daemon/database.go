@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -13,7 +14,7 @@ import (
 // Database is the flags that name a database. A flag wins over the environment, and there the daemon's own variables
 // win over those of the database, which every program takes that works on it.
 type Database struct {
-	DatabaseURL     string `xor:"database" placeholder:"URL" help:"${database_url_help}"`
+	DatabaseURL     string `xor:"database" placeholder:"URL"  type:"given"        help:"${database_url_help}"`
 	DatabaseURLFile string `xor:"database" placeholder:"FILE" type:"existingfile" help:"${database_url_file_help}"`
 
 	variables []string // in the order in which they count
@@ -27,6 +28,17 @@ type Durability struct {
 // AfterApply is kong's hook.
 func (d *Database) AfterApply(vars kong.Vars) error {
 	d.variables = []string{vars["env"] + "_DATABASE_URL", vars["database"] + "_DATABASE_URL"}
+	return nil
+}
+
+// given is a type of flags: whoever writes --database-url="$URL" without a URL does not mean that of the environment.
+func given(ctx *kong.DecodeContext, field reflect.Value) error {
+	if err := ctx.Scan.PopValueInto("text", field.Addr().Interface()); err != nil {
+		return err
+	}
+	if field.String() == "" {
+		return errors.New("it is empty: give one, or leave the flag away")
+	}
 	return nil
 }
 

@@ -31,7 +31,7 @@ lab/invariant | pgx        | rules
 lab/proxy     |            | proc wait
 
 around
-reconcile  | pgx           | command order orderdb outbox payment
+reconcile  | pgx           | command order orderdb outbox payment pg
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |

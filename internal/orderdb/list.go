@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hosho/internal/order"
+	"hosho/internal/pg"
 )
 
 // Filter selects orders. The zero value selects all.
@@ -28,7 +29,7 @@ func (s *Store) List(ctx context.Context, f Filter, afterID string, limit int) (
 	}
 	// Parameters are known when the statement is planned (pg.Open names no statements), so that a condition that is
 	// switched off leaves the plan.
-	orders, err := collect(s.pool.Query(ctx, `
+	orders, err := collect(pg.Query(ctx, s.pool, `
 		SELECT `+orderColumns+`
 		FROM orders
 		WHERE ($1 = '' OR customer_id = $1)

@@ -33,7 +33,7 @@ func (s *Store) Trust(ctx context.Context, told string) (PaymentsDatabase, error
 }
 
 func (s *Store) trusted(ctx context.Context) (PaymentsDatabase, error) {
-	rows, err := s.pool.Query(ctx, `
+	rows, err := pg.Query(ctx, s.pool, `
 		SELECT (SELECT id::text FROM payments_database) AS trusted, clock_timestamp() AS clock`)
 	if err != nil {
 		return PaymentsDatabase{}, fmt.Errorf("read which payments database is trusted: %w", err)

@@ -17,6 +17,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/internal/pg"
 )
 
 // Outbox is the order context's outbox: the commands that must reach the payment service. The younger command of an
@@ -98,7 +99,7 @@ func collectOne(rows pgx.Rows, err error) (order.Order, error) {
 
 // Get returns an order as it is now, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id string) (order.Order, error) {
-	o, err := collectOne(s.pool.Query(ctx, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
+	o, err := collectOne(pg.Query(ctx, s.pool, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
 	if err != nil {
 		return order.Order{}, fmt.Errorf("get order %s: %w", id, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hosho/internal/order"
+	"hosho/internal/pg"
 )
 
 // Watched reads many orders with one query. seen holds, by order id, the status that the caller knows, or "" for none;
@@ -15,7 +16,7 @@ func (s *Store) Watched(ctx context.Context, seen map[string]order.Status) ([]or
 	for id, status := range seen {
 		ids, statuses = append(ids, id), append(statuses, string(status))
 	}
-	orders, err := collect(s.pool.Query(ctx, `
+	orders, err := collect(pg.Query(ctx, s.pool, `
 		SELECT `+orderColumns+`
 		FROM orders
 		JOIN unnest($1::uuid[], $2::text[]) AS seen (seen_id, seen_status) ON id = seen_id

@@ -108,7 +108,7 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 // Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
 // up needs no lease.
 func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
-	rows, err := q.pool.Query(ctx, q.table.sql(`
+	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
 		FROM {table} AS m
 		WHERE expires_at <= (SELECT clock_timestamp())
@@ -155,11 +155,14 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 // none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
 // wait for them.
 func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
-	var seconds *float64
-	err := q.pool.QueryRow(ctx, q.table.sql(`
+	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT extract(epoch FROM min(ready_at) - clock_timestamp())::float8
 		FROM {table}
-		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2`), alone, q.kind).Scan(&seconds)
+		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2`), alone, q.kind)
+	if err != nil {
+		return 0, false, fmt.Errorf("find the next message due: %w", err)
+	}
+	seconds, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[*float64])
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}

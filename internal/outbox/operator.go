@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pg"
 )
 
 // State is where a message is in its life.
@@ -83,7 +85,7 @@ type Backlog struct {
 
 // Backlog counts, at one moment, the messages of each kind that there are any of.
 func (t Table) Backlog(ctx context.Context, pool *pgxpool.Pool) ([]Backlog, error) {
-	rows, err := pool.Query(ctx, t.sql(`
+	rows, err := pg.Query(ctx, pool, t.sql(`
 		SELECT kind,
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at <= at.now) AS due,
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at > at.now) AS waiting,

@@ -8,12 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 // Get returns a payment as it is now and the money that moved under its key, the oldest first, or ErrNotFound. It is
 // one statement, so that a payment is never seen without its entries.
 func (s *Store) Get(ctx context.Context, id string) (payment.Payment, []payment.Booking, error) {
-	rows, err := s.pool.Query(ctx, `
+	rows, err := pg.Query(ctx, s.pool, `
 		SELECT `+columns+`, entry, moved_minor, moved_currency, at
 		FROM payments
 		LEFT JOIN (

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 // ErrWrongDatabase says that a command means another payments database than this one. Nothing was looked up or written.
@@ -25,7 +26,7 @@ const identityQuery = `SELECT id::text AS id, clock_timestamp() AS clock FROM da
 
 // Identity asks the database who it is.
 func (s *Store) Identity(ctx context.Context) (Identity, error) {
-	rows, err := s.pool.Query(ctx, identityQuery)
+	rows, err := pg.Query(ctx, s.pool, identityQuery)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask the payments database who it is: %w", err)
 	}
@@ -36,22 +37,17 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	return found, nil
 }
 
-// batcher is the pool, or the transaction that must be asked in.
-type batcher interface {
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
 // collectFrom returns the payments that a statement returns, or ErrWrongDatabase where this is not the database that
 // is meant, if one is. It asks for the identity along with the statement, at the cost of no round trip: the answer is of the
 // very session that the statement runs in, whatever the URL, a pooler or a failover makes of the next one. The caller's
 // transaction must not commit what the statement did to the wrong one.
 func collectFrom(
-	ctx context.Context, db batcher, meant []string, sql string, args ...any,
+	ctx context.Context, tx pgx.Tx, meant []string, sql string, args ...any,
 ) (payments []payment.Payment, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(identityQuery)
 	batch.Queue(sql, args...)
-	results := db.SendBatch(ctx, batch)
+	results := tx.SendBatch(ctx, batch)
 	defer func() {
 		if closed := results.Close(); err == nil {
 			err = closed

@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 var (
@@ -51,7 +52,11 @@ type Result struct {
 // Lookup returns for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
-	stored, err := collectFrom(ctx, s.pool, meant, readQuery, keys(requests))
+	var stored []payment.Payment
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		stored, err = collectFrom(ctx, tx, meant, readQuery, keys(requests))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}

@@ -46,7 +46,7 @@ func (g *Guard) Doubt() <-chan struct{} { return g.doubt }
 // use, since settings change while connections last; and then another question.
 func (g *Guard) Ready(pool *pgxpool.Pool, then func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		err := pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return g.inspect(ctx, conn.Conn().PgConn()) })
+		err := g.ask(ctx, pool)
 		if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnsafe) {
 			pool.Reset() // nobody goes on with connections that would not be made any more
 		}
@@ -55,6 +55,15 @@ func (g *Guard) Ready(pool *pgxpool.Pool, then func(context.Context) error) func
 		}
 		return then(ctx)
 	}
+}
+
+func (g *Guard) ask(ctx context.Context, pool *pgxpool.Pool) error {
+	conn, err := acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return g.inspect(ctx, conn.Conn().PgConn())
 }
 
 // watch has the guard look at each new connection before it is used. Of several hosts the next is tried when it refuses

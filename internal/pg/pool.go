@@ -21,6 +21,8 @@ const DefaultMaxConns = 16
 
 const (
 	connectTimeout = 3 * time.Second
+	// hostTimeout is for each of several hosts: while it lasts the next one is not tried.
+	hostTimeout = time.Second
 	// acquireTimeout is how long a transaction waits for a connection of the pool. Callers that would wait longer are
 	// better told to come back: what is under way is served, and nobody hangs until the deadline.
 	acquireTimeout = time.Second
@@ -44,6 +46,7 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	leaver := newLeaver(c.Guard)
 	leaver.attach(config)
 	giveSessions(config)
+	(&favourite{}).attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
@@ -55,6 +58,9 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 func (c Config) tune(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
+		if severalHosts(config) {
+			config.ConnectTimeout = hostTimeout
+		}
 	}
 	config.RuntimeParams["application_name"] = c.Application
 	config.Tracer = c.Tracer

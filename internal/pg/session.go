@@ -37,7 +37,7 @@ func sessionOf(conn *pgx.Conn) *session {
 	if s, ok := conn.PgConn().CustomData()[sessionKey].(*session); ok {
 		return s
 	}
-	s := &session{unfinished: &unfinished{most: 1}}
+	s := &session{unfinished: &unfinished{most: 1}, tracer: conn.Config().Tracer}
 	conn.PgConn().CustomData()[sessionKey] = s
 	return s
 }

@@ -185,10 +185,14 @@ func (w *writer) leave(answer <-chan error) {
 
 // acquire returns a connection, or an error that Classify calls Unreachable when there is none in time.
 func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	bounded, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
-	conn, err := pool.Acquire(ctx)
+	conn, err := pool.Acquire(bounded)
 	if err != nil {
+		if bounded.Err() != nil && ctx.Err() == nil && pool.Stat().IdleConns() > 0 {
+			// There were connections to be had, and the one that was tried is silent. So are the others, to the same host.
+			pool.Reset()
+		}
 		return nil, fmt.Errorf("get a connection to the database: %w", err)
 	}
 	return conn, nil

@@ -62,7 +62,7 @@ func (w *Waker) Run(ctx context.Context) {
 func (w *Waker) send(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
 	defer cancel()
-	_, _ = w.pool.Exec(ctx, `SELECT pg_notify($1, '')`, w.channel)
+	_ = Exec(ctx, w.pool, `SELECT pg_notify($1, '')`, w.channel)
 }
 
 // Listen calls wake for each wake-up on a channel, and whenever it has connected, since some may have been missed. It

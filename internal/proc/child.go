@@ -1,4 +1,5 @@
-// Package proc is for a program that runs others: children that do not outlive it, and ports for them to listen on.
+// Package proc is for a program that runs others: children that do not outlive it, the environment that those of a
+// private system get, and ports for them to listen on.
 //
 // Its promise: a child ends when its parent stops it, and on Linux also when the parent dies, however it does; and no
 // port that is chosen here is ever taken by a connection that goes out.

@@ -8,6 +8,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/pg"
 )
 
 // orderSide is what the orders database says of a key, in one snapshot.
@@ -61,7 +62,7 @@ var (
 
 // ordersAfter returns the next orders by key, limit at most. after is nil at the beginning.
 func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit int) ([]orderSide, error) {
-	return collectOrders(pool.Query(ctx, orderFacts+`
+	return collectOrders(pg.Query(ctx, pool, orderFacts+`
 			SELECT `+orderColumns+` FROM orders
 			WHERE $1::uuid IS NULL OR id > $1::uuid
 			ORDER BY id
@@ -70,7 +71,7 @@ func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit i
 
 // ordersOf returns the orders that have the keys.
 func ordersOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]orderSide, error) {
-	orders, err := collectOrders(pool.Query(ctx, orderFacts+`
+	orders, err := collectOrders(pg.Query(ctx, pool, orderFacts+`
 			SELECT `+orderColumns+` FROM orders
 			WHERE id = ANY($1::uuid[])`+orderCommands, ids))
 	found := make(map[string]orderSide, len(orders))
@@ -127,7 +128,7 @@ type paymentSide struct {
 func paymentsBetween(
 	ctx context.Context, pool *pgxpool.Pool, after *string, upTo string, limit int,
 ) ([]paymentSide, error) {
-	return collectPayments(pool.Query(ctx, paymentFacts+`
+	return collectPayments(pg.Query(ctx, pool, paymentFacts+`
 			SELECT `+paymentColumns+` FROM payments
 			WHERE ($1::uuid IS NULL OR id > $1::uuid) AND id <= $2::uuid
 			ORDER BY id
@@ -136,7 +137,7 @@ func paymentsBetween(
 
 // paymentsOf returns the payments that have the keys.
 func paymentsOf(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]*Payment, error) {
-	payments, err := collectPayments(pool.Query(ctx, paymentFacts+`
+	payments, err := collectPayments(pg.Query(ctx, pool, paymentFacts+`
 			SELECT `+paymentColumns+` FROM payments
 			WHERE id = ANY($1::uuid[])`+paymentLedger, ids))
 	found := make(map[string]*Payment, len(payments))
@@ -165,7 +166,7 @@ type lone struct {
 
 // commandsAfter returns the next commands by their number, limit at most.
 func commandsAfter(ctx context.Context, pool *pgxpool.Pool, after int64, limit int) ([]lone, error) {
-	rows, err := pool.Query(ctx, `
+	rows, err := pg.Query(ctx, pool, `
 		SELECT b.id, b.key::text, b.kind, EXISTS (SELECT FROM orders WHERE orders.id = b.key OFFSET 0) AS ordered
 		FROM (SELECT id, key, kind FROM `+orderdb.Outbox.View()+` AS command WHERE id > $1 ORDER BY id LIMIT $2) AS b
 		ORDER BY b.id`, after, limit)

@@ -25,6 +25,14 @@ func listenAdmin(address string) (net.Listener, error) {
 	return listener, nil
 }
 
+// addressOf is where a listener listens, which port 0 does not tell; empty where there is none.
+func addressOf(listener net.Listener) string {
+	if listener == nil {
+		return ""
+	}
+	return listener.Addr().String()
+}
+
 // serveAdmin serves /metrics, where there is a registry, and /debug/pprof/ until ctx ends; nothing, when there is no
 // listener. It is for operators and has no authentication: keep it on loopback.
 func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus.Registry) error {

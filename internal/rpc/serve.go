@@ -100,7 +100,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		return nil
 	})
 	group.Go(func() error {
-		c.Log.Info("serving", "address", listener.Addr().String(), "admin", c.AdminListen)
+		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
 		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			return fmt.Errorf("serve gRPC: %w", err)
 		}

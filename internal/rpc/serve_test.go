@@ -146,10 +146,10 @@ func TestAServerTakesOptionsBesideItsOwn(t *testing.T) {
 
 func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
-	start(t, &orders{}, func(c *ServerConfig) { c.AdminListen, c.Registry = address, registry })
+	s := start(t, &orders{}, func(c *ServerConfig) { c.AdminListen, c.Registry = "127.0.0.1:0", registry })
+	address := s.log.await(t, "serving")["admin"].(string)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: longWait}
 	for path, want := range map[string]string{
 		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/cmdline": "rpc.test",
@@ -188,15 +188,4 @@ func TestAnAddressThatIsTakenIsAnError(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-}
-
-// freeAddress returns an address on which nobody listens now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
