@@ -73,10 +73,16 @@ func (l *logs) of(daemon string) io.Writer {
 var telling = [][]byte{
 	[]byte(`"msg":"delivery"`), []byte(`"msg":"order needs a person"`), []byte(`"msg":"the destination is`),
 	[]byte(`"msg":"serving"`),
-	[]byte("DATA RACE"), []byte("panic: "), []byte("fatal error: "), []byte(`"code":"INTERNAL"`),
+	[]byte("DATA RACE"), []byte("panic: "), []byte("fatal error: "), []byte(`"msg":"rpc"`), []byte(`"msg":"payment"`),
 }
 
-const faultsFrom = 4 // from here on they tell of faults
+const (
+	faultsFrom  = 4 // from here on they tell of faults
+	answersFrom = 7 // and from here on of answers, of which only some are
+)
+
+// internal marks an answer that says a daemon is at fault.
+var internal = []byte(`"code":"INTERNAL"`)
 
 // expected are the faults that something is meant to make: a failpoint, and the simulated card network.
 var expected = [][]byte{[]byte("panic: failpoint"), []byte(`"error":"simulated failure"`)}
@@ -97,6 +103,9 @@ func (l *logs) read(daemon string, line []byte) {
 		if bytes.Contains(line, mark) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
+			if i >= answersFrom && !bytes.Contains(line, internal) {
+				return
+			}
 			if i >= faultsFrom {
 				l.fault(daemon, line)
 				return

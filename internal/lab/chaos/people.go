@@ -31,8 +31,7 @@ var peopleFaults = []fault{
 	{
 		name: "tampered-outbox", says: "payloads in the outbox are changed to another's of 1",
 		targets: []string{relays, ordersDB}, weight: 2,
-		special: "it is not right yet",
-		lasts:   between(2*time.Second, 6*time.Second), run: tamperWithOutbox,
+		lasts: between(2*time.Second, 6*time.Second), run: tamperWithOutbox,
 	},
 	{
 		name: "forgotten-payment", says: "payments of COMPLETED orders are lost, and the orders are cancelled",

@@ -25,6 +25,12 @@ var standbyFaults = []fault{
 		special: "it takes a standby for each database",
 		lasts:   between(2*time.Second, 10*time.Second), run: standbyAway,
 	},
+	{
+		name: "standby-lost", says: "the standby is away, comes back when the primary is lost, and takes over",
+		targets: []string{ordersDB, paymentsDB},
+		special: "it takes a standby for each database",
+		lasts:   between(5*time.Second, 8*time.Second), run: standbyLost,
+	},
 }
 
 // needStandbys reports whether one of the faults is about a standby.
@@ -67,4 +73,29 @@ func standbyAway(ctx context.Context, s *system, random *rand.Rand) error {
 	}
 	<-ctx.Done()
 	return s.back(ctx, away)
+}
+
+// standbyLost promotes a standby that has missed the primary's last seconds. What the primary made visible in them, and
+// had no right to, is lost.
+func standbyLost(ctx context.Context, s *system, random *rand.Rand) error {
+	database := []string{stack.OrdersDatabase, stack.PaymentsDatabase}[random.IntN(2)]
+	primary, standby := s.Orders, s.OrdersStandby
+	if database == stack.PaymentsDatabase {
+		primary, standby = s.Payments, s.PaymentsStandby
+	}
+	if err := s.crash(standby); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	forever := context.WithoutCancel(ctx)
+	if err := s.crash(primary); err != nil {
+		return err
+	}
+	if err := s.back(ctx, standby); err != nil {
+		return err
+	}
+	if err := s.Failover(forever, database); err != nil {
+		return err
+	}
+	return s.Rejoin(forever, database)
 }

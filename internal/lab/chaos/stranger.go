@@ -53,7 +53,7 @@ func (s *system) decidedByStrangers(ctx context.Context) error {
 		return err
 	}
 	if n > 0 {
-		s.logs.add(Violation{rules.I16, fmt.Sprintf("a stranger's paymentd has decided %d commands", n)})
+		s.logs.add(Violation{rules.I15, fmt.Sprintf("a stranger's paymentd has decided %d commands", n)})
 	}
 	return nil
 }

@@ -21,4 +21,7 @@ var All = []Mutant{
 	prunedKey,
 	frozenTransaction,
 	misconfiguredIsPoison,
+	trustedPayload,
+	forgottenCompletion,
+	cancelledCommit,
 }

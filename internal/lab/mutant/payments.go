@@ -107,6 +107,11 @@ var anotherAmount = Mutant{
 			File: "relay/internal/dispatch/reply.go",
 			Old:  "\n\t\tgot.GetAmount().GetAmountMinor() == want.GetAmount().GetAmountMinor() &&",
 		},
+		{
+			File: "internal/orderdb/verdict.go",
+			Old:  `AmountMinor: o.AmountMinor, Currency: o.Currency}`,
+			New:  `AmountMinor: t.AmountMinor, Currency: o.Currency}`,
+		},
 	},
 }
 

@@ -2,7 +2,7 @@ package mutant
 
 import "hosho/internal/rules"
 
-// The mistakes of systems that trust the people who run them.
+// The mistakes of systems that trust the people who run them, and the servers on which they run.
 
 var misconfiguredIsPoison = Mutant{
 	Name:   "misconfigured-is-poison",
@@ -20,6 +20,64 @@ var misconfiguredIsPoison = Mutant{
 			File: "internal/pg/fault.go",
 			Old:  `	case misconfigured(err):`,
 			New:  `	case false && misconfigured(err):`,
+		},
+	},
+}
+
+var trustedPayload = Mutant{
+	Name: "trusted-payload", Rule: 6,
+	Breaks: "a command is taken for what its row in the outbox says, and a reply for what its command asked",
+	Needs:  "payloads that somebody changes while they wait",
+	Faults: []string{"tampered-outbox"},
+	Oracle: []rules.ID{rules.I2, rules.I4, rules.I7, rules.I12},
+	Edits: []Edit{
+		{
+			File: "relay/check.go",
+			Old:  `found, err := command.Differences(kind, o, m.Payload)`,
+			New:  `found, err := "", error(nil)`,
+		},
+		notHeldAgainstTheOrder,
+	},
+}
+
+var forgottenCompletion = Mutant{
+	Name: "forgotten-completion", Rule: 7,
+	Breaks: "an order that was COMPLETED is CANCELLED when its VOID finds no charge to give back",
+	Needs:  "payments that are lost after their orders were COMPLETED",
+	Faults: []string{"forgotten-payment"},
+	Oracle: []rules.ID{rules.I25},
+	Edits: []Edit{{
+		File: "internal/order/apply.go",
+		Old: `	case s.AfterCompleted:
+		return notRefunded(s)
+`,
+	}},
+}
+
+var cancelledCommit = Mutant{
+	Name: "cancelled-commit", Rule: 11,
+	Breaks: "a COMMIT is cancelled when its caller gives up, and OK with a warning is taken for OK",
+	Needs:  "a standby that is away, and then takes over",
+	Faults: []string{"standby-lost"},
+	Oracle: []rules.ID{rules.I10, rules.I4, rules.I16, rules.I2},
+	Edits: []Edit{
+		{File: "internal/pg/session.go", Old: `if s.committing.Load() {`, New: `if false {`},
+		{File: "internal/pg/session.go", Old: `notice.Routine == "SyncRepWaitForLSN"`, New: `false`},
+		{
+			File: "internal/pg/tx.go",
+			Old:  `err := tx.Commit(context.Background())`,
+			New:  `err := tx.Commit(ctx)`,
+		},
+		{
+			File: "internal/pg/tx.go",
+			Old: `	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}`,
+			New: `	if err := <-answer; ctx != nil {
+		return err
+	}`,
 		},
 	},
 }

@@ -14,14 +14,24 @@ var errorIsEvidence = Mutant{
 	Needs:  "charges that are answered ALREADY_EXISTS and never reach paymentd",
 	Faults: []string{"codes-before"},
 	Oracle: []rules.ID{rules.I2, rules.I16, rules.I7},
-	Edits: []Edit{{
-		File: "relay/internal/dispatch/errors.go",
-		Old:  `	r.Body = f.message`,
-		New: `	r.Body = f.message
+	Edits: []Edit{
+		{
+			File: "relay/internal/dispatch/errors.go",
+			Old:  `	r.Body = f.message`,
+			New: `	r.Body = f.message
 	if f.code == codes.AlreadyExists && r.Result == outbox.Ambiguous && r.Message.Kind == "CHARGE" {
 		r.Result, r.Body = outbox.Decided, &paymentv1.Payment{Status: paymentv1.Payment_STATUS_CHARGED}
 	}`,
-	}},
+		},
+		notHeldAgainstTheOrder,
+	},
+}
+
+// notHeldAgainstTheOrder has a settlement believe a reply about whatever payment. What is made up has none.
+var notHeldAgainstTheOrder = Edit{
+	File: "internal/orderdb/verdict.go",
+	Old:  `finding.Event.Fact() && !finding.Told.of(o.Order)`,
+	New:  `false`,
 }
 
 var unfencedReschedule = Mutant{
