@@ -120,6 +120,28 @@ func ways() map[string]story.Story {
 			},
 			Payment: payment(paymentv1.Payment_STATUS_CHARGED, 2, 2),
 		},
+		"not-refunded": {
+			Order: ordered(cancelling, customer, 5),
+			Delivery: &relayv1.ExplainOrderResponse{
+				Changes: []*relayv1.StatusChange{paid, byCustomer(5, completed)},
+				Attempts: []*relayv1.Attempt{
+					ofVoid(attempt(1, 6, "NOT_REFUNDED", relayv1.Attempt_MEANING_DECIDED, time.Minute)),
+				},
+				Commands: []*relayv1.ParkedCommand{{
+					Kind: relayv1.ParkedCommand_KIND_VOID, CreateTime: at(5), NextAttemptTime: at(66),
+					LastCode: "NOT_REFUNDED", Why: relayv1.ParkedCommand_WHY_CONFLICT,
+				}},
+			},
+			Payment: payment(paymentv1.Payment_STATUS_VOIDED, 6, 6),
+		},
+		"expired-early": {
+			Order: ordered(pending, noReason, 0),
+			Delivery: with(&relayv1.ExplainOrderResponse{Commands: []*relayv1.ParkedCommand{{
+				Kind: relayv1.ParkedCommand_KIND_CHARGE, CreateTime: at(0), ParkTime: at(2), DeadlineTime: at(900),
+				LastCode: "EXPIRED_EARLY", Why: relayv1.ParkedCommand_WHY_PARKED,
+			}}}, attempt(1, 2, "EXPIRED_EARLY", relayv1.Attempt_MEANING_DECIDED, 0)),
+			Payment: payment(paymentv1.Payment_STATUS_DECLINED, 2, 2),
+		},
 		"conflict": {
 			Order: ordered(pending, noReason, 0),
 			Delivery: with(&relayv1.ExplainOrderResponse{Commands: []*relayv1.ParkedCommand{{
@@ -207,6 +229,11 @@ func attempt(
 	if again > 0 {
 		a.RetryDelay = durationpb.New(again)
 	}
+	return a
+}
+
+func ofVoid(a *relayv1.Attempt) *relayv1.Attempt {
+	a.Kind = relayv1.ParkedCommand_KIND_VOID
 	return a
 }
 

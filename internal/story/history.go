@@ -65,7 +65,7 @@ func (s Story) attempts() []Moment {
 	}
 	for _, at := range s.Delivery.GetAttempts() {
 		moments = append(moments, Moment{
-			Time: at.GetCreateTime().AsTime(), From: Relay, What: attemptText(at), Tone: attemptTone(at.GetMeaning()),
+			Time: at.GetCreateTime().AsTime(), From: Relay, What: attemptText(at), Tone: attemptTone(at),
 			Relay: at.GetRelay(), TraceID: at.GetTraceId(),
 		})
 	}
@@ -82,15 +82,23 @@ func attemptText(at *relayv1.Attempt) string {
 	switch {
 	case at.GetRetryDelay() != nil:
 		text += ", again in " + at.GetRetryDelay().AsDuration().Round(time.Millisecond).String()
-	case at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED:
+	case at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED, against(at):
 		text += ", not tried again by itself"
 	}
 	return text
 }
 
-func attemptTone(m relayv1.Attempt_Meaning) Tone {
-	switch m {
+// against reports whether the payment service has decided, and the order cannot go with what it decided.
+func against(at *relayv1.Attempt) bool {
+	return at.GetMeaning() == relayv1.Attempt_MEANING_DECIDED && at.GetCode() != "OK"
+}
+
+func attemptTone(at *relayv1.Attempt) Tone {
+	switch at.GetMeaning() {
 	case relayv1.Attempt_MEANING_DECIDED:
+		if against(at) {
+			return Bad
+		}
 		return Good
 	case relayv1.Attempt_MEANING_CONFLICT, relayv1.Attempt_MEANING_REFUSED, relayv1.Attempt_MEANING_UNREADABLE:
 		return Bad

@@ -48,9 +48,13 @@ func paid(status paymentv1.Payment_Status) *paymentv1.GetPaymentResponse {
 }
 
 func attempted(claim int32, seconds int64, means relayv1.Attempt_Meaning, wait time.Duration) *relayv1.Attempt {
+	code := "CODE"
+	if means == relayv1.Attempt_MEANING_DECIDED {
+		code = "OK"
+	}
 	a := &relayv1.Attempt{
 		Kind: relayv1.ParkedCommand_KIND_CHARGE, Claim: claim, CreateTime: at(seconds),
-		Rpc: "ProcessPayments", Code: "CODE", Meaning: means, Latency: durationpb.New(1540 * time.Microsecond),
+		Rpc: "ProcessPayments", Code: code, Meaning: means, Latency: durationpb.New(1540 * time.Microsecond),
 	}
 	if wait > 0 {
 		a.RetryDelay = durationpb.New(wait)
@@ -107,7 +111,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 			[]string{
 				"orderd PENDING", "relay CHARGE 1: ProcessPayments -> CODE in 1.5ms, ambiguous, again in 96ms",
 				"paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
-				"relay CHARGE 2: ProcessPayments -> CODE in 1.5ms, decided", "relay COMPLETED: payment charged",
+				"relay CHARGE 2: ProcessPayments -> OK in 1.5ms, decided", "relay COMPLETED: payment charged",
 			},
 		},
 		{
