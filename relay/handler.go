@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"hosho/internal/order"
@@ -89,7 +90,30 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 	for _, i := range done.Later {
 		settled.Later = append(settled.Later, reports[i])
 	}
+	settled.Later = h.withOrder(ctx, settled.Later)
 	return settled, nil
+}
+
+// withOrder returns reports without the late ones whose orders are gone: they would be kept for ever.
+func (h *handler) withOrder(ctx context.Context, reports []outbox.Report) []outbox.Report {
+	if !slices.ContainsFunc(reports, func(r outbox.Report) bool { return r.Late }) {
+		return reports
+	}
+	messages := make([]outbox.Message, len(reports))
+	for i, r := range reports {
+		messages[i] = r.Message
+	}
+	purposes, err := h.store.Purposes(ctx, messages)
+	if err != nil {
+		return reports // another time
+	}
+	var kept []outbox.Report
+	for i, r := range reports {
+		if !r.Late || purposes[i].Order != nil {
+			kept = append(kept, r)
+		}
+	}
+	return kept
 }
 
 // tell logs changes of status and alarms, and wakes those who watch the orders.

@@ -127,8 +127,23 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 }
 
 // Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back after
-// that was written, and says nothing any more about what their waits or their leases were. It returns how many.
+// that was written, and says nothing any more about what their waits or their leases were. It returns how many. It
+// looks before it writes: there is nothing but once in a blue moon.
 func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
+	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
+		SELECT coalesce(max(ready_at) > clock_timestamp() + $2::interval, false)
+		FROM {table}
+		WHERE parked_at IS NULL AND kind = $1`), q.kind, longest)
+	if err != nil {
+		return 0, fmt.Errorf("look for messages from the future: %w", err)
+	}
+	ahead, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err != nil {
+		return 0, fmt.Errorf("look for messages from the future: %w", err)
+	}
+	if !ahead {
+		return 0, nil
+	}
 	ids, err := pg.Write(ctx, q.pool, pgx.RowTo[int64], q.table.sql(`
 		WITH ahead AS (
 			SELECT id

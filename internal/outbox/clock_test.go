@@ -43,7 +43,9 @@ func TestOnlyWhatNoWaitExplainsIsRecalled(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	m := hello()
-	put(t, db, m, hello(), goodbye(m.Key), hello(), hello())
+	for _, m := range []New{m, hello(), goodbye(m.Key), hello(), hello()} {
+		put(t, db, m) // so that their numbers are known
+	}
 	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp() + interval '59 minutes' WHERE id = 1`)
 	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp() + interval '61 minutes' WHERE id = 2`)
 	exec(t, db, `UPDATE outbox SET ready_at = 'infinity' WHERE id IN (3, 4)`)

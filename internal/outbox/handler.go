@@ -13,7 +13,8 @@ type Handler interface {
 	Check(ctx context.Context, messages []Message) (going []Message, kept []Report)
 
 	// Deliver sends messages on their way and returns without waiting for what becomes of them. For each it calls
-	// report exactly once, from any goroutine, within the worker's CallTimeout or soon after; when ctx ends, at once.
+	// report exactly once, from any goroutine, within the worker's CallTimeout or soon after; when ctx ends, at once. A
+	// decision that comes after that is reported as well, as Late.
 	// A message that is marked Alone goes by itself, so that what it breaks is broken for itself only.
 	Deliver(ctx context.Context, messages []Message, report func(Report))
 
@@ -63,6 +64,7 @@ type Report struct {
 	Unanswered bool          // it was sent, and no answer came: the message may have broken its carrier
 	Code       string        // what came back, for people: a reason or a gRPC code
 	Body       any           // what Deliver wants Settle to know; the engine does not look inside
+	Late       bool          // a decision that nobody waits for any more: it is settled, and holds no room
 	RetryAfter time.Duration // the peer asked for at least this wait
 	Immediate  bool          // it is worth one more try at once
 	Took       time.Duration // from sending to the answer

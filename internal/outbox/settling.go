@@ -16,7 +16,7 @@ const (
 )
 
 // settleLoop settles reports as they come, all that are there in one transaction, until ctx ends. Those that could not
-// be settled join the next round, and hold up nobody in it.
+// be settled join the next round, and hold up nobody in it. While only late ones are left there is no hurry.
 func (w *Worker) settleLoop(ctx context.Context) {
 	var later []Report
 	var again <-chan time.Time
@@ -32,10 +32,32 @@ func (w *Worker) settleLoop(ctx context.Context) {
 		for reports := range slices.Chunk(round, w.config.Batch) {
 			later = append(later, w.settle(ctx, reports)...)
 		}
-		if len(later) > 0 {
+		later = latest(later)
+		switch {
+		case slices.ContainsFunc(later, func(r Report) bool { return !r.Late }):
 			again = time.After(laterPause)
+		case len(later) > 0:
+			again = time.After(outagePause)
 		}
 	}
+}
+
+// latest returns reports without the late ones that were followed by another late one on the same message: while its
+// thing cannot be had, each new delivery brings one.
+func latest(reports []Report) []Report {
+	last := map[int64]int{}
+	for i, r := range reports {
+		if r.Late {
+			last[r.Message.ID] = i
+		}
+	}
+	var kept []Report
+	for i, r := range reports {
+		if !r.Late || last[r.Message.ID] == i {
+			kept = append(kept, r)
+		}
+	}
+	return kept
 }
 
 // settle settles reports, and returns those that cannot be settled now. One that is poison fails alone.
@@ -68,24 +90,32 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 }
 
 // done notes that reports left the hands of this worker, but for those that are to be settled later, which it returns.
-// They stay as long as their leases last: after that another worker has the message.
+// They stay as long as their leases last: after that another worker has the message. But evidence has no age. A decision
+// stays until it is settled, and only gives its room to others.
 func (w *Worker) done(reports, later []Report) (kept []Report) {
 	now := time.Now()
 	var over []Report
 	w.mu.Lock()
 	was := w.alone
-	w.inFlight -= len(reports)
 	for _, r := range reports {
-		w.alone = w.alone && !r.Message.Alone
+		if !r.Late {
+			w.inFlight--
+			w.alone = w.alone && !r.Message.Alone
+		}
 	}
 	for _, r := range later {
-		if now.After(r.until) {
+		if !r.Late && now.After(r.until) {
 			over = append(over, r)
-			continue
+			r.Late = r.Result == Decided
+			if !r.Late {
+				continue
+			}
 		}
 		kept = append(kept, r)
-		w.inFlight++
-		w.alone = w.alone || r.Message.Alone
+		if !r.Late {
+			w.inFlight++
+			w.alone = w.alone || r.Message.Alone
+		}
 	}
 	next := was && !w.alone
 	w.mu.Unlock()

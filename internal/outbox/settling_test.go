@@ -128,8 +128,66 @@ func TestWhatSomebodyElseIsAtIsSettledLaterAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// The row is held for longer than the lease lasts. The worker gives the report up: the message is delivered again.
-func TestAReportIsKeptNoLongerThanItsLease(t *testing.T) {
+// The row is held for longer than the lease lasts. The message is delivered again, and comes to no decision any more: the
+// one that there was is settled when the row is free. One of each message is kept, and they hold no room.
+func TestADecisionIsSettledHoweverLate(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	messages := hellos(10)
+	g.meet(t, db, messages...)
+	g.answer = func(_ context.Context, m Message) Report {
+		if m.Claims <= 3 {
+			return Report{Result: Decided, Code: "OK"}
+		}
+		return Report{Result: Blocked, Code: "BUSY"}
+	}
+	c := restless()
+	c.Lease, c.Batch, c.BreakerStreak = 30*time.Millisecond, 2, 10_000 // room for 8
+	w := newWorker(db, c, g)
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT FROM greeted FOR UPDATE`)
+		start(t, w)
+		eventually(t, "all are delivered in vain", func() bool {
+			return number(t, db, `SELECT count(*) FROM outbox WHERE claims > 5`) == len(messages)
+		})
+		return err
+	})
+	eventually(t, "all are greeted", func() bool { return people(t, db, "HAPPY") == len(messages) })
+	eventually(t, "nothing is left", func() bool { return number(t, db, `SELECT count(*) FROM outbox`) == 0 })
+	eventually(t, "no room is held", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.inFlight == 0 && !w.alone
+	})
+}
+
+// The peer is silent, and decides after all, when nobody waits any more and the next try is an hour away.
+func TestADecisionAfterASilenceIsSettled(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	g.meet(t, db, hello())
+	g.answer = func(context.Context, Message) Report {
+		return Report{Result: TimedOut, Code: "SILENT", Unanswered: true, RetryAfter: time.Hour}
+	}
+	w := newWorker(db, patient(), g)
+	start(t, w)
+	eventually(t, "it is to be tried again", func() bool {
+		got := rows(t, db)
+		return len(got) == 1 && got[0].LastCode == "SILENT"
+	})
+	w.report(Report{Message: g.batch(0)[0], Result: Decided, Code: "OK", Late: true})
+	eventually(t, "it is settled", func() bool { return people(t, db, "HAPPY") == 1 && len(rows(t, db)) == 0 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inFlight != 0 {
+		t.Errorf("got %d in flight, want none", w.inFlight)
+	}
+}
+
+// The row is held for longer than the lease lasts. The message is delivered again.
+func TestWhatIsNotSettledWithinItsLeaseIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
 	g := newGreeter(t, db)
