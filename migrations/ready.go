@@ -17,7 +17,7 @@ var (
 	ErrSchema = errors.New("the schema does not fit")
 	// ErrForeign says that the database is another program's.
 	ErrForeign = errors.New("this is another database")
-	// ErrUnfit says that the schema is right, and the database lacks a right, a column, or an encoding that holds names.
+	// ErrUnfit says that the schema is right, and the database lacks a right, a column, or an encoding for every name.
 	ErrUnfit = errors.New("the database is not fit for use")
 )
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -88,6 +89,27 @@ func TestClassify(t *testing.T) {
 				t.Errorf("wrapped: got %d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// A server that answers, and does not let the session begin, says nothing about what was to be written: whatever it
+// complains of, a person puts it right.
+func TestASessionThatIsRefusedIsAMisconfiguration(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	for _, wrong := range []string{
+		strings.Replace(db.URL, "?", "_elsewhere?", 1), db.URL + "&role=nobody_here",
+		db.URL + "&options=-cwork_mem%3Dmuch",
+	} {
+		pool, err := pg.Open(t.Context(), pg.Config{URL: wrong, Application: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
+		if got := pg.Classify(err); err == nil || got != pg.Misconfigured {
+			t.Errorf("%s: got %d of %v, want Misconfigured", wrong, got, err)
+		}
+		pool.Close()
 	}
 }
 

@@ -66,15 +66,20 @@ func (w *Waker) send(ctx context.Context) {
 }
 
 // Listen calls wake for each wake-up on a channel, and whenever it has connected, since some may have been missed. It
-// keeps one connection of its own, makes it anew when it is lost, and returns when ctx ends.
+// keeps one connection of its own, makes it anew when it is lost, and returns when ctx ends. It logs why it has none
+// once, and again when the reason is another: a password that is wrong for a night is not told twice a second.
 func Listen(ctx context.Context, c Config, channel string, log *slog.Logger, wake func()) {
 	c.Application += " listener"
+	told := ""
 	for ctx.Err() == nil {
-		err := c.listenOnce(ctx, channel, wake)
+		err := c.listenOnce(ctx, channel, func() { told = ""; wake() })
 		if ctx.Err() != nil {
 			return
 		}
-		log.Warn("wake-ups lost, polling until they are back", "channel", channel, "error", err)
+		if reason := err.Error(); reason != told {
+			log.Warn("wake-ups lost, polling until they are back", "channel", channel, "error", err)
+			told = reason
+		}
 		wait.For(ctx, listenPause)
 	}
 }

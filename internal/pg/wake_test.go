@@ -1,7 +1,10 @@
 package pg_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,5 +144,44 @@ func TestAWakerOutlivesItsDatabase(t *testing.T) {
 		case <-deadline:
 			t.Fatalf("no wake-up came in %s", longWait)
 		}
+	}
+}
+
+// attempts is a tracer that is told of each attempt to connect.
+type attempts chan struct{}
+
+func (a attempts) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	a <- struct{}{}
+	return ctx
+}
+
+func (attempts) TraceConnectEnd(context.Context, pgx.TraceConnectEndData) {}
+
+func (attempts) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (attempts) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// There is no such database, for as long as it takes a person to notice. The log says so once.
+func TestWhatKeepsAListenerOutIsToldOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	var log bytes.Buffer
+	tried := make(attempts, 100)
+	c := pg.Config{URL: strings.Replace(db.URL, "?", "_elsewhere?", 1), Application: "test", Tracer: tried}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pg.Listen(ctx, c, channel, slog.New(slog.NewTextHandler(&log, nil)), func() {})
+	}()
+	for range 3 {
+		receive(t, "an attempt", (<-chan struct{})(tried))
+	}
+	stop()
+	<-ended
+	if got := strings.Count(log.String(), "wake-ups lost"); got != 1 || !strings.Contains(log.String(), "3D000") {
+		t.Errorf("got %d lines for three attempts, want one that says why:\n%s", got, log.String())
 	}
 }
