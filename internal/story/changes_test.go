@@ -189,11 +189,13 @@ func TestASettledOrderWhosePaymentIsWrongNeedsAPerson(t *testing.T) {
 		{"voided", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)}, false},
 		{
 			"paid once, and voided",
-			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)}, true,
+			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)},
+			true,
 		},
 		{
 			"paid once, and refunded",
-			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, false,
+			Story{Order: over, Delivery: end(toPaid, toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)},
+			false,
 		},
 	}
 	for _, tt := range tests {

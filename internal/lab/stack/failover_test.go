@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/invariant"
 	"hosho/internal/lab/load"
 	"hosho/internal/lab/stack"
@@ -89,4 +93,40 @@ func (s *system) pids() map[string]int {
 		pids[p.Name] = p.Pid()
 	}
 	return pids
+}
+
+// A primary is told to take no writes any more, as before a planned change, and its connections live on. Who orders is
+// refused, the daemons are not ready and say why, and when it takes writes again everything goes on by itself.
+func TestAPrimaryThatBecomesReadOnly(t *testing.T) {
+	t.Parallel()
+	s := start(t, bin, 1, func(c *stack.Config) { c.Durable = false })
+	s.place(t, 1200)
+	readOnly := func(setting string) {
+		t.Helper()
+		for _, server := range []string{s.Orders.URL("postgres"), s.Payments.URL("postgres")} {
+			execute(t, server, `ALTER SYSTEM `+setting, `SELECT pg_reload_conf()`)
+		}
+	}
+	readOnly(`SET default_transaction_read_only = on`)
+	for _, p := range s.Daemons() {
+		awaitLog(t, p, "default_transaction_read_only: got on, want off")
+	}
+	_, err := s.client.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
+		CustomerId: "test", CurrencyCode: "JPY", Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: 1200}},
+	})
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("an order meanwhile: got %v, want UNAVAILABLE", err)
+	}
+	readOnly(`RESET default_transaction_read_only`)
+	for _, p := range s.Daemons() {
+		if err := p.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.place(t, 1200)
+	s.await(t, "every order is settled", allSettled)
+	if report := s.agree(t, true); report.Orders["COMPLETED"] != 2 {
+		t.Errorf("got orders %v, want 2 COMPLETED", report.Orders)
+	}
+	s.noAlarms(t)
 }
