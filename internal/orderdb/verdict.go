@@ -65,9 +65,9 @@ func (t Told) of(o order.Order) bool {
 	return t == Told{CustomerID: o.CustomerID, AmountMinor: o.AmountMinor, Currency: o.Currency}
 }
 
-// markByHand finds out which of the CANCELLED orders, of whose charge something is heard, were not cancelled by the saga;
-// a charge that was never sent says nothing. The saga takes every command out when it cancels, so a CHARGE that is left without a VOID means that somebody went past
-// it. So does an operator's decision: if the charge was made, he was wrong.
+// markByHand finds out which of the CANCELLED orders, of whose charge something is heard, were not cancelled by the
+// saga. A charge that was never sent says nothing. The saga takes every command out when it cancels, so a CHARGE that
+// is left without a VOID means that somebody went past it. So does an operator's decision, when the charge was made.
 func markByHand(ctx context.Context, tx pgx.Tx, findings []Finding, locked map[string]held) error {
 	var ids []string
 	var charged []bool

@@ -271,8 +271,8 @@ func TestEvidenceHasNoAge(t *testing.T) {
 }
 
 // A charge was made, and its order is CANCELLED when that is heard. If somebody went past the saga, the money is held
-// for a cancelled order: a person is told, also when all that is heard is that an earlier try may have been made. If the
-// saga cancelled it, that is old news from before the refund.
+// for a cancelled order: a person is told, also when all that is heard is that an earlier try may have been made. If
+// the saga cancelled it, that is old news from before the refund.
 func TestMoneyThatIsHeldForAnOrderCancelledByHandIsTold(t *testing.T) {
 	t.Parallel()
 	byHand := `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '%s'`
