@@ -64,6 +64,38 @@ func TestALateReplyHarmsNothing(t *testing.T) {
 	}
 }
 
+// The peer charges, and its answer comes when the relay has taken it for silent, and will not ask again for an hour. It is
+// settled, on a stream that others have been answered on, and on one that was left because nothing came.
+func TestALateDecisionIsSettled(t *testing.T) {
+	t.Parallel()
+	for name, others := range map[string]int{"on a stream that is alive": 3, "on one that was left": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			late := s.place()
+			told := make(chan struct{})
+			s.peer.script(late.ID, order.Charge, holds(told))
+			s.relay(func(p *pace) {
+				p.CallTimeout, p.MaxAttempts = 2*time.Second, 1000
+				p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = time.Hour, time.Hour, time.Hour
+			})
+			eventually(t, "it is sent", func() bool { return len(s.peer.arrived(late.ID, order.Charge)) == 1 })
+			for range others {
+				s.await(s.place().ID, order.Completed)
+			}
+			s.awaitRow(late.ID, order.Charge, "it is reported as silent", func(r row) bool {
+				return r.LastCode == "NO_ANSWER" && !r.Leased
+			})
+			close(told)
+			s.await(late.ID, order.Completed)
+			if got := len(s.peer.arrived(late.ID, order.Charge)); got != 1 {
+				t.Errorf("got %d charges sent, want the one that was answered late", got)
+			}
+			s.drained()
+		})
+	}
+}
+
 // Results come in any order and grouping, for keys that nobody asked about, of no kind, twice, and saying nothing. Each
 // command is settled once, by the first result that is its own.
 func TestResultsInAnyOrderAndGrouping(t *testing.T) {

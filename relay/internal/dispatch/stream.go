@@ -17,11 +17,11 @@ import (
 
 // stream is one ProcessPayments stream with the commands that are on their way over it. Each command is answered by its
 // key and kind, is reported as silent when its time is over, or is reported as unanswered when the stream breaks:
-// exactly one of the three.
+// exactly one of the three. Should a decision come for one that was silent, it is reported as well, as Late.
 //
 // One command that hangs says nothing about the stream. But when nothing at all came for as long as a command may take,
 // the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing more, keeps listening
-// for what is still pending, and ends when that is answered or silent.
+// for what is still pending, and ends when that is answered or has been silent for a while.
 type stream struct {
 	grpc     paymentv1.PaymentService_ProcessPaymentsClient
 	cancel   context.CancelFunc
@@ -38,6 +38,8 @@ type stream struct {
 	heard   time.Time                  // when something came last
 	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
 	queue   []*delivery                // by the time they were sent, answered ones included
+	late    map[commandKey]*delivery   // those that were reported as silent
+	missed  time.Time                  // when that happened last
 	added   wait.Bell
 }
 
@@ -74,7 +76,7 @@ func openStream(
 	}
 	s := &stream{
 		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database, notice: peer.notice, ended: peer.forget,
-		pending: map[commandKey][]*delivery{}, added: wait.NewBell(),
+		pending: map[commandKey][]*delivery{}, late: map[commandKey]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
 	go s.expire(ctx)
@@ -161,8 +163,14 @@ func (s *stream) receive() {
 		s.hear()
 		for _, result := range reply.GetResults() {
 			s.notice(result.GetPayment(), result.GetError().GetReason())
-			for _, d := range s.take(commandKey{result.GetPaymentId(), result.GetKind()}) {
+			key := commandKey{result.GetPaymentId(), result.GetKind()}
+			late := s.takeLate(key)
+			waiting := s.take(key)
+			for _, d := range waiting {
 				d.answer(func(r *outbox.Report) { interpret(r, d, result) })
+			}
+			if late != nil && len(waiting) == 0 {
+				late.decidedLate(result)
 			}
 		}
 	}
@@ -257,16 +265,18 @@ func (s *stream) overdue() []*delivery {
 		if s.pending[key] = slices.Delete(s.pending[key], i, i+1); len(s.pending[key]) == 0 {
 			delete(s.pending, key)
 		}
+		s.miss(d)
 		s.retired = s.retired || s.heard.Before(d.sent)
 	}
 	return over
 }
 
-// done reports whether the stream was retired and nothing is pending any more. Then it takes nothing more, either.
+// done reports whether the stream was retired, nothing is pending any more, and nothing is listened for. Then it takes
+// nothing more, either.
 func (s *stream) done() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = s.broken || s.retired && len(s.pending) == 0
+	s.broken = s.broken || s.retired && len(s.pending) == 0 && !s.listens()
 	return s.broken
 }
 
