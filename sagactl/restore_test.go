@@ -49,7 +49,7 @@ func (s *restored) restoreOrders() {
 	refunded := s.ends(s.place(""), order.Completed)
 	s.stop(s.Relays[0])
 	waits := s.place("")
-	backup := s.backUp(&s.Orders)
+	backup := s.backUp(&s.Orders, s.Orderd)
 	s.start(s.Relays[0])
 	s.ends(waits, order.Completed)
 	s.ends(s.cancel(refunded), order.Cancelled)
@@ -77,7 +77,7 @@ func (s *restored) restoreOrders() {
 // What paymentd decided since the backup is forgotten, and the orders know it.
 func (s *restored) restorePayments() {
 	refunded := s.ends(s.place(""), order.Completed)
-	backup := s.backUp(&s.Payments)
+	backup := s.backUp(&s.Payments, s.Paymentd)
 	s.ends(s.cancel(refunded), order.Cancelled)
 	forgotten, hopeless := s.ends(s.place(""), order.Completed), s.ends(s.place(""), order.Completed)
 	undone := s.ends(s.place(""), order.Completed)
@@ -132,12 +132,12 @@ func (s *restored) restoreBoth() {
 	kept, refunded := s.ends(s.place(""), order.Completed), s.ends(s.place(""), order.Completed)
 	s.stop(s.Relays[0])
 	waits := s.place("")
-	orders := s.backUp(&s.Orders)
+	orders := s.backUp(&s.Orders, s.Orderd)
 	s.start(s.Relays[0])
 	s.ends(waits, order.Completed)
 	s.ends(s.cancel(refunded), order.Cancelled)
 	between := s.ends(s.place("between"), order.Completed)
-	payments := s.backUp(&s.Payments)
+	payments := s.backUp(&s.Payments, s.Paymentd)
 	after := s.ends(s.place("after"), order.Completed)
 	s.ends(s.cancel(kept), order.Cancelled)
 
@@ -329,9 +329,11 @@ func (s *restored) stop(daemons ...*stack.Process) {
 	}
 }
 
-// backUp copies a server's data while it is down, and returns where the copy is.
-func (s *restored) backUp(server **pgembed.Server) string {
+// backUp copies a server's data while it is down, and the daemon that uses it, and returns where the copy is.
+func (s *restored) backUp(server **pgembed.Server, user *stack.Process) string {
 	s.t.Helper()
+	s.stop(user)
+	defer s.start(user)
 	copied := filepath.Join(s.t.TempDir(), "data")
 	s.whileDown(server, func(data string) { s.copy(data, copied) })
 	return copied
