@@ -25,8 +25,7 @@ var peopleFaults = []fault{
 	{
 		name: "wrong-paymentd", says: "the relays are led to a paymentd that has another database",
 		targets: []string{peer, paymentsDB}, weight: 2,
-		special: "it is not right yet",
-		lasts:   between(2*time.Second, 6*time.Second), run: wrongPaymentd,
+		lasts: between(2*time.Second, 6*time.Second), run: wrongPaymentd,
 	},
 	{
 		name: "tampered-outbox", says: "payloads in the outbox are changed to another's of 1",

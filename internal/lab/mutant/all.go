@@ -21,6 +21,7 @@ var All = []Mutant{
 	prunedKey,
 	frozenTransaction,
 	misconfiguredIsPoison,
+	anyPaymentd,
 	trustedPayload,
 	forgottenCompletion,
 	cancelledCommit,

@@ -81,3 +81,15 @@ var cancelledCommit = Mutant{
 		},
 	},
 }
+
+var anyPaymentd = Mutant{
+	Name:   "any-paymentd",
+	Breaks: "whoever answers as paymentd is believed, and decides, whichever database it has",
+	Needs:  "relays that are led to a paymentd of another environment",
+	Faults: []string{"wrong-paymentd"},
+	Oracle: []rules.ID{rules.I2, rules.I3, rules.I15, rules.I16},
+	Edits: []Edit{
+		{File: "relay/trust.go", Old: `if v.problem == another || v.problem == untold {`, New: `if false {`},
+		{File: "internal/paymentdb/identity.go", Old: `		if m != "" && `, New: `		if false && m != "" && `},
+	},
+}
