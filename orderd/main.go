@@ -23,7 +23,7 @@ var program = daemon.Program{
 	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
 	Help: map[string]string{
 		"deadline": "An order that is still PENDING after this long is given up.",
-		"wake":     "Keep a connection that LISTENs for changes of orders. Without it watchers are told within a second.",
+		"wake":     "Keep a connection that LISTENs for changes of orders. Without it watchers are told a second late.",
 	},
 }
 

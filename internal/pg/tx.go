@@ -190,7 +190,7 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	conn, err := pool.Acquire(bounded)
 	if err != nil {
 		if bounded.Err() != nil && ctx.Err() == nil && pool.Stat().IdleConns() > 0 {
-			// There were connections to be had, and the one that was tried is silent. So are the others, to the same host.
+			// There were connections to be had, and the one that was tried is silent, as the others to that host are.
 			pool.Reset()
 		}
 		return nil, fmt.Errorf("get a connection to the database: %w", err)

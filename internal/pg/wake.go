@@ -122,7 +122,7 @@ func awaitNotification(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// stillWritable returns ErrReadOnly when the server has become a standby or read-only: whoever writes does so elsewhere.
+// stillWritable returns ErrReadOnly when the server has become a standby or read-only: writes go elsewhere now.
 func stillWritable(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, listenCheckTimeout)
 	defer cancel()

@@ -39,7 +39,8 @@ func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Dura
 		WHERE application_name IN ('orderd', 'paymentd', 'relay')
 			AND xact_start < clock_timestamp() - $1::interval
 			AND state_change < clock_timestamp() - $1::interval
-			AND wait_event_type IS DISTINCT FROM 'Lock' AND wait_event IS DISTINCT FROM 'SyncRep'`, oldest) // ForEachRow returns the error
+			AND wait_event_type IS DISTINCT FROM 'Lock'
+			AND wait_event IS DISTINCT FROM 'SyncRep'`, oldest) // ForEachRow returns the error
 	var found []Violation
 	var application, state, query string
 	var pid int

@@ -91,8 +91,8 @@ func (s *Stack) describeRelay(i, port int) error {
 	return err
 }
 
-// Another describes a daemon beside those of the stack, by the name of its program, which whoever asks for it starts and
-// stops.
+// Another describes a daemon beside those of the stack, by the name of its program, which whoever asks for it starts
+// and stops.
 func (s *Stack) Another(binary, name string, env ...string) (*Process, error) {
 	port, err := proc.FreePort()
 	if err != nil {
