@@ -156,6 +156,9 @@ func (s *Server) arguments() []string {
 		// Files below the data directory: what a killed server leaves goes with it.
 		"dynamic_shared_memory_type": "mmap",
 	}
+	if s.standby != "" {
+		settings["wal_retrieve_retry_interval"] = "100ms" // commits wait for it while its primary is back and it is not
+	}
 	if !s.config.Durable {
 		settings["fsync"] = "off"
 		settings["synchronous_commit"] = "off"
