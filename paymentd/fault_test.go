@@ -154,7 +154,7 @@ func TestAPanicOfTheNetworkIsOneChargesAlone(t *testing.T) {
 	}
 }
 
-// A charge that came too late may mean that a clock runs ahead. The log says so at WARN, whichever way it was asked for.
+// A charge that came too late may mean that a clock runs ahead. The log says so at WARN, whichever way it was asked.
 func TestAnExpiredChargeIsAsLoudInACallOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s := start(t)

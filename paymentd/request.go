@@ -64,9 +64,9 @@ func fromCharge(r *paymentv1.ChargePaymentRequest) command {
 	return c
 }
 
-// fromVoid asks for no more than that the tombstone can be stored: a void must come to an end whatever today's rules are
-// (rules 5 and 7 of doc/rules.md). It shares no limit with fromCharge, so that a stricter one for charges can never make
-// it impossible to give the money of an older order back.
+// fromVoid asks for no more than that the tombstone can be stored: a void must come to an end whatever today's rules
+// are (rules 5 and 7 of doc/rules.md). It shares no limit with fromCharge, so that a stricter one for charges can never
+// make it impossible to give the money of an older order back.
 func fromVoid(r *paymentv1.VoidPaymentRequest) command {
 	var f validate.Fields
 	c := command{kind: kindVoid, sentID: r.GetPaymentId(), meant: r.GetPaymentsDatabase()}

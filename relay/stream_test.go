@@ -64,8 +64,8 @@ func TestALateReplyHarmsNothing(t *testing.T) {
 	}
 }
 
-// The peer charges, and its answer comes when the relay has taken it for silent, and will not ask again for an hour. It is
-// settled, on a stream that others have been answered on, and on one that was left because nothing came.
+// The peer charges, and its answer comes when the relay has taken it for silent, and will not ask again for an hour. It
+// is settled, on a stream that others have been answered on, and on one that was left because nothing came.
 func TestALateDecisionIsSettled(t *testing.T) {
 	t.Parallel()
 	for name, others := range map[string]int{"on a stream that is alive": 3, "on one that was left": 0} {

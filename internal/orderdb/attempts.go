@@ -81,8 +81,8 @@ func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
 	return nil
 }
 
-// vain counts how often voids that have just failed have failed before. Whoever records holds their orders, so that each
-// failure has a number of its own, whichever relay met it: none of them is skipped.
+// vain counts how often voids that have just failed have failed before. Whoever records holds their orders, so that
+// each failure has a number of its own, whichever relay met it: none of them is skipped.
 func vain(ctx context.Context, tx pgx.Tx, failed []attempt) ([]Vain, error) {
 	if len(failed) == 0 {
 		return nil, nil

@@ -126,9 +126,9 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 	return messages, nil
 }
 
-// Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back after
-// that was written, and says nothing any more about what their waits or their leases were. It returns how many. It
-// looks before it writes: there is nothing but once in a blue moon.
+// Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back
+// after that was written, and says nothing any more about what their waits or their leases were. It returns how many.
+// It looks before it writes: there is nothing but once in a blue moon.
 func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT coalesce(max(ready_at) > clock_timestamp() + $2::interval, false)

@@ -9,8 +9,8 @@ import (
 	"hosho/internal/wait"
 )
 
-// sweepLoop looks after messages that no claim finds. It gives up those that are too late and parked, or kept by an open
-// breaker, and recalls those that wait for a time which a clock that was set back has yet to come to.
+// sweepLoop looks after messages that no claim finds. It gives up those that are too late and parked, or kept by an
+// open breaker, and recalls those that wait for a time which a clock that was set back has yet to come to.
 func (w *Worker) sweepLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {

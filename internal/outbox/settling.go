@@ -90,8 +90,8 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 }
 
 // done notes that reports left the hands of this worker, but for those that are to be settled later, which it returns.
-// They stay as long as their leases last: after that another worker has the message. But evidence has no age. A decision
-// stays until it is settled, and only gives its room to others.
+// They stay as long as their leases last: after that another worker has the message. But evidence has no age. A
+// decision stays until it is settled, and only gives its room to others.
 func (w *Worker) done(reports, later []Report) (kept []Report) {
 	now := time.Now()
 	var over []Report

@@ -128,8 +128,8 @@ func TestWhatSomebodyElseIsAtIsSettledLaterAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// The row is held for longer than the lease lasts. The message is delivered again, and comes to no decision any more: the
-// one that there was is settled when the row is free. One of each message is kept, and they hold no room.
+// The row is held for longer than the lease lasts. The message is delivered again, and comes to no decision any more:
+// the one that there was is settled when the row is free. One of each message is kept, and they hold no room.
 func TestADecisionIsSettledHoweverLate(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)

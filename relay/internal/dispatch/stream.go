@@ -75,7 +75,8 @@ func openStream(
 		return nil, err
 	}
 	s := &stream{
-		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database, notice: peer.notice, ended: peer.forget,
+		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database,
+		notice: peer.notice, ended: peer.forget,
 		pending: map[commandKey][]*delivery{}, late: map[commandKey]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
