@@ -14,11 +14,25 @@ import (
 	"hosho/internal/pgtest"
 )
 
-// Eight workers claim at the same time until nothing is due. While the leases hold, each message is one worker's.
+// Eight workers claim at the same time until nothing is due, whatever isolation is the database's default. While the
+// leases hold, each message is one worker's.
 func TestClaimersShareWhatIsDue(t *testing.T) {
 	t.Parallel()
+	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Orders(t)
+			exec(t, db, `ALTER DATABASE `+db.Pool.Config().ConnConfig.Database+
+				` SET default_transaction_isolation = '`+isolation+`'`)
+			db.Pool.Reset()
+			shareWhatIsDue(t, db)
+		})
+	}
+}
+
+func shareWhatIsDue(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	const workers, messages, batch = 8, 600, 7
-	db := pgtest.Orders(t)
 	put(t, db, hellos(messages)...)
 	var all sync.WaitGroup
 	begin := make(chan struct{})
