@@ -18,6 +18,11 @@ import (
 // decideTimeout bounds the database's part of a decision. The caller of a stream's command may have set no deadline.
 const decideTimeout = 10 * time.Second
 
+// streamPatience is how long the commands of a stream wait for the database before they are answered that the outcome
+// is unknown. It is less than a relay waits for an answer: a COMMIT whose standby is away is no fault of an order, and
+// no answer at all would be taken for one.
+const streamPatience = 1500 * time.Millisecond
+
 // answer is a command and what became of it.
 type answer struct {
 	command
@@ -42,7 +47,9 @@ func refuse(commands []command, err error) []answer {
 // network answers, go straight to the database, where the INSERT is the lookup of their key: what the network said
 // counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
 // says what else one would need.
-func (s *server) decide(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
+func (s *server) decide(
+	ctx context.Context, patience time.Duration, commands []command, reply func([]answer),
+) (hanging []command) {
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
 	s.authorise(ctx, commands)
@@ -66,15 +73,33 @@ func (s *server) decide(ctx context.Context, commands []command, reply func([]an
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(charges) > 0 {
-		others.Go(func() { reply(carryOut(ctx, charges, s.charge)) })
+		others.Go(func() {
+			answerWithin(patience, reply, charges, func() []answer { return carryOut(ctx, charges, s.charge) })
+		})
 	}
 	if len(voids) > 0 {
-		others.Go(func() { reply(carryOut(ctx, voids, s.void)) })
+		others.Go(func() { answerWithin(patience, reply, voids, func() []answer { return carryOut(ctx, voids, s.void) }) })
 	}
 	if len(doubtful) > 0 {
 		return s.decideDoubtful(ctx, doubtful, reply)
 	}
 	return nil
+}
+
+// answerWithin replies what the commands came to, or that it is unknown when that takes too long: what is done in the
+// end is told to whoever repeats them. It returns when all is done.
+func answerWithin(patience time.Duration, reply func([]answer), commands []command, do func() []answer) {
+	done := make(chan []answer, 1)
+	go func() { done <- do() }()
+	impatient := time.NewTimer(patience)
+	defer impatient.Stop()
+	select {
+	case answers := <-done:
+		reply(answers)
+	case <-impatient.C:
+		reply(refuse(commands, fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, patience)))
+		<-done
+	}
 }
 
 // authorise asks the network about the charges that break no rule.

@@ -35,6 +35,7 @@ type server struct {
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
 	log     *slog.Logger
 
+	patience    time.Duration       // of a stream
 	hangTimeout time.Duration       // how long a hanging command may take when its caller set no deadline
 	aside       *semaphore.Weighted // the hanging commands that streams may still set aside
 
@@ -46,7 +47,7 @@ func newServer(pool *pgxpool.Pool, simulate simulation, log *slog.Logger) *serve
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
 		store: paymentdb.New(pool), network: simulate.network, loses: simulate.loses, log: log,
-		hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
+		patience: streamPatience, hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
 		stopping: stopping, stop: stop,
 	}
 }
@@ -87,7 +88,7 @@ func (s *server) VoidPayment(
 // decideOne decides a batch of one, and waits where it hangs.
 func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, error) {
 	var decided answer
-	hanging := s.decide(ctx, []command{c}, func(answers []answer) { decided = answers[0] })
+	hanging := s.decide(ctx, decideTimeout, []command{c}, func(answers []answer) { decided = answers[0] })
 	if len(hanging) == 0 {
 		s.recordLate(ctx, decided)
 		return decided.payment, decided.err

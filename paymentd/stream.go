@@ -115,7 +115,7 @@ func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest) {
 		commands[i] = fromCommand(m)
 	}
 	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.
-	c.setAside(c.decide(context.WithoutCancel(c.stream.Context()), commands, c.reply))
+	c.setAside(c.decide(context.WithoutCancel(c.stream.Context()), c.patience, commands, c.reply))
 }
 
 // reply sends answers and logs each. Its callers may be several goroutines.

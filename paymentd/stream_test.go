@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -153,6 +154,26 @@ func TestTheDeadlineOfAStreamEndsNoBatch(t *testing.T) {
 			t.Fatalf("of the batch: got %v, want it decided", err)
 		}
 		wantPayment(t, got.GetPayment(), c, charged)
+	}
+}
+
+// The database takes longer than a relay would wait, as it does while its standby is away. No answer at all would spend
+// an attempt of each order: the answer is that the outcome is unknown, and whoever repeats the command is told it.
+func TestACommandThatTakesTooLongIsAnsweredUnknown(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(s *server) { s.patience = time.Millisecond })
+	k := s.open(t, t.Context())
+	held, void := newCharge(500), newCharge(500)
+	releases := []func(){s.block(t, held), s.block(t, void)}
+	k.send(held, voidOf(void))
+	for _, r := range k.receive(2) {
+		wantResultError(t, r, codes.Unavailable, "COMMIT_UNKNOWN")
+	}
+	for _, release := range releases {
+		release()
+	}
+	for _, c := range []*paymentv1.ChargePaymentRequest{held, void} {
+		wantPayment(t, s.charge(t, c), c, voided)
 	}
 }
 

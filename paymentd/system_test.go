@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,7 @@ func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...f
 	}
 	log := newLogLines()
 	s := newServer(pool, network, slog.New(slog.NewJSONHandler(log, nil)))
+	s.patience = time.Hour // the tests' machine may be slow
 	for _, option := range options {
 		option(s)
 	}
