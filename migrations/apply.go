@@ -70,17 +70,19 @@ func (s Set) accept(ctx context.Context, databaseURL string) error {
 
 // Apply does for any folder of migrations what Up does for those of a set.
 func Apply(ctx context.Context, databaseURL string, folder fs.FS, waiting func(error)) ([]int64, error) {
-	return patiently(ctx, waiting, func() ([]*goose.MigrationResult, error) {
-		return with(databaseURL, folder, func(p *goose.Provider) ([]*goose.MigrationResult, error) { return p.Up(ctx) })
+	return patiently(ctx, waiting, func(whole context.Context) ([]*goose.MigrationResult, error) {
+		return with(databaseURL, folder, func(p *goose.Provider) ([]*goose.MigrationResult, error) {
+			return p.Up(whole)
+		})
 	})
 }
 
 // Undo undoes the migrations of a folder, the newest first. What is in the tables goes with them.
 func Undo(ctx context.Context, databaseURL string, folder fs.FS) error {
-	_, err := patiently(ctx, nil, func() ([]*goose.MigrationResult, error) {
+	_, err := patiently(ctx, nil, func(whole context.Context) ([]*goose.MigrationResult, error) {
 		return with(databaseURL, folder, func(p *goose.Provider) ([]*goose.MigrationResult, error) {
 			oldest := p.ListSources()[0].Version
-			return p.DownTo(ctx, oldest-1)
+			return p.DownTo(whole, oldest-1)
 		})
 	})
 	return err
@@ -94,13 +96,17 @@ func (s Set) Down(ctx context.Context, databaseURL string) error {
 	return nil
 }
 
-// patiently migrates until no lock is missing, and returns the versions that were applied in all tries.
+// patiently migrates until no lock is missing, and returns the versions that were applied in all tries. The end of ctx
+// ends it between two tries: a COMMIT is not cancelled (rule 11 of doc/rules.md), and no try waits long for a lock.
 func patiently(
-	ctx context.Context, waiting func(error), migrate func() ([]*goose.MigrationResult, error),
+	ctx context.Context, waiting func(error), migrate func(whole context.Context) ([]*goose.MigrationResult, error),
 ) (applied []int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for range lockTries {
 		var results []*goose.MigrationResult
-		results, err = migrate()
+		results, err = migrate(context.WithoutCancel(ctx))
 		var partial *goose.PartialError
 		if errors.As(err, &partial) {
 			results = partial.Applied

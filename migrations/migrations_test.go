@@ -181,6 +181,37 @@ func TestAMigrationThatWaitsMayBeStopped(t *testing.T) {
 	}
 }
 
+// A migration that is told to stop while it works is finished: its COMMIT would be cancelled else.
+func TestAMigrationThatHasBegunIsFinished(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	folder := fstest.MapFS{
+		"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (n integer);\nSELECT pg_sleep(0.2);\n")},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := migrations.Apply(ctx, db.URL, folder, nil)
+		ended <- err
+	}()
+	const working = `
+		SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')`
+	for begun := false; !begun; {
+		if err := db.Pool.QueryRow(t.Context(), working).Scan(&begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want it finished", err)
+	}
+	exec(t, db, `INSERT INTO notes VALUES (1)`)
+	if _, err := migrations.Apply(ctx, db.URL, folder, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("told to stop before it began: got %v, want that", err)
+	}
+}
+
 // A newer schema than the program knows is fine; an older one is not, even by one version.
 func TestCheckComparesVersions(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,9 @@ func (s *server) decide(
 		})
 	}
 	if len(voids) > 0 {
-		others.Go(func() { answerWithin(patience, reply, voids, func() []answer { return carryOut(ctx, voids, s.void) }) })
+		others.Go(func() {
+			answerWithin(patience, reply, voids, func() []answer { return carryOut(ctx, voids, s.void) })
+		})
 	}
 	if len(doubtful) > 0 {
 		return s.decideDoubtful(ctx, doubtful, reply)

@@ -59,7 +59,7 @@ var cancelledCommit = Mutant{
 	Breaks: "a COMMIT is cancelled when its caller gives up, and OK with a warning is taken for OK",
 	Needs:  "a standby that is away, and then takes over",
 	Faults: []string{"standby-lost"},
-	Oracle: []rules.ID{rules.I10, rules.I4, rules.I16, rules.I2},
+	Oracle: []rules.ID{rules.Definite, rules.I10, rules.I4, rules.I16, rules.I2},
 	Edits: []Edit{
 		{File: "internal/pg/session.go", Old: `if s.committing.Load() {`, New: `if false {`},
 		{File: "internal/pg/session.go", Old: `notice.Routine == "SyncRepWaitForLSN"`, New: `false`},
