@@ -1,8 +1,12 @@
 package pg_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +61,8 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "kills real servers")
 	primary, standby, address := pair(t)
-	guard := pg.NewGuard(discard, true)
+	var log bytes.Buffer
+	guard := pg.NewGuard(slog.New(slog.NewTextHandler(&log, nil)), true)
 	told := address + "&target_session_attrs=read-write"
 	write := func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `INSERT INTO notes VALUES ('tea')`)
@@ -73,6 +78,12 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	receive(t, "the listener connects", heard)
 	if err := pg.InTx(t.Context(), asked, write); err != nil {
 		t.Fatal(err)
+	}
+
+	another := pg.NewGuard(discard, true)
+	err := another.Ready(guarded(t, standby.URL("postgres"), another), ready)(t.Context())
+	if !errors.Is(err, pg.ErrReadOnly) || !strings.Contains(err.Error(), "is a standby: promote it") {
+		t.Errorf("with the standby alone: got %v, want %v, and what to do", err, pg.ErrReadOnly)
 	}
 
 	primary.Kill()
@@ -96,4 +107,7 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	}
 	execute(t, asked, `SELECT pg_notify($1, '')`, channel)
 	receive(t, "a wake-up from the new primary", heard)
+	if want := "no standby is synchronous"; strings.Count(log.String(), want) != 1 {
+		t.Errorf("got the log\n%s\nwant %q once, of the new primary", &log, want)
+	}
 }

@@ -63,26 +63,27 @@ func (g *Guard) ask(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	defer conn.Release()
-	return g.inspect(ctx, conn.Conn().PgConn())
+	return g.inspect(ctx, conn.Conn().PgConn(), severalHosts(pool.Config().ConnConfig))
 }
 
 // watch has the guard look at each new connection before it is used. Of several hosts the next is tried when it refuses
 // one.
 func (g *Guard) watch(config *pgx.ConnConfig) {
 	wanted := config.ValidateConnect // the URL's target_session_attrs
+	failsOver := severalHosts(config)
 	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		if wanted != nil {
 			if err := wanted(ctx, conn); err != nil {
 				return err
 			}
 		}
-		return g.inspect(ctx, conn)
+		return g.inspect(ctx, conn, failsOver)
 	}
 }
 
 // inspect returns ErrReadOnly or ErrUnsafe, each with what was got, what is wanted and what to do. A server is logged
-// once, and again when its settings have changed.
-func (g *Guard) inspect(ctx context.Context, conn *pgconn.PgConn) error {
+// once, and again when its settings have changed. failsOver says that the URL names several hosts.
+func (g *Guard) inspect(ctx context.Context, conn *pgconn.PgConn, failsOver bool) error {
 	s, err := readServer(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("ask the server what it is: %w", err)
@@ -91,7 +92,7 @@ func (g *Guard) inspect(ctx context.Context, conn *pgconn.PgConn) error {
 		return err
 	}
 	risks := s.risks()
-	g.tell(ctx, s, risks)
+	g.tell(ctx, s, risks, failsOver)
 	if len(risks) > 0 && !g.allowUnsafe {
 		return fmt.Errorf("%w on the server at %s: %s; or start with --allow-unsafe-durability, where losing them "+
 			"does no harm", ErrUnsafe, s.address, strings.Join(risks, "; "))
@@ -99,7 +100,7 @@ func (g *Guard) inspect(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-func (g *Guard) tell(ctx context.Context, s server, risks []string) {
+func (g *Guard) tell(ctx context.Context, s server, risks []string, failsOver bool) {
 	g.mu.Lock()
 	news := g.known != s.String()
 	g.known = s.String()
@@ -110,6 +111,10 @@ func (g *Guard) tell(ctx context.Context, s server, risks []string) {
 	g.log.InfoContext(ctx, "database server", "address", s.address, "started", s.started, "version", s.version,
 		"fsync", s.fsync, "full_page_writes", s.fullPageWrites, "synchronous_commit", s.commit,
 		"synchronous_standby_names", s.standbys)
+	if s.standbys == "" && failsOver {
+		g.log.WarnContext(ctx, "no standby is synchronous: a failover loses acknowledged commits", "address", s.address,
+			"setting", "synchronous_standby_names")
+	}
 	if len(risks) > 0 && g.allowUnsafe {
 		g.log.WarnContext(ctx, "acknowledged commits may be lost", "address", s.address,
 			"risks", strings.Join(risks, "; "))
