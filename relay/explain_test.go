@@ -54,7 +54,8 @@ func TestExplainOrderTellsEachAttempt(t *testing.T) {
 			attempt(1, "REPLY_LOST", relayv1.Attempt_MEANING_BLOCKED),
 			attempt(2, "OK", relayv1.Attempt_MEANING_DECIDED),
 		}, Changes: []*relayv1.StatusChange{{
-			From: relayv1.StatusChange_STATUS_PENDING, To: relayv1.StatusChange_STATUS_COMPLETED, Cause: "payment charged",
+			From: relayv1.StatusChange_STATUS_PENDING, To: relayv1.StatusChange_STATUS_COMPLETED,
+			Cause: "payment charged",
 		}}}
 		got := s.explain(r, o.ID)
 		if diff := cmp.Diff(want, got, protocmp.Transform(), unforeseen); diff != "" {

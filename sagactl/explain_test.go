@@ -154,7 +154,9 @@ func ways() map[string]story.Story {
 			Order: ordered(cancelled, orderv1.Order_CANCEL_REASON_OPERATOR, 60),
 			Delivery: &relayv1.ExplainOrderResponse{
 				Attempts: []*relayv1.Attempt{attempt(1, 2, "KEY_REUSED", relayv1.Attempt_MEANING_CONFLICT, 0)},
-				Changes:  []*relayv1.StatusChange{changed(60, pending, cancelled, "operator settles", "ops@example.com")},
+				Changes: []*relayv1.StatusChange{
+					changed(60, pending, cancelled, "operator settles", "ops@example.com"),
+				},
 				Decision: &relayv1.OperatorDecision{
 					Operator: "ops@example.com", Reason: "the key is another shop's", CreateTime: at(60),
 				},

@@ -62,7 +62,8 @@ func (s *restored) restoreOrders() {
 		lost: reconcile.PaymentWithoutOrder, given: reconcile.SealedWithoutOrder, refunded: reconcile.CompletedNotHeld,
 	})
 	s.start(s.Orderd, s.Relays[0])
-	s.explains(lost, 1, "no such order", "CHARGED, held: 600 JPY; it is of ada, 600 JPY", "sagactl reconcile has the call")
+	s.explains(lost, 1, "no such order", "CHARGED, held: 600 JPY; it is of ada, 600 JPY",
+		"sagactl reconcile has the call")
 	s.call(found[lost].Todo)
 	s.explains(lost, 1, "no such order", "REFUNDED, held: 0 JPY", "no money is held")
 	s.ends(waits, order.Completed) // it was PENDING again, and its key knows that it is paid
@@ -284,7 +285,8 @@ func (s *restored) comesClean(left ...string) {
 	s.t.Helper()
 	s.sealed = append(s.sealed, left...)
 	s.finds(0, map[string]reconcile.Class{})
-	held := s.sum(s.PaymentsURL(), `SELECT sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) FROM ledger`)
+	held := s.sum(s.PaymentsURL(), `
+		SELECT sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) FROM ledger`)
 	owed := s.sum(s.OrdersURL(), `SELECT sum(amount_minor) FROM orders WHERE status = 'COMPLETED'`)
 	underWay := s.sum(s.OrdersURL(), `SELECT count(*) FROM orders WHERE status IN ('PENDING', 'CANCELLING')`)
 	if held != owed || underWay > 0 {

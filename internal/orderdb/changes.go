@@ -29,7 +29,8 @@ func tell(ctx context.Context, tx pgx.Tx, changes []change) error {
 		traceparents = make([]*string, len(changes))
 	)
 	for i, c := range changes {
-		ids[i], froms[i], causes[i], whos[i], traceparents[i] = c.id, string(c.from), c.cause.String(), c.who, c.traceparent
+		ids[i], froms[i], causes[i] = c.id, string(c.from), c.cause.String()
+		whos[i], traceparents[i] = c.who, c.traceparent
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO changes (order_id, from_status, to_status, at, cause, who, trace_id)

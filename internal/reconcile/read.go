@@ -21,7 +21,8 @@ type orderSide struct {
 // the payment service has forgotten that since.
 var wasRefunded = `EXISTS (
 				SELECT FROM changes AS s
-				WHERE s.order_id = o.id AND s.to_status = 'CANCELLED' AND s.cause = '` + order.PaymentRefunded.String() + `'
+				WHERE s.order_id = o.id AND s.to_status = 'CANCELLED'
+					AND s.cause = '` + order.PaymentRefunded.String() + `'
 				OFFSET 0)`
 
 // An order, its commands and the operator's decision are read in one statement: they change in one transaction. The

@@ -43,8 +43,8 @@ func (s Story) changes() []change {
 			cause: c.GetCause(), who: c.GetWho(), traceID: c.GetTraceId(),
 		})
 	}
-	if o := s.Order; o != nil && o.GetStatus() != orderv1.Order_STATUS_PENDING && lastOf(known) != Status(o.GetStatus()) {
-		known = append(known, change{to: Status(o.GetStatus()), at: o.GetUpdateTime().AsTime()})
+	if now := Status(s.Order.GetStatus()); s.Order != nil && now != pending && now != lastOf(known) {
+		known = append(known, change{to: now, at: s.Order.GetUpdateTime().AsTime()})
 	}
 	if len(known) == 0 || s.Delivery == nil {
 		return known

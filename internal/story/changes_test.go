@@ -123,7 +123,8 @@ func TestWhatNobodyRecordedIsImpliedOrLeftOut(t *testing.T) {
 func TestAVoidIsSaidToBeUnaskedOnlyWhereThatIsKnown(t *testing.T) {
 	t.Parallel()
 	const unasked = "REFUNDED: no VOID of this order asked for that"
-	done := changedTo(relayv1.StatusChange_STATUS_PENDING, relayv1.StatusChange_STATUS_COMPLETED, 3, "payment charged", "")
+	done := changedTo(
+		relayv1.StatusChange_STATUS_PENDING, relayv1.StatusChange_STATUS_COMPLETED, 3, "payment charged", "")
 	ask := func(change func(*Story)) Story {
 		s := Story{
 			Order: told(orderv1.Order_STATUS_COMPLETED, noReason, 3), Payment: paid(paymentv1.Payment_STATUS_REFUNDED),
@@ -183,7 +184,7 @@ func TestASettledOrderWhosePaymentIsWrongNeedsAPerson(t *testing.T) {
 		{"forgotten", Story{Order: done, Delivery: end(toPaid)}, true},
 		{"just completed", Story{Order: done, Delivery: &relayv1.ExplainOrderResponse{}}, false},
 		{"not asked", Story{Order: done, Delivery: end(toPaid), Silent: []Silence{{Service: Paymentd}}}, false},
-		{"cancelled", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, false},
+		{"over", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_REFUNDED)}, false},
 		{"held", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_CHARGED)}, true},
 		{"free", Story{Order: over, Delivery: end(toEnd)}, true},
 		{"voided", Story{Order: over, Delivery: end(toEnd), Payment: paid(paymentv1.Payment_STATUS_VOIDED)}, false},

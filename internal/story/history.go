@@ -106,8 +106,8 @@ func attemptTone(at *relayv1.Attempt) Tone {
 	return Waiting
 }
 
-// money is what paymentd decided and booked. A REFUNDED payment was CHARGED first. Who had it voided is said where it was
-// not the relay.
+// money is what paymentd decided and booked. A REFUNDED payment was CHARGED first. That it was voided beside the saga
+// is said where that is known.
 func (s Story) money() []Moment {
 	p := s.Payment.GetPayment()
 	if p == nil {

@@ -24,8 +24,8 @@ func (s Story) Next() []Step {
 		return s.nextOfLonePayment()
 	case s.contradicted():
 		return []Step{{
-			"the order is " + Status(s.Order.GetStatus()) + ", and its payment is not as it must be; it needs a person: " +
-				"sagactl reconcile says what to do", Bad,
+			"the order is " + Status(s.Order.GetStatus()) + ", and its payment is not as it must be; it needs a " +
+				"person: sagactl reconcile says what to do", Bad,
 		}}
 	case Settled(s.Order):
 		return []Step{{What: "nothing: the order is settled"}}
