@@ -44,7 +44,8 @@ func TestOrdersTables(t *testing.T) {
 		"schema_identity":   {"name text", "compatible_from bigint"},
 		"payments_database": {"id uuid", "only_row boolean", "since timestamp with time zone"},
 		"payments_database_audit": {
-			"id bigint", "from_id uuid null", "to_id uuid", "operator text", "reason text", "at timestamp with time zone",
+			"id bigint", "from_id uuid null", "to_id uuid", "operator text", "reason text",
+			"at timestamp with time zone",
 		},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Orders(t))); diff != "" {

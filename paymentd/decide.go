@@ -159,8 +159,8 @@ func loseReplies(answers []answer) []answer {
 	return answers
 }
 
-// operation is one of the store's: it returns the results of all commands, in their order, or of none. The commands mean
-// the same database.
+// operation is one of the store's: it returns the results of all commands, in their order, or of none. The commands
+// mean the same database.
 type operation func(context.Context, []command) ([]paymentdb.Result, error)
 
 func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {

@@ -47,7 +47,8 @@ func (s *system) restart(i introduction) {
 func (s *system) wantSilence(orders []order.Order, kind order.Command, code string) {
 	s.t.Helper()
 	for _, o := range orders {
-		r := s.awaitRow(o.ID, kind, "its command is held back for "+code, func(r row) bool { return r.LastCode == code })
+		held := func(r row) bool { return r.LastCode == code }
+		r := s.awaitRow(o.ID, kind, "its command is held back for "+code, held)
 		if r.Attempts != 0 {
 			s.t.Errorf("order %s: got %d attempts spent, want none", o.ID, r.Attempts)
 		}
@@ -259,7 +260,8 @@ func TestAChargeIsNotSentToAClockThatIsPastItsDeadline(t *testing.T) {
 	if len(lines) != 1 {
 		t.Fatalf("got alarms %v, want one", lines)
 	}
-	if ahead, err := time.ParseDuration(lines[0]["payments_ahead"]); err != nil || ahead.Round(time.Minute) != time.Hour {
+	ahead, err := time.ParseDuration(lines[0]["payments_ahead"])
+	if err != nil || ahead.Round(time.Minute) != time.Hour {
 		t.Errorf("got payments_ahead %s, want about an hour", lines[0]["payments_ahead"])
 	}
 	if got := r.problem(r.client()); got != relayv1.PaymentsDatabase_PROBLEM_CLOCK {

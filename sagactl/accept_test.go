@@ -122,8 +122,8 @@ func (m *moved) status() (string, error) {
 }
 
 // A paymentd of another environment takes the place of the right one: 20 orders and 6 cancellations wait and are told
-// of, nothing is decided there, and all of it goes on when the right one is back. Then the database is swapped under the
-// running paymentd; and at last an operator accepts it.
+// of, nothing is decided there, and all of it goes on when the right one is back. Then the database is swapped under
+// the running paymentd; and at last an operator accepts it.
 func TestAPaymentdOfAnotherEnvironmentDecidesNothing(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "runs the whole system as processes")
@@ -166,7 +166,8 @@ func TestAPaymentdOfAnotherEnvironmentDecidesNothing(t *testing.T) {
 	last := m.place(1)
 	m.awaitSilence(last...)
 	other := m.identity("payments")
-	if output, err := m.ask("accept-payments", other); err == nil || !strings.Contains(output, "missing flags: --reason") {
+	output, err = m.ask("accept-payments", other)
+	if err == nil || !strings.Contains(output, "missing flags: --reason") {
 		t.Errorf("accept without a reason: got %v\n%s", err, output)
 	}
 	right := m.identity(strangers)

@@ -37,10 +37,10 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	return found, nil
 }
 
-// collectFrom returns the payments that a statement returns, or ErrWrongDatabase where this is not the database that
-// is meant, if one is. It asks for the identity along with the statement, at the cost of no round trip: the answer is of the
-// very session that the statement runs in, whatever the URL, a pooler or a failover makes of the next one. The caller's
-// transaction must not commit what the statement did to the wrong one.
+// collectFrom returns the payments that a statement returns, or ErrWrongDatabase where this is not the database that is
+// meant, if one is. It asks for the identity along with the statement, at the cost of no round trip: the answer is of
+// the very session that the statement runs in, whatever the URL, a pooler or a failover makes of the next one. The
+// caller's transaction must not commit what the statement did to the wrong one.
 func collectFrom(
 	ctx context.Context, tx pgx.Tx, meant []string, sql string, args ...any,
 ) (payments []payment.Payment, err error) {

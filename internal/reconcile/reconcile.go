@@ -62,8 +62,8 @@ type Summary struct {
 	MostRowsHeld int             `json:"most_rows_held"` // at any moment: the bound of the memory
 }
 
-// Run reads both databases from the first key to the last. Its error means that they could not be read or that a repair
-// could not be written, not that something was found.
+// Run reads both databases from the first key to the last, once they are known to be of one system. Its error means
+// that they are not, that they could not be read or that a repair could not be written, not that something was found.
 func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summary, error) {
 	if o.StuckAfter == 0 {
 		o.StuckAfter = order.StuckAfter
@@ -72,7 +72,10 @@ func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summar
 		o.Window = Window
 	}
 	s := newSweep(orders, payments, o)
-	err := s.run(ctx)
+	err := sameSystem(ctx, orders, payments)
+	if err == nil {
+		err = s.run(ctx)
+	}
 	if err != nil {
 		err = fmt.Errorf("reconcile: %w", err)
 	}

@@ -13,7 +13,7 @@ const (
 	clockHeader    = "hosho-payments-clock"
 )
 
-// Introduction is what paymentd tells of its database. Its zero value is that of an older paymentd, which tells nothing.
+// Introduction is what paymentd tells of its database. The zero value is an older paymentd's, which tells nothing.
 type Introduction struct {
 	Database string // the identity, a UUID in lower case
 	Clock    time.Time

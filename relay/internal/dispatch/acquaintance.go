@@ -40,8 +40,8 @@ func Read(said, asked, heard time.Time) Reading {
 // at returns the earliest time that the clock can show now.
 func (r Reading) at(now time.Time) time.Time { return r.Said.Add(now.Sub(r.At) - r.Within) }
 
-// Ahead returns how far a clock is ahead of another, at least; negative, how far it is behind, at least. Within what the
-// readings may be off it is nothing.
+// Ahead returns how far a clock is ahead of another, at least; negative, how far it is behind, at least. Within what
+// the readings may be off it is nothing.
 func (r Reading) Ahead(other Reading) time.Duration {
 	ahead, unsure := r.Said.Sub(other.Said)-r.At.Sub(other.At), r.Within+other.Within
 	switch {

@@ -3,8 +3,8 @@
 // Its promise: every command that is handed to Deliver is reported exactly once, within the time that it may take,
 // whatever the network does; and it is reported as decided only when paymentd answered OK, with a durable outcome, for
 // that very payment. Nothing is sent before paymentd has told which payments database it has, and only to one that is
-// trusted; each command names it. An error is a hint for the pace (the classes of doc/rules.md), and never evidence that something
-// was done or not. What a report means to its order is not decided here.
+// trusted; each command names it. An error is a hint for the pace (the classes of doc/rules.md), and never evidence
+// that something was done or not. What a report means to its order is not decided here.
 package dispatch
 
 import (
