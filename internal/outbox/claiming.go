@@ -18,7 +18,9 @@ func (w *Worker) claimLoop(ctx, working context.Context) {
 		found, err := w.claimOnce(ctx, working, p)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			w.log.Error("cannot claim", "error", err)
+			if w.complaints.news("claim", err, time.Now()) {
+				w.log.Error("cannot claim", "error", err)
+			}
 			w.idle(ctx, w.config.PollInterval, nil)
 		case err == nil && found == 0:
 			w.idle(ctx, w.untilDue(ctx, p.alone), nil)

@@ -13,10 +13,10 @@ import (
 // open breaker, and recalls those that wait for a time which a clock that was set back has yet to come to.
 func (w *Worker) sweepLoop(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := w.sweep(ctx); err != nil && ctx.Err() == nil && w.complaints.news("sweep", err, time.Now()) {
 			w.log.Error("cannot look for expired messages", "error", err)
 		}
-		if err := w.recall(ctx); err != nil && ctx.Err() == nil {
+		if err := w.recall(ctx); err != nil && ctx.Err() == nil && w.complaints.news("recall", err, time.Now()) {
 			w.log.Error("cannot look for messages from the future", "error", err)
 		}
 		wait.For(ctx, w.config.PollInterval)

@@ -81,7 +81,9 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 				"key", part.Items[0].Message.Key, "error", err)
 			w.done(part.Items, nil)
 		default:
-			w.log.Warn("cannot settle yet", "messages", len(part.Items), "error", err)
+			if w.complaints.news("settle", err, time.Now()) {
+				w.log.Warn("cannot settle yet", "messages", len(part.Items), "error", err)
+			}
 			later = append(later, w.done(part.Items, part.Items)...)
 			wait.For(ctx, outagePause)
 		}

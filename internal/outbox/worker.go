@@ -23,6 +23,8 @@ type Worker struct {
 	room    wait.Bell             // something left the hands of this worker
 	reports *batch.Gather[Report] // to be settled
 
+	complaints complaints
+
 	mu       sync.Mutex
 	budget   *budget
 	inFlight int  // claimed and not yet settled
