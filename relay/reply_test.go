@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
 	"hosho/internal/payment"
 )
@@ -80,6 +81,44 @@ func TestEveryOutcomeSettles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Two orders were paid and are cancelled, and another paymentd answers, or one that has forgotten them: it holds no money
+// under their keys. They are not CANCELLED by that; a person is told of each. One ends by itself when the right paymentd
+// is back, the other by an operator.
+func TestAPaidOrderIsCancelledByItsRefundAlone(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	refunded, settled := s.place(), s.place()
+	r := s.relay()
+	for _, o := range []order.Order{refunded, settled} {
+		s.await(o.ID, order.Completed)
+		s.peer.always(o.ID, order.Void, twists(func(p *paymentv1.Payment) {
+			p.Status = paymentv1.Payment_STATUS_VOIDED
+		}))
+		if _, _, err := s.store.Cancel(t.Context(), o.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, o := range []order.Order{refunded, settled} {
+		s.awaitRow(o.ID, order.Void, "it is not refunded", func(r row) bool {
+			return r.LastCode == order.NotRefunded && !r.Parked && r.Answers > 1
+		})
+		s.alarmed(o.ID)
+		if got := s.get(o.ID).Status; got != order.Cancelling {
+			t.Errorf("got %s, want CANCELLING", got)
+		}
+	}
+	s.peer.always(refunded.ID, order.Void, nil)
+	s.await(refunded.ID, order.Cancelled)
+	_, err := r.client().SettleParked(t.Context(), &relayv1.SettleParkedRequest{
+		OrderId: settled.ID, Reason: "given back by a cheque", Operator: "ops@example.com",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.await(settled.ID, order.Cancelled)
+	s.drained()
 }
 
 // The deadline passes while the charge is under way, by both clocks: the order is CANCELLED by the one reply.
