@@ -46,6 +46,9 @@ func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
 				t.Errorf("commands (-want +got):\n%s", diff)
 			}
 		}
+		if n := count(t, db.Pool, `SELECT count(*) FROM changes`); n != 0 {
+			t.Errorf("got %d changes told, want none", n)
+		}
 	}
 	if _, err := killing.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
 		t.Errorf("got error %v, want the session's end", err)
@@ -53,9 +56,9 @@ func TestASettleThatIsBrokenOffLeavesNeitherStatusNorCommand(t *testing.T) {
 	unchanged()
 
 	// And the windows around it: the attempts are not written yet, or the statuses are and the outbox is not. A trigger
-	// kills the session at the first row that would enter the attempts, or leave or enter the outbox.
+	// kills the session at the first row that would enter the attempts or changes, or leave or enter the outbox.
 	for _, window := range []struct{ change, table string }{
-		{"INSERT", "attempts"}, {"DELETE", "outbox"}, {"INSERT", "outbox"},
+		{"INSERT", "attempts"}, {"INSERT", "changes"}, {"DELETE", "outbox"}, {"INSERT", "outbox"},
 	} {
 		killer(t, db, fmt.Sprintf(`CREATE TRIGGER killer BEFORE %s ON %s`, window.change, window.table))
 		if _, err := s.Settle(t.Context(), findings); pg.Classify(err) != pg.Unreachable {
@@ -125,6 +128,9 @@ func TestALostCommitIsReportedAsUnknownAndMayBeRepeated(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"VOID"}, commands(t, db.Pool, o.ID)); diff != "" {
 			t.Errorf("commands (-want +got):\n%s", diff)
+		}
+		if got := explained(t, s, o.ID).Changes; len(got) != 1 || got[0].Cause != order.ChargeSpent.String() {
+			t.Errorf("got the changes %+v, want the one, told once", got)
 		}
 	}
 }
