@@ -105,9 +105,9 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 	return messages, nil
 }
 
-// Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
-// up needs no lease.
-func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
+// Expired finds messages past their ExpiresAt that nobody holds, parked ones included, without the first skip of them. It
+// does not claim them: giving up needs no lease.
+func (q *Queue) Expired(ctx context.Context, limit, skip int) ([]Message, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
 		FROM {table} AS m
@@ -115,7 +115,8 @@ func (q *Queue) Expired(ctx context.Context, limit int) ([]Message, error) {
 			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
 			AND kind = $2
 		ORDER BY expires_at
-		LIMIT $1`), limit, q.kind)
+		LIMIT $1
+		OFFSET $3`), limit, q.kind, skip)
 	if err != nil {
 		return nil, fmt.Errorf("find expired messages: %w", err)
 	}

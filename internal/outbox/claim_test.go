@@ -274,7 +274,7 @@ func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 	late.ExpiresAt = time.Unix(0, 0)
 	put(t, db, late)
 
-	swept, err := queue(db).Expired(t.Context(), 10)
+	swept, err := queue(db).Expired(t.Context(), 10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 	if diff := cmp.Diff([]string{"expired, parked", "expired, due"}, texts); diff != "" {
 		t.Errorf("swept, the longest expired first and no goodbye (-want +got):\n%s", diff)
 	}
-	if swept, err = queue(db).Expired(t.Context(), 1); err != nil || len(swept) != 1 {
+	if swept, err = queue(db).Expired(t.Context(), 1, 0); err != nil || len(swept) != 1 {
 		t.Errorf("got %d messages, error %v, want no more than asked for", len(swept), err)
 	}
 	claimed := map[string]bool{}

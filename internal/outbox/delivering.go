@@ -39,13 +39,25 @@ func (w *Worker) sweep(ctx context.Context) error {
 	until := time.Now().Add(w.config.SettleTimeout)
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	messages, err := w.queue.Expired(bounded, w.config.Batch)
+	messages, err := w.queue.Expired(bounded, w.config.Batch, w.passed)
 	if err != nil {
 		return err
 	}
 	going, _ := w.handler.Check(bounded, messages) // what is kept back is nobody's, and stays as it is
-	w.send(ctx, slices.DeleteFunc(going, func(m Message) bool { return !m.Expired }), nil, until)
+	late := slices.DeleteFunc(going, func(m Message) bool { return !m.Expired })
+	w.pass(len(messages), len(messages)-len(late))
+	w.send(ctx, late, nil, until)
 	return nil
+}
+
+// pass notes how many of those that a sweep found stay as they are: were the next sweep to find the same, it would get
+// no farther. At the end of all it begins anew.
+func (w *Worker) pass(found, stay int) {
+	if found < w.config.Batch {
+		w.passed = 0
+	} else {
+		w.passed += stay
+	}
 }
 
 // deliver has claimed messages checked, and sends what may go.

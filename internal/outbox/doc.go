@@ -2,7 +2,8 @@
 //
 // Its promise: a message that was committed is delivered at least once, however often a worker dies, and it leaves the
 // outbox only in the transaction that applies what became of it. The engine knows neither orders nor gRPC: a Handler
-// delivers and settles, the engine claims, leases, retries and parks. Nobody else names the columns of its Table.
+// checks, delivers and settles, the engine claims, leases, retries and parks. Nobody else names the columns of its
+// Table.
 //
 // The life of a row:
 //

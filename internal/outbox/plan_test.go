@@ -122,7 +122,7 @@ func TestNoStatementReadsTheWholeOutbox(t *testing.T) {
 					}
 				}, []string{"outbox_ready_of_kind"}},
 				{"expired", func(pool *pgxpool.Pool) {
-					if _, err := on(pool).Expired(t.Context(), 500); err != nil {
+					if _, err := on(pool).Expired(t.Context(), 500, 0); err != nil {
 						t.Fatal(err)
 					}
 				}, []string{"outbox_expiring"}},

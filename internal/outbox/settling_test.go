@@ -258,6 +258,35 @@ func TestWhatACheckKeepsBackIsNotDelivered(t *testing.T) {
 	}
 }
 
+// More messages than a sweep takes at once are said to be too late and are not. Those behind them are given up all the
+// same.
+func TestASweepGetsPastWhatItCannotGiveUp(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	g.meet(t, db, hellos(12)...)
+	exec(t, db, `
+		UPDATE outbox
+		SET parked_at = clock_timestamp(), expires_at = clock_timestamp() - (100 - id) * interval '1 second'`)
+	g.check = func(messages []Message) (going []Message, kept []Report) {
+		for _, m := range messages {
+			if m.Expired = m.ID > 10; m.ID%2 == 0 || m.Expired {
+				going = append(going, m)
+			} else {
+				kept = append(kept, Report{Message: m, Result: Stray})
+			}
+		}
+		return going, kept
+	}
+	c := restless()
+	c.Batch = 3
+	start(t, newWorker(db, c, g))
+	eventually(t, "the last two are given up", func() bool { return people(t, db, "FORGOTTEN") == 2 })
+	if got := g.deliveries(); got != 0 || len(rows(t, db)) != 10 {
+		t.Errorf("got %d deliveries and %d rows, want none sent and the ten as they were", got, len(rows(t, db)))
+	}
+}
+
 func TestWhatIsTooLateIsGivenUpAndNotDelivered(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]string{

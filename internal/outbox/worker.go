@@ -24,6 +24,7 @@ type Worker struct {
 	reports *batch.Gather[Report] // to be settled
 
 	complaints complaints
+	passed     int // messages that the sweep leaves out, since it can do nothing about them; its own
 
 	mu       sync.Mutex
 	budget   *budget
