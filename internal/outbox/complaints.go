@@ -9,8 +9,8 @@ import (
 // complainAgain is how long a fault lasts before the log is told of it again.
 const complainAgain = time.Minute
 
-// complaints are the faults that are met again and again while a database is away, or refuses what it was asked. The log
-// is told of each at once, and not each time: who looks for the reason in the morning finds one line a minute.
+// complaints are the faults that are met again and again while a database is away, or refuses what it was asked. The
+// log is told of each at once, and not each time: who looks for the reason in the morning finds one line a minute.
 type complaints struct {
 	mu   sync.Mutex
 	told map[string]complaint // by what could not be done
