@@ -83,9 +83,9 @@ func TestEveryOutcomeSettles(t *testing.T) {
 	})
 }
 
-// Two orders were paid and are cancelled, and another paymentd answers, or one that has forgotten them: it holds no money
-// under their keys. They are not CANCELLED by that; a person is told of each. One ends by itself when the right paymentd
-// is back, the other by an operator.
+// Two orders were paid and are cancelled, and another paymentd answers, or one that has forgotten them: it holds no
+// money under their keys. They are not CANCELLED by that; a person is told of each. One ends by itself when the right
+// paymentd is back, the other by an operator.
 func TestAPaidOrderIsCancelledByItsRefundAlone(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -70,7 +70,7 @@ func acceptPayments(ctx context.Context, tx pgx.Tx, a Acceptance) (from *string,
 	if err != nil {
 		return nil, false, err
 	}
-	if tag.RowsAffected() == 0 { // one is trusted: of two who accept at once the second waits here, and reads the first's
+	if tag.RowsAffected() == 0 { // one is trusted; of two who accept at once the second waits here
 		err = tx.QueryRow(ctx, `SELECT id::text FROM payments_database FOR UPDATE`).Scan(&from)
 		if err != nil || *from == a.ID {
 			return nil, false, err

@@ -105,8 +105,8 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 	return messages, nil
 }
 
-// Expired finds messages past their ExpiresAt that nobody holds, parked ones included, without the first skip of them. It
-// does not claim them: giving up needs no lease.
+// Expired finds messages past their ExpiresAt that nobody holds, parked ones included, without the first skip of them.
+// It does not claim them: giving up needs no lease.
 func (q *Queue) Expired(ctx context.Context, limit, skip int) ([]Message, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone

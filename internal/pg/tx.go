@@ -141,9 +141,11 @@ func (w *writer) mayCommit(ctx context.Context) error {
 func (w *writer) await(ctx context.Context, commit func() (answered bool, err error)) error {
 	w.alone.Store(false)
 	w.committing.Store(true)
-	answer := make(chan error, 1)
+	var result error
+	done := make(chan struct{})
 	conn := w.conn.Conn()
 	go func() {
+		defer close(done)
 		answered, err := commit()
 		switch {
 		case !answered: // and no cancel request is sent: the server may still be at it
@@ -155,29 +157,29 @@ func (w *writer) await(ctx context.Context, commit func() (answered bool, err er
 		default:
 			w.committing.Store(false)
 		}
-		answer <- err
+		result = err
 	}()
 	select {
-	case err := <-answer:
-		return err
+	case <-done:
+		return result
 	case <-ctx.Done():
 	}
 	select {
-	case err := <-answer:
-		return err
+	case <-done:
+		return result
 	default:
 	}
-	w.leave(answer)
+	w.leave(done)
 	return fmt.Errorf("%w: %w", ErrCommitUnknown, context.Cause(ctx))
 }
 
 // leave takes the connection out of the pool, which neither hands it out nor waits for it when it is closed, and
 // closes it after the answer. Until then the transaction counts as unfinished.
-func (w *writer) leave(answer <-chan error) {
+func (w *writer) leave(done <-chan struct{}) {
 	conn := w.conn.Hijack()
 	w.left = true
 	go func() {
-		<-answer
+		<-done
 		_ = conn.Close(context.Background()) // nobody uses it any more
 		w.unfinished.end()
 	}()

@@ -71,12 +71,12 @@ var cancelledCommit = Mutant{
 		{
 			File: "internal/pg/tx.go",
 			Old: `	select {
-	case err := <-answer:
-		return err
+	case <-done:
+		return result
 	case <-ctx.Done():
 	}`,
-			New: `	if err := <-answer; ctx != nil {
-		return err
+			New: `	if <-done; ctx != nil {
+		return result
 	}`,
 		},
 	},
