@@ -23,7 +23,7 @@ const (
 	CommitUnknown
 	// Collision means that nothing was written, because of a concurrent transaction.
 	Collision
-	// Exhausted means that nothing was written, because the database is out of disk or memory.
+	// Exhausted means that nothing was written, because the database is out of disk, memory, or another of its limits.
 	Exhausted
 	// Misconfigured means that nothing was written, because the database is not what the program was given it for: a
 	// right, a table, a column or a schema is missing, the password is wrong, or there is no such database. Nothing of
@@ -67,7 +67,9 @@ func classifyCode(err *pgconn.PgError) Fault {
 	switch err.Code {
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return Collision
-	case "53100", "53200": // disk_full, out_of_memory
+	// insufficient_resources, disk_full, out_of_memory; configuration_limit_exceeded, such as temp_file_limit;
+	// program_limit_exceeded, which is answered to all who write when the transaction ids run out
+	case "53000", "53100", "53200", "53400", "54000":
 		return Exhausted
 	}
 	switch {
@@ -94,10 +96,13 @@ func misconfigured(err *pgconn.PgError) bool {
 	return err.Code[:2] == "28" // invalid_authorization_specification
 }
 
-// lost reports whether the server ended the session, did not let it begin, or was told to stop the statement.
+// lost reports whether the server ended the session, did not let it begin, was told to stop the statement, or cannot go
+// on with its own files.
 func lost(err *pgconn.PgError) bool {
 	switch err.Code[:2] {
-	case "08", "57": // connection_exception; operator_intervention: shutdown, crash, starting up, query cancelled
+	// connection_exception; operator_intervention: shutdown, crash, starting up, query cancelled; system_error: a disk
+	// that fails, a file that is gone
+	case "08", "57", "58":
 		return true
 	}
 	switch err.Code {

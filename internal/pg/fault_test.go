@@ -55,6 +55,8 @@ func TestClassify(t *testing.T) {
 
 		{"disk_full", code("53100"), pg.Exhausted},
 		{"out_of_memory", code("53200"), pg.Exhausted},
+		{"configuration_limit_exceeded", code("53400"), pg.Exhausted},
+		{"program_limit_exceeded: no transaction ids are left", code("54000"), pg.Exhausted},
 
 		{"too_many_connections", code("53300"), pg.Unreachable},
 		{"read_only_sql_transaction", code("25006"), pg.Unreachable},
@@ -64,6 +66,8 @@ func TestClassify(t *testing.T) {
 		{"admin_shutdown", code("57P01"), pg.Unreachable},
 		{"crash_shutdown", code("57P02"), pg.Unreachable},
 		{"cannot_connect_now", code("57P03"), pg.Unreachable},
+		{"io_error", code("58030"), pg.Unreachable},
+		{"undefined_file", code("58P01"), pg.Unreachable},
 		{"the connection ended", io.ErrUnexpectedEOF, pg.Unreachable},
 		{"the connection was closed", net.ErrClosed, pg.Unreachable},
 		{"refused", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, pg.Unreachable},
