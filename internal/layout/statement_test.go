@@ -26,7 +26,8 @@ func mayUsePools(name string) bool {
 	return strings.HasSuffix(name, "_test.go")
 }
 
-// statementsIn returns the methods of pools that a Go file calls. A pool is what is called so.
+// statementsIn returns the methods of pools that a Go file calls. A pool is what is called so, or by the name of its
+// database.
 func statementsIn(t *testing.T, name string, source any) (found []string) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
@@ -45,7 +46,7 @@ func statementsIn(t *testing.T, name string, source any) (found []string) {
 		case *ast.SelectorExpr:
 			on = of.Sel.Name
 		}
-		if strings.EqualFold(on, "pool") {
+		if slices.Contains([]string{"pool", "orders", "payments"}, strings.ToLower(on)) {
 			found = append(found, on+"."+call.Sel.Name)
 		}
 		return true
@@ -80,6 +81,7 @@ func TestStatementsGoThroughOnePackage(t *testing.T) {
 func TestStatementsOnPoolsAreFound(t *testing.T) {
 	for call, want := range map[string]int{
 		"s.pool.Exec(ctx, sql)": 1, "pool.QueryRow(ctx, sql).Scan(&n)": 1, "x.Pool.Begin(ctx)": 1,
+		"s.orders.Exec(ctx, sql)":   1,
 		"pg.Exec(ctx, s.pool, sql)": 0, "tx.Exec(ctx, sql)": 0, "pool.Close()": 0, "pool.Config()": 0,
 	} {
 		if got := statementsIn(t, "p.go", "package p\n\nfunc f() { "+call+" }"); len(got) != want {

@@ -46,6 +46,7 @@ type Case struct {
 	Order        *Order
 	Charge, Void *Command
 	Payment      *Payment
+	Database     string // the identity of the payments database
 }
 
 // Classify returns what is wrong with a case and why, "" when nothing is. The first class that fits is the one: money

@@ -63,11 +63,11 @@ func todo(id string, class Class, c Case) string {
 		return collect(id, c)
 	case CancelledButHeld:
 		if c.Payment == nil {
-			return void(id, c.Order.Money) // leaves a tombstone
+			return c.void(id, c.Order.Money) // leaves a tombstone
 		}
-		return release(id, c.Payment)
+		return release(id, c)
 	case PaymentWithoutOrder:
-		return release(id, c.Payment)
+		return release(id, c)
 	case RefundMissing:
 		if c.Order.Status == order.Cancelled && c.Payment.Status != payment.Refunded {
 			return "nothing is refunded under this key any more: give the money back by other means"
@@ -83,7 +83,7 @@ func collect(id string, c Case) string {
 	cancel := "sagactl order cancel " + id
 	switch p := c.Payment; {
 	case p == nil:
-		return "charge it again under the same key: " + charge(id, c.Order.Money) + "; or give it up: " + cancel +
+		return "charge it again under the same key: " + c.charge(id, c.Order.Money) + "; or give it up: " + cancel +
 			", and, when its VOID came to " + order.NotRefunded + ", " + settle(id)
 	case p.Money != c.Order.Money:
 		return foreign(id, c) + "; then " + cancel + ", and " + settle(id)
@@ -96,10 +96,10 @@ func collect(id string, c Case) string {
 }
 
 // release mends a payment that must hold nothing.
-func release(id string, p *Payment) string {
-	switch {
+func release(id string, c Case) string {
+	switch p := c.Payment; {
 	case p.Status == payment.Charged:
-		return void(id, p.Money)
+		return c.void(id, p.Money)
 	case p.Ledger > 0:
 		return "the payment holds nothing, and its ledger says it does: accounting must correct the ledger"
 	}
@@ -132,7 +132,7 @@ func unstick(id string, c Case) string {
 func foreign(id string, c Case) string {
 	text := "the payment under its key is " + c.Payment.text(true)
 	if c.Payment.Status == payment.Charged {
-		text += ", and holds it: find out whose it is, and give it back: " + void(id, c.Payment.Money)
+		text += ", and holds it: find out whose it is, and give it back: " + c.void(id, c.Payment.Money)
 	}
 	return text
 }
@@ -142,14 +142,15 @@ func settle(id string) string { return "sagactl settle " + id + " --reason '...'
 
 // charge is the call that takes the money of an order whose payment was forgotten. A key that is known after all keeps
 // what is stored.
-func charge(id string, m Money) string { return call("ChargePayment", id, m) }
+func (c Case) charge(id string, m Money) string { return c.call("ChargePayment", id, m) }
 
 // void is the call that gives money back, or keeps it from being taken. paymentd refuses it for another customer,
 // amount or currency than the payment's own.
-func void(id string, m Money) string { return call("VoidPayment", id, m) }
+func (c Case) void(id string, m Money) string { return c.call("VoidPayment", id, m) }
 
-func call(method, id string, m Money) string {
-	return fmt.Sprintf(`grpcurl -plaintext -d '{"payment_id": %q, "customer_id": %q, `+
+// call names the payments database that is meant: a paymentd that has another one refuses.
+func (c Case) call(method, id string, m Money) string {
+	return fmt.Sprintf(`grpcurl -plaintext -d '{"payments_database": %q, "payment_id": %q, "customer_id": %q, `+
 		`"amount": {"currency_code": %q, "amount_minor": %d}}' $PAYMENTD payment.v1.PaymentService/%s`,
-		id, m.CustomerID, m.Currency, m.Amount, method)
+		c.Database, id, m.CustomerID, m.Currency, m.Amount, method)
 }

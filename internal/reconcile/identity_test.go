@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"hosho/internal/pgtest"
 	"hosho/internal/reconcile"
 )
@@ -34,12 +36,16 @@ func TestAnotherSystemsPaymentsAreNotCompared(t *testing.T) {
 	if err == nil || found > 0 || !strings.Contains(err.Error(), trusted) {
 		t.Errorf("another one is trusted: got %v, %d findings, want an error that names it, and none", err, found)
 	}
-	var is string
-	if err := payments.QueryRow(t.Context(), `SELECT id::text FROM database_identity`).Scan(&is); err != nil {
-		t.Fatal(err)
-	}
-	run(t, orders, `UPDATE payments_database SET id = $1`, is)
+	run(t, orders, `UPDATE payments_database SET id = $1`, identityOf(t, payments))
 	if err := reconciled(); err != nil || found != 1 {
 		t.Errorf("it is trusted: got %v, %d findings, want one", err, found)
 	}
+}
+
+func identityOf(t *testing.T, payments *pgxpool.Pool) (is string) {
+	t.Helper()
+	if err := payments.QueryRow(t.Context(), `SELECT id::text FROM database_identity`).Scan(&is); err != nil {
+		t.Fatal(err)
+	}
+	return is
 }

@@ -312,7 +312,7 @@ func TestTheCallThatMendsIsGiven(t *testing.T) {
 	s := healthy(t)
 	run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`, paid)
 	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
-	want := `{"payment_id": "` + paid + `", "customer_id": "ada", ` +
+	want := `"payments_database": "` + identityOf(t, s.payments.Pool) + `", "payment_id": "` + paid + `", "customer_id": "ada", ` +
 		`"amount": {"currency_code": "JPY", "amount_minor": 600}}`
 	if len(found) != 1 || !strings.Contains(found[0].Todo, want) ||
 		!strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
@@ -327,7 +327,7 @@ func TestWhatHoldsMoneyWithoutAnOrderHasItsCall(t *testing.T) {
 	s := healthy(t)
 	runAll(t, s.payments.Pool, plantPayment(unknown, "CHARGED")+`;`+plantEntry(unknown, "CHARGE"))
 	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
-	want := `{"payment_id": "` + unknown + `", "customer_id": "ada", ` +
+	want := `"payment_id": "` + unknown + `", "customer_id": "ada", ` +
 		`"amount": {"currency_code": "JPY", "amount_minor": 600}}`
 	if len(found) != 1 || !strings.Contains(found[0].Todo, want) {
 		t.Errorf("got %+v, want the call of VoidPayment with %s", found, want)

@@ -72,8 +72,8 @@ func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summar
 		o.Window = Window
 	}
 	s := newSweep(orders, payments, o)
-	err := sameSystem(ctx, orders, payments)
-	if err == nil {
+	var err error
+	if s.database, err = sameSystem(ctx, orders, payments); err == nil {
 		err = s.run(ctx)
 	}
 	if err != nil {

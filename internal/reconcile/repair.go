@@ -9,6 +9,7 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 // repair puts an order back to work where the saga has a safe step for it, and says what it did, or why not and who
@@ -89,6 +90,5 @@ func (s *sweep) wake(ctx context.Context) error {
 		return nil
 	}
 	s.woken = s.summary.PutBack + s.summary.MadeDue
-	_, err := s.orders.Exec(ctx, `SELECT pg_notify($1, '')`, outbox.Channel)
-	return err
+	return pg.Exec(ctx, s.orders, `SELECT pg_notify($1, '')`, outbox.Channel)
 }

@@ -16,6 +16,7 @@ const lastKey = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 // sweep is one run from the first key to the last.
 type sweep struct {
 	orders, payments *pgxpool.Pool
+	database         string // the identity of the payments database
 	options          Options
 	repairs          *orderdb.Store
 	suspects         []string // keys that looked wrong at first sight, a window at most
@@ -173,6 +174,7 @@ func (s *sweep) judge(ctx context.Context, id string, c Case) error {
 	if class == "" {
 		return nil
 	}
+	c.Database = s.database
 	f := finding(id, class, why, c)
 	s.summary.Findings[class]++
 	if s.options.Repair {
