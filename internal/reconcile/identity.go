@@ -11,7 +11,8 @@ import (
 )
 
 // sameSystem returns the identity of the payments database, or an error when it is not the one that the orders trust.
-// Held against another environment's, every order would be a finding, each with a call that gives somebody's money back.
+// Held against another environment's, every order would be a finding, each with a call that gives somebody's money
+// back.
 func sameSystem(ctx context.Context, orders, payments *pgxpool.Pool) (is string, err error) {
 	trusted, err := identity(ctx, orders, `SELECT (SELECT id::text FROM payments_database)`)
 	if err != nil {

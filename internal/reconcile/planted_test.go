@@ -312,7 +312,8 @@ func TestTheCallThatMendsIsGiven(t *testing.T) {
 	s := healthy(t)
 	run(t, s.orders.Pool, `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = $1`, paid)
 	_, found, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
-	want := `"payments_database": "` + identityOf(t, s.payments.Pool) + `", "payment_id": "` + paid + `", "customer_id": "ada", ` +
+	want := `{"payments_database": "` + identityOf(t, s.payments.Pool) + `", ` +
+		`"payment_id": "` + paid + `", "customer_id": "ada", ` +
 		`"amount": {"currency_code": "JPY", "amount_minor": 600}}`
 	if len(found) != 1 || !strings.Contains(found[0].Todo, want) ||
 		!strings.HasSuffix(found[0].Todo, "payment.v1.PaymentService/VoidPayment") {
