@@ -43,7 +43,7 @@ func (g *giveUps) note(r outbox.Report, e order.Event) {
 	case r.Result == outbox.Decided:
 		g.decided()
 	case e == order.ChargeSpent, e == order.ChargeRefused, e == order.ChargeLate:
-		if n := g.gaveUp(r.Message.Key); doubled(n, manyGivenUp) {
+		if n := g.gaveUp(r.Message.Key); order.Doubled(n, manyGivenUp) {
 			g.alarm.Inc()
 			g.log.Error("orders are given up one after the other: paymentd decides none", "orders", n, "code", r.Code)
 		}

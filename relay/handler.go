@@ -138,15 +138,9 @@ func (h *handler) tell(changes []orderdb.Change) {
 // tellVain calls for a person when a void has failed as often as the limit says, and each time that this has doubled.
 func (h *handler) tellVain(voids []orderdb.Vain) {
 	for _, v := range voids {
-		if doubled(v.Failures, h.voidAlarm) {
+		if order.Doubled(v.Failures, h.voidAlarm) {
 			h.persons.callAbout(v.Message, v.Code, "its void fails again and again: money may be held",
 				"claims", v.Message.Claims, "failures", v.Failures)
 		}
 	}
-}
-
-// doubled reports whether n is the limit, or that doubled any number of times.
-func doubled(n, limit int) bool {
-	times := n / limit
-	return n%limit == 0 && times > 0 && times&(times-1) == 0
 }

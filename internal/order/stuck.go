@@ -82,3 +82,10 @@ func (s Standing) Why(stuckAfter time.Duration) Why {
 	}
 	return NeedsNoPerson
 }
+
+// Doubled reports whether n is a limit, or that doubled any number of times: how often a person is told of what goes on
+// and on.
+func Doubled(n, limit int) bool {
+	times := n / limit
+	return n%limit == 0 && times > 0 && times&(times-1) == 0
+}

@@ -1,6 +1,7 @@
 package order_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +103,21 @@ func TestAYoungOrderIsStuckOnlyAtOnce(t *testing.T) {
 			if got := s.Why(limit); got != order.NeedsNoPerson {
 				t.Errorf("%s with %d attempts: got %q, want none", status, attempts, got)
 			}
+		}
+	}
+}
+
+func TestAPersonIsToldAtALimitAndEachDoubling(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int][]int{1: {1, 2, 4, 8, 16, 32}, 3: {3, 6, 12, 24}, 20: {20}} {
+		var got []int
+		for n := range 40 {
+			if order.Doubled(n, limit) {
+				got = append(got, n)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("from %d: got %v, want %v", limit, got, want)
 		}
 	}
 }

@@ -125,8 +125,9 @@ func quieten(ctx context.Context, tx pgx.Tx, verdicts []verdict) error {
 	if err != nil {
 		return fmt.Errorf("count failures: %w", err)
 	}
-	failures := map[int64]int64{}
-	var command, before int64
+	failures := map[int64]int{}
+	var command int64
+	var before int
 	_, err = pgx.ForEachRow(rows, []any{&command, &before}, func() error {
 		failures[command] = before + 1
 		return nil
@@ -136,7 +137,7 @@ func quieten(ctx context.Context, tx pgx.Tx, verdicts []verdict) error {
 	}
 	for i, v := range verdicts {
 		if n := failures[v.finding.Retry.Message.ID]; v.Fate == order.RetrySlowly {
-			verdicts[i].Alarm = n&(n-1) == 0
+			verdicts[i].Alarm = order.Doubled(n, 1)
 		}
 	}
 	return nil

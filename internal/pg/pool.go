@@ -2,8 +2,8 @@
 // unknown, servers that are not trusted with a commit, and wake-ups between processes.
 //
 // Its promise: InTx and Write never report a definite failure for a commit that may have happened, and never cancel
-// one; Parse is the one way to read a URL; and Classify tells its callers what an error means for them. Nothing here keeps session state that a pooler in transaction mode would break,
-// but for Listen, which has a connection of its own.
+// one; Parse is the one way to read a URL; and Classify tells its callers what an error means for them. Nothing here
+// keeps session state that a pooler in transaction mode would break, but for Listen, which has a connection of its own.
 package pg
 
 import (
