@@ -151,6 +151,11 @@ func TestAPaymentdOfAnotherEnvironmentDecidesNothing(t *testing.T) {
 		!strings.Contains(output, "sagactl accept-payments ") {
 		t.Errorf("status: got %v\n%s\nwant exit 1, and what to do", err, output)
 	}
+	output, err = m.ask("explain", paid[0], "--orderd", m.Orderd.Address, "--paymentd", m.Paymentd.Address)
+	if codeOf(err) != 2 || !strings.Contains(output, "PAYMENT  not known") ||
+		!strings.Contains(output, "another payments database than the orders trust") {
+		t.Errorf("explain of what was paid: got %v\n%s\nwant exit 2, and a payment that is not known", err, output)
+	}
 	decided := func() int { return m.count(m.Payments.URL(strangers), `SELECT count(*) FROM payments`) }
 	if n := decided(); n != 0 {
 		t.Errorf("got %d payments decided by the stranger, want none", n)

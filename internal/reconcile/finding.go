@@ -115,8 +115,7 @@ func unstick(id string, c Case) string {
 	case o.ByHand && c.Payment != nil && c.Payment.Status == payment.Charged:
 		return foreign(id, c)
 	case o.Status == order.Completed && c.Void != nil:
-		return "a VOID of a COMPLETED order refunds it when it is delivered: if that is not wanted, delete it from " +
-			"the outbox at once"
+		return "a VOID of a COMPLETED order is not sent: find out who wrote it, and delete it from the outbox"
 	case o.Status.Settled():
 		return ""
 	case c.Payment != nil && c.Payment.Money != o.Money:

@@ -8,6 +8,7 @@ package story
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,7 +46,7 @@ type Story struct {
 // Silence is a service that could not be asked, and why.
 type Silence struct {
 	Service string
-	Err     error // a gRPC status
+	Err     error
 }
 
 // askTimeout bounds one question.
@@ -58,8 +59,12 @@ func Ask(ctx context.Context, services Services, orderID string) Story {
 		s.Delivery, err = services.Outbox.ExplainOrder(ctx, &relayv1.ExplainOrderRequest{OrderId: orderID})
 		return err
 	})
-	s.ask(ctx, Paymentd, func(ctx context.Context) (err error) {
-		s.Payment, err = services.Payments.GetPayment(ctx, &paymentv1.GetPaymentRequest{PaymentId: orderID})
+	s.ask(ctx, Paymentd, func(ctx context.Context) error {
+		if err := rightPayments(ctx, services); err != nil {
+			return err
+		}
+		reply, err := services.Payments.GetPayment(ctx, &paymentv1.GetPaymentRequest{PaymentId: orderID})
+		s.Payment = reply
 		return err
 	})
 	s.ask(ctx, Orderd, func(ctx context.Context) error {
@@ -68,6 +73,25 @@ func Ask(ctx context.Context, services Services, orderID string) Story {
 		return err
 	})
 	return s
+}
+
+// rightPayments returns an error when paymentd has another payments database than the orders trust: what that one does
+// not know says nothing of the order. Services of an earlier release, or that are away, leave it unknown.
+func rightPayments(ctx context.Context, services Services) error {
+	is, err := services.Payments.GetDatabase(ctx, &paymentv1.GetDatabaseRequest{})
+	if err != nil {
+		return nil // GetPayment tells of it
+	}
+	backlog, err := services.Outbox.GetBacklog(ctx, &relayv1.GetBacklogRequest{})
+	if err != nil {
+		return nil // ExplainOrder has told of it
+	}
+	got, want := is.GetPaymentsDatabase(), backlog.GetPaymentsDatabase().GetTrusted()
+	if want == "" || got == want {
+		return nil
+	}
+	return fmt.Errorf("paymentd has another payments database than the orders trust, and is not asked: got %s, want "+
+		"%s: ask the right one, or see \"wrong payments database\" in doc/operations.md", got, want)
 }
 
 // ask asks a service. That it does not know the order is an answer; any other error is noted.

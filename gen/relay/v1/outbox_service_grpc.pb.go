@@ -52,8 +52,9 @@ type OutboxServiceClient interface {
 	// was.
 	RetryParked(ctx context.Context, in *RetryParkedRequest, opts ...grpc.CallOption) (*RetryParkedResponse, error)
 	// SettleParked cancels an order which the saga can never settle: its payment key belongs to another payment, or it was
-	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
-	// No money is moved. A repeat for the same order answers OK and changes nothing.
+	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED, with the reason
+	// OPERATOR if it had none, and who decided and why is kept in the audit table. No money is moved. A repeat for the
+	// same order answers OK and changes nothing.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has said neither.
@@ -170,8 +171,9 @@ type OutboxServiceServer interface {
 	// was.
 	RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error)
 	// SettleParked cancels an order which the saga can never settle: its payment key belongs to another payment, or it was
-	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED with the reason OPERATOR, and who decided and why is kept in the audit table.
-	// No money is moved. A repeat for the same order answers OK and changes nothing.
+	// COMPLETED and the payment service knows of no money to give back. The order becomes CANCELLED, with the reason
+	// OPERATOR if it had none, and who decided and why is kept in the audit table. No money is moved. A repeat for the
+	// same order answers OK and changes nothing.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: there is no such order. FAILED_PRECONDITION, reason
 	// NOT_PARKED: the order settles by itself, because the payment service has said neither.
