@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -346,6 +347,9 @@ func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
 	err = pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
 	if got := pg.Classify(err); err == nil || got != pg.Unreachable {
 		t.Errorf("got %d of %v, want Unreachable", got, err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "all 1 of the pool are in use") {
+		t.Errorf("got %v, want an error that says where the connections are", err)
 	}
 	held.Release()
 	if err := pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil }); err != nil {
