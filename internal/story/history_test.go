@@ -179,7 +179,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 func TestNextSaysWhoActs(t *testing.T) {
 	t.Parallel()
 	future := timestamppb.New(time.Now().Add(time.Hour))
-	stuck := relayv1.ParkedCommand_WHY_TRIED_IN_VAIN
+	stuck, unwanted := relayv1.ParkedCommand_WHY_TRIED_IN_VAIN, relayv1.ParkedCommand_WHY_UNWANTED
 	tests := []struct {
 		name string
 		give *relayv1.ParkedCommand
@@ -191,6 +191,8 @@ func TestNextSaysWhoActs(t *testing.T) {
 		{"leased", &relayv1.ParkedCommand{LeaseEndTime: future}, "a relay is at it, until", Waiting},
 		{"parked", &relayv1.ParkedCommand{ParkTime: at(0), DeadlineTime: future}, "it is voided at", Waiting},
 		{"stuck", &relayv1.ParkedCommand{NextAttemptTime: future, Why: stuck}, "a person: tried in vain", Bad},
+		{"no order", &relayv1.ParkedCommand{ParkTime: at(0), DeadlineTime: future, Why: unwanted}, "nothing;", Bad},
+		{"unwanted", &relayv1.ParkedCommand{NextAttemptTime: future, Why: unwanted}, "it is not sent, and", Bad},
 	}
 	for _, tt := range tests {
 		s := Story{
@@ -201,6 +203,10 @@ func TestNextSaysWhoActs(t *testing.T) {
 		if len(got) != 1 || !strings.Contains(got[0].What, tt.want) || got[0].Tone != tt.tone {
 			t.Errorf("%s: got %q, want one step, %q, in the tone %q", tt.name, got, tt.want, tt.tone)
 		}
+	}
+	s := Story{Order: told(orderv1.Order_STATUS_PENDING, noReason, 0), Delivery: &relayv1.ExplainOrderResponse{}}
+	if got := s.Next(); len(got) != 1 || !strings.Contains(got[0].What, "reconcile --repair") {
+		t.Errorf("no command: got %q, want what puts it back", got)
 	}
 }
 

@@ -31,8 +31,10 @@ func (s Story) Next() []Step {
 		return []Step{{What: "nothing: the order is settled"}}
 	case s.Delivery == nil:
 		return nil
-	case len(s.Delivery.GetCommands()) == 0:
+	case len(s.Delivery.GetCommands()) == 0 && s.Order == nil:
 		return []Step{{What: "nothing is in the outbox"}}
+	case len(s.Delivery.GetCommands()) == 0: // its command was lost, or it changed after the relay was asked
+		return []Step{{What: "nothing is in the outbox: if it stays so, sagactl reconcile --repair puts the command back"}}
 	}
 	var next []Step
 	for _, c := range s.Delivery.GetCommands() {

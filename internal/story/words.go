@@ -69,13 +69,16 @@ func Why(w relayv1.ParkedCommand_Why) string {
 
 // Outlook is what happens to a command that nobody touches.
 func Outlook(c *relayv1.ParkedCommand) string {
+	unwanted := c.GetWhy() == relayv1.ParkedCommand_WHY_UNWANTED
 	switch {
-	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil:
+	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil && !unwanted: // an order's, which is given up then
 		return "it is voided at " + Time(c.GetDeadlineTime())
 	case c.GetParkTime() != nil:
 		return "nothing"
 	case c.GetLeaseEndTime() != nil:
 		return "a relay is at it, until " + Time(c.GetLeaseEndTime()) + " at the longest"
+	case unwanted:
+		return "it is not sent, and looked at again at " + Time(c.GetNextAttemptTime())
 	case c.GetNextAttemptTime().AsTime().After(time.Now()):
 		return "it is tried again at " + Time(c.GetNextAttemptTime())
 	}
