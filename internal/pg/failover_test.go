@@ -79,6 +79,9 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	if err := pg.InTx(t.Context(), asked, write); err != nil {
 		t.Fatal(err)
 	}
+	if err := pg.InTx(t.Context(), guarded(t, address, nil), write); err != nil { // a command that is no daemon
+		t.Fatal(err)
+	}
 
 	another := pg.NewGuard(discard, true)
 	err := another.Ready(guarded(t, standby.URL("postgres"), another), ready)(t.Context())

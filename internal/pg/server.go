@@ -69,6 +69,15 @@ func (s server) writable() error {
 	return nil
 }
 
+// writable is what a connection has to be that is written over, or ErrReadOnly.
+func writable(ctx context.Context, conn *pgconn.PgConn) error {
+	s, err := readServer(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return s.writable()
+}
+
 // risks returns why an acknowledged commit may vanish on this server: what was got and wanted, and what to do.
 func (s server) risks() []string {
 	var risks []string

@@ -38,6 +38,7 @@ func parse(text string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	anyServer := settings.get("target_session_attrs") == "any"
 	if err := settings.complete(); err != nil {
 		return nil, err
 	}
@@ -47,6 +48,9 @@ func parse(text string) (*pgxpool.Config, error) {
 	}
 	if !settings.has("pool_max_conns") {
 		config.MaxConns = DefaultMaxConns
+	}
+	if !anyServer && config.ConnConfig.ValidateConnect == nil && severalHosts(config.ConnConfig) {
+		config.ConnConfig.ValidateConnect = writable // whoever names several means the one that is written to
 	}
 	for _, name := range []string{"options", "timezone"} { // of PGOPTIONS and PGTZ, which would change what SQL means
 		if !settings.has(name) {

@@ -22,17 +22,18 @@ func TestAURLSaysWhereTheDatabaseIs(t *testing.T) {
 		{"postgresql://ada@db/orders", "ada:of the environment@db:5432/orders"},
 		{"postgres://ada:se%40c%2Fr%25t@db:6432/orders", "ada:se@c/r%t@db:6432/orders"},
 		{"postgres://ada:a+b:c?d@db/orders", "ada:a+b:c?d@db:5432/orders"},
-		{"postgres://ada:x@a,b:6432,[::1]/orders", "ada:x@a:5432 b:6432 ::1:5432/orders"},
+		{"postgres://ada:x@a,b:6432,[::1]/orders", "ada:x@a:5432 b:6432 ::1:5432/orders, checked"},
 		{"postgres://ada:x@a,b/orders?target_session_attrs=read-write", "ada:x@a:5432 b:5432/orders, checked"},
+		{"postgres://ada:x@a,b/orders?target_session_attrs=any", "ada:x@a:5432 b:5432/orders"},
 		{"postgres://ada:x@/orders?host=/run/postgresql&port=7", "ada:x@/run/postgresql:7/orders"},
 		{"postgres://ada:x@%2Frun%2Fpostgresql/orders", "ada:x@/run/postgresql:5432/orders"},
-		{"postgres://?host=a,b&port=7&dbname=orders&user=ada&password=x", "ada:x@a:7 b:7/orders"},
+		{"postgres://?host=a,b&port=7&dbname=orders&user=ada&password=x", "ada:x@a:7 b:7/orders, checked"},
 		{"postgres://ada:x@db/%6Frders%2F1", "ada:x@db:5432/orders/1"},
 		{" postgres://ada:x@db/orders\r\n", "ada:x@db:5432/orders"},
 		{"host=db dbname=orders user=ada password='a b\\'c\\\\' port = 7", `ada:a b'c\@db:7/orders`},
 		{"host=db\ndbname=orders\nuser=ada\npassword=a\\ b", "ada:a b@db:5432/orders"},
 		{"host=::1 database=orders user=ada password=x", "ada:x@::1:5432/orders"},
-		{"host=a,b port=1,2 dbname=orders user=ada password=x", "ada:x@a:1 b:2/orders"},
+		{"host=a,b port=1,2 dbname=orders user=ada password=x", "ada:x@a:1 b:2/orders, checked"},
 	}
 	for _, test := range tests {
 		config, err := pg.Parse(test.url)

@@ -126,9 +126,5 @@ func awaitNotification(ctx context.Context, conn *pgx.Conn) error {
 func stillWritable(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, listenCheckTimeout)
 	defer cancel()
-	s, err := readServer(ctx, conn.PgConn())
-	if err != nil {
-		return err
-	}
-	return s.writable()
+	return writable(ctx, conn.PgConn())
 }
