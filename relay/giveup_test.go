@@ -103,7 +103,7 @@ func TestAmbiguousAnswersOpenTheBreakerWhereThatIsAskedFor(t *testing.T) {
 	for _, o := range orders {
 		s.peer.always(o.ID, order.Charge, fails(codes.Internal, "INTERNAL", 0))
 	}
-	s.relay(func(p *pace) { p.MaxAttempts, p.AmbiguousStreak = 3, 10 })
+	s.relay(func(p *pace) { p.MaxAttempts, p.BreakerAmbiguousStreak = 3, 10 })
 	const down = "the destination is down: one message a second probes it"
 	eventually(t, "the breaker opens", func() bool { return len(s.log.lines(down)) == 1 })
 	for _, o := range orders {

@@ -22,8 +22,8 @@ type pace struct {
 	BackoffCap     time.Duration `default:"5s"    min:"1ms" max:"1h" env:"${env}_BACKOFF_CAP"      help:"${cap}"`
 	VoidBackoffCap time.Duration `default:"60s"   min:"1ms" max:"1h" env:"${env}_VOID_BACKOFF_CAP" help:"${void_cap}"`
 
-	BreakerStreak   int `default:"5" min:"1" max:"10000" env:"${env}_BREAKER_STREAK"           help:"${streak}"`
-	AmbiguousStreak int `default:"0" min:"0" max:"10000" env:"${env}_BREAKER_AMBIGUOUS_STREAK" help:"${ambiguous}"`
+	BreakerStreak          int `default:"5" min:"1" max:"10000" env:"${env}_BREAKER_STREAK" help:"${streak}"`
+	BreakerAmbiguousStreak int `default:"0" min:"0" max:"10000" env:"${env}_BREAKER_AMBIGUOUS_STREAK" help:"${unsure}"`
 
 	PollInterval time.Duration `default:"1s" min:"10ms" max:"1m" env:"${env}_POLL_INTERVAL" help:"${poll}"`
 
@@ -44,7 +44,7 @@ var paceHelp = map[string]string{
 	"cap":          "Longest wait before a charge is tried again.",
 	"void_cap":     "Longest wait before a void is tried again.",
 	"streak":       "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
-	"ambiguous": "Orders in a row with ambiguous replies before only one a second is tried, " +
+	"unsure": "Orders in a row with ambiguous replies before only one a second is tried, " +
 		"and such replies spend no attempt; 0: never.",
 	"poll": "How often the outbox is looked at when nothing wakes the relay.",
 	"void_alarm": "Failures after which a void calls for a person, " +
@@ -65,7 +65,7 @@ func (p pace) config() (outbox.Config, error) {
 	config := outbox.Config{
 		CallTimeout: p.CallTimeout, SettleTimeout: p.SettleTimeout, Lease: p.Lease,
 		Batch: p.Batch, PollInterval: p.PollInterval, BreakerStreak: p.BreakerStreak,
-		AmbiguousStreak: p.AmbiguousStreak,
+		AmbiguousStreak: p.BreakerAmbiguousStreak,
 		Backoff: func(kind string) outbox.Backoff {
 			if order.Command(kind) == order.Void {
 				return outbox.Backoff{Base: p.BackoffBase, Cap: p.VoidBackoffCap}

@@ -34,7 +34,8 @@ func (s Story) Next() []Step {
 	case len(s.Delivery.GetCommands()) == 0 && s.Order == nil:
 		return []Step{{What: "nothing is in the outbox"}}
 	case len(s.Delivery.GetCommands()) == 0: // its command was lost, or it changed after the relay was asked
-		return []Step{{What: "nothing is in the outbox: if it stays so, sagactl reconcile --repair puts the command back"}}
+		const lost = "nothing is in the outbox: if it stays so, sagactl reconcile --repair puts its command back"
+		return []Step{{What: lost}}
 	}
 	var next []Step
 	for _, c := range s.Delivery.GetCommands() {
