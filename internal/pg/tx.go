@@ -73,10 +73,11 @@ func newWriter(ctx context.Context, pool *pgxpool.Pool) (*writer, error) {
 	return &writer{session: s, conn: conn}, nil
 }
 
+// end gives the right back before the connection: whoever waits for that begins at once.
 func (w *writer) end() {
 	if !w.left {
-		w.conn.Release()
 		w.unfinished.end()
+		w.conn.Release()
 	}
 }
 

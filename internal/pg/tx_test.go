@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -355,4 +356,28 @@ func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
 	if err := pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil }); err != nil {
 		t.Errorf("when it is free again: got %v", err)
 	}
+}
+
+// Whoever gets the connection of a transaction that has ended may begin another: nothing is unanswered then.
+func TestABusyPoolIsNotTakenForCommitsWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL + "&pool_max_conns=2", Application: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	var callers sync.WaitGroup
+	for range 64 {
+		callers.Go(func() {
+			for range 50 {
+				err := pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
+				if errors.Is(err, pg.ErrUnanswered) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
 }
