@@ -197,8 +197,8 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 			pool.Reset()
 		}
 		if stat := pool.Stat(); bounded.Err() != nil && stat.AcquiredConns() >= stat.MaxConns() {
-			return nil, fmt.Errorf("get a connection to the database: all %d of the pool are in use (a COMMIT that waits "+
-				"for its standby, a lock, or a pool that is too small?): %w", stat.MaxConns(), err)
+			return nil, fmt.Errorf("get a connection to the database: all %d of the pool are in use (a COMMIT that "+
+				"waits for its standby, a lock, or a pool that is too small?): %w", stat.MaxConns(), err)
 		}
 		return nil, fmt.Errorf("get a connection to the database: %w", err)
 	}
