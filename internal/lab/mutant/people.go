@@ -1,6 +1,10 @@
 package mutant
 
-import "hosho/internal/rules"
+import (
+	"time"
+
+	"hosho/internal/rules"
+)
 
 // The mistakes of systems that trust the people who run them, and the servers on which they run.
 
@@ -58,7 +62,8 @@ var cancelledCommit = Mutant{
 	Name: "cancelled-commit", Rule: 11,
 	Breaks: "a COMMIT is cancelled when its caller gives up, and OK with a warning is taken for OK",
 	Needs:  "a standby that is away, and then takes over",
-	Faults: []string{"standby-lost"},
+	// An order is placed, claimed and decided within this, each after its caller has given up.
+	Faults: []string{"standby-lost"}, Length: 12 * time.Second,
 	Oracle: []rules.ID{rules.Definite, rules.I10, rules.I4, rules.I16, rules.I2},
 	Edits: []Edit{
 		{File: "internal/pg/session.go", Old: `if s.committing.Load() {`, New: `if false {`},
