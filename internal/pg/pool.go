@@ -33,7 +33,7 @@ type Config struct {
 	URL         string          // postgres://user@host/name; see Parse
 	Application string          // how pg_stat_activity names the connections
 	Tracer      pgx.QueryTracer // is told of each query; may be nil
-	Guard       *Guard          // says which servers will do; nil: any
+	Guard       *Guard          // says which servers will do, and has the log; nil: any, in silence
 }
 
 // Open makes a pool. It connects lazily, so that a process may start before its database.
@@ -45,7 +45,7 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	c.tune(config.ConnConfig)
 	leaver := newLeaver(c.Guard)
 	leaver.attach(config)
-	giveSessions(config)
+	giveSessions(config, c.Guard)
 	(&favourite{}).attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

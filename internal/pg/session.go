@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -37,15 +38,15 @@ func sessionOf(conn *pgx.Conn) *session {
 	if s, ok := conn.PgConn().CustomData()[sessionKey].(*session); ok {
 		return s
 	}
-	s := &session{unfinished: &unfinished{most: 1}, tracer: conn.Config().Tracer}
+	s := &session{unfinished: newUnfinished(1, nil), tracer: conn.Config().Tracer}
 	conn.PgConn().CustomData()[sessionKey] = s
 	return s
 }
 
 // giveSessions gives each connection of a pool a session. One that a cancel request may still be on its way to is
-// closed instead of being used again: nobody else's COMMIT must meet it.
-func giveSessions(config *pgxpool.Config) {
-	unfinished := &unfinished{most: config.MaxConns}
+// closed instead of being used again: nobody else's COMMIT must meet it. guard has the log; it may be nil.
+func giveSessions(config *pgxpool.Config, guard *Guard) {
+	unfinished := newUnfinished(config.MaxConns, guard)
 	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
 		(&session{unfinished: unfinished}).attach(config)
 		return nil
@@ -97,6 +98,15 @@ func (c *canceller) HandleCancel(ctx context.Context) {
 type unfinished struct {
 	most  int32
 	count atomic.Int32
+	left  unanswered
+}
+
+func newUnfinished(most int32, guard *Guard) *unfinished {
+	log := slog.New(slog.DiscardHandler)
+	if guard != nil {
+		log = guard.log
+	}
+	return &unfinished{most: most, left: unanswered{log: log}}
 }
 
 // ErrUnanswered says that as many COMMITs as a pool has connections are without an answer: nothing more is written

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -179,6 +181,7 @@ func TestWhileTheStandbyIsAway(t *testing.T) {
 		{"a pool is closed while a COMMIT waits", (*primary).closed},
 		{"a COMMIT that was told not to wait is unknown", (*primary).told},
 		{"a broken connection does not end the wait", (*primary).broken},
+		{"the log says so when COMMITs get no answer", (*primary).logged},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			defer p.standbyIsBack(t)
@@ -302,4 +305,53 @@ func (p *primary) broken(t *testing.T) {
 	}
 	p.standbyIsBack(t)
 	eventually(t, "the COMMITs end", func() bool { return p.visible(t) == n })
+}
+
+// lines are what is logged, in order.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// aboutCommits returns the next line that speaks of commits and their answers.
+func (l lines) aboutCommits(t *testing.T) string {
+	t.Helper()
+	for {
+		if line := receive(t, "a line of the log", l); strings.Contains(line, `msg="commits are `) {
+			return line
+		}
+	}
+}
+
+// Callers are told COMMIT_UNKNOWN, which is in their logs at best. A daemon's own says it, whichever way was written,
+// and also that the standby is back.
+func (p *primary) logged(t *testing.T) {
+	log := make(lines, 64)
+	pool, err := pg.Open(t.Context(), pg.Config{
+		URL: p.server.URL("postgres") + "&pool_max_conns=2", Application: "logged",
+		Guard: pg.NewGuard(slog.New(slog.NewTextHandler(log, nil)), true),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	p.standbyLeaves(t)
+	for name, write := range writes {
+		if err := p.abandon(t, pool, p.waiting(t, "logged"), write); !errors.Is(err, pg.ErrCommitUnknown) {
+			t.Errorf("%s: got %v, want ErrCommitUnknown", name, err)
+		}
+	}
+	for n := range len(writes) {
+		got := log.aboutCommits(t)
+		want := fmt.Sprintf(`level=WARN msg="commits are without an answer" commits=%d look_at=`, n+1)
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	p.standbyIsBack(t)
+	if got, want := log.aboutCommits(t), `level=INFO msg="commits are answered again"`; !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }

@@ -157,6 +157,7 @@ func (w *writer) await(ctx context.Context, commit func() (answered bool, err er
 			fallthrough
 		default:
 			w.committing.Store(false)
+			w.unfinished.left.answered()
 		}
 		result = err
 	}()
@@ -180,7 +181,10 @@ func (w *writer) leave(done <-chan struct{}) {
 	conn := w.conn.Hijack()
 	w.left = true
 	go func() {
-		<-done
+		w.unfinished.left.watch(done)
+		if !w.committing.Load() { // it was answered, when it still counted
+			w.unfinished.left.answered()
+		}
 		_ = conn.Close(context.Background()) // nobody uses it any more
 		w.unfinished.end()
 	}()
