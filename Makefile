@@ -43,11 +43,12 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 
 # -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml.
 .PHONY: test
-test: compiling postgres ## Run all tests, on real databases.
+test: compiling postgres ## Run the tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
 	go test $(race) -count=1 -shuffle=on -timeout 9m ./...
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
+	@echo "test: left out $$(git grep -h 'slow\.Long(t, ' -- '*_test.go' | wc -l | tr -d ' ') tests: make test-long runs them"
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.

@@ -12,7 +12,7 @@ import (
 // The naive way without its cancellation, whose damage is left to see, ends with the code of what differs.
 func TestNaiveDemoExits1(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes, as the demo's own tests do")
 	cmd, tmp := sagactl(t, "demo", "--naive", "--no-compensation")
 	if output, err := cmd.CombinedOutput(); codeOf(err) != 1 {
 		t.Errorf("got %v, want exit code 1\n%s", err, output)

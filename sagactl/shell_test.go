@@ -38,6 +38,7 @@ func TestAPersonsShellLeadsNoSystemElsewhere(t *testing.T) {
 
 // demoElsewhere plays the demo, which is told by what the daemons log.
 func demoElsewhere(t *testing.T) {
+	slow.Long(t, "runs the whole system once more")
 	cmd, tmp := sagactl(t, "demo")
 	cmd.Env = append(cmd.Env, elsewhere...)
 	output, err := cmd.CombinedOutput()

@@ -1,7 +1,7 @@
 // Package slow is how long tests take: `make check` is run between two edits and must not take a minute, `make test`
 // is what CI waits for, and `make test-long` may take as long as it likes.
 //
-// Its promise: a test is left out only when -short asks for that, and then it says so, and why it is slow.
+// Its promise: a test that is left out says so, and why it is slow; make check and make test tell how many were.
 package slow
 
 import (
@@ -26,5 +26,14 @@ func Test(t testing.TB, why string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skipf("left out by -short: it %s", why)
+	}
+}
+
+// Long marks the test that calls it as one that only make test-long runs: CI has no time for it, and what it shows is
+// shown by faster ones in part. why is as Test has it.
+func Long(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv(Variable) == "" {
+		t.Skipf("left to make test-long: it %s", why)
 	}
 }

@@ -28,6 +28,10 @@ func TestLongIsAskedForByTheEnvironment(t *testing.T) {
 		if got := slow.Times(3, 30); got != want {
 			t.Errorf("%s=%q: got %d times, want %d", slow.Variable, value, got, want)
 		}
+		r := &recorder{TB: t}
+		if slow.Long(r, "waits for an hour"); r.leftOut != (value == "") {
+			t.Errorf("%s=%q: got left out %v, want %v", slow.Variable, value, r.leftOut, value == "")
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 // is back, all of it goes on. A daemon that is stopped meanwhile stops.
 func TestAStandbyThatIsAway(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs four servers and 64 customers, and internal/pg has the single COMMIT")
 	s := start(t, bin, 2, func(c *stack.Config) { c.Standbys = true })
 	s.place(t, 600)
 	s.await(t, "the first order is settled", allSettled)
