@@ -93,7 +93,9 @@ chaos := \
 	"--duration 1m --faults snapshot --length 10m" \
 	"--duration 1m --faults migrate --length 30s" \
 	"--duration 1m --faults disk-full" \
-	"--duration 5m --quick --faults failover,standby-away" \
+	"--duration 5m --quick --faults failover,standby-away,standby-lost" \
+	"--duration 1m --quick --faults clock" \
+	"--duration 1m --quick --faults forgotten-payment" \
 	"--duration 1m --faults backlog"
 
 .PHONY: chaos
@@ -102,7 +104,7 @@ chaos: postgres ## Break the system in every way, and prove that nothing was los
 	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
 
 .PHONY: mutants
-mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 10 min.
+mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 12 min.
 	@go run ./sagactl mutants
 
 .PHONY: bench
