@@ -62,7 +62,7 @@ func (p Program) vars() kong.Vars {
 // Commands are the commands that every daemon has. Embed it in the daemon's own.
 type Commands struct {
 	Log struct {
-		Level slog.Level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
+		Level level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
 
 		Format string `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"${log_format_help}"`
 	} `embed:"" prefix:"log-"`
@@ -71,8 +71,19 @@ type Commands struct {
 	Version     printVersion `cmd:"" help:"Print the version."`
 }
 
+// level is how loud the log is.
+type level slog.Level
+
+// UnmarshalText is called by kong. It takes what slog takes, INFO and warn+2 among it.
+func (l *level) UnmarshalText(text []byte) error {
+	if (*slog.Level)(l).UnmarshalText(text) != nil {
+		return fmt.Errorf("got %q, want debug, info, warn or error", text)
+	}
+	return nil
+}
+
 func (c *Commands) logger(name string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Log.Level, ReplaceAttr: spellDurations}
+	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: spellDurations}
 	if c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
 		return slog.New(slog.NewTextHandler(os.Stderr, options)).With("daemon", name)
 	}

@@ -6,15 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -204,136 +200,6 @@ func TestTheLogIsJSONThatSpellsDurations(t *testing.T) {
 	}
 }
 
-func TestTheDatabaseMayBeNamedInAFile(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "url")
-	if err := os.WriteFile(file, []byte("  "+url+"\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := start(t, nil, "--database-url-file", file).first["database"]; got != url {
-		t.Errorf("got database %q, want %q", got, url)
-	}
-	if got := start(t, []string{"SAMPLED_DATABASE_URL_FILE=" + file}).first["database"]; got != url {
-		t.Errorf("by the environment: got database %q, want %q", got, url)
-	}
-}
-
-// The names by which a database may be given, in the order in which they count. Each line's first one wins.
-func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
-	t.Parallel()
-	const other = "postgres://bob:hunter2@db.example/orders"
-	dir := t.TempDir()
-	file, another, none := filepath.Join(dir, "url"), filepath.Join(dir, "other"), filepath.Join(dir, "none")
-	for name, content := range map[string]string{file: url, another: other} {
-		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const own, shared = "SAMPLED_DATABASE_URL", "ORDERS_DATABASE_URL"
-	tests := []struct {
-		environment []string
-		args        []string
-		warns       bool
-	}{
-		{[]string{shared + "=" + url}, nil, false},
-		{[]string{shared + "_FILE=" + file}, nil, false},
-		{[]string{own + "=", shared + "=" + url}, nil, false},
-		{[]string{own + "=" + url, shared + "=" + url}, nil, false},
-		{[]string{own + "_FILE=" + file, shared + "=" + url}, nil, false},
-		{[]string{own + "=" + url, shared + "=" + other}, nil, true},
-		{[]string{own + "=" + url, shared + "_FILE=" + another}, nil, true},
-		{[]string{own + "_FILE=" + file, shared + "=" + other}, nil, true},
-		{[]string{own + "_FILE=" + file, shared + "_FILE=" + another}, nil, true},
-		{[]string{own + "=" + url, shared + "_FILE=" + none}, nil, true},
-		{[]string{own + "=" + other, shared + "=" + other}, []string{"--database-url=" + url}, false},
-		{[]string{own + "_FILE=" + another, shared + "=" + other}, []string{"--database-url=" + url}, false},
-		{[]string{own + "=" + other}, []string{"--database-url-file=" + file}, false},
-	}
-	for _, test := range tests {
-		p := start(t, test.environment, test.args...)
-		said, line := p.first, p.first
-		if test.warns {
-			line = p.line(t)
-		}
-		if line["msg"] != "serving" || line["database"] != url {
-			t.Errorf("%v %v: got %v, want it to serve %s", test.environment, test.args, line, url)
-		}
-		if text := fmt.Sprint(said); test.warns && (said["level"] != "WARN" || said["used"] != own ||
-			said["ignored"] != shared || strings.Contains(text, "hunter2")) {
-			t.Errorf("%v: got %v, want a warning that %s is used and %s is not", test.environment, said, own, shared)
-		}
-	}
-	_, stderr, code := run(t, []string{shared + "_FILE=" + none})
-	wantIn(t, stderr, shared+"_FILE: open "+none)
-	if code != 1 {
-		t.Errorf("a file that is not there: got exit %d, want 1", code)
-	}
-}
-
-// Which of the two is meant cannot be known, and one of them may be another database.
-func TestAURLAndAFileUnderOneNameAreRefused(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "url")
-	if err := os.WriteFile(file, []byte("postgres://bob@db.example/orders"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"SAMPLED_DATABASE_URL", "ORDERS_DATABASE_URL"} {
-		_, stderr, code := run(t, []string{name + "=" + url, name + "_FILE=" + file})
-		wantIn(t, stderr, "sampled: "+name+" and "+name+"_FILE can't be used together")
-		if code != 1 {
-			t.Errorf("%s and %[1]s_FILE: got exit %d, want 1", name, code)
-		}
-	}
-}
-
-// A slip in a name would leave a default that nobody chose. What Kubernetes gives a container for a service that is
-// called as the daemon is is no slip, and no setting.
-func TestAVariableThatNobodyReadsIsWarnedOf(t *testing.T) {
-	t.Parallel()
-	slips := map[string]string{ // and what was meant
-		"SAMPLED_LISTN=127.0.0.1:5":         "SAMPLED_LISTEN",
-		"SAMPLED_ADMINLISTEN=":              "SAMPLED_ADMIN_LISTEN",
-		"SAMPLED_LOGLEVEL=debug":            "SAMPLED_LOG_LEVEL",
-		"SAMPLED_DATABASE_URI=hunter2":      "SAMPLED_DATABASE_URL",
-		"SAMPLED_DATABASE_URLFILE=/hunter2": "SAMPLED_DATABASE_URL_FILE",
-		"ORDERS_DB_URL=hunter2":             "ORDERS_DATABASE_URL",
-		"sampled_listen=127.0.0.1:5":        "SAMPLED_LISTEN",
-		"SAMPLED-LISTEN=127.0.0.1:5":        "SAMPLED_LISTEN",
-		"SAMPLED_PATIENCE_PORT=50051":       "SAMPLED_PATIENCE", // of no service: those have an address
-	}
-	environment := append(slices.Collect(maps.Keys(slips)), "SAMPLED_LISTEN=127.0.0.1:1004",
-		"SAMPLED_PORT=tcp://10.0.0.1:50051", "SAMPLED_SERVICE_HOST=10.0.0.1", "SAMPLED_SERVICE_PORT=50051",
-		"SAMPLED_SERVICE_PORT_GRPC=50051", "SAMPLED_PORT_50051_TCP=tcp://10.0.0.1:50051",
-		"SAMPLED_PORT_50051_TCP_PROTO=tcp", "SAMPLED_PORT_50051_TCP_PORT=50051", "SAMPLED_PORT_50051_TCP_ADDR=10.0.0.1",
-		"SAMPLED_ADMIN_SERVICE_HOST=10.0.0.1",                           // of a service sampled-admin
-		"ORDERS_DB_PORT=tcp://10.0.0.1:5432",                            // of a service orders-db
-		"ORDERD_LISTN=127.0.0.1:5", "SAMPLEDLY=", "SAMPLED=127.0.0.1:5", // somebody else's
-	)
-	got := map[string]string{}
-	p := start(t, environment, "--database-url", url)
-	line := p.first
-	for ; line["msg"] == "unknown variable" && line["level"] == "WARN"; line = p.line(t) {
-		got[line["variable"].(string)] = line["nearest"].(string)
-		if strings.Contains(fmt.Sprint(line), "hunter2") {
-			t.Errorf("got %v, want no value told", line)
-		}
-	}
-	want := map[string]string{}
-	for setting, nearest := range slips {
-		name, _, _ := strings.Cut(setting, "=")
-		want[name] = nearest
-	}
-	if !maps.Equal(got, want) {
-		t.Errorf("got warnings of %v, want of %v", got, want)
-	}
-	if line["msg"] != "serving" || line["listen"] != "127.0.0.1:1004" {
-		t.Errorf("got %v, want it to serve where it was told to", line)
-	}
-	if _, stderr, _ := run(t, environment, "version"); stderr != "" {
-		t.Errorf("version: got %q, want nothing", stderr)
-	}
-}
-
 func TestMigrateSaysWhatItApplied(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
@@ -354,20 +220,6 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 	}
 }
 
-func TestADaemonWithoutADatabaseSaysHowToNameOne(t *testing.T) {
-	t.Parallel()
-	_, stderr, code := run(t, nil, "serve")
-	wantIn(t, stderr, "sampled: no database given: set --database-url or --database-url-file", "--help")
-	if code != 1 {
-		t.Errorf("got exit %d, want 1", code)
-	}
-	_, stderr, code = run(t, nil, "serve", "--database-url-file", os.DevNull)
-	wantIn(t, stderr, "--database-url-file: /dev/null is empty")
-	if code != 1 {
-		t.Errorf("an empty file: got exit %d, want 1", code)
-	}
-}
-
 func TestAWrongCommandLineExits80(t *testing.T) {
 	t.Parallel()
 	for complaint, args := range map[string][]string{
@@ -385,63 +237,6 @@ func TestAWrongCommandLineExits80(t *testing.T) {
 		if code != 80 {
 			t.Errorf("%v: got exit %d, want 80", args, code)
 		}
-	}
-}
-
-// An address that can never work is refused at the start, in the first line, whether or not it is empty.
-func TestAddressesThatCanNeverWorkAreRefusedAtTheStart(t *testing.T) {
-	t.Parallel()
-	for setting, want := range map[string]string{
-		"SAMPLED_LISTEN=": `--listen: got "", want host:port, or :port for every interface: it is empty; ` +
-			`unset, it is 127.0.0.1:1 (from envar SAMPLED_LISTEN="")`,
-		"SAMPLED_LISTEN=127.0.0.1":           `--listen: got "127.0.0.1", want host:port`,
-		"SAMPLED_LISTEN= ":                   `--listen: got " ", want host:port`,
-		"SAMPLED_ADMIN_LISTEN=127.0.0.1:met": `--admin-listen: got "127.0.0.1:met", want host:port`,
-		"SAMPLED_PEER=":                      `--peer: got "", want host:port: it is empty; unset, it is 127.0.0.1:3`,
-		"SAMPLED_PEER=http://127.0.0.1:1":    `--peer: got "http://127.0.0.1:1", want host:port`,
-	} {
-		_, stderr, code := run(t, []string{setting}, "serve", "--database-url", url)
-		if !strings.HasPrefix(stderr, "sampled: error: "+want) || code == 0 {
-			t.Errorf("%s: got %q, exit %d; want it refused: %s", setting, stderr, code, want)
-		}
-	}
-	_, stderr, code := run(t, nil, "serve", "--database-url", url, "--listen=")
-	if wantIn(t, stderr, `--listen: got ""`); code != 80 {
-		t.Errorf("--listen=: got exit %d, want 80", code)
-	}
-}
-
-func TestNumbersThatCannotBeMeantAreRefusedAtTheStart(t *testing.T) {
-	t.Parallel()
-	for setting, want := range map[string]string{
-		"SAMPLED_PATIENCE=1ns":  `--patience: got 1ns, want 1ms to 1h (from envar SAMPLED_PATIENCE="1ns")`,
-		"SAMPLED_PATIENCE=":     `--patience: expected duration but got ""`,
-		"SAMPLED_PATIENCE=60":   `--patience: expected duration but got "60"`,
-		"SAMPLED_TIMES=10":      `--times: got 10, want 1 to 9 (from envar SAMPLED_TIMES="10")`,
-		"SAMPLED_TIMES=-1":      "--times: got -1, want 1 to 9",
-		"SAMPLED_TIMES=1e3":     "--times: expected a valid 64 bit int",
-		"SAMPLED_TIMES=":        "--times: expected a valid 64 bit int",
-		"SAMPLED_LOG_LEVEL=":    `--log-level: slog: level string "": unknown name`,
-		"SAMPLED_LOG_FORMAT=":   `--log-format must be one of "auto","json","text" but got ""`,
-		"SAMPLED_REFLECTION=":   "--reflection: bool value must be true",
-		"SAMPLED_REFLECTION=on": "--reflection: bool value must be true",
-	} {
-		_, stderr, code := run(t, []string{setting}, "serve", "--database-url", url)
-		if !strings.HasPrefix(stderr, "sampled: error: "+want) || code == 0 {
-			t.Errorf("%s: got %q, exit %d; want it refused: %s", setting, stderr, code, want)
-		}
-	}
-}
-
-// An empty address of metrics alone has a meaning: there are none. What another command would refuse is none of this.
-func TestAnEmptyAdminAddressIsNone(t *testing.T) {
-	t.Parallel()
-	got := start(t, []string{"SAMPLED_ADMIN_LISTEN="}, "--database-url", url).first
-	if got["msg"] != "serving" || got["admin"] != "" {
-		t.Errorf("got %v, want it to serve without metrics", got)
-	}
-	if _, stderr, code := run(t, []string{"SAMPLED_LISTEN=", "SAMPLED_PEER="}, "version"); code != 0 {
-		t.Errorf("version: got exit %d, %s; want 0", code, stderr)
 	}
 }
 
