@@ -48,13 +48,20 @@ func known(name, value string, secret bool) error {
 			"a password are encoded or quoted", got)
 	}
 	if words := choices[name]; words != nil && !slices.Contains(words, value) {
-		got := "something else"
-		if !secret {
-			got = strconv.Quote(value)
-		}
-		return fmt.Errorf("%s: got %s, want one of %s", name, got, strings.Join(words, ", "))
+		return fmt.Errorf("%s: got %s, want one of %s", name, quoted(value, secret), strings.Join(words, ", "))
+	}
+	if n, err := strconv.ParseInt(value, 10, 32); name == "pool_max_conns" && (err != nil || n < 1) {
+		return fmt.Errorf("%s: got %s, want a number from 1", name, quoted(value, secret))
 	}
 	return nil
+}
+
+// quoted returns a value for an error, unless it may be a part of a secret.
+func quoted(value string, secret bool) string {
+	if secret {
+		return "something else"
+	}
+	return strconv.Quote(value)
 }
 
 // misshapen reports whether something is neither a host's name, nor an address, nor the directory of a socket.

@@ -106,6 +106,10 @@ func TestABrokenURLIsRefusedWithoutItsPassword(t *testing.T) {
 			"postgres://u@db:0/orders",
 			"host=db dbname=o port=70000",
 		},
+		"want a number from 1": {
+			"postgres://u:hunter2@db/orders?pool_max_conns=0", "postgres://u@db/orders?pool_max_conns=-1",
+			"host=db dbname=o password=hunter2 pool_max_conns=x", "host=db dbname=o pool_max_conns=",
+		},
 		"2 ports for 3": {"host=a,b,c port=1,2 dbname=o"},
 		"a space or a line": {
 			"postgres://db/orders postgres://hunter2/orders",
