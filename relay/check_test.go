@@ -252,6 +252,11 @@ func TestACommandWithoutItsOrderIsSetAside(t *testing.T) {
 			r, _ := s.row(charge.ID, order.Charge)
 			return r.Parked && len(s.log.lines("order needs a person")) == 4
 		})
+		for _, line := range s.log.lines("delivery") {
+			if line["code"] == "NO_ORDER" && line["retry_in"] != "" {
+				s.t.Errorf("got %v, want no retry told of what is parked", line)
+			}
+		}
 		for _, a := range s.peer.all() {
 			if a.id != plain.ID {
 				s.t.Errorf("got a command of the deleted order %s, want none sent", a.id)

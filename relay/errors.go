@@ -23,8 +23,8 @@ func toStatus(err error) error {
 			"the paymentd of this relay has not said that it has that payments database: sagactl status shows which")
 	case errors.Is(err, orderdb.ErrNotParked):
 		return rpc.Status(codes.FailedPrecondition, errorv1.ErrorReason_ERROR_REASON_NOT_PARKED,
-			"the order settles by itself: paymentd has said neither that its key is another's nor that what was paid "+
-				"is not refunded")
+			"nothing is to be settled by hand: the order is COMPLETED, or goes on by itself, since paymentd has said "+
+				"neither that its key is another's nor that what was paid is not refunded")
 	}
 	return rpc.ToStatus(err)
 }

@@ -56,6 +56,9 @@ func (h *handler) Explain(r outbox.Report) {
 
 // again reports whether a command is, as far as its order allows, tried again.
 func (h *handler) again(r outbox.Report) bool {
+	if r.Result == outbox.Stray {
+		return false // it is parked
+	}
 	switch eventOf(r, h.maxAttempts) {
 	case order.ChargeUndecided, order.VoidUndecided, order.VoidConflict, order.VoidUnreadable:
 		return true
