@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	errorv1 "hosho/gen/error/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -118,6 +120,9 @@ type serviceError struct {
 func (e serviceError) Error() string { return e.text }
 func (e serviceError) Unwrap() error { return e.err }
 
+// unanswered are the reasons of a call for which its own deadline came first, whoever noticed.
+var unanswered = []string{"", rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)}
+
 func inWords(service, address string, err error) error {
 	if err == nil {
 		return nil
@@ -127,7 +132,7 @@ func inWords(service, address string, err error) error {
 		return serviceError{fmt.Sprintf(
 			"there is no %s at %s (%s): \"sagactl up\" starts a system, --%s or %s says where else one is",
 			service, address, reachError(err), service, strings.ToUpper(service)), err}
-	case code == codes.DeadlineExceeded && rpc.Reason(err) == "":
+	case code == codes.DeadlineExceeded && slices.Contains(unanswered, rpc.Reason(err)):
 		return serviceError{fmt.Sprintf("%s at %s did not answer within %v", service, address, callTimeout), err}
 	case code == codes.Unimplemented:
 		return serviceError{fmt.Sprintf("at %s is another service than %s, or another version of it (%s)",

@@ -52,7 +52,7 @@ paymentd   | *             | batch card gen/error gen/money gen/payment daemon m
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
 daemon     | *             | migrations rpc version
-rpc        | *             | gen/error pg validate version wait
+rpc        | *             | admission gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate
 validate   | currency uuid |
@@ -67,6 +67,7 @@ pg         | pgx           | wait
 migrations | goose pgx     | pg wait
 
 domain
+admission  |               |
 batch      |               | wait
 order      |               |
 payment    |               |

@@ -89,12 +89,14 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Only one that is a status itself: what wraps a peer's is not for clients.
-	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours {
+	// Only one that is a status itself: what wraps a peer's is not for clients. gRPC's own has no reason, as that of a
+	// stream whose client has gone.
+	_, isStatus := err.(interface{ GRPCStatus() *status.Status })
+	switch gone := ctx.Err(); {
+	case isStatus && (gone == nil || Reason(err) != ""):
 		return err
-	}
-	if ctx.Err() != nil {
-		return status.FromContextError(ctx.Err()).Err()
+	case gone != nil:
+		return ofCaller(gone)
 	}
 	return i.toStatus(err)
 }

@@ -142,12 +142,15 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 		gives, cancel time.Duration // 0: never
 		took          time.Duration
 		code          codes.Code
-		line          string
+		line, reason  string
 	}{
-		{"no deadline", 0, 0, timeout, codes.Unavailable, "UNAVAILABLE"},
-		{"a late one", time.Hour, 0, timeout, codes.Unavailable, "UNAVAILABLE"},
-		{"an early one", time.Second, 0, time.Second, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
-		{"a client that goes", 0, time.Second, time.Second, codes.Canceled, "CANCELLED"},
+		{"no deadline", 0, 0, timeout, codes.Unavailable, "UNAVAILABLE", "DATABASE_UNAVAILABLE"},
+		{"a late one", time.Hour, 0, timeout, codes.Unavailable, "UNAVAILABLE", "DATABASE_UNAVAILABLE"},
+		{
+			"an early one", time.Second, 0, time.Second, codes.DeadlineExceeded,
+			"DEADLINE_EXCEEDED", "DEADLINE_PASSED",
+		},
+		{"a client that goes", 0, time.Second, time.Second, codes.Canceled, "CANCELLED", "CALL_CANCELLED"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -173,11 +176,34 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 				if took := time.Since(began); reply != nil || status.Code(err) != test.code || took != test.took {
 					t.Errorf("got %v, %v after %v, want %s alone after %v", reply, err, took, test.code, test.took)
 				}
+				if Reason(err) != test.reason {
+					t.Errorf("got reason %q, want %s", Reason(err), test.reason)
+				}
 				if line := log.call(t); line["code"] != test.line {
 					t.Errorf("got %v, want %s", line, test.line)
 				}
 			})
 		})
+	}
+}
+
+// A stream's handler is told of its client by gRPC, in an error that is a status and has no reason.
+func TestWhatGRPCTellsAHandlerOfItsClientIsGivenAReason(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	i := interceptor{toStatus: ToStatus}
+	for want, ctx := range map[string]context.Context{"CALL_CANCELLED": gone, "DEADLINE_PASSED": late} {
+		told := status.FromContextError(ctx.Err()).Err()
+		if got := i.answer(ctx, told); Reason(got) != want || status.Code(got) != status.Code(told) {
+			t.Errorf("%v: got %v with reason %q, want %s", told, got, Reason(got), want)
+		}
+		own := Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "stopping")
+		if got := i.answer(ctx, own); Reason(got) != "STOPPING" {
+			t.Errorf("got %v, want what the handler said itself", got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorv1 "hosho/gen/error/v1"
+	"hosho/internal/admission"
 	"hosho/internal/pg"
 	"hosho/internal/validate"
 )
@@ -44,13 +46,18 @@ var ErrStopping = errors.New("the server is stopping")
 var errNotReady = errors.New("the server is not ready")
 
 // ToStatus makes the status of an error that every service answers alike: fields that break rules, a server that is
-// stopping, and the faults of databases. What nobody expected says "internal" and no more: the log has the rest. A
-// daemon's own function lists its own errors, and leaves all others to this one.
+// stopping or has too much to do, and the faults of databases. What nobody expected says "internal" and no more: the
+// log has the rest. A daemon's own function lists its own errors, and leaves all others to this one.
 func ToStatus(err error) error {
 	var invalid *validate.Error
+	var overloaded *admission.Overloaded
 	switch {
 	case errors.As(err, &invalid):
 		return ofFields(invalid)
+	case errors.As(err, &overloaded):
+		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
+			"more is asked for than can be done in time, and nothing was done: try again later",
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(overloaded.RetryAfter)})
 	case errors.Is(err, ErrStopping):
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "the server is stopping: try again")
 	case errors.Is(err, errNotReady):
@@ -58,6 +65,17 @@ func ToStatus(err error) error {
 			"the server is not ready: try again")
 	}
 	return ofFault(pg.Classify(err))
+}
+
+// ofCaller makes the status of a call whose caller waits no longer. What its handler made of that does not matter: the
+// work may have been done.
+func ofCaller(gone error) error {
+	if errors.Is(gone, context.DeadlineExceeded) {
+		return Status(codes.DeadlineExceeded, errorv1.ErrorReason_ERROR_REASON_DEADLINE_PASSED,
+			"the deadline passed, and what was asked may have been done: ask again under the same key")
+	}
+	return Status(codes.Canceled, errorv1.ErrorReason_ERROR_REASON_CALL_CANCELLED,
+		"the call was cancelled, and what was asked may have been done: ask again under the same key")
 }
 
 // maxViolations bounds what one answer tells: statuses travel in HTTP/2 headers, of which clients take few KiB.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorv1 "hosho/gen/error/v1"
+	"hosho/internal/admission"
 	"hosho/internal/pg"
 	"hosho/internal/validate"
 )
@@ -46,6 +47,10 @@ func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 		},
 		{&pgconn.PgError{Code: "23514", Message: "hunter2"}, codes.Internal, "INTERNAL", "internal", 0},
 		{errSecret, codes.Internal, "INTERNAL", "internal", 0},
+		{
+			&admission.Overloaded{Lane: "create", RetryAfter: time.Second}, codes.ResourceExhausted, "OVERLOADED",
+			"more is asked for than can be done in time, and nothing was done: try again later", time.Second,
+		},
 		{ErrStopping, codes.Unavailable, "STOPPING", "the server is stopping: try again", 0},
 		{errNotReady, codes.Unavailable, "NOT_READY", "the server is not ready: try again", 0},
 	}

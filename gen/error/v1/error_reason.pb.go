@@ -21,13 +21,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ErrorReason says why a call failed, to programs: every error of hosho's services carries one google.rpc.ErrorInfo
-// of the domain "hosho", whose reason is one of these names without ERROR_REASON_, as in "KEY_REUSED". A name and
-// what it means never change; others may be added, so that a client acts on the code where it does not know the
-// reason.
+// ErrorReason says why a call failed, to programs: every error of a handler of hosho's services carries one
+// google.rpc.ErrorInfo of the domain "hosho", whose reason is one of these names without ERROR_REASON_, as in
+// "KEY_REUSED". A name and what it means never change; others may be added, so that a client acts on the code where it
+// does not know the reason.
 //
-// An error with a reason comes from the service itself. One without was made on the way, by a proxy or by gRPC, or
-// because the caller's own deadline passed; it says nothing about what was done.
+// An error without a reason was made on the way, by a proxy or by gRPC on either side: a connection that was lost, a
+// message that is too long or none at all, a method that nobody serves, a deadline that passed at the caller. It says
+// nothing about what was done.
 type ErrorReason int32
 
 const (
@@ -88,6 +89,15 @@ const (
 	// UNAVAILABLE, of paymentd: its database is not the one that the command means. Nothing was done. Ask a paymentd that
 	// has that database; a person must find out why this one has not.
 	ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE ErrorReason = 19
+	// RESOURCE_EXHAUSTED: more is asked for than the service can do in time. Nothing was done. Try again when the
+	// google.rpc.RetryInfo says.
+	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 20
+	// DEADLINE_EXCEEDED: the caller's deadline passed while the service was at it. What was asked may have been done. Ask
+	// again under the same key.
+	ErrorReason_ERROR_REASON_DEADLINE_PASSED ErrorReason = 21
+	// CANCELLED: the caller went while the service was at it. What was asked may have been done. Ask again under the same
+	// key.
+	ErrorReason_ERROR_REASON_CALL_CANCELLED ErrorReason = 22
 	// FAILED_PRECONDITION, of the relay: the payment service that it reaches has not the payments database that is to be
 	// accepted, or has not said so. Look which one it has.
 	ErrorReason_ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE ErrorReason = 25
@@ -116,6 +126,9 @@ var (
 		17: "ERROR_REASON_NOT_PARKED",
 		18: "ERROR_REASON_DATABASE_MISCONFIGURED",
 		19: "ERROR_REASON_WRONG_PAYMENTS_DATABASE",
+		20: "ERROR_REASON_OVERLOADED",
+		21: "ERROR_REASON_DEADLINE_PASSED",
+		22: "ERROR_REASON_CALL_CANCELLED",
 		25: "ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE",
 	}
 	ErrorReason_value = map[string]int32{
@@ -139,6 +152,9 @@ var (
 		"ERROR_REASON_NOT_PARKED":                 17,
 		"ERROR_REASON_DATABASE_MISCONFIGURED":     18,
 		"ERROR_REASON_WRONG_PAYMENTS_DATABASE":    19,
+		"ERROR_REASON_OVERLOADED":                 20,
+		"ERROR_REASON_DEADLINE_PASSED":            21,
+		"ERROR_REASON_CALL_CANCELLED":             22,
 		"ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE": 25,
 	}
 )
@@ -174,7 +190,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xd2\x05\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xb2\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -196,7 +212,10 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\x1eERROR_REASON_COMMAND_NOT_FOUND\x10\x10\x12\x1b\n" +
 	"\x17ERROR_REASON_NOT_PARKED\x10\x11\x12'\n" +
 	"#ERROR_REASON_DATABASE_MISCONFIGURED\x10\x12\x12(\n" +
-	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13\x12+\n" +
+	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13\x12\x1b\n" +
+	"\x17ERROR_REASON_OVERLOADED\x10\x14\x12 \n" +
+	"\x1cERROR_REASON_DEADLINE_PASSED\x10\x15\x12\x1f\n" +
+	"\x1bERROR_REASON_CALL_CANCELLED\x10\x16\x12+\n" +
 	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19B\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 

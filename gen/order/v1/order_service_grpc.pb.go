@@ -34,14 +34,17 @@ const (
 //
 // An accepted order ends COMPLETED with exactly one charge, or CANCELLED with no money held, whatever fails in between.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB, or the database is out of space (a google.rpc.RetryInfo says
-//     when to try again);
+//   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB; when the database is out of space, or, with the reason
+//     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to try again);
+//   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
+//     longer: it may have been done all the same;
 //   - INTERNAL, for a fault of the service, whose details are in its log alone.
 type OrderServiceClient interface {
 	// CreateOrder accepts an order and answers at once, with the order PENDING. The payment follows by itself: WatchOrder
@@ -150,14 +153,17 @@ type OrderService_WatchOrderClient = grpc.ServerStreamingClient[WatchOrderRespon
 //
 // An accepted order ends COMPLETED with exactly one charge, or CANCELLED with no money held, whatever fails in between.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: try again, CreateOrder with the same request_id;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, try again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB, or the database is out of space (a google.rpc.RetryInfo says
-//     when to try again);
+//   - RESOURCE_EXHAUSTED, when a message exceeds 64 KiB; when the database is out of space, or, with the reason
+//     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to try again);
+//   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
+//     longer: it may have been done all the same;
 //   - INTERNAL, for a fault of the service, whose details are in its log alone.
 type OrderServiceServer interface {
 	// CreateOrder accepts an order and answers at once, with the order PENDING. The payment follows by itself: WatchOrder

@@ -35,14 +35,17 @@ const (
 // is asked again under a key answers what was decided first. A caller that did not get its reply asks again with the
 // same key.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB, or the database is out of space (a google.rpc.RetryInfo says
-//     when to ask again);
+//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB; when the database is out of space, or, with the reason
+//     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to ask again);
+//   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
+//     longer: it may have been done all the same;
 //   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
 //     made.
 //
@@ -169,14 +172,17 @@ func (c *paymentServiceClient) ListPayments(ctx context.Context, in *ListPayment
 // is asked again under a key answers what was decided first. A caller that did not get its reply asks again with the
 // same key.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
 // Any method may answer:
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB, or the database is out of space (a google.rpc.RetryInfo says
-//     when to ask again);
+//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB; when the database is out of space, or, with the reason
+//     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to ask again);
+//   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
+//     longer: it may have been done all the same;
 //   - INTERNAL, for a fault of the service, whose details are in its log alone. It may stand for a charge that was
 //     made.
 //

@@ -34,10 +34,13 @@ const (
 // OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
 // things that may be done about it, and what happened to one order.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field. Any method may
-// answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
-// its log alone.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer UNAVAILABLE when the database cannot be reached; RESOURCE_EXHAUSTED, reason OVERLOADED, when
+// more is asked for than can be done in time, with a google.rpc.RetryInfo that says when to ask again;
+// DEADLINE_EXCEEDED and CANCELLED, reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no longer: it may
+// have been done all the same; and INTERNAL for a fault of the service, whose details are in its log alone.
 type OutboxServiceClient interface {
 	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
@@ -153,10 +156,13 @@ func (c *outboxServiceClient) AcceptPaymentsDatabase(ctx context.Context, in *Ac
 // OutboxService is the operator's view of the outbox: how much waits, what stands still until somebody decides, the two
 // things that may be done about it, and what happened to one order.
 //
-// Every error of a method carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
-// the caller should do. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field. Any method may
-// answer UNAVAILABLE when the database cannot be reached, and INTERNAL for a fault of the service, whose details are in
-// its log alone.
+// Every error of a handler carries one google.rpc.ErrorInfo, whose reason is one of error.v1.ErrorReason; that says what
+// the caller should do. What gRPC itself or a proxy makes up has none: a message that is too long, a connection that was
+// lost. INVALID_ARGUMENT also carries a google.rpc.BadRequest that names each field.
+// Any method may answer UNAVAILABLE when the database cannot be reached; RESOURCE_EXHAUSTED, reason OVERLOADED, when
+// more is asked for than can be done in time, with a google.rpc.RetryInfo that says when to ask again;
+// DEADLINE_EXCEEDED and CANCELLED, reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no longer: it may
+// have been done all the same; and INTERNAL for a fault of the service, whose details are in its log alone.
 type OutboxServiceServer interface {
 	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
