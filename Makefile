@@ -1,6 +1,6 @@
 # What one does with this repository; `make` lists it. For GNU make 3.81, which macOS has, and newer.
 
-# The tools' versions. go.mod has those of the code generators, and .ci/postgres.go what PostgreSQL is installed.
+# The tools' versions. go.mod has those of the code generators, and .ci/install.go what PostgreSQL is installed.
 BUF         := 1.75.0
 GOFUMPT     := 0.12.0
 STATICCHECK := 0.8.2
@@ -13,6 +13,11 @@ staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v$(STATICCHECK)
 
 # The race detector needs a C compiler.
 race := $(shell test "$$(go env CGO_ENABLED)" = 1 && echo -race)
+
+# Tells what was left out where there is no PgBouncer; internal/pgembed looks in the same places.
+unpooled = PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin" command -v pgbouncer >/dev/null || \
+	echo "$@: left out $$(git grep -h 'pgtest\.Pooler' -- '*_test.go' | wc -l | tr -d ' ') tests, or groups of them," \
+		"for want of PgBouncer: make pgbouncer installs it"
 
 # The contract that clients rely on: the newest release's, else the first one. A break is made on purpose by a release.
 contract = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || \
@@ -40,6 +45,7 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 	for module in $(modules); do (cd $$module && go test -short ./...) || exit 1; done
 	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') slow tests, or groups of them:" \
 		"make test runs them, go test -short -v names them"
+	@$(unpooled)
 
 # -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml.
 .PHONY: test
@@ -49,6 +55,7 @@ test: compiling postgres ## Run the tests, on real databases.
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 	@echo "test: left out $$(git grep -h 'slow\.Long(t, ' -- '*_test.go' | wc -l | tr -d ' ') tests: make test-long runs them"
+	@$(unpooled)
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
@@ -129,7 +136,7 @@ format: buf ## Format the Go and the proto files.
 modules := internal/composetest internal/lint
 
 # $(call vet,FLAGS) is go vet of everything.
-vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/postgres.go && \
+vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/install.go && \
 	for module in $(modules); do (cd $$module && go vet $(1) ./...) || exit 1; done
 
 .PHONY: lint
@@ -174,7 +181,11 @@ compiling:
 
 .PHONY: postgres
 postgres: ## Install PostgreSQL, if the machine has none.
-	@go run .ci/postgres.go
+	@go run .ci/install.go postgres
+
+.PHONY: pgbouncer
+pgbouncer: ## Install PgBouncer, for the tests that put it before the databases, if the machine has none.
+	@go run .ci/install.go pgbouncer
 
 .PHONY: clean
 clean: ## Remove what was built.
