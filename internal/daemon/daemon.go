@@ -15,10 +15,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"hosho/migrations"
 )
@@ -82,41 +80,34 @@ func (l *level) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (c *Commands) logger(name string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: spellDurations}
-	if c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options)).With("daemon", name)
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options)).With("daemon", name)
-}
-
-// spellDurations writes durations as people do, "1.5ms", in JSON too.
-func spellDurations(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
-	}
-	return a
-}
-
 // Main parses the command line into commands, a pointer to a struct that embeds Commands, and runs the command chosen:
 // its Run method may take a context.Context, a *slog.Logger and the program's migrations.Set. It exits 0, or 1 after
 // printing the error, or 80 on a wrong command line (kong's code).
 func Main(p Program, commands interface{ common() *Commands }) {
 	cli := kong.Parse(commands, p.Options()...)
+	if err := p.run(cli, commands.common()); err != nil {
+		os.Exit(1)
+	}
+}
+
+// run runs the command chosen, and returns when its log and its error are written.
+func (p Program) run(cli *kong.Context, c *Commands) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal is not caught
+	context.AfterFunc(ctx, stop)   // the second signal is not caught
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends nobody
 	cli.BindTo(ctx, (*context.Context)(nil))
-	log := commands.common().logger(p.Name)
+	log, stderr := c.logger(p.Name)
+	defer stderr.flush() // in a panic, too
 	cli.Bind(log, p.Database)
 	if c := cli.Command(); c != "healthcheck" && c != "version" { // which somebody asks again and again
 		p.warnOfUnknown(log, cli.Model.Node, os.Environ())
 	}
-	if err := cli.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
-		stop()
-		os.Exit(1)
+	err := cli.Run()
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", p.Name, err) // which it always takes
 	}
+	return err
 }
 
 func (c *Commands) common() *Commands { return c }

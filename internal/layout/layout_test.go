@@ -51,7 +51,7 @@ paymentd   | *             | batch card gen/error gen/money gen/payment daemon m
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
-daemon     | *             | migrations rpc version
+daemon     | *             | migrations rpc version wait
 rpc        | *             | admission gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate

@@ -1,0 +1,157 @@
+package daemon
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hosho/internal/wait"
+)
+
+// lines is where the log goes. Whoever writes to it never waits for whoever reads it: a pipe that nobody reads, or a
+// disk that stands still, would else hang every call that logs. What cannot be written yet waits in memory; what has no
+// room there is dropped, counted, and told of at the place where it is missing.
+//
+// It is no diode (github.com/rs/zerolog/diode): that one bounds the number of lines and not their bytes, drops all that
+// waits at once, takes a failed write for a written line, and waits for the reader without end when it is closed.
+type lines struct {
+	to     io.Writer
+	notice func(dropped int) []byte
+	bell   wait.Bell // there is something to be written
+
+	mu      sync.Mutex
+	waiting []text
+	size    int  // the bytes of what waits
+	full    bool // nothing more is taken until half of the room is free
+	dropped int  // the lines that nobody was told of yet
+
+	torn bool // a write failed in the middle of a line; only the writer looks at it
+}
+
+// text is something to be written: a line, or a notice of lines that were dropped, or the end of what is flushed.
+type text struct {
+	line    []byte
+	dropped int
+	flushed chan struct{}
+}
+
+// room is how many bytes of the log wait at most: some 10,000 lines.
+const room = 4 << 20
+
+// flushTime bounds how long the end of a process waits for whoever reads its log.
+const flushTime = time.Second
+
+var droppedLines = prometheus.NewCounter(prometheus.CounterOpts{
+	Name: "hosho_log_dropped_lines_total",
+	Help: "Lines of the log that were dropped since nobody read them, or since they could not be written.",
+})
+
+// newLines makes lines that a goroutine writes for as long as the process lives. notice says in a line of its own how
+// many were dropped.
+func newLines(to io.Writer, notice func(dropped int) []byte) *lines {
+	l := &lines{to: to, notice: notice, bell: wait.NewBell()}
+	go l.write()
+	return l
+}
+
+// Write takes one line, and always succeeds: a logger could do nothing about an error.
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = l.size+len(line) > room || l.full && l.size > room/2
+	if l.full {
+		l.dropped++
+		droppedLines.Inc()
+	} else {
+		l.tell()
+		l.add(text{line: bytes.Clone(line)})
+	}
+	return len(line), nil
+}
+
+// tell puts a notice where lines are missing.
+func (l *lines) tell() {
+	if l.dropped > 0 {
+		l.add(text{line: l.notice(l.dropped), dropped: l.dropped})
+		l.dropped = 0
+	}
+}
+
+func (l *lines) add(t text) {
+	l.waiting = append(l.waiting, t)
+	l.size += len(t.line)
+	l.bell.Ring()
+}
+
+// flush waits until what was logged is written, for flushTime at most.
+func (l *lines) flush() {
+	end := text{flushed: make(chan struct{})}
+	l.mu.Lock()
+	l.tell()
+	l.add(end)
+	l.mu.Unlock()
+	timer := time.NewTimer(flushTime)
+	defer timer.Stop()
+	select {
+	case <-end.flushed:
+	case <-timer.C:
+	}
+}
+
+func (l *lines) write() {
+	for range l.bell {
+		failed := false
+		for t, ok := l.next(failed); ok; t, ok = l.next(failed) {
+			if t.flushed != nil {
+				close(t.flushed)
+				continue
+			}
+			failed = !l.put(t)
+		}
+	}
+}
+
+// next takes what has waited longest. When nothing waits any more, it is time to tell of what was dropped, unless that
+// could not be written either.
+func (l *lines) next(failed bool) (text, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 && !failed {
+		l.full = false
+		l.tell()
+	}
+	if len(l.waiting) == 0 {
+		l.waiting = nil // which may have grown large
+		return text{}, false
+	}
+	t := l.waiting[0]
+	l.waiting[0] = text{}
+	l.waiting = l.waiting[1:]
+	l.size -= len(t.line)
+	return t, true
+}
+
+// put writes a line whole, and reports whether it could. After a line that broke off, as on a full disk, the next
+// begins at a line's beginning.
+func (l *lines) put(t text) bool {
+	line := t.line
+	if l.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := l.to.Write(line)
+	l.torn = l.torn && n == 0 || n > 0 && n < len(line) && line[n-1] != '\n'
+	if err == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.dropped == 0 {
+		t.dropped = 1
+		droppedLines.Inc()
+	}
+	l.dropped += t.dropped
+	return false
+}

@@ -1,0 +1,45 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+	"google.golang.org/grpc/grpclog"
+)
+
+// logger makes the log, and returns where it goes, too: stderr is written to by nobody else, but by Go itself when it
+// gives up. gRPC and net/http have logs of their own, which become lines of this one.
+func (c *Commands) logger(name string) (*slog.Logger, *lines) {
+	asText := c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
+	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: spellDurations}
+	to := func(w io.Writer) *slog.Logger {
+		if asText {
+			return slog.New(slog.NewTextHandler(w, options)).With("daemon", name)
+		}
+		return slog.New(slog.NewJSONHandler(w, options)).With("daemon", name)
+	}
+	stderr := newLines(os.Stderr, func(dropped int) []byte {
+		var line bytes.Buffer
+		loud := max(slog.LevelWarn, slog.Level(c.Log.Level)) // whatever is asked for
+		to(&line).Log(context.Background(), loud, "lines of the log were dropped", "lines", dropped)
+		return line.Bytes()
+	})
+	log := to(stderr)
+	slog.SetDefault(log) // net/http's
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard,
+		slog.NewLogLogger(log.Handler(), slog.LevelError).Writer()))
+	return log, stderr
+}
+
+// spellDurations writes durations as people do, "1.5ms", in JSON too.
+func spellDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+	}
+	return a
+}
