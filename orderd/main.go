@@ -55,19 +55,19 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
 	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
-	pool, err := pg.Open(ctx, database)
+	pools, err := pg.OpenPools(ctx, database)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	server := newServer(pool, c.OrderDeadline, log)
+	defer pools.Close()
+	server := newServer(pools, c.OrderDeadline, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
 	background.Go(func() { server.run(running, database, c.Wake) })
 
-	ready := guard.Ready(pool, program.Database.Ready(pool, orderdb.OrderdNeeds()))
+	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
@@ -38,11 +37,12 @@ type server struct {
 	log      *slog.Logger
 }
 
-func newServer(pool *pgxpool.Pool, deadline time.Duration, log *slog.Logger) *server {
-	store := orderdb.New(pool, command.Encode)
+func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *server {
+	store := orderdb.NewOver(pools, command.Encode)
 	return &server{
 		store: store, deadline: deadline, hub: newHub(store, log),
-		relays: pg.NewWaker(pool, outbox.Channel), watchers: pg.NewWaker(pool, orderdb.Channel), log: log,
+		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
+		log: log,
 	}
 }
 

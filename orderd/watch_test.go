@@ -22,6 +22,7 @@ import (
 	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
 )
@@ -338,7 +339,7 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	s := newServer(f.db.Pool, time.Minute, slog.New(slog.DiscardHandler))
+	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	var wait sync.WaitGroup
@@ -368,6 +369,9 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// over has one pool do the work of all.
+func over(pool *pgxpool.Pool) *pg.Pools { return &pg.Pools{Writes: pool, Reads: pool, Readiness: pool} }
 
 var errFake = errors.New("the client is gone")
 

@@ -47,14 +47,14 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
-	pool, err := pg.Open(ctx, pg.Config{URL: url, Application: program.Name, Guard: guard})
+	pools, err := pg.OpenPools(ctx, pg.Config{URL: url, Application: program.Name, Guard: guard})
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	server := newServer(pool, c.Simulate, log)
+	defer pools.Close()
+	server := newServer(pools, c.Simulate, log)
 
-	ready := guard.Ready(pool, program.Database.Ready(pool, paymentdb.Needs()))
+	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, paymentdb.Needs()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -17,6 +16,7 @@ import (
 	"hosho/internal/page"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
+	"hosho/internal/pg"
 	"hosho/internal/rpc"
 )
 
@@ -43,10 +43,10 @@ type server struct {
 	stop     context.CancelFunc
 }
 
-func newServer(pool *pgxpool.Pool, simulate simulation, log *slog.Logger) *server {
+func newServer(pools *pg.Pools, simulate simulation, log *slog.Logger) *server {
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
-		store: paymentdb.New(pool), network: simulate.network, loses: simulate.loses, log: log,
+		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
 		patience: streamPatience, hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
 		stopping: stopping, stop: stop,
 	}

@@ -55,18 +55,18 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
 	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
-	pool, err := pg.Open(ctx, database)
+	pools, err := pg.OpenPools(ctx, database)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer pools.Close()
 	paymentd, err := rpc.Dial(c.PaymentTarget)
 	if err != nil {
 		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
 	}
 	defer paymentd.Close()
 	registry := daemon.NewRegistry()
-	server := newServer(pool, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
+	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -74,7 +74,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	background.Go(func() { server.run(running, database, c.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
-	ready := guard.Ready(pool, program.Database.Ready(pool, orderdb.RelayNeeds()))
+	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.RelayNeeds()))
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()

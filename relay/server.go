@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
@@ -48,19 +47,19 @@ type server struct {
 }
 
 func newServer(
-	pool *pgxpool.Pool, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
+	pools *pg.Pools, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
 	registry prometheus.Registerer, log *slog.Logger,
 ) *server {
 	s := &server{
 		name:       instance(),
 		log:        log,
-		store:      orderdb.New(pool, command.Encode),
-		watchers:   pg.NewWaker(pool, orderdb.Channel),
+		store:      orderdb.NewOver(pools, command.Encode),
+		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
 		stuckAfter: p.StuckAfter,
 	}
 	s.trust = &trust{store: s.store, log: log}
 	s.dispatcher = dispatch.New(paymentd, config.CallTimeout, s.trust.judge)
-	s.workers = outbox.NewWorkers(config, pool, orderdb.Outbox, &handler{
+	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
 		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log), log: log,

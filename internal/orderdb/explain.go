@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/pg"
 )
 
 // Explanation is what the orders database keeps about the delivery of an order's commands, at one moment.
@@ -25,14 +27,11 @@ type HandDecision struct {
 	At       time.Time
 }
 
-// consistent reads one moment: what a relay settles meanwhile is seen as a whole or not at all.
-var consistent = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-
 // Explain returns what became of an order's commands, with limit attempts at most. An order that does not exist is
 // ErrNotFound.
 func (s *Store) Explain(ctx context.Context, id string, limit int) (Explanation, error) {
 	var e Explanation
-	err := pgx.BeginTxFunc(ctx, s.pool, consistent, func(tx pgx.Tx) (err error) {
+	err := pg.Snapshot(ctx, s.reads, func(tx pgx.Tx) (err error) { // what is settled meanwhile is no half of it
 		e, err = explain(ctx, tx, id, limit)
 		return err
 	})

@@ -29,7 +29,7 @@ func (s *Store) List(ctx context.Context, f Filter, afterID string, limit int) (
 	}
 	// Parameters are known when the statement is planned (pg.Open names no statements), so that a condition that is
 	// switched off leaves the plan.
-	orders, err := collect(pg.Query(ctx, s.pool, `
+	orders, err := collect(pg.Query(ctx, s.reads, `
 		SELECT `+orderColumns+`
 		FROM orders
 		WHERE ($1 = '' OR customer_id = $1)

@@ -29,7 +29,7 @@ func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool,
 
 // Backlog counts the commands in the outbox, those of each kind that there are any of.
 func (s *Store) Backlog(ctx context.Context) ([]outbox.Backlog, error) {
-	return Outbox.Backlog(ctx, s.pool)
+	return Outbox.Backlog(ctx, s.reads)
 }
 
 // Decision is what an operator decided about an order.

@@ -36,12 +36,18 @@ type Encoder func(order.Command, order.Order) ([]byte, error)
 // Store reads and writes orders.
 type Store struct {
 	pool   *pgxpool.Pool
+	reads  *pgxpool.Pool // what clients and operators read goes over it
 	encode Encoder
 }
 
 // New makes a Store on the orders database.
 func New(pool *pgxpool.Pool, encode Encoder) *Store {
-	return &Store{pool: pool, encode: encode}
+	return &Store{pool: pool, reads: pool, encode: encode}
+}
+
+// NewOver makes a Store whose writes and reads have pools of their own.
+func NewOver(pools *pg.Pools, encode Encoder) *Store {
+	return &Store{pool: pools.Writes, reads: pools.Reads, encode: encode}
 }
 
 // row is a row of orders, as orderColumns lists it.
@@ -99,7 +105,7 @@ func collectOne(rows pgx.Rows, err error) (order.Order, error) {
 
 // Get returns an order as it is now, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id string) (order.Order, error) {
-	o, err := collectOne(pg.Query(ctx, s.pool, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
+	o, err := collectOne(pg.Query(ctx, s.reads, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
 	if err != nil {
 		return order.Order{}, fmt.Errorf("get order %s: %w", id, err)
 	}

@@ -89,7 +89,7 @@ func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64
 // suspects returns, by id, every command that may need a person, and few others, so that a healthy backlog stays where
 // it is.
 func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
-	return collectWaiting(pg.Query(ctx, s.pool, waiting+`
+	return collectWaiting(pg.Query(ctx, s.reads, waiting+`
 		WHERE c.id > $1
 			AND (c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
 				OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')

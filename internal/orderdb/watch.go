@@ -16,7 +16,7 @@ func (s *Store) Watched(ctx context.Context, seen map[string]order.Status) ([]or
 	for id, status := range seen {
 		ids, statuses = append(ids, id), append(statuses, string(status))
 	}
-	orders, err := collect(pg.Query(ctx, s.pool, `
+	orders, err := collect(pg.Query(ctx, s.reads, `
 		SELECT `+orderColumns+`
 		FROM orders
 		JOIN unnest($1::uuid[], $2::text[]) AS seen (seen_id, seen_status) ON id = seen_id

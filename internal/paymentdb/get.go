@@ -14,7 +14,7 @@ import (
 // Get returns a payment as it is now and the money that moved under its key, the oldest first, or ErrNotFound. It is
 // one statement, so that a payment is never seen without its entries.
 func (s *Store) Get(ctx context.Context, id string) (payment.Payment, []payment.Booking, error) {
-	rows, err := pg.Query(ctx, s.pool, `
+	rows, err := pg.Query(ctx, s.reads, `
 		SELECT `+columns+`, entry, moved_minor, moved_currency, at
 		FROM payments
 		LEFT JOIN (

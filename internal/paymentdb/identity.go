@@ -26,7 +26,7 @@ const identityQuery = `SELECT id::text AS id, clock_timestamp() AS clock FROM da
 
 // Identity asks the database who it is.
 func (s *Store) Identity(ctx context.Context) (Identity, error) {
-	rows, err := pg.Query(ctx, s.pool, identityQuery)
+	rows, err := pg.Query(ctx, s.reads, identityQuery)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask the payments database who it is: %w", err)
 	}

@@ -17,7 +17,7 @@ type Filter struct {
 // List returns up to limit payments by descending key, those below afterID when it is not "". A page costs the same
 // however deep it lies, since it starts at a key of an index (keyset, no OFFSET).
 func (s *Store) List(ctx context.Context, f Filter, afterID string, limit int) ([]payment.Payment, error) {
-	page, err := collect(pg.Query(ctx, s.pool, `
+	page, err := collect(pg.Query(ctx, s.reads, `
 		SELECT `+columns+`
 		FROM payments
 		WHERE ($1 = '' OR customer_id = $1)

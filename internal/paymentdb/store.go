@@ -35,12 +35,18 @@ var (
 // Store reads and writes payments. Its keys are UUIDs in lower case, as PostgreSQL writes them. Errors keep their
 // meaning for pg.Classify.
 type Store struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	reads *pgxpool.Pool // what clients read goes over it
 }
 
 // New makes a Store on the payments database.
 func New(pool *pgxpool.Pool) *Store {
-	return &Store{pool: pool}
+	return &Store{pool: pool, reads: pool}
+}
+
+// NewOver makes a Store whose writes and reads have pools of their own.
+func NewOver(pools *pg.Pools) *Store {
+	return &Store{pool: pools.Writes, reads: pools.Reads}
 }
 
 // Result is what became of one command of a batch.

@@ -25,6 +25,8 @@ const (
 	Collision
 	// Exhausted means that nothing was written, because the database is out of disk, memory, or another of its limits.
 	Exhausted
+	// Busy means that nothing was done, because there was too much to do: try again a little later.
+	Busy
 	// Misconfigured means that nothing was written, because the database is not what the program was given it for: a
 	// right, a table, a column or a schema is missing, the password is wrong, or there is no such database. Nothing of
 	// it is the fault of what was to be written, and it works again when a person has put it right.
@@ -46,6 +48,8 @@ func Classify(err error) Fault {
 		return Misconfigured
 	case errors.Is(err, ErrUnanswered):
 		return Unreachable
+	case errors.Is(err, ErrBusy):
+		return Busy
 	case errors.As(err, &refused):
 		fault := classifyCode(refused)
 		if fault == Unexpected && errors.As(err, &connect) {

@@ -28,27 +28,33 @@ type Guard struct {
 	log         *slog.Logger
 	allowUnsafe bool
 	doubt       wait.Bell
+	leaver      *leaver    // has all pools that were opened with the guard leave a server at once
+	favourite   *favourite // is theirs in common
 
 	mu    sync.Mutex
 	known string // the server that was logged last, and its settings
 }
 
-// NewGuard makes a Guard for one database, that of a pool and of what listens beside it. With allowUnsafe an unsafe
-// server is complained of, and used.
+// NewGuard makes a Guard for one database, that of some pools and of what listens beside them. With allowUnsafe an
+// unsafe server is complained of, and used.
 func NewGuard(log *slog.Logger, allowUnsafe bool) *Guard {
-	return &Guard{log: log, allowUnsafe: allowUnsafe, doubt: wait.NewBell()}
+	doubt := wait.NewBell()
+	return &Guard{
+		log: log, allowUnsafe: allowUnsafe, doubt: doubt, leaver: &leaver{doubt: doubt}, favourite: &favourite{},
+	}
 }
 
 // Doubt rings when a server turned out to be no longer what it was.
 func (g *Guard) Doubt() <-chan struct{} { return g.doubt }
 
 // Ready returns what a daemon asks before it serves: whether its database's server is still one that the guard lets it
-// use, since settings change while connections last; and then another question.
+// use, since settings change while connections last; and then another question. It is asked over a pool of its own: one
+// that calls exhaust would have a busy daemon look like one that is broken.
 func (g *Guard) Ready(pool *pgxpool.Pool, then func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		err := g.ask(ctx, pool)
 		if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnsafe) {
-			pool.Reset() // nobody goes on with connections that would not be made any more
+			g.leaver.reset() // nobody goes on with connections that would not be made any more
 		}
 		if err != nil {
 			return err

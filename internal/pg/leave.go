@@ -2,26 +2,36 @@ package pg
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/wait"
 )
 
 // readOnlyTransaction is what a server answers that takes no writes any more: it is a standby now, or was told to be
 // read-only. Its connections live on, and would be refused each write for ever.
 const readOnlyTransaction = "25006"
 
-// leaver makes a pool leave a server that has become read-only. The connection that was told so is closed, and with it
-// all others: those that are idle at once, those in use when they come back.
+// leaver makes pools leave a server that has become read-only. The connection that was told so is closed, and with it
+// all others, those of pools that never write among them, which nobody would tell: those that are idle at once, those
+// in use when they come back.
 type leaver struct {
-	pool    atomic.Pointer[pgxpool.Pool] // nil until it is made
-	changes atomic.Int64                 // how often it has left
-	guard   *Guard                       // is told; may be nil
+	changes atomic.Int64 // how often they have left
+	doubt   wait.Bell    // rings when they do; nil: for nobody
+
+	mu    sync.Mutex
+	pools []*pgxpool.Pool
 }
 
-func newLeaver(guard *Guard) *leaver { return &leaver{guard: guard} }
+func (l *leaver) add(pool *pgxpool.Pool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pools = append(l.pools, pool)
+}
 
 // leaveKey is where a connection has the number of changes before it was made.
 const leaveKey = "hosho: changes"
@@ -42,15 +52,21 @@ func (l *leaver) attach(config *pgxpool.Config) {
 	}
 }
 
-// leave resets the pool once for each change: what another connection of the same age is told is no news.
+// leave resets the pools once for each change: what another connection of the same age is told is no news.
 func (l *leaver) leave(conn *pgconn.PgConn) {
 	made, ok := conn.CustomData()[leaveKey].(int64)
-	pool := l.pool.Load()
-	if !ok || pool == nil || !l.changes.CompareAndSwap(made, made+1) {
+	if !ok || !l.changes.CompareAndSwap(made, made+1) {
 		return
 	}
-	pool.Reset()
-	if l.guard != nil {
-		l.guard.doubt.Ring()
+	l.reset()
+	l.doubt.Ring()
+}
+
+// reset closes all connections.
+func (l *leaver) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, pool := range l.pools {
+		pool.Reset()
 	}
 }

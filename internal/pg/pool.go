@@ -34,6 +34,9 @@ type Config struct {
 	Application string          // how pg_stat_activity names the connections
 	Tracer      pgx.QueryTracer // is told of each query; may be nil
 	Guard       *Guard          // says which servers will do, and has the log; nil: any, in silence
+
+	MaxConns         int32         // the pool's size; 0: what the URL says, or DefaultMaxConns
+	StatementTimeout time.Duration // how long the server works at a statement that reads; 0: no limit of ours
 }
 
 // Open makes a pool. It connects lazily, so that a process may start before its database.
@@ -43,15 +46,23 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	c.tune(config.ConnConfig)
-	leaver := newLeaver(c.Guard)
+	if c.MaxConns > 0 {
+		config.MaxConns = c.MaxConns
+		config.MinConns = min(config.MinConns, c.MaxConns)
+		config.MinIdleConns = min(config.MinIdleConns, c.MaxConns)
+	}
+	leaver, favourite := &leaver{}, &favourite{}
+	if c.Guard != nil {
+		leaver, favourite = c.Guard.leaver, c.Guard.favourite
+	}
 	leaver.attach(config)
-	giveSessions(config, c.Guard)
-	(&favourite{}).attach(config)
+	c.giveSessions(config)
+	favourite.attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
-	leaver.pool.Store(pool)
+	leaver.add(pool)
 	return pool, nil
 }
 

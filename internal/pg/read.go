@@ -2,8 +2,11 @@ package pg
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -12,22 +15,32 @@ import (
 const beginRead = beginLevel + ` READ ONLY`
 
 // Query reads with one statement, in a READ COMMITTED transaction of its own, in one round trip. It is pool.Query for
-// what does not write; the end of ctx ends it. What is returned must be closed, as pgx's collectors do, and tells the
-// error as well.
+// what does not write; the end of ctx ends it, and so does the server after Config.StatementTimeout, which is ErrBusy.
+// What is returned must be closed, as pgx's collectors do, and tells the error as well.
 func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	conn, err := pool.Acquire(ctx)
+	conn, err := acquire(ctx, pool)
 	if err != nil {
 		return &rows{err: err}, err
 	}
-	ended := sessionOf(conn.Conn()).trace(ctx, conn.Conn(), sql, args)
+	s := sessionOf(conn.Conn())
 	b := &pgx.Batch{}
 	b.Queue(beginRead)
+	ahead := 1
+	if s.patience != "" { // for this transaction only, as a pooler needs it
+		b.Queue(`SET LOCAL statement_timeout = ` + s.patience)
+		ahead++
+	}
 	b.Queue(sql, args...)
 	b.Queue(`COMMIT`)
-	results := conn.SendBatch(ctx, b)
-	r := &rows{results: results, conn: conn, ended: ended}
-	if _, err = results.Exec(); err == nil {
-		r.Rows, err = results.Query()
+	r := &rows{ctx: ctx, session: s, conn: conn, ended: s.trace(ctx, conn.Conn(), sql, args)}
+	r.results = conn.SendBatch(ctx, b)
+	for range ahead {
+		if _, err = r.results.Exec(); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		r.Rows, err = r.results.Query()
 	}
 	if err != nil {
 		r.Close()
@@ -35,10 +48,41 @@ func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pg
 	return r, r.err
 }
 
+// Snapshot has f read with as many statements as it likes, all of which see one moment: what is written meanwhile is
+// seen as a whole or not at all. Each of them is bounded as Query's is.
+func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+	conn, err := acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	s := sessionOf(conn.Conn())
+	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	if s.patience != "" {
+		moment += `; SET LOCAL statement_timeout = ` + s.patience
+	}
+	return s.slow(ctx, pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: moment}, f))
+}
+
+// queryCanceled is what a statement is answered that took too long, or that somebody stopped.
+const queryCanceled = "57014"
+
+// slow makes ErrBusy of the end that the server makes of a statement which reads for too long. Its caller's own end of
+// it looks the same, but for the context.
+func (s *session) slow(ctx context.Context, err error) error {
+	var refused *pgconn.PgError
+	if s.patience == "" || ctx.Err() != nil || !errors.As(err, &refused) || refused.Code != queryCanceled {
+		return err
+	}
+	return fmt.Errorf("%w: reading took longer than %s: %w", ErrBusy, s.patience, err)
+}
+
 // rows gives its connection back when it has been read.
 type rows struct {
 	pgx.Rows // nil when there are none
 
+	ctx     context.Context // of the query
+	session *session
 	results pgx.BatchResults
 	conn    *pgxpool.Conn // nil when it was given back
 	ended   func(error)
@@ -62,7 +106,7 @@ func (r *rows) Close() {
 	if r.Rows != nil {
 		r.Rows.Close()
 	}
-	r.err = r.results.Close()
+	r.err = r.session.slow(r.ctx, r.results.Close())
 	r.conn.Release()
 	r.conn = nil
 	r.ended(r.err)

@@ -23,6 +23,7 @@ import (
 // the socket passes, or a read fails; nor one that was sent during an earlier statement and is late.
 type session struct {
 	unfinished *unfinished
+	patience   string          // the timeout of a statement that reads, as SET takes it; "": there is none
 	tracer     pgx.QueryTracer // may be nil
 	committing atomic.Bool     // no cancel request is sent
 	cancelled  atomic.Bool     // one was sent, and may still be on its way: no COMMIT is sent
@@ -44,11 +45,15 @@ func sessionOf(conn *pgx.Conn) *session {
 }
 
 // giveSessions gives each connection of a pool a session. One that a cancel request may still be on its way to is
-// closed instead of being used again: nobody else's COMMIT must meet it. guard has the log; it may be nil.
-func giveSessions(config *pgxpool.Config, guard *Guard) {
-	unfinished := newUnfinished(config.MaxConns, guard)
+// closed instead of being used again: nobody else's COMMIT must meet it.
+func (c Config) giveSessions(config *pgxpool.Config) {
+	unfinished := newUnfinished(config.MaxConns, c.Guard)
+	patience := ""
+	if c.StatementTimeout > 0 {
+		patience = fmt.Sprintf("'%dms'", c.StatementTimeout.Milliseconds())
+	}
 	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
-		(&session{unfinished: unfinished}).attach(config)
+		(&session{unfinished: unfinished, patience: patience}).attach(config)
 		return nil
 	}
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {

@@ -59,7 +59,8 @@ type writer struct {
 	left bool // to a COMMIT that nobody waits for any more
 }
 
-// newWriter returns an error that Classify calls Unreachable when there is no connection in time, or no right to one.
+// newWriter returns an error that Classify calls Busy or Unreachable when there is no connection in time, or no right
+// to one.
 func newWriter(ctx context.Context, pool *pgxpool.Pool) (*writer, error) {
 	conn, err := acquire(ctx, pool)
 	if err != nil {
@@ -190,7 +191,12 @@ func (w *writer) leave(done <-chan struct{}) {
 	}()
 }
 
-// acquire returns a connection, or an error that Classify calls Unreachable when there is none in time.
+// ErrBusy says that nothing was done, because there was too much to do: no connection of the pool became free in time,
+// or a statement that reads took longer than it may.
+var ErrBusy = errors.New("the database is busy")
+
+// acquire returns a connection, or an error when there is none in time: ErrBusy when all are in use, and else one that
+// Classify calls Unreachable.
 func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	bounded, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
@@ -201,8 +207,8 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 			pool.Reset()
 		}
 		if stat := pool.Stat(); bounded.Err() != nil && stat.AcquiredConns() >= stat.MaxConns() {
-			return nil, fmt.Errorf("get a connection to the database: all %d of the pool are in use (a COMMIT that "+
-				"waits for its standby, a lock, or a pool that is too small?): %w", stat.MaxConns(), err)
+			return nil, fmt.Errorf("%w: all %d connections of the pool are in use (a COMMIT that waits for its "+
+				"standby, a lock, or a pool that is too small?): %w", ErrBusy, stat.MaxConns(), err)
 		}
 		return nil, fmt.Errorf("get a connection to the database: %w", err)
 	}

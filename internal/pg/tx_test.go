@@ -346,10 +346,10 @@ func TestInTxDoesNotWaitForAConnectionForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = pg.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
-	if got := pg.Classify(err); err == nil || got != pg.Unreachable {
-		t.Errorf("got %d of %v, want Unreachable", got, err)
+	if got := pg.Classify(err); !errors.Is(err, pg.ErrBusy) || got != pg.Busy {
+		t.Errorf("got %d of %v, want Busy", got, err)
 	}
-	if err == nil || !strings.Contains(err.Error(), "all 1 of the pool are in use") {
+	if err == nil || !strings.Contains(err.Error(), "all 1 connections of the pool are in use") {
 		t.Errorf("got %v, want an error that says where the connections are", err)
 	}
 	held.Release()

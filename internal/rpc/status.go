@@ -25,8 +25,11 @@ const Domain = "hosho"
 // ReasonName returns a reason as it is on the wire, in logs and in the outbox: "KEY_REUSED".
 func ReasonName(r errorv1.ErrorReason) string { return strings.TrimPrefix(r.String(), "ERROR_REASON_") }
 
-// fullRetryDelay is how long a client waits before it tries a full database again.
-const fullRetryDelay = 5 * time.Second
+// How long a client waits before it tries a busy database again, and a full one.
+const (
+	busyRetryDelay = time.Second
+	fullRetryDelay = 5 * time.Second
+)
 
 // Status makes an error with one ErrorInfo, and whatever details it is given besides.
 func Status(code codes.Code, reason errorv1.ErrorReason, message string, details ...protoadapt.MessageV1) error {
@@ -55,9 +58,7 @@ func ToStatus(err error) error {
 	case errors.As(err, &invalid):
 		return ofFields(invalid)
 	case errors.As(err, &overloaded):
-		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
-			"more is asked for than can be done in time, and nothing was done: try again later",
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(overloaded.RetryAfter)})
+		return ofOverload(overloaded.RetryAfter)
 	case errors.Is(err, ErrStopping):
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "the server is stopping: try again")
 	case errors.Is(err, errNotReady):
@@ -97,6 +98,12 @@ func ofFields(invalid *validate.Error) error {
 	return Status(codes.InvalidArgument, errorv1.ErrorReason_ERROR_REASON_INVALID_FIELDS, message, bad)
 }
 
+func ofOverload(retryAfter time.Duration) error {
+	return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
+		"more is asked for than can be done in time, and nothing was done: try again later",
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)})
+}
+
 func ofFault(fault pg.Fault) error {
 	switch fault {
 	case pg.Unreachable:
@@ -111,6 +118,8 @@ func ofFault(fault pg.Fault) error {
 	case pg.Collision:
 		return Status(codes.Aborted, errorv1.ErrorReason_ERROR_REASON_COLLISION,
 			"concurrent writes collided: try again")
+	case pg.Busy:
+		return ofOverload(busyRetryDelay)
 	case pg.Exhausted:
 		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_DATABASE_FULL,
 			"the database is out of space: try again later",

@@ -38,6 +38,10 @@ func TestWhatEveryServiceAnswersAlikeIsOneStatus(t *testing.T) {
 		},
 		{&pgconn.PgError{Code: "40001"}, codes.Aborted, "COLLISION", "concurrent writes collided: try again", 0},
 		{
+			pg.ErrBusy, codes.ResourceExhausted, "OVERLOADED",
+			"more is asked for than can be done in time, and nothing was done: try again later", time.Second,
+		},
+		{
 			&pgconn.PgError{Code: "53100"}, codes.ResourceExhausted, "DATABASE_FULL",
 			"the database is out of space: try again later", 5 * time.Second,
 		},

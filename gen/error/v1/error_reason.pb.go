@@ -89,8 +89,8 @@ const (
 	// UNAVAILABLE, of paymentd: its database is not the one that the command means. Nothing was done. Ask a paymentd that
 	// has that database; a person must find out why this one has not.
 	ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE ErrorReason = 19
-	// RESOURCE_EXHAUSTED: more is asked for than the service can do in time. Nothing was done. Try again when the
-	// google.rpc.RetryInfo says.
+	// RESOURCE_EXHAUSTED: more is asked for than the service can do in time, or what was to be read takes the database
+	// longer than 5 s. Nothing was done. Try again when the google.rpc.RetryInfo says.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 20
 	// DEADLINE_EXCEEDED: the caller's deadline passed while the service was at it. What was asked may have been done. Ask
 	// again under the same key.

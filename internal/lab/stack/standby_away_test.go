@@ -95,13 +95,17 @@ func (s *system) number(t *testing.T, query string, args ...any) (n int) {
 	return n
 }
 
-// boundedConnections checks that no daemon has more than its pool, and as many that wait for the standby.
+// boundedConnections checks that no daemon has more than its pools, and as many that wait for the standby.
 func (s *system) boundedConnections(t *testing.T) {
 	t.Helper()
 	for daemon, processes := range map[string]int{"orderd": 1, "relay": len(s.Relays)} {
-		got := s.number(t, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1`, daemon)
-		if most := 2 * pg.DefaultMaxConns * processes; got > most {
-			t.Fatalf("got %d connections of %s, want %d at most", got, daemon, most)
+		for pool, most := range map[string]int{
+			"": 2 * pg.DefaultMaxConns, " reads": pg.DefaultMaxConns / 2, " readiness": 1, " listener": 1,
+		} {
+			got := s.number(t, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1`, daemon+pool)
+			if got > most*processes {
+				t.Fatalf("got %d connections of %s, want %d at most", got, daemon+pool, most*processes)
+			}
 		}
 	}
 }
@@ -149,7 +153,7 @@ func (c *crowd) order(ctx context.Context, t *testing.T, client orderv1.OrderSer
 		c.accepted.Add(1)
 	case code == codes.Unavailable && reason == "COMMIT_UNKNOWN":
 		c.unknown.Add(1)
-	case code == codes.Unavailable:
+	case code == codes.Unavailable, reason == "OVERLOADED":
 		c.refused.Add(1)
 		select { // a client does not knock for all it is worth
 		case <-time.After(20 * time.Millisecond):

@@ -1,0 +1,86 @@
+package pg_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pg"
+	"hosho/internal/pgtest"
+)
+
+// patient opens a pool on which a statement that reads has so long.
+func patient(t testing.TB, address string, d time.Duration) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pg.Open(t.Context(), pg.Config{
+		URL: address, Application: "test", MaxConns: 1, StatementTimeout: d,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// A statement that reads for too long is ended by the server, and whoever asked is told that there was too much to do:
+// it is no fault of the program, and the database can be reached. The connection's next reader is not felt by it.
+func TestAReadThatTakesTooLongIsEnded(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	pool := patient(t, db.URL, 50*time.Millisecond)
+	const long, short = `SELECT 1 FROM pg_sleep(60)`, `SELECT 7`
+	for name, read := range map[string]func(ctx context.Context, sql string) error{
+		"a statement": func(ctx context.Context, sql string) error {
+			_, err := ask(ctx, pool, sql)
+			return err
+		},
+		"a snapshot": func(ctx context.Context, sql string) error {
+			return pg.Snapshot(ctx, pool, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, sql)
+				return err
+			})
+		},
+	} {
+		if err := read(t.Context(), long); !errors.Is(err, pg.ErrBusy) || pg.Classify(err) != pg.Busy {
+			t.Errorf("%s: got %v, want %v", name, err, pg.ErrBusy)
+		}
+		if err := read(t.Context(), short); err != nil {
+			t.Errorf("%s: the next one: got %v", name, err)
+		}
+		hasty, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if err := read(hasty, long); errors.Is(err, pg.ErrBusy) || err == nil {
+			t.Errorf("%s whose caller has less time: got %v, want the caller's own end", name, err)
+		}
+		cancel()
+	}
+}
+
+// The bound is the transaction's: a pooler gives the session to somebody else after it.
+func TestTheBoundOfAReadIsNoStateOfTheSession(t *testing.T) {
+	t.Parallel()
+	pool := patient(t, pgtest.Empty(t).URL, 1234*time.Millisecond)
+	const bound = `SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'`
+	if got, err := ask(t.Context(), pool, bound); err != nil || got != 1234 {
+		t.Errorf("got %d ms, error %v; want 1234", got, err)
+	}
+	err := pg.Snapshot(t.Context(), pool, func(tx pgx.Tx) error {
+		var milliseconds int
+		var level string
+		err := tx.QueryRow(t.Context(), `SELECT current_setting('transaction_isolation'), (`+bound+`)`).
+			Scan(&level, &milliseconds)
+		if milliseconds != 1234 || level != "repeatable read" {
+			t.Errorf("got %d ms and %s, want 1234 ms and repeatable read", milliseconds, level)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if got := count(t, pool, bound); got != 0 {
+		t.Errorf("outside of a transaction: got %d ms, want the server's own 0", got)
+	}
+}
