@@ -2,7 +2,6 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"hosho/internal/pg"
 	"hosho/internal/wait"
@@ -32,10 +29,11 @@ const (
 var ErrLocked = errors.New("a table is locked by a transaction that does not end " +
 	"(see pg_stat_activity and pg_blocking_pids): end it, or migrate later")
 
-// Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most. It
-// returns the versions that it applied. waiting is told each time that a table's lock could not be had within a second;
-// it may be nil. ErrLocked when that goes on for minutes; ErrForeign or ErrUnfit, and nothing applied, when the
-// database is another set's or cannot hold every name.
+// Up applies what is missing, one process at a time: the others wait for an advisory lock, a minute at most, and get
+// ErrBusy then. It returns the versions that it applied. waiting is told each time that a table's lock could not be had
+// within a second; it may be nil. ErrLocked when that goes on for minutes; ErrForeign or ErrUnfit, and nothing applied,
+// when the database is another set's or cannot hold every name. A pooler in transaction mode may stand before the
+// server: nothing is left behind in its sessions.
 func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([]int64, error) {
 	if err := s.accept(ctx, databaseURL); err != nil {
 		return nil, fmt.Errorf("migrate %s: %w", s, err)
@@ -49,11 +47,11 @@ func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([
 
 // accept looks at a database before it is migrated.
 func (s Set) accept(ctx context.Context, databaseURL string) error {
-	config, err := pg.Parse(databaseURL)
+	config, err := single(databaseURL)
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -128,19 +126,17 @@ func patiently(
 	return applied, fmt.Errorf("%w: %w", ErrLocked, err)
 }
 
-// with has a provider work on a database. It is a new one each time: the locker counts its tries over all its uses.
+// with has a provider work on a database.
 func with(
 	databaseURL string, folder fs.FS, work func(*goose.Provider) ([]*goose.MigrationResult, error),
 ) ([]*goose.MigrationResult, error) {
-	db, err := open(databaseURL)
+	config, err := single(databaseURL)
 	if err != nil {
 		return nil, err
 	}
+	locker := &locker{config: config}
+	db := locker.open()
 	defer db.Close()
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // ask each second, 60 times
-	if err != nil {
-		return nil, err
-	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
@@ -148,14 +144,8 @@ func with(
 	return work(provider)
 }
 
-// open makes sessions that wait for no lock longer than lockTimeout.
-func open(databaseURL string) (*sql.DB, error) {
-	config, err := pg.Parse(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	return stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `SET lock_timeout = '`+lockTimeout+`'`)
-		return err
-	})), nil
+// single is how migrations connect, to whatever the URL names, a pooler in transaction mode among it: what they need of
+// a session is over when their transactions are.
+func single(databaseURL string) (*pgx.ConnConfig, error) {
+	return pg.Config{URL: databaseURL, Application: "migrate"}.Single()
 }
