@@ -38,6 +38,7 @@ const (
 	Definite ID = "definite"
 	Stopped  ID = "stopped"
 	Fault    ID = "fault"
+	Steady   ID = "steady"
 )
 
 // When is when an invariant must hold.
@@ -128,6 +129,10 @@ var Invariants = []Invariant{
 	{
 		Fault, "no daemon panics, races or answers INTERNAL, unless a failpoint or the simulation makes it", Always,
 		by(Experiment),
+	},
+	{
+		Steady, "what one customer or one card network does is not felt by the others",
+		"while a fault of customers or of a slow link is the only one", by(Experiment),
 	},
 }
 

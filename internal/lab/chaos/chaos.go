@@ -69,6 +69,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		Config: c, system: s, plan: newPlanner(c.Seed, faults, c.Pace, c.Length), tally: newTally(), began: time.Now(),
 		phase: "clean",
 	}
+	s.tell, s.blame = r.say, r.violated
 	report, err := r.play(ctx)
 	return report, errors.Join(err, s.stop())
 }
@@ -172,7 +173,7 @@ func (r *run) episode(ctx context.Context, e Episode) error {
 
 func (r *run) inject(ctx context.Context, in Injection) error {
 	f := faultNamed(in.Fault)
-	r.tell("+ %-18s %s for %s", in.Fault, f.says, in.For.Round(time.Millisecond))
+	r.say("+ %-18s %s for %s", in.Fault, f.says, in.For.Round(time.Millisecond))
 	r.setActive(in.Fault, true)
 	during, heal := context.WithTimeout(ctx, in.For)
 	defer heal()
@@ -181,12 +182,12 @@ func (r *run) inject(ctx context.Context, in Injection) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Fault, err)
 	}
-	r.tell("- %s", in.Fault)
+	r.say("- %s", in.Fault)
 	r.injected(in.Fault)
 	return ctx.Err()
 }
 
-func (r *run) tell(format string, args ...any) {
+func (r *run) say(format string, args ...any) {
 	if r.Tell != nil {
 		r.Tell(fmt.Sprintf("%8.3fs  ", time.Since(r.began).Seconds()) + fmt.Sprintf(format, args...))
 	}

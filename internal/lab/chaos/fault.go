@@ -55,7 +55,8 @@ const (
 
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes
 // the moments at which they do more interesting.
-var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults)
+var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults,
+	customerFaults)
 
 // faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {

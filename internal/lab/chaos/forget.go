@@ -49,15 +49,8 @@ const forgetTime = 30 * time.Second
 func (s *system) forgetOne(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, forgetTime)
 	defer cancel()
-	made, err := s.client.CreateOrder(ctx, &orderv1.CreateOrderRequest{
-		CustomerId: load.Customer + "forgotten", CurrencyCode: "JPY",
-		Items: []*orderv1.Item{{Name: load.Item, Quantity: 1, UnitPrice: 600}},
-	})
+	id, err := s.payOne(ctx)
 	if err != nil {
-		return "", err
-	}
-	id := made.GetOrder().GetOrderId()
-	if err := s.awaitStatus(ctx, id, orderv1.Order_STATUS_COMPLETED); err != nil {
 		return "", err
 	}
 	if err := s.losePayment(ctx, id); err != nil {
@@ -65,6 +58,19 @@ func (s *system) forgetOne(ctx context.Context) (string, error) {
 	}
 	_, err = s.client.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id})
 	return id, err
+}
+
+// payOne has an order paid, and returns its id.
+func (s *system) payOne(ctx context.Context) (string, error) {
+	made, err := s.client.CreateOrder(ctx, &orderv1.CreateOrderRequest{
+		CustomerId: load.Customer + "one", CurrencyCode: "JPY",
+		Items: []*orderv1.Item{{Name: load.Item, Quantity: 1, UnitPrice: 600}},
+	})
+	if err != nil {
+		return "", err
+	}
+	id := made.GetOrder().GetOrderId()
+	return id, s.awaitStatus(ctx, id, orderv1.Order_STATUS_COMPLETED)
 }
 
 // losePayment goes past the triggers that keep payments and ledger, as a restore does.

@@ -2,10 +2,13 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"hosho/internal/lab/load"
 	"hosho/internal/lab/proxy"
+	"hosho/internal/rules"
 	"hosho/internal/wait"
 )
 
@@ -16,6 +19,10 @@ var linkFaults = []fault{
 		run: linked(payments, func(s *system, random *rand.Rand) proxy.Link {
 			return proxy.Link{Latency: span(random, 0, s.pace.CallTimeout*3/4), Jitter: s.pace.CallTimeout / 4}
 		}),
+	},
+	{
+		name: "net-slow", says: "calls to paymentd take longer than relays wait", targets: []string{net, relays},
+		lasts: between(6*time.Second, 12*time.Second), run: slowLink,
 	},
 	{
 		name: "net-reset", says: "connections to paymentd break at random bytes", targets: []string{net},
@@ -162,4 +169,53 @@ func flapping(of func(*system) []*proxy.Proxy) func(context.Context, *system, *r
 			return nil
 		}
 	}
+}
+
+// slowRoundTrip is how long a round trip takes, in the time that relays wait for a call.
+const slowRoundTrip = 1.1
+
+// slowTrips is how many round trips an order may take: the relay asks who paymentd is, opens a stream, and sends the
+// charge. A silence costs it another one, and there is always some under way.
+const slowTrips = 6
+
+// slowLink has every answer come after its time, from the first on that a relay asks for. It is an answer all the same.
+func slowLink(ctx context.Context, s *system, _ *rand.Rand) error {
+	trip := time.Duration(slowRoundTrip * float64(s.pace.CallTimeout))
+	forever := context.WithoutCancel(ctx)
+	for _, p := range s.toPaymentd {
+		p.Set(proxy.Link{Latency: trip / 2})
+		defer p.Set(proxy.Link{})
+	}
+	if err := s.restartRelays(); err != nil {
+		return err
+	}
+	began, err := s.now(forever)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	if !s.alone {
+		return nil
+	}
+	return s.judgeSlow(forever, began, slowTrips*trip)
+}
+
+// judgeSlow looks what became of the ordinary orders that had so much time since the link is slow.
+func (s *system) judgeSlow(ctx context.Context, began time.Time, took time.Duration) error {
+	var all, open, given int
+	err := s.orders.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE status = 'PENDING'),
+			count(*) FILTER (WHERE cancel_reason IN ('PAYMENT_FAILED', 'DEADLINE'))
+		FROM orders
+		WHERE created_at BETWEEN $1 AND clock_timestamp() - $2::interval AND amount_minor <= $3`,
+		began, took, load.MostAmount).Scan(&all, &open, &given)
+	if err != nil {
+		return fmt.Errorf("look at orders over a slow link: %w", err)
+	}
+	s.tell("  net-slow: of %d orders that were %s old, %d were open and %d given up", all, ms(took), open, given)
+	if all > 0 && (open > 0 || given > 0) {
+		s.blame(Violation{rules.Steady, fmt.Sprintf("over a link slower than a call may be, of %d orders %d are PENDING "+
+			"after %s and %d are given up", all, open, ms(took), given)})
+	}
+	return nil
 }

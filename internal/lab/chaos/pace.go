@@ -12,6 +12,7 @@ type Pace struct {
 	BackoffCap     time.Duration // RELAY_BACKOFF_CAP
 	VoidBackoffCap time.Duration // RELAY_VOID_BACKOFF_CAP
 	PollInterval   time.Duration // RELAY_POLL_INTERVAL
+	CardTimeout    time.Duration // PAYMENTD_CARD_TIMEOUT
 
 	ShortDeadline time.Duration // ORDERD_ORDER_DEADLINE while orders are meant to miss it
 	CancelWithin  time.Duration // customers change their minds within
@@ -23,7 +24,7 @@ func Production() Pace {
 	return Pace{
 		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second, MaxAttempts: 5,
 		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute,
-		PollInterval:  time.Second,
+		PollInterval: time.Second, CardTimeout: 1500 * time.Millisecond,
 		ShortDeadline: 3 * time.Second, CancelWithin: 3 * time.Second, Drain: 3 * time.Minute,
 	}
 }
@@ -33,7 +34,7 @@ func Quick() Pace {
 	return Pace{
 		CallTimeout: time.Second, SettleTimeout: time.Second, Lease: 3 * time.Second, MaxAttempts: 5,
 		BackoffBase: 20 * time.Millisecond, BackoffCap: 500 * time.Millisecond, VoidBackoffCap: time.Second,
-		PollInterval:  200 * time.Millisecond,
+		PollInterval: 200 * time.Millisecond, CardTimeout: 700 * time.Millisecond,
 		ShortDeadline: 500 * time.Millisecond, CancelWithin: 300 * time.Millisecond, Drain: 90 * time.Second,
 	}
 }
@@ -48,5 +49,6 @@ func (p Pace) env() []string {
 		"RELAY_LEASE=" + p.Lease.String(), "RELAY_BACKOFF_BASE=" + p.BackoffBase.String(),
 		"RELAY_BACKOFF_CAP=" + p.BackoffCap.String(), "RELAY_VOID_BACKOFF_CAP=" + p.VoidBackoffCap.String(),
 		"RELAY_POLL_INTERVAL=" + p.PollInterval.String(),
+		"PAYMENTD_CARD_TIMEOUT=" + p.CardTimeout.String(),
 	}
 }

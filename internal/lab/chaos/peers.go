@@ -53,7 +53,7 @@ var peerFaults = []fault{
 		lasts:   between(2*time.Second, 5*time.Second), run: wrongEcho(middleman.ForgedEcho),
 	},
 	{
-		name: "overload", says: "paymentd asks for patience", targets: []string{peer},
+		name: "patience", says: "paymentd asks for patience", targets: []string{peer},
 		lasts: between(2*time.Second, 6*time.Second),
 		run:   playing(middleman.Behaviour{Trick: middleman.Overload, Share: 0.7}),
 	},

@@ -14,7 +14,7 @@ import (
 const poll = 25 * time.Millisecond
 
 // recover waits until the orders that were open when everything was healed are settled, and takes the times. Orders of
-// 9999 are left out: they are tried until their attempts are spent. So are those that their customers cancelled.
+// 9999 and 9997 are left out: they are tried until their attempts are spent. So are those that their customers cancelled.
 func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 	if err := r.checkDaemons(); err != nil {
 		return err
@@ -24,7 +24,7 @@ func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 		err := r.orders.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM outbox AS b JOIN orders AS o ON o.id = b.key
-				WHERE o.created_at <= $1 AND o.amount_minor <> 9999
+				WHERE o.created_at <= $1 AND o.amount_minor NOT IN (9999, 9997)
 					AND o.cancel_reason IS DISTINCT FROM 'CUSTOMER')`, healed).Scan(&open)
 		return err == nil && !open
 	})
@@ -37,7 +37,7 @@ func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 	}
 	r.recovered(e, after)
 	s := spreadOf(after.all)
-	r.tell("  recovered: first order settled after %s; of %d that were open p50 %s, p99 %s, max %s", ms(after.first),
+	r.say("  recovered: first order settled after %s; of %d that were open p50 %s, p99 %s, max %s", ms(after.first),
 		s.N, ms(s.P50), ms(s.P99), ms(s.Max))
 	return nil
 }
@@ -68,7 +68,7 @@ func (r *run) measure(ctx context.Context, since time.Time) (recovery, error) {
 		SELECT extract(epoch FROM updated_at - $1)::float8
 		FROM orders
 		WHERE created_at <= $1 AND updated_at > $1 AND status IN ('COMPLETED', 'CANCELLED')
-			AND amount_minor <> 9999 AND cancel_reason IS DISTINCT FROM 'CUSTOMER'
+			AND amount_minor NOT IN (9999, 9997) AND cancel_reason IS DISTINCT FROM 'CUSTOMER'
 		ORDER BY updated_at`, since) // CollectRows returns the error
 	seconds, err := pgx.CollectRows(rows, pgx.RowTo[float64])
 	if err != nil {

@@ -44,6 +44,10 @@ type system struct {
 	logs             *logs
 	fresh            map[*stack.Process]holdings // what the daemons held before anything happened
 
+	alone bool // there is one fault in all: what comes of it is its own doing
+	tell  func(format string, args ...any)
+	blame func(...Violation)
+
 	kills, crashes atomic.Int64
 	owesRetries    atomic.Bool // an operator has to retry what is parked
 
@@ -55,7 +59,7 @@ type system struct {
 
 func start(ctx context.Context, c Config, faults []fault) (*system, error) {
 	s := &system{
-		pace: c.Pace, logs: newLogs(c.Pace.Lease),
+		pace: c.Pace, logs: newLogs(c.Pace.Lease), alone: len(faults) == 1,
 		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]reprieve{},
 	}
 	if err := s.start(ctx, c, faults); err != nil {

@@ -31,13 +31,15 @@ const (
 	Item     = "a gift for Zoë"
 )
 
-// Amounts that the simulated card network makes something special of, and the most that it does not.
+// Amounts that the simulated card network makes something special of.
 const (
 	bombAmount    = 9999
 	lossAmount    = 9998
 	declineAmount = 9996
-	mostAmount    = 5000
 )
+
+// MostAmount is what an ordinary order comes to at most: the card network makes nothing special of it.
+const MostAmount = 5000
 
 const (
 	callTimeout  = 3 * time.Second
@@ -83,7 +85,7 @@ func amountFor(fate int, random *rand.Rand) int64 {
 	case fate >= 100-losses-declines:
 		return declineAmount
 	}
-	return random.Int64N(mostAmount) + 1
+	return random.Int64N(MostAmount) + 1
 }
 
 func (l *Load) create(ctx context.Context, customer, requestID string, amount int64) (*Told, error) {

@@ -1,0 +1,152 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/load"
+	"hosho/internal/rules"
+	"hosho/internal/wait"
+)
+
+// What the customers do, and their cards. Where one of these is the only fault that was asked for, nothing else stands
+// in the way of the others: then it is held against what the others may feel of it (rules.Steady).
+var customerFaults = []fault{
+	{
+		name: "hanging", says: "the charge of a tenth of the orders hangs in the card network",
+		lasts: between(5*time.Second, 15*time.Second), run: hanging(),
+	},
+	{
+		name: "hanging-unanswered", says: "the charge of a tenth of the orders hangs, and paymentd waits for ever",
+		targets: []string{paymentd}, special: "a setting for experiments: hanging is what paymentd makes of it",
+		lasts: between(5*time.Second, 15*time.Second), run: hanging("PAYMENTD_CARD_TIMEOUT=0"),
+	},
+}
+
+const (
+	restartTime   = 30 * time.Second // until an order is paid again
+	hangingAmount = 9997
+	hangingShare  = 10                     // one in so many orders
+	hangingPause  = 100 * time.Millisecond // between two looks at how many there are to be
+	hangingEnd    = 30 * time.Second       // within which a hanging order is CANCELLED
+	ordinaryWait  = time.Second            // 99 of 100 ordinary orders are COMPLETED within
+)
+
+// hanging places orders beside those of the customers, one in ten of all, with paymentd set as env says.
+func hanging(env ...string) func(context.Context, *system, *rand.Rand) error {
+	return func(ctx context.Context, s *system, _ *rand.Rand) error {
+		if len(env) == 0 {
+			return s.hang(ctx)
+		}
+		err := s.restartPaymentd(ctx, env...)
+		if err == nil {
+			err = s.hang(ctx)
+		}
+		return errors.Join(err, s.restartPaymentd(ctx))
+	}
+}
+
+// restartPaymentd returns when an order is paid again.
+func (s *system) restartPaymentd(ctx context.Context, env ...string) error {
+	if err := s.Paymentd.Stop(); err != nil {
+		return err
+	}
+	if err := s.Paymentd.Start(env...); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), restartTime)
+	defer cancel()
+	_, err := s.payOne(bounded)
+	return err
+}
+
+// stretch is a stretch of time by the orders database's clock.
+type stretch struct{ from, to time.Time }
+
+func (s *system) hang(ctx context.Context) error {
+	during, err := s.placeHanging(ctx)
+	if err != nil || !s.alone {
+		return err
+	}
+	return s.judgeHanging(context.WithoutCancel(ctx), during)
+}
+
+func (s *system) placeHanging(ctx context.Context) (within stretch, err error) {
+	forever := context.WithoutCancel(ctx)
+	if within.from, err = s.now(forever); err != nil {
+		return within, err
+	}
+	first, placed := s.accepted(), int64(0)
+	for wait.For(ctx, hangingPause) {
+		for ; ctx.Err() == nil && placed*(hangingShare-1) < s.accepted()-first; placed++ {
+			_, _ = s.client.CreateOrder(ctx, &orderv1.CreateOrderRequest{ // what is not accepted does not hang
+				CustomerId: load.Customer + "hanging", CurrencyCode: "JPY",
+				Items: []*orderv1.Item{{Name: load.Item, Quantity: 1, UnitPrice: hangingAmount}},
+			})
+		}
+	}
+	within.to, err = s.now(forever)
+	return within, err
+}
+
+// now is what the orders database's clock says.
+func (s *system) now(ctx context.Context) (now time.Time, err error) {
+	err = s.orders.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now, err
+}
+
+// judgeHanging waits until each hanging order had its time, and looks what became of it and of the ordinary ones beside.
+func (s *system) judgeHanging(ctx context.Context, within stretch) error {
+	late, err := s.stillHanging(ctx, within)
+	if err != nil {
+		return err
+	}
+	var hanging, ordinary, waiting int
+	var slowest, p99 time.Duration
+	err = s.orders.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE amount_minor = $3),
+			coalesce(max(updated_at - created_at) FILTER (WHERE amount_minor = $3 AND status = 'CANCELLED'), '0'),
+			count(*) FILTER (WHERE amount_minor <= $4 AND status = 'COMPLETED'),
+			count(*) FILTER (WHERE amount_minor <= $4 AND status = 'PENDING'),
+			coalesce(percentile_disc(0.99) WITHIN GROUP (ORDER BY updated_at - created_at)
+				FILTER (WHERE amount_minor <= $4 AND status = 'COMPLETED'), '0')
+		FROM orders
+		WHERE created_at BETWEEN $1 AND $2`,
+		within.from, within.to, hangingAmount, load.MostAmount).Scan(&hanging, &slowest, &ordinary, &waiting, &p99)
+	if err != nil {
+		return fmt.Errorf("look at hanging orders: %w", err)
+	}
+	s.tell("  hanging: %d orders, CANCELLED after %s at most; beside them %d ordinary ones, p99 %s",
+		hanging, ms(slowest), ordinary, ms(p99))
+	switch {
+	case hanging == 0 || ordinary == 0:
+		return fmt.Errorf("got %d hanging and %d ordinary orders, want some of each", hanging, ordinary)
+	case late > 0 || slowest > hangingEnd:
+		s.blame(Violation{rules.Steady, fmt.Sprintf("of %d hanging orders %d were open after %s; the others took %s",
+			hanging, late, hangingEnd, ms(slowest))})
+	case waiting > 0 || p99 > ordinaryWait:
+		s.blame(Violation{rules.Steady, fmt.Sprintf("beside hanging orders %d of %d ordinary ones are PENDING, "+
+			"the others took %s at p99, want %s", waiting, waiting+ordinary, ms(p99), ordinaryWait)})
+	}
+	return nil
+}
+
+// stillHanging returns how many hanging orders are open when the youngest had its time.
+func (s *system) stillHanging(ctx context.Context, within stretch) (open int, err error) {
+	for {
+		var over bool
+		err := s.orders.QueryRow(ctx, `
+			SELECT count(*), clock_timestamp() > $2 + $4::interval
+			FROM orders
+			WHERE created_at BETWEEN $1 AND $2 AND amount_minor = $3 AND status <> 'CANCELLED'`,
+			within.from, within.to, hangingAmount, hangingEnd).Scan(&open, &over)
+		if err != nil || open == 0 || over {
+			return open, err
+		}
+		wait.For(ctx, poll)
+	}
+}
