@@ -140,7 +140,7 @@ func (s *system) stillHanging(ctx context.Context, within stretch) (open int, er
 	for {
 		var over bool
 		err := s.orders.QueryRow(ctx, `
-			SELECT count(*), clock_timestamp() > $2 + $4::interval
+			SELECT count(*), clock_timestamp() > $2::timestamptz + $4::interval
 			FROM orders
 			WHERE created_at BETWEEN $1 AND $2 AND amount_minor = $3 AND status <> 'CANCELLED'`,
 			within.from, within.to, hangingAmount, hangingEnd).Scan(&open, &over)
