@@ -25,6 +25,11 @@ var customerFaults = []fault{
 		targets: []string{paymentd}, special: "a setting for experiments: hanging is what paymentd makes of it",
 		lasts: between(5*time.Second, 15*time.Second), run: hanging("PAYMENTD_CARD_TIMEOUT=0"),
 	},
+	{
+		name: "overload", says: "four times as many orders are asked for as orderd can accept",
+		special: "it measures first what orderd can do, with --clients 1",
+		lasts:   between(30*time.Second, 30*time.Second), run: overload,
+	},
 }
 
 const (

@@ -1,12 +1,9 @@
 package chaos
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -173,28 +170,13 @@ func (h holdings) exceeds(fresh holdings) bool {
 
 // holdingsOf reads them from a daemon's /metrics.
 func holdingsOf(ctx context.Context, p *stack.Process) (h holdings, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.AdminAddress+"/metrics", nil)
-	if err != nil {
-		return h, err
-	}
-	request.Close = true // the next answer may be another process's
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return h, fmt.Errorf("ask %s for its metrics: %w", p.Name, err)
-	}
-	defer reply.Body.Close()
-	lines := bufio.NewScanner(reply.Body)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
+	err = metrics(ctx, p, func(name string, value float64) {
 		switch name {
 		case "go_goroutines":
-			_, err = fmt.Sscan(value, &h.goroutines)
+			h.goroutines = value
 		case "process_open_fds": // not everywhere
-			_, err = fmt.Sscan(value, &h.files)
+			h.files = value
 		}
-		if err != nil {
-			return h, err
-		}
-	}
-	return h, lines.Err()
+	})
+	return h, err
 }
