@@ -104,7 +104,7 @@ func (s *system) now(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
-// judgeHanging waits until each hanging order had its time, and looks what became of it and of the ordinary ones beside.
+// judgeHanging waits until each hanging order had its time, and looks what became of them, and of the ordinary ones.
 func (s *system) judgeHanging(ctx context.Context, within stretch) error {
 	late, err := s.stillHanging(ctx, within)
 	if err != nil {

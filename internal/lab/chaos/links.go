@@ -214,8 +214,8 @@ func (s *system) judgeSlow(ctx context.Context, began time.Time, took time.Durat
 	}
 	s.tell("  net-slow: of %d orders that were %s old, %d were open and %d given up", all, ms(took), open, given)
 	if all > 0 && (open > 0 || given > 0) {
-		s.blame(Violation{rules.Steady, fmt.Sprintf("over a link slower than a call may be, of %d orders %d are PENDING "+
-			"after %s and %d are given up", all, open, ms(took), given)})
+		s.blame(Violation{rules.Steady, fmt.Sprintf("over a link slower than a call may be, of %d orders %d are "+
+			"PENDING after %s and %d are given up", all, open, ms(took), given)})
 	}
 	return nil
 }

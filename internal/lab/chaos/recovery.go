@@ -14,7 +14,8 @@ import (
 const poll = 25 * time.Millisecond
 
 // recover waits until the orders that were open when everything was healed are settled, and takes the times. Orders of
-// 9999 and 9997 are left out: they are tried until their attempts are spent. So are those that their customers cancelled.
+// 9999 and 9997 are left out: they are tried until their attempts are spent. So are those that their customers
+// cancelled.
 func (r *run) recover(ctx context.Context, e Episode, healed time.Time) error {
 	if err := r.checkDaemons(); err != nil {
 		return err
