@@ -19,8 +19,8 @@ tools
 sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal version wait
 
 laboratory
-lab/chaos     | *          | command failpoint gen/order gen/relay lab/invariant lab/load lab/middleman lab/proxy
-              |            | lab/stack migrations order pg pgembed rpc rules wait
+lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
+              |            | lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
