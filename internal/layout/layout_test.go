@@ -21,24 +21,25 @@ sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc st
 laboratory
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
               |            | lab/proxy lab/stack migrations order pg pgembed rpc rules wait
-lab/demo      | *          | gen/... lab/invariant lab/stack pg rpc rules terminal wait
+lab/demo      | *          | gen/... lab/invariant lab/stack money pg rpc rules terminal wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | gen/order rules wait
 lab/fuzz      | *          |
 lab/stack     | *          | failpoint pgembed proc rpc
-lab/invariant | pgx        | rules
+lab/invariant | pgx        | money rules
 lab/proxy     |            | proc wait
 
 around
-reconcile  | pgx           | command order orderdb outbox payment pg
+reconcile  | pgx           | command money order orderdb outbox payment pg
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |
 layout     |               |
 doctest    |               |
 slow       |               |
-story      | grpc protobuf | gen/...
+story      | grpc protobuf | gen/... money
+money      | currency      |
 terminal   | *             |
 
 main

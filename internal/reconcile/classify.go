@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"hosho/internal/money"
 	"hosho/internal/order"
 	"hosho/internal/payment"
 )
@@ -92,7 +93,7 @@ func contradiction(o *Order, p *Payment) (Class, string) {
 	case o.Status == order.Cancelled && !o.ByHand && o.Paid && p.Status != payment.Refunded:
 		return RefundMissing, "it was COMPLETED, and its payment is " + string(p.Status)
 	case p != nil && p.Ledger != p.owed():
-		return LedgerWrong, fmt.Sprintf("the ledger must say %d", p.owed())
+		return LedgerWrong, "the ledger must say " + money.Text(p.owed(), p.Currency)
 	}
 	return "", ""
 }

@@ -250,3 +250,20 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
+
+// Findings are read by people, their calls by programs.
+func TestFindingsTellMoneyForPeople(t *testing.T) {
+	t.Parallel()
+	dollars := reconcile.Money{CustomerID: "ada", Amount: 1999, Currency: "USD"}
+	c := reconcile.Case{
+		Order:   &reconcile.Order{Money: dollars, Status: order.Completed},
+		Payment: &reconcile.Payment{Money: dollars, Status: payment.Charged, Ledger: 2000},
+	}
+	want := "order COMPLETED 19.99 USD; payment CHARGED 19.99 USD, ledger 20.00 USD"
+	if got := c.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, why := reconcile.Classify(c, time.Minute); why != "the ledger must say 19.99 USD" {
+		t.Errorf("got %q, want the ledger must say 19.99 USD", why)
+	}
+}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 
+	"hosho/internal/money"
 	"hosho/internal/order"
 	"hosho/internal/payment"
 )
@@ -46,14 +47,14 @@ func (c Case) String() string {
 	if p == nil {
 		return text + "; no payment"
 	}
-	return fmt.Sprintf("%s; payment %s %s, ledger %d", text, p.Status, p.text(differ), p.Ledger)
+	return fmt.Sprintf("%s; payment %s %s, ledger %s", text, p.Status, p.text(differ), money.Text(p.Ledger, p.Currency))
 }
 
 func (m Money) text(customer bool) string {
 	if customer {
-		return fmt.Sprintf("%d %s of %s", m.Amount, m.Currency, m.CustomerID)
+		return money.Text(m.Amount, m.Currency) + " of " + m.CustomerID
 	}
-	return fmt.Sprintf("%d %s", m.Amount, m.Currency)
+	return money.Text(m.Amount, m.Currency)
 }
 
 // todo is the call that mends a case which the saga cannot, where there is one.

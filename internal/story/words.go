@@ -11,6 +11,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/money"
 )
 
 // Status is an order's status as people write it: COMPLETED.
@@ -85,10 +86,8 @@ func Outlook(c *relayv1.ParkedCommand) string {
 	return "it is due since " + Time(c.GetNextAttemptTime())
 }
 
-// Amount is an amount of money, in the currency's minor unit: 600 JPY.
-func Amount(m *moneyv1.Money) string {
-	return fmt.Sprintf("%d %s", m.GetAmountMinor(), m.GetCurrencyCode())
-}
+// Amount is an amount of money: 600 JPY, 6.00 USD.
+func Amount(m *moneyv1.Money) string { return money.Text(m.GetAmountMinor(), m.GetCurrencyCode()) }
 
 // Time is a moment in local time, to the second.
 func Time(t *timestamppb.Timestamp) string { return t.AsTime().Local().Format(time.DateTime) }

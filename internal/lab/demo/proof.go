@@ -7,6 +7,7 @@ import (
 
 	"hosho/internal/lab/invariant"
 	"hosho/internal/lab/stack"
+	"hosho/internal/money"
 	"hosho/internal/pg"
 	"hosho/internal/rules"
 	"hosho/internal/terminal"
@@ -42,7 +43,7 @@ func prove(ctx context.Context, screen *terminal.Terminal, system *stack.Stack, 
 	screen.Line("  payments  %s", invariant.Line(report.Payments))
 	screen.Line("  outbox    %d left", report.Outbox)
 	screen.Line("  money     held: %s, owed for completed orders: %s",
-		invariant.Line(report.Held), invariant.Line(report.Owed))
+		money.Sums(report.Held), money.Sums(report.Owed))
 	printRules(screen, report.Violations)
 	if len(report.Violations) > 0 || !asPlanned {
 		screen.Line("\n%s", screen.Paint(terminal.Red,

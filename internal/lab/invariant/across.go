@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/money"
 	"hosho/internal/rules"
 )
 
@@ -28,6 +29,8 @@ type fact struct {
 func (f fact) sameMoney(g fact) bool {
 	return f.CustomerID == g.CustomerID && f.Amount == g.Amount && f.Currency == g.Currency
 }
+
+func (f fact) money() string { return money.Text(f.Amount, f.Currency) }
 
 // ordersFirst checks what a settled order says about its payment. Orders are read first: a settled order had its
 // payment before.
@@ -99,10 +102,10 @@ func (c *checker) paymentsFirst(ctx context.Context) error {
 			o, ordered := orders[p.ID]
 			switch {
 			case !ordered:
-				c.violated(rules.I4, "payment without its order", p.ID, "%s %d %s", p.Status, p.Amount, p.Currency)
+				c.violated(rules.I4, "payment without its order", p.ID, "%s %s", p.Status, p.money())
 			case !c.byHand[p.ID] && !o.sameMoney(p):
-				c.violated(rules.I4, "payment and order differ", p.ID, "payment %d %s of %s, order %d %s of %s",
-					p.Amount, p.Currency, p.CustomerID, o.Amount, o.Currency, o.CustomerID)
+				c.violated(rules.I4, "payment and order differ", p.ID, "payment %s of %s, order %s of %s",
+					p.money(), p.CustomerID, o.money(), o.CustomerID)
 			}
 		}
 		return nil

@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/money"
 	"hosho/internal/rules"
 )
 
@@ -123,7 +124,7 @@ func (c *checker) sum(ctx context.Context) (err error) {
 	}
 	if c.options.Quiet && !maps.Equal(c.report.Owed, c.report.Held) {
 		c.violated(rules.I7, "money held is not what the completed orders cost", "all orders", "held: %s, owed: %s",
-			Line(c.report.Held), Line(c.report.Owed))
+			money.Sums(c.report.Held), money.Sums(c.report.Owed))
 	}
 	return nil
 }

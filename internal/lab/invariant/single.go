@@ -34,7 +34,7 @@ func (c *checker) checkOrders(ctx context.Context) error {
 			SELECT min(id::text), customer_id || ' ' || request_id
 			FROM orders WHERE request_id IS NOT NULL GROUP BY customer_id, request_id HAVING count(*) > 1`},
 		{breaks: rules.I17, what: "out of domain", query: `
-			SELECT id::text, amount_minor || ' ' || currency
+			SELECT id::text, amount_minor || ' in the minor unit of ' || currency
 			FROM orders WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
 		// Both times are this database's own. A violation means that somebody went by another clock: a relay by its
 		// machine's, or paymentd by that of a database which is ahead of this one.
@@ -71,14 +71,14 @@ func (c *checker) checkPayments(ctx context.Context) error {
 			GROUP BY payment_id, kind
 			HAVING count(*) > 1`},
 		{breaks: rules.I1, what: "refunded without its charge", query: `
-			SELECT r.payment_id::text, r.amount_minor || ' ' || r.currency
+			SELECT r.payment_id::text, r.amount_minor || ' in the minor unit of ' || r.currency
 			FROM ledger AS r
 			WHERE r.kind = 'REFUND' AND NOT EXISTS (
 				SELECT FROM ledger AS c
 				WHERE c.payment_id = r.payment_id AND c.kind = 'CHARGE'
 					AND c.amount_minor = r.amount_minor AND c.currency = r.currency)`},
 		{breaks: rules.I7, what: "ledger and payment disagree", query: `
-			SELECT p.id::text, p.status || ' ' || p.amount_minor || ', ledger ' || coalesce(l.net, 0)
+			SELECT p.id::text, p.status || ' ' || p.amount_minor || ' in the minor unit, ledger ' || coalesce(l.net, 0)
 			FROM payments AS p
 			LEFT JOIN (
 				SELECT payment_id, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) AS net
@@ -86,7 +86,7 @@ func (c *checker) checkPayments(ctx context.Context) error {
 			) AS l ON l.payment_id = p.id
 			WHERE coalesce(l.net, 0) <> CASE p.status WHEN 'CHARGED' THEN p.amount_minor ELSE 0 END`},
 		{breaks: rules.I17, what: "out of domain", query: `
-			SELECT id::text, amount_minor || ' ' || currency
+			SELECT id::text, amount_minor || ' in the minor unit of ' || currency
 			FROM payments WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
 	})
 }
