@@ -14,14 +14,29 @@ staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v$(STATICCHECK)
 # The race detector needs a C compiler.
 race := $(shell test "$$(go env CGO_ENABLED)" = 1 && echo -race)
 
+# $(call count,PATTERN) is how many lines of tests have it: as many tests, or groups of them.
+count = $$(grep -rh --include='*_test.go' '$(1)' . | wc -l | tr -d ' ')
+
 # Tells what was left out where there is no PgBouncer; internal/pgembed looks in the same places.
 unpooled = PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin" command -v pgbouncer >/dev/null || \
-	echo "$@: left out $$(git grep -h 'pgtest\.Pooler' -- '*_test.go' | wc -l | tr -d ' ') tests, or groups of them," \
+	echo "$@: left out $(call count,pgtest\.Pooler) tests, or groups of them," \
 		"for want of PgBouncer: make pgbouncer installs it"
 
 # The contract that clients rely on: the newest release's, else the first one. A break is made on purpose by a release.
-contract = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || \
-	git log --reverse --format=%H -- proto 2>/dev/null | head -1)
+git = git -c safe.directory="$(CURDIR)"
+contract = $(shell $(git) describe --tags --abbrev=0 --match 'v*' 2>/dev/null || \
+	$(git) log --reverse --format=%H -- proto 2>/dev/null | head -1)
+
+# A workspace above this tree knows nothing of its modules, and CDPATH would lead cd elsewhere.
+export GOWORK := off
+unexport CDPATH
+
+# The tree may be another user's, as in a container that mounts it: git is to answer, for what it warns of, running what
+# somebody else wrote, is what make is asked to do.
+configs := $(or $(GIT_CONFIG_COUNT),0)
+export GIT_CONFIG_COUNT := $(shell echo $$(( $(configs) + 1 )))
+export GIT_CONFIG_KEY_$(configs) := safe.directory
+export GIT_CONFIG_VALUE_$(configs) := $(CURDIR)
 
 .DEFAULT_GOAL := help
 
@@ -43,7 +58,7 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 	go test -short -p 4 ./...
 	go test -short -tags failpoints ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -short ./...) || exit 1; done
-	@echo "check: left out $$(git grep -h 'slow\.Test(t, ' -- '*_test.go' | wc -l | tr -d ' ') slow tests, or groups of them:" \
+	@echo "check: left out $(call count,slow\.Test.t) slow tests, or groups of them:" \
 		"make test runs them, go test -short -v names them"
 	@$(unpooled)
 
@@ -54,7 +69,7 @@ test: compiling postgres ## Run the tests, on real databases.
 	go test $(race) -count=1 -shuffle=on -timeout 9m ./...
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
-	@echo "test: left out $$(git grep -h 'slow\.Long(t, ' -- '*_test.go' | wc -l | tr -d ' ') tests: make test-long runs them"
+	@echo "test: left out $(call count,slow\.Long.t) tests: make test-long runs them"
 	@$(unpooled)
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
@@ -147,7 +162,7 @@ lint: buf breaking ## Check all that needs no database.
 	@$(call vet,)
 	@echo "lint: internal/lint: errors that nobody looks at, how the log is written, long lines"
 	@cd internal/lint && go build -buildvcs=false -o ../../bin/lint . # the same at each commit: go vet remembers
-	@$(call vet,-vettool=$(CURDIR)/bin/lint)
+	@$(call vet,-vettool="$(CURDIR)/bin/lint")
 	@echo "lint: staticcheck"
 	@$(staticcheck) ./...
 	@echo "lint: go mod tidy"

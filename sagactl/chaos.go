@@ -76,7 +76,7 @@ func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 	case c.Schedule:
 		return c.printSchedule(screen)
 	}
-	if _, err := stack.SourceRoot(ctx); err != nil { // before there is anything to keep
+	if _, err := stack.SourceRoot(); err != nil { // before there is anything to keep
 		return err
 	}
 	dir, err := os.MkdirTemp("", "hosho-chaos-")

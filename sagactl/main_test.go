@@ -36,7 +36,7 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = dir
-	build := exec.Command("go", "build", "-o", filepath.Join(programs, "sagactl"), ".")
+	build := stack.GoBuild(context.Background(), "-o", filepath.Join(programs, "sagactl"), ".")
 	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build sagactl: %v\n%s", err, output)
 		return 1

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
 )
 
@@ -63,7 +64,7 @@ func start(t *testing.T) *system {
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	program := filepath.Join(dir, "sagactl")
-	cmd := exec.Command("go", "build", "-o", program, "./sagactl")
+	cmd := stack.GoBuild(t.Context(), "-o", program, "./sagactl")
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build sagactl: %v\n%s", err, output)

@@ -3,11 +3,11 @@ package failpoint_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/stack"
 	"hosho/internal/slow"
 )
 
@@ -21,8 +21,8 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 		want  bool
 	}{{nil, false}, {[]string{"-tags", failpoint.Tag}, true}} {
 		binary := filepath.Join(t.TempDir(), "relay")
-		args := append([]string{"build", "-o", binary}, tt.flags...)
-		if output, err := exec.Command("go", append(args, "hosho/relay")...).CombinedOutput(); err != nil {
+		args := append([]string{"-o", binary}, tt.flags...)
+		if output, err := stack.GoBuild(t.Context(), append(args, "hosho/relay")...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}
 		program, err := os.ReadFile(binary)

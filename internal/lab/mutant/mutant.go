@@ -33,7 +33,7 @@ type Mutant struct {
 
 // Build builds orderd, paymentd and relay with the edits, into the folder bin. The flags are those of go build.
 func (m Mutant) Build(ctx context.Context, bin string, flags ...string) error {
-	root, err := stack.SourceRoot(ctx)
+	root, err := stack.SourceRoot()
 	if err != nil {
 		return err
 	}

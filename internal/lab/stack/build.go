@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Building is what a person is told who waits for Build.
@@ -16,7 +17,7 @@ const Building = "building orderd, paymentd and relay: the first time it takes a
 // Build builds the daemons from the source tree that the current folder is in, into the folder bin. The flags are those
 // of go build.
 func Build(ctx context.Context, bin string, flags ...string) error {
-	root, err := SourceRoot(ctx)
+	root, err := SourceRoot()
 	if err != nil {
 		return err
 	}
@@ -24,8 +25,8 @@ func Build(ctx context.Context, bin string, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"build", "-o", bin + string(filepath.Separator)}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "./orderd", "./paymentd", "./relay")...)
+	args := append([]string{"-o", bin + string(filepath.Separator)}, flags...)
+	cmd := GoBuild(ctx, append(args, "./orderd", "./paymentd", "./relay")...)
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the daemons: %w\n%s", err, output)
@@ -33,16 +34,48 @@ func Build(ctx context.Context, bin string, flags ...string) error {
 	return nil
 }
 
+// endOfBuild is how long an interrupted build is given to take its own files away.
+const endOfBuild = 10 * time.Second
+
+// GoBuild returns the command go build, for programs of the source tree, wherever that is: also below a workspace that
+// knows nothing of it, and where git does not tell its commit, as in somebody else's clone, or in an archive. What is
+// built so says that it is (devel).
+func GoBuild(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-mod=readonly"}, args...)...)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GO111MODULE=on")
+	if dir, err := filepath.Abs(os.TempDir()); err == nil {
+		cmd.Env = append(cmd.Env, "TMPDIR="+dir) // a relative one would be another folder to it
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = endOfBuild
+	return cmd
+}
+
 // SourceRoot returns the folder of the source tree that the current folder is in.
-func SourceRoot(ctx context.Context) (string, error) {
-	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+func SourceRoot() (string, error) {
+	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("find the source tree: %w", err)
 	}
-	file := strings.TrimSpace(string(output))
-	text, err := os.ReadFile(file)
-	if err != nil || !strings.HasPrefix(string(text), "module hosho\n") {
-		return "", errors.New("the daemons are built from source: run this inside a clone of hosho")
+	for ; ; dir = filepath.Dir(dir) {
+		if isSourceRoot(dir) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("the daemons are built from source: run this inside a clone of hosho")
+		}
 	}
-	return filepath.Dir(file), nil
+}
+
+func isSourceRoot(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Join(strings.Fields(line), " ") == "module hosho" {
+			return true
+		}
+	}
+	return false
 }

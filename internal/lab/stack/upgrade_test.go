@@ -106,7 +106,7 @@ func TestDaemonsServeTheNextReleasesSchemaUntilItContracts(t *testing.T) {
 // built into them are laid over the source tree, which stays as it is.
 func buildNext(t *testing.T) string {
 	t.Helper()
-	root, err := stack.SourceRoot(t.Context())
+	root, err := stack.SourceRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
