@@ -1,8 +1,8 @@
-// Package admission bounds the work that a server takes on.
 package admission
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -14,4 +14,10 @@ type Overloaded struct {
 
 func (e *Overloaded) Error() string {
 	return fmt.Sprintf("more calls than can be done in time: lane %s, worth another try in %s", e.Lane, e.RetryAfter)
+}
+
+// overloaded asks for a second of patience, more or less: those who are refused together do not come back together.
+func overloaded(lane string) error {
+	after := time.Second/2 + rand.N(time.Second)
+	return &Overloaded{Lane: lane, RetryAfter: after.Round(time.Millisecond)}
 }

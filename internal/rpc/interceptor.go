@@ -16,14 +16,17 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"hosho/internal/admission"
 )
 
-// interceptor wraps every call: admission, a deadline, panics, errors, and the one line in the log.
+// interceptor wraps every call: admission, panics, errors, and the one line in the log.
 type interceptor struct {
 	log      *slog.Logger
+	metrics  metrics
 	toStatus func(error) error
 	admit    func() error
-	timeout  time.Duration
+	lane     func(method string) *admission.Lane
 }
 
 func (i interceptor) unary(
@@ -32,12 +35,15 @@ func (i interceptor) unary(
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}
-	start := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, i.timeout)
-	defer cancel()
+	start := arrived(ctx)
 	var reply any
 	err := i.guard(func() (err error) {
-		reply, err = handle(bounded, req)
+		leave, err := i.lane(info.FullMethod).Enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		reply, err = handle(ctx, req)
 		return err
 	})
 	answer := i.answer(ctx, err)
@@ -54,7 +60,7 @@ func (i interceptor) stream(
 	if builtin(info.FullMethod) {
 		return handle(srv, stream)
 	}
-	start := time.Now()
+	start := arrived(stream.Context())
 	watched := &watchedStream{ServerStream: stream}
 	err := i.guard(func() error { return handle(srv, watched) })
 	answer := i.answer(stream.Context(), err)
@@ -92,7 +98,7 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	// Only one that is a status itself: what wraps a peer's is not for clients. gRPC's own has no reason, as that of a
 	// stream whose client has gone.
 	_, isStatus := err.(interface{ GRPCStatus() *status.Status })
-	switch gone := ctx.Err(); {
+	switch gone := callerGone(ctx); {
 	case isStatus && (gone == nil || Reason(err) != ""):
 		return err
 	case gone != nil:
@@ -101,8 +107,16 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 	return i.toStatus(err)
 }
 
+// refuse makes the answer to a call that gets no further than the door.
+func (i interceptor) refuse(method string, arrived time.Time, err error) error {
+	answer := i.toStatus(err)
+	i.metrics.count(method, arrived, answer)
+	return answer
+}
+
 // record writes the one line that a call gets. The client sees the status; whoever reads the log sees the cause.
 func (i interceptor) record(ctx context.Context, method string, start time.Time, err, answer error, story []slog.Attr) {
+	i.metrics.count(method, start, answer)
 	code := status.Code(answer)
 	attrs := []slog.Attr{
 		slog.String("method", strings.TrimPrefix(method, "/")),

@@ -16,6 +16,7 @@ import (
 
 	errorv1 "hosho/gen/error/v1"
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/admission"
 )
 
 func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
@@ -127,8 +128,13 @@ func TestEachCallHasOneLineWithTheOrdersID(t *testing.T) {
 	}
 }
 
-// everybody is let in.
-func everybody() error { return nil }
+// interceptorOf makes an interceptor that lets everybody in.
+func interceptorOf(log *logLines) interceptor {
+	return interceptor{
+		log: log.logger(), metrics: newMetrics(nil), toStatus: ToStatus,
+		admit: func() error { return nil }, lane: func(string) *admission.Lane { return nil },
+	}
+}
 
 // getOrder is the method that the handlers below stand for.
 var getOrder = &grpc.UnaryServerInfo{FullMethod: "/order.v1.OrderService/GetOrder"}
@@ -166,7 +172,8 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 					time.AfterFunc(test.cancel, cancel)
 				}
 				log := newLogLines()
-				i := interceptor{log: log.logger(), toStatus: ToStatus, admit: everybody, timeout: timeout}
+				i := interceptorOf(log)
+				ctx = bounded(ctx, timeout)
 				began := time.Now()
 				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, getOrder,
 					func(ctx context.Context, _ any) (any, error) {
@@ -194,7 +201,7 @@ func TestWhatGRPCTellsAHandlerOfItsClientIsGivenAReason(t *testing.T) {
 	cancel()
 	late, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	i := interceptor{toStatus: ToStatus}
+	i := interceptorOf(newLogLines())
 	for want, ctx := range map[string]context.Context{"CALL_CANCELLED": gone, "DEADLINE_PASSED": late} {
 		told := status.FromContextError(ctx.Err()).Err()
 		if got := i.answer(ctx, told); Reason(got) != want || status.Code(got) != status.Code(told) {
@@ -233,7 +240,7 @@ func TestAClientThatGoesEndsItsCall(t *testing.T) {
 func TestAPanicAfterTheClientHasGoneIsStillLoud(t *testing.T) {
 	t.Parallel()
 	lines := newLogLines()
-	calls := interceptor{log: lines.logger(), toStatus: ToStatus, admit: everybody, timeout: time.Minute}
+	calls := interceptorOf(lines)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := calls.unary(gone, &orderv1.GetOrderRequest{}, getOrder,

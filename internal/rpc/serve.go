@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"hosho/internal/admission"
 	"hosho/internal/wait"
 )
 
@@ -40,7 +41,7 @@ type ServerConfig struct {
 	AdminListen string // the address of metrics and profiles; empty: none
 	Reflection  bool
 	MaxReceive  int           // the largest message accepted, in bytes
-	CallTimeout time.Duration // bounds a unary call whose client set no shorter deadline
+	CallTimeout time.Duration // bounds a unary call, its request's arrival too, whose client set no shorter deadline
 	Log         *slog.Logger
 
 	// Registry is what /metrics shows. It may be nil: then there are none.
@@ -54,6 +55,10 @@ type ServerConfig struct {
 	Ready func(context.Context) error
 	// Doubt, if set, rings when the last answer of Ready may not be true any more: a server that serves asks at once.
 	Doubt <-chan struct{}
+	// Lane says which calls share the slots of which lane; the nil lane bounds none. A unary call has a slot while its
+	// handler is at work. A stream is refused if its lane is full, and takes slots as it sees fit. Without Lane nothing
+	// is bounded.
+	Lane func(method string) *admission.Lane
 	// ToStatus turns a handler's error into a status; its default is the function of that name.
 	ToStatus func(error) error
 	// Stopping, if set, is called when the server begins to stop, to end the streams that would not end by themselves.
@@ -75,9 +80,15 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if c.ToStatus == nil {
 		c.ToStatus = ToStatus
 	}
+	if c.Lane == nil {
+		c.Lane = func(string) *admission.Lane { return nil }
+	}
 	gate := newGate(c.Ready, c.Doubt, c.Log)
-	calls := interceptor{log: c.Log, toStatus: c.ToStatus, admit: gate.admit, timeout: c.CallTimeout}
-	server := c.newServer(calls)
+	calls := interceptor{
+		log: c.Log, metrics: newMetrics(c.Registry), toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
+	}
+	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse}
+	server := c.newServer(door, calls)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
 		gate.services = append(gate.services, name)
@@ -86,6 +97,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if c.Reflection {
 		reflection.Register(server)
 	}
+	door.serves(server.GetServiceInfo())
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry) })
@@ -109,8 +121,8 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	return group.Wait()
 }
 
-// newServer makes the server, whose calls all go through the interceptor first.
-func (c ServerConfig) newServer(calls interceptor) *grpc.Server {
+// newServer makes the server, whose calls all go through the door and then the interceptor first.
+func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -121,6 +133,7 @@ func (c ServerConfig) newServer(calls interceptor) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
 		}),
+		grpc.InTapHandle(door.enter),
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
 	}, c.Options...)...)

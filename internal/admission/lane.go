@@ -1,0 +1,150 @@
+// Package admission bounds the work that a server takes on, so that a call is done in time or refused at once.
+//
+// Its promise: a lane has no more calls at work than it has slots; they are let in as they came; nobody waits for a
+// slot longer than 200 ms; and who would wait longer than about 40 ms is refused on arrival. So a server that is asked
+// for four times what it can do does what it can, and its answers stay quick. Without a bound it would be at work on
+// calls whose callers have gone.
+//
+// Lanes do not know of each other: each kind of call has slots of its own, and none keeps another from work.
+package admission
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// longestPrediction is how long a call may have to wait, as it seems on its arrival. It is long enough for bursts,
+	// and a queue that long keeps the slots busy.
+	longestPrediction = 40 * time.Millisecond
+	// longestWait is how long a call waits when the prediction was wrong. One may wait for as long in any case: where a
+	// call takes long, the slots would be idle from each call's end to the next one's arrival.
+	longestWait = 200 * time.Millisecond
+	// firstGuess is how long a call is taken to be at work before one was.
+	firstGuess = 5 * time.Millisecond
+	// smoothing is the number of calls over which their time at work is averaged, as a moving average. One that hung
+	// should not close the queue, and a database that has become slow should do so soon.
+	smoothing = 32
+)
+
+// Lane admits the calls of one kind. The nil lane admits them all.
+type Lane struct {
+	name  string
+	slots int
+
+	mu   sync.Mutex
+	busy int // slots that are taken
+	// queue is who waits when all are taken: a chan struct{} for each, which is closed when a slot is given to him.
+	queue   list.List
+	mean    time.Duration // a call's time at work
+	changed time.Time     // when a slot was last taken or left
+}
+
+// NewLane makes a lane with slots for so many calls at work at a time; one at least.
+func NewLane(name string, slots int) *Lane {
+	return &Lane{name: name, slots: max(slots, 1), mean: firstGuess}
+}
+
+// Full returns an *Overloaded if a call that came now would be refused. It holds no place and never blocks.
+func (l *Lane) Full() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full(time.Now())
+}
+
+// Enter waits for a slot. Whoever got one calls leave, once, when its work is done. The error is an *Overloaded, or
+// what ended ctx.
+func (l *Lane) Enter(ctx context.Context) (leave func(), err error) {
+	if l == nil {
+		return func() {}, nil
+	}
+	turn, err := l.join(ctx)
+	if err == nil && turn != nil {
+		err = l.await(ctx, turn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	return func() { l.leave(began) }, nil
+}
+
+// full predicts the wait of a call that comes now. A slot that has not changed hands for long tells of calls that take
+// at least so long, before one of them has ended.
+func (l *Lane) full(now time.Time) error {
+	if l.busy < l.slots {
+		return nil
+	}
+	takes := max(l.mean, now.Sub(l.changed))
+	waits := takes * time.Duration(l.queue.Len()+1) / time.Duration(l.slots)
+	if waits <= longestPrediction || l.queue.Len() == 0 && waits <= longestWait {
+		return nil
+	}
+	return overloaded(l.name)
+}
+
+// join takes a slot, or else a place in the queue.
+func (l *Lane) join(ctx context.Context) (turn *list.Element, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if err := l.full(now); err != nil {
+		return nil, err
+	}
+	if l.busy < l.slots {
+		l.busy++
+		l.changed = now
+		return nil, nil
+	}
+	return l.queue.PushBack(make(chan struct{})), nil
+}
+
+// await waits until the slot is given that a place in the queue stands for.
+func (l *Lane) await(ctx context.Context, place *list.Element) (err error) {
+	turn := place.Value.(chan struct{})
+	timer := time.NewTimer(longestWait)
+	defer timer.Stop()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
+		err = overloaded(l.name)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-turn: // in the same moment: the slot is for the next
+		l.pass(time.Now())
+	default:
+		l.queue.Remove(place)
+	}
+	return err
+}
+
+func (l *Lane) leave(began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.mean += (now.Sub(began) - l.mean) / smoothing
+	l.pass(now)
+}
+
+// pass gives a slot that was left to whoever has waited longest.
+func (l *Lane) pass(now time.Time) {
+	l.changed = now
+	if first := l.queue.Front(); first != nil {
+		close(l.queue.Remove(first).(chan struct{}))
+		return
+	}
+	l.busy--
+}

@@ -1,0 +1,57 @@
+package rpc
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	errorv1 "hosho/gen/error/v1"
+)
+
+// metrics counts the calls that were not answered because of the service's state.
+type metrics struct {
+	refused *prometheus.CounterVec
+	refusal prometheus.Histogram
+}
+
+// newMetrics makes the metrics, which nobody sees where there is no registry.
+func newMetrics(registry *prometheus.Registry) metrics {
+	m := metrics{
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hosho_rpc_refused_total",
+			Help: "Calls that were answered UNAVAILABLE or RESOURCE_EXHAUSTED, by reason.",
+		}, []string{"method", "reason"}),
+		refusal: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "hosho_rpc_refusal_seconds",
+			Help:    "From a call's arrival to its refusal as OVERLOADED.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1},
+		}),
+	}
+	if registry != nil {
+		registry.MustRegister(m.refused, m.refusal)
+	}
+	return m
+}
+
+var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
+
+// count counts an answer if it is a refusal.
+func (m metrics) count(method string, arrived time.Time, answer error) {
+	if !refuses(answer) {
+		return
+	}
+	reason := Reason(answer)
+	m.refused.WithLabelValues(strings.TrimPrefix(method, "/"), reason).Inc()
+	if reason == overloadedName {
+		m.refusal.Observe(time.Since(arrived).Seconds())
+	}
+}
+
+// refuses reports whether an answer says that the service could not, now. Many callers are told so at once.
+func refuses(answer error) bool {
+	code := status.Code(answer)
+	return code == codes.Unavailable || code == codes.ResourceExhausted
+}
