@@ -42,7 +42,8 @@ func (h *handler) Explain(r outbox.Report) {
 		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
 	}
 	switch {
-	case r.Result == outbox.Decided, r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
+	case r.Result == outbox.Decided, r.Result == outbox.Deferred,
+		r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
 		h.log.Info("delivery", attrs...) // a customer cancelled before it was sent: that is every day
 	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable, r.Code == dispatch.CodeDataLoss:
 		h.log.Error("delivery", attrs...)
@@ -78,7 +79,7 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 			Event: eventOf(r, h.maxAttempts), Told: toldBy(r), Longest: h.backoff(r.Message.Kind).Cap,
 			Retry: outbox.Retry{
 				Message: r.Message, Delay: r.Delay, Code: r.Code,
-				Spends: r.Result == outbox.Ambiguous, Answered: !r.Unanswered,
+				Spends: r.Result == outbox.Ambiguous, Answered: !r.Lost, Forgives: r.Message.Alone && r.Hung,
 			},
 			Delivery: orderdb.Delivery{Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took},
 		}

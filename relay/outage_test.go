@@ -217,25 +217,3 @@ func TestTheBreakerProbesWithSuspects(t *testing.T) {
 		s.await(o.ID, order.Cancelled)
 	}
 }
-
-// While the breaker is open, silence is the outage's and not the order's: it spends no attempt. Before, it does: one
-// order that hangs must not live for ever.
-func TestSilenceInAnOutageSpendsNothing(t *testing.T) {
-	slow.Test(t, "waits for timeouts")
-	t.Parallel()
-	s := newSystem(t)
-	hanging := s.place()
-	s.peer.always(hanging.ID, order.Charge, hangs)
-	s.relay(func(p *pace) { p.BreakerStreak, p.CallTimeout, p.MaxAttempts = 1, 200*time.Millisecond, 2 })
-	s.hurryUntil("the hanging order is tried four times", func() bool {
-		return len(s.peer.arrived(hanging.ID, order.Charge)) >= 4
-	})
-	got := s.awaitRow(hanging.ID, order.Charge, "it still waits", func(r row) bool { return r.Claims >= 4 })
-	if got.Attempts != 1 || s.get(hanging.ID).Status != order.Pending {
-		t.Errorf("got %+v, order %s; want one attempt spent, by the silence that opened the breaker, and PENDING",
-			got, s.get(hanging.ID).Status)
-	}
-	s.peer.always(hanging.ID, order.Charge, nil)
-	s.drained()
-	s.await(hanging.ID, order.Completed)
-}

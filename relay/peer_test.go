@@ -45,6 +45,7 @@ type peer struct {
 	arrivals []arrival
 	send     func(reply func(*paymentv1.ProcessPaymentsResponse) error, results []*paymentv1.PaymentResult) error
 	deaf     chan struct{} // the next stream is never read from; closed when that stream has ended
+	wedges   string        // the payment that silences the stream which it comes over, for all; alone, it only hangs
 	says     introduction
 }
 
@@ -80,6 +81,7 @@ type arrival struct {
 var (
 	errBroken   = errors.New("the stream breaks")
 	errNoAnswer = errors.New("no answer")
+	errStops    = errors.New("the peer stops")
 )
 
 // fails returns an error as paymentd does on the stream; reason may be empty, wait 0.
@@ -117,6 +119,11 @@ func loses(code codes.Code) step {
 // breaks ends the stream with everything that is in flight on it.
 func breaks(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
 	return nil, errBroken
+}
+
+// stops ends the stream as a paymentd does that stops.
+func stops(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+	return nil, errStops
 }
 
 // hangs never answers, and carries nothing out.
@@ -243,6 +250,9 @@ func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) ste
 	k := keyOfCommand(c)
 	p.arrivals = append(p.arrivals, arrival{k, alone, meantBy(c), together})
 	s := p.scripts[k]
+	if k.id == p.wedges && alone {
+		return hangs
+	}
 	if s == nil {
 		return nil
 	}
@@ -252,6 +262,19 @@ func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) ste
 	next := s.steps[0]
 	s.steps = s.steps[1:]
 	return next
+}
+
+// wedge has a payment silence each stream that it comes over; "" is none.
+func (p *peer) wedge(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wedges = id
+}
+
+func (p *peer) isWedged(c *paymentv1.PaymentCommand) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return keyOfCommand(c).id == p.wedges
 }
 
 func meantBy(c *paymentv1.PaymentCommand) string {
@@ -385,6 +408,9 @@ func (p *peer) ProcessPayments(
 			var plain []*paymentv1.PaymentCommand
 			for _, c := range request.GetCommands() {
 				do := p.arrive(c, false, len(request.GetCommands()))
+				if p.isWedged(c) {
+					w.close()
+				}
 				if do == nil {
 					plain = append(plain, c)
 					continue
@@ -406,7 +432,10 @@ func (p *peer) ProcessPayments(
 	}()
 	<-ctx.Done()
 	w.close()
-	if err := context.Cause(ctx); !errors.Is(err, io.EOF) {
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, errStops):
+		return failure(codes.Unavailable, "STOPPING", 0)
+	case !errors.Is(err, io.EOF):
 		return status.Error(codes.Unavailable, err.Error())
 	}
 	return nil
@@ -421,7 +450,7 @@ func (p *peer) result(
 	switch {
 	case err == nil:
 		result.Outcome = &paymentv1.PaymentResult_Payment{Payment: got}
-	case errors.Is(err, errBroken):
+	case errors.Is(err, errBroken), errors.Is(err, errStops):
 		end(err)
 		return nil
 	case errors.Is(err, errNoAnswer):

@@ -293,14 +293,19 @@ func (s *system) alarmed(id string) {
 var (
 	refusing = []codes.Code{codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.OutOfRange}
 	spending = []codes.Code{ // while the breaker is closed
-		codes.Internal, codes.Unknown, codes.Canceled, codes.DataLoss, codes.AlreadyExists, codes.DeadlineExceeded,
+		codes.Internal, codes.Unknown, codes.Canceled, codes.DataLoss, codes.AlreadyExists,
 	}
 )
+
+// DEADLINE_EXCEEDED is left out: in a call of its own it is no answer, and hanging_test.go has it.
 
 func TestEveryCodeOnceAndThenSuccess(t *testing.T) {
 	both(t, func(s *system, begin func()) {
 		charges, voids := map[codes.Code]order.Order{}, map[codes.Code]order.Order{}
 		for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+			if code == codes.DeadlineExceeded {
+				continue
+			}
 			charges[code], voids[code] = s.place(), s.cancelling()
 			s.peer.script(charges[code].ID, order.Charge, fails(code, "", 0))
 			s.peer.script(voids[code].ID, order.Void, fails(code, "", 0))
@@ -360,32 +365,6 @@ func TestTheBudgetOfAttempts(t *testing.T) {
 			if got := len(s.peer.arrived(o, order.Charge)); got != 3 {
 				s.t.Errorf("got %d charges, want the 3 of the budget", got)
 			}
-		}
-	})
-}
-
-// An order that makes paymentd hang is given up like any other: each silence may have been a charge, and spends an
-// attempt.
-func TestAnOrderThatHangsIsGivenUp(t *testing.T) {
-	both(t, func(s *system, begin func()) {
-		o := s.place()
-		s.peer.always(o.ID, order.Charge, hangs)
-		begin()
-		s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 200*time.Millisecond, 2 })
-		s.drained()
-		if got := s.get(o.ID); got.Status != order.Cancelled || got.CancelReason != order.ReasonPaymentFailed {
-			s.t.Errorf("got %s (%s), want CANCELLED (PAYMENT_FAILED)", got.Status, got.CancelReason)
-		}
-		arrived := s.peer.arrived(o.ID, order.Charge)
-		if len(arrived) != 2 {
-			s.t.Errorf("got %d charges, want the 2 of the budget", len(arrived))
-		}
-		want := "NO_ANSWER"
-		if arrived[0].alone {
-			want = "DEADLINE_EXCEEDED"
-		}
-		if got := s.deliveries(o.ID, order.Charge)[0]["code"]; got != want {
-			s.t.Errorf("got code %s, want %s", got, want)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func (d Delivery) implied(r outbox.Retry) bool {
 var meanings = map[outbox.Result]string{
 	outbox.Decided: "DECIDED", outbox.Ambiguous: "AMBIGUOUS", outbox.Blocked: "BLOCKED", outbox.Refused: "REFUSED",
 	outbox.Conflict: "CONFLICT", outbox.Expired: "EXPIRED", outbox.Unreadable: "UNREADABLE",
-	outbox.Withheld: "BLOCKED",
+	outbox.Withheld: "BLOCKED", outbox.Deferred: "BLOCKED",
 }
 
 // attempt is a row to be written.

@@ -46,29 +46,30 @@ func (b *Breaker) Decided() bool {
 	return closed
 }
 
-// Failed notes that a message failed for a cause that is not its own, and reports whether that opened the breaker.
-func (b *Breaker) Failed(key string, now time.Time) bool {
+// Failed notes that a message failed for a cause that is not its own. It reports whether the breaker was open, and
+// whether that opened it.
+func (b *Breaker) Failed(key string, now time.Time) (was, opened bool) {
 	return b.note(b.streak, b.streakLimit, key, now)
 }
 
-// Ambiguous notes an ambiguous answer, and reports whether that opened the breaker.
-func (b *Breaker) Ambiguous(key string, now time.Time) bool {
+// Ambiguous notes an ambiguous answer, and reports like Failed.
+func (b *Breaker) Ambiguous(key string, now time.Time) (was, opened bool) {
 	return b.note(b.ambiguous, b.ambiguousLimit, key, now)
 }
 
-func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now time.Time) bool {
+func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now time.Time) (was, opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open || limit == 0 {
-		return false
+		return b.open, false
 	}
 	streak[key] = struct{}{}
 	if len(streak) < limit {
-		return false
+		return false, false
 	}
 	b.open = true
 	b.nextProbe = now.Add(ProbeInterval)
-	return true
+	return false, true
 }
 
 // Open reports whether the destination is taken to be down.

@@ -119,19 +119,17 @@ func (w *Worker) judge(r *Report) {
 		if w.breaker.Decided() {
 			w.log.Info("the destination is back") // settling this report makes room, and wakes the claiming
 		}
-	case TimedOut, Blocked:
-		// The breaker is asked before it is told, so that the message which opens it still spends its attempt.
-		if r.Result == TimedOut && !w.breaker.Open() {
-			r.Result = Ambiguous
+	case Blocked:
+		_, opened := w.breaker.Failed(r.Message.Key, now)
+		w.down(opened, *r)
+	case TimedOut, Ambiguous:
+		was, opened := w.breaker.Ambiguous(r.Message.Key, now) // the message that opens it still spends its attempt
+		if was && (r.Result == TimedOut || w.config.AmbiguousStreak > 0) {
+			r.Result = Blocked
 		} else {
-			r.Result = Blocked
+			r.Result = Ambiguous
 		}
-		w.down(w.breaker.Failed(r.Message.Key, now), *r)
-	case Ambiguous:
-		if w.config.AmbiguousStreak > 0 && w.breaker.Open() {
-			r.Result = Blocked
-		}
-		w.down(w.breaker.Ambiguous(r.Message.Key, now), *r)
+		w.down(opened, *r)
 	}
 	r.Delay = w.delay(*r, now)
 }

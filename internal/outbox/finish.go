@@ -49,7 +49,8 @@ type Retry struct {
 	Delay    time.Duration // until it is due again
 	Code     string        // what the delivery came to, for people
 	Spends   bool          // it counts against the budget of attempts
-	Answered bool          // the delivery came to an answer, or was not begun
+	Answered bool          // the delivery is known to have broken nothing, or was not begun
+	Forgives bool          // so is one of the claims before it that left no record, whatever that died of
 	Payload  []byte        // replaces the payload; nil keeps it, unless the message was rebuilt
 }
 
@@ -72,7 +73,7 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 		if r.Payload == nil && r.Message.Rebuilt {
 			payloads[i] = r.Message.Payload
 		}
-		spends[i], answered[i] = count(r.Spends), count(r.Answered)
+		spends[i], answered[i] = count(r.Spends), count(r.Answered)+count(r.Forgives)
 	}
 	ids, tokens := leases(messages)
 	_, err := tx.Exec(ctx, t.sql(`

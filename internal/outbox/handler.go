@@ -40,8 +40,9 @@ type Result uint8
 const (
 	Decided    Result = iota + 1 // the peer has decided, durably
 	Ambiguous                    // it may have been done or not: try again, and spend an attempt
-	TimedOut                     // Ambiguous; Blocked while the breaker is open
+	TimedOut                     // no answer, where others got theirs: Ambiguous; Blocked while the breaker is open
 	Blocked                      // not the message's fault: try again, and spend none
+	Deferred                     // the peer is well, and asks for patience or goes as planned: Blocked, but no failure
 	Refused                      // it will not get better
 	Conflict                     // the peer knows the key as something else
 	Expired                      // it is too late, and was not sent
@@ -52,8 +53,8 @@ const (
 
 func (r Result) String() string {
 	return [...]string{
-		"", "decided", "ambiguous", "timed out", "blocked", "refused", "conflict", "expired", "unreadable", "withheld",
-		"stray",
+		"", "decided", "ambiguous", "timed out", "blocked", "deferred", "refused", "conflict", "expired", "unreadable",
+		"withheld", "stray",
 	}[r]
 }
 
@@ -61,7 +62,9 @@ func (r Result) String() string {
 type Report struct {
 	Message    Message
 	Result     Result
-	Unanswered bool          // it was sent, and no answer came: the message may have broken its carrier
+	Unanswered bool          // it was sent, and no answer came: its next try is one of the retry budget's
+	Lost       bool          // so was what carried it: the message may have broken that
+	Hung       bool          // it was not answered in time, and broke nothing that carried it
 	Code       string        // what came back, for people: a reason or a gRPC code
 	Body       any           // what Deliver wants Settle to know; the engine does not look inside
 	Late       bool          // a decision that nobody waits for any more: it is settled, and holds no room

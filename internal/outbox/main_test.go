@@ -308,7 +308,8 @@ func (g *greeter) settle(ctx context.Context, tx pgx.Tx, reports []Report) (sett
 			rude = append(rude, m)
 		default:
 			retries = append(retries, Retry{
-				Message: m, Delay: r.Delay, Code: r.Code, Spends: r.Result == Ambiguous, Answered: !r.Unanswered,
+				Message: m, Delay: r.Delay, Code: r.Code, Spends: r.Result == Ambiguous, Answered: !r.Lost,
+				Forgives: m.Alone && r.Hung,
 			})
 		}
 	}

@@ -197,8 +197,8 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 				key := strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "key"))
 				streak[key] = true
 				opens := !open && len(streak) >= limit
-				if got := b.Failed(key, now); got != opens {
-					t.Fatalf("failed: got opened %v, want %v", got, opens)
+				if was, got := b.Failed(key, now); was != open || got != opens {
+					t.Fatalf("failed: got it open before %v, opened %v, want %v, %v", was, got, open, opens)
 				}
 				if opens {
 					open, lastProbe = true, now // the first probe comes an interval later

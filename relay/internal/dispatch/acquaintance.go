@@ -99,7 +99,25 @@ type acquaintance struct {
 	mu     sync.Mutex
 	known  *known // nil: not trusted, or not asked yet
 	judged time.Time
-	err    error // the ErrStranger that it was found to be when it was judged
+	err    error     // the ErrStranger that it was found to be when it was judged
+	served time.Time // when it last answered a command, over whatever carrier, as it does not in an outage
+}
+
+// serves notes that a command was served.
+func (a *acquaintance) serves() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.served = time.Now()
+}
+
+// silenceSince returns what the silence of a call of its own means: its connection is well, or it would have broken.
+func (a *acquaintance) silenceSince(sent time.Time) silence {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.served.After(sent) {
+		return ofOne
+	}
+	return inOutage
 }
 
 // latest returns who paymentd was when it was asked last, nil when it is not known or not trusted.

@@ -54,6 +54,7 @@ type delivery struct {
 	command *paymentv1.PaymentCommand
 	report  func(outbox.Report)
 	sent    time.Time
+	silence silence // what it means, once there is no answer
 }
 
 // answer reports what became of the delivery. The caller sees to it that it happens once.
@@ -103,12 +104,17 @@ func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	f := refusalOf(err)
 	d.peer.notice(payment, f.reason)
 	next.answer(func(r *outbox.Report) {
-		if err != nil {
-			f.apply(r)
-			r.Unanswered = f.fromTransport()
+		if err == nil {
+			d.peer.serves()
+			decide(r, askedBy(next.command), payment)
 			return
 		}
-		decide(r, askedBy(next.command), payment)
+		f.apply(r)
+		r.Unanswered = f.fromTransport()
+		r.Lost, r.Hung = r.Unanswered, f.hangs()
+		if f.silent() {
+			d.peer.silenceSince(next.sent).note(r)
+		}
 	})
 }
 

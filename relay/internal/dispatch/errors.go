@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	rpccode "google.golang.org/genproto/googleapis/rpc/code"
@@ -24,14 +25,25 @@ const (
 	codeEcho       = order.EchoMismatch
 	codeUnknown    = "UNKNOWN_OUTCOME"
 	codeUnreadable = "UNREADABLE"
-	codeSilent     = "NO_ANSWER"   // nothing came in time
-	codeClock      = "CLOCK_AHEAD" // not sent: paymentd's clock would call it expired, and its order's own does not
+	codeSilent     = "NO_ANSWER"    // nothing came in time
+	codeClock      = "CLOCK_AHEAD"  // not sent: paymentd's clock would call it expired, and its order's own does not
+	codeEnded      = "STREAM_ENDED" // as planned, before the answer came
 )
 
 // CodeDataLoss is what a delivery comes to that is answered DATA_LOSS, whatever its reason: a person must hear of it.
 const CodeDataLoss = "DATA_LOSS"
 
-var reasonWrongDatabase = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE)
+// The reasons of paymentd's that the relay acts on.
+var (
+	reasonWrongDatabase = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE)
+	reasonKeyReused     = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED)
+	reasonCardSilent    = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_TIMEOUT)
+	reasonOverloaded    = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
+	reasonStopping      = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_STOPPING)
+	// reasonPassed and reasonGone are about this relay's own call: paymentd noticed its end before the relay did.
+	reasonPassed = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)
+	reasonGone   = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_CALL_CANCELLED)
+)
 
 // isUnimplemented reports whether a method is one that paymentd does not know.
 func isUnimplemented(err error) bool { return status.Code(err) == codes.Unimplemented }
@@ -41,15 +53,28 @@ func isUnimplemented(err error) bool { return status.Code(err) == codes.Unimplem
 func meaning(code codes.Code, reason string) outbox.Result {
 	switch code {
 	case codes.AlreadyExists:
-		if reason == rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED) {
+		if reason == reasonKeyReused {
 			return outbox.Conflict
 		}
 		return outbox.Ambiguous
 	case codes.Internal, codes.Unknown, codes.Canceled, codes.DataLoss:
 		return outbox.Ambiguous // it answered, or died on this call: it may have committed, and it may be this order
 	case codes.DeadlineExceeded:
+		if reason == reasonCardSilent {
+			return outbox.Ambiguous // paymentd is well: that is an answer, about this order
+		}
 		return outbox.TimedOut
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, // an outage, an overload, a collision
+	case codes.ResourceExhausted:
+		if reason == reasonOverloaded {
+			return outbox.Deferred
+		}
+		return outbox.Blocked // no room
+	case codes.Unavailable:
+		if reason == reasonStopping {
+			return outbox.Deferred
+		}
+		return outbox.Blocked // an outage
+	case codes.Aborted, // a collision
 		codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented: // a configuration, or versions that differ
 		return outbox.Blocked
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.OutOfRange:
@@ -64,6 +89,7 @@ type refusal struct {
 	reason     string
 	message    string
 	retryAfter *errdetails.RetryInfo
+	planned    bool // it is the end of a stream that ended in order, and no error
 }
 
 // LongestRetryAfter is how long a peer may ask the relay to wait. One that asks for more is asked again all the same.
@@ -72,6 +98,9 @@ const LongestRetryAfter = time.Minute
 // apply notes in a report what a refusal means.
 func (f refusal) apply(r *outbox.Report) {
 	r.Result = meaning(f.code, f.reason)
+	if f.planned {
+		r.Result = outbox.Deferred
+	}
 	r.Code = f.shown(r.Result)
 	r.Body = f.message
 	r.RetryAfter = min(f.retryAfter.GetRetryDelay().AsDuration(), LongestRetryAfter)
@@ -84,7 +113,10 @@ func (f refusal) apply(r *outbox.Report) {
 // is not about this command.
 func (f refusal) blocks(r *outbox.Report) {
 	f.apply(r)
-	r.Result, r.Code, r.Immediate = outbox.Blocked, f.shown(outbox.Blocked), false
+	if r.Result != outbox.Deferred {
+		r.Result = outbox.Blocked
+	}
+	r.Code, r.Immediate = f.shown(r.Result), false
 }
 
 // reasonForm is what a reason looks like (AIP-193). Anything else is not written down: it may not even be storable.
@@ -93,6 +125,8 @@ var reasonForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,62}$`)
 // shown is the refusal's last_code. Only a conflict may be called one: an operator may settle by hand what is.
 func (f refusal) shown(means outbox.Result) string {
 	switch {
+	case f.planned:
+		return codeEnded
 	case f.code == codes.OK:
 		return codeUnknown // an error that says it is none
 	case f.code == codes.DataLoss:
@@ -116,12 +150,14 @@ func refusalOf(err error) refusal {
 	switch {
 	case errors.Is(err, ErrStranger):
 		return refusal{code: codes.Unavailable, reason: reasonWrongDatabase, message: err.Error()}
-	case errors.Is(err, errStreamEnded), errors.Is(err, io.EOF), errors.Is(err, errSilentPeer),
-		errors.Is(err, errUnjudged):
+	case errors.Is(err, io.EOF):
+		return refusal{code: codes.Unavailable, message: "the stream ended in order", planned: true}
+	case errors.Is(err, errStreamEnded), errors.Is(err, errSilentPeer), errors.Is(err, errUnjudged):
 		return refusal{code: codes.Unavailable, message: err.Error()}
 	}
 	st := status.Convert(err)
 	f := refusal{code: st.Code(), reason: rpc.Reason(err), message: st.Message()}
+	f.planned = f.code == codes.Unavailable && strings.Contains(f.message, wasSentAway)
 	for _, detail := range st.Details() {
 		if retry, ok := detail.(*errdetails.RetryInfo); ok {
 			f.retryAfter = retry
@@ -130,11 +166,26 @@ func refusalOf(err error) refusal {
 	return f
 }
 
-// fromTransport reports whether the refusal was made up on the way: paymentd gives a reason for each of its own.
-func (f refusal) fromTransport() bool { return f.reason == "" }
+// wasSentAway is in what grpc-go makes of a connection that its server closed when it had asked everybody to leave it:
+// it was old, or the server was about to stop. A server that dies asks nobody.
+const wasSentAway = "received prior goaway: code: NO_ERROR"
+
+// fromTransport reports whether the refusal was made up on the way: paymentd gives a reason for each of its own. That
+// this relay's own time was over, or that it went, is no answer either, whoever of the two says so first.
+func (f refusal) fromTransport() bool {
+	return f.reason == "" || f.reason == reasonPassed || f.reason == reasonGone
+}
+
+// silent reports whether a call of its own got no answer in its time.
+func (f refusal) silent() bool { return f.fromTransport() && f.code == codes.DeadlineExceeded }
+
+// hangs reports whether it was the time that was over, here or at the card network.
+func (f refusal) hangs() bool { return f.code == codes.DeadlineExceeded }
+
+func codeOf(e *paymentv1.PaymentError) codes.Code { return codes.Code(e.GetCode()) }
 
 func refusalIn(e *paymentv1.PaymentError) refusal {
-	f := refusal{code: codes.Code(e.GetCode()), reason: e.GetReason(), message: e.GetMessage()}
+	f := refusal{code: codeOf(e), reason: e.GetReason(), message: e.GetMessage()}
 	if e.GetRetryDelay() != nil {
 		f.retryAfter = &errdetails.RetryInfo{RetryDelay: e.GetRetryDelay()}
 	}

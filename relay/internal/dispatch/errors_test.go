@@ -74,6 +74,57 @@ func TestMeaningIsTheSagasTable(t *testing.T) {
 	}
 }
 
+// Some reasons say more than their codes.
+func TestReasonsThatMeanMoreThanTheirCodes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		code      codes.Code
+		reason    string
+		want      outbox.Result
+		transport bool // it is no answer
+		silent    bool
+	}{
+		{codes.DeadlineExceeded, "CARD_NETWORK_TIMEOUT", outbox.Ambiguous, false, false},
+		{codes.DeadlineExceeded, "DEADLINE_PASSED", outbox.TimedOut, true, true},
+		{codes.DeadlineExceeded, "", outbox.TimedOut, true, true},
+		{codes.DeadlineExceeded, "OF_THE_FUTURE", outbox.TimedOut, false, false},
+		{codes.Canceled, "CALL_CANCELLED", outbox.Ambiguous, true, false},
+		{codes.ResourceExhausted, "OVERLOADED", outbox.Deferred, false, false},
+		{codes.ResourceExhausted, "DATABASE_FULL", outbox.Blocked, false, false},
+		{codes.Unavailable, "STOPPING", outbox.Deferred, false, false},
+		{codes.Unavailable, "OVERLOADED", outbox.Blocked, false, false},
+	} {
+		f := refusalOf(failure(test.code, test.reason, 0))
+		if got := meaning(f.code, f.reason); got != test.want {
+			t.Errorf("%s, %q: got %s, want %s", test.code, test.reason, got, test.want)
+		}
+		if got := f.fromTransport(); got != test.transport {
+			t.Errorf("%s, %q: got no answer %t, want %t", test.code, test.reason, got, test.transport)
+		}
+		if got := f.silent(); got != test.silent {
+			t.Errorf("%s, %q: got silent %t, want %t", test.code, test.reason, got, test.silent)
+		}
+	}
+}
+
+// A server that closes a connection when it has asked everybody to leave does so as planned; one that dies does not.
+func TestAConnectionThatWasToBeLeftEndsAsPlanned(t *testing.T) {
+	t.Parallel()
+	const closed = "closing transport due to: connection error: EOF, received prior goaway: code: "
+	for message, want := range map[string]outbox.Result{
+		closed + `NO_ERROR, debug data: "max_age"`:        outbox.Deferred,
+		closed + `NO_ERROR, debug data: "graceful_stop"`:  outbox.Deferred,
+		closed + `ENHANCE_YOUR_CALM, debug data: "pings"`: outbox.Blocked,
+		"error reading from server: EOF":                  outbox.Blocked,
+	} {
+		var r outbox.Report
+		refusalOf(status.Error(codes.Unavailable, message)).blocks(&r)
+		if r.Result != want {
+			t.Errorf("%s: got %s, want %s", message, r.Result, want)
+		}
+	}
+}
+
 func TestARefusalIsWrittenDownAsAReasonOrACode(t *testing.T) {
 	t.Parallel()
 	long := "A234567890123456789012345678901234567890123456789012345678901234" // 64 characters

@@ -20,6 +20,7 @@ var classOf = map[outbox.Result]string{
 	outbox.Ambiguous: "B",
 	outbox.TimedOut:  "B, B+ while the breaker is open",
 	outbox.Blocked:   "B+",
+	outbox.Deferred:  "B+, deferred",
 	outbox.Refused:   "C",
 	outbox.Conflict:  "D",
 }

@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -19,9 +21,9 @@ import (
 // key and kind, is reported as silent when its time is over, or is reported as unanswered when the stream breaks:
 // exactly one of the three. Should a decision come for one that was silent, it is reported as well, as Late.
 //
-// One command that hangs says nothing about the stream. But when nothing at all came for as long as a command may take,
-// the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing more, keeps listening
-// for what is still pending, and ends when that is answered or has been silent for a while.
+// One command that hangs says nothing about the stream (see silence). But when nothing at all came for as long as a
+// command may take, the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing
+// more, keeps listening for what is still pending, and ends when that is answered or has been silent for a while.
 type stream struct {
 	grpc     paymentv1.PaymentService_ProcessPaymentsClient
 	cancel   context.CancelFunc
@@ -29,6 +31,8 @@ type stream struct {
 	database string                                    // that its paymentd has
 	ended    func()                                    // is called when it has broken: somebody else may be there next
 	notice   func(p *paymentv1.Payment, reason string) // is told of each answer
+	serves   func()                                    // is told when somebody was served
+	opened   time.Time
 
 	sending sync.Mutex // a gRPC stream takes one sender at a time
 
@@ -36,6 +40,7 @@ type stream struct {
 	broken  bool
 	retired bool
 	heard   time.Time                  // when something came last
+	served  time.Time                  // when something came last that is no outage's answer
 	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
 	queue   []*delivery                // by the time they were sent, answered ones included
 	late    map[commandKey]*delivery   // those that were reported as silent
@@ -76,7 +81,7 @@ func openStream(
 	}
 	s := &stream{
 		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database,
-		notice: peer.notice, ended: peer.forget,
+		notice: peer.notice, serves: peer.serves, ended: peer.forget, opened: time.Now(),
 		pending: map[commandKey][]*delivery{}, late: map[commandKey]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
@@ -161,7 +166,7 @@ func (s *stream) receive() {
 			s.close(err)
 			return
 		}
-		s.hear()
+		s.hear(slices.ContainsFunc(reply.GetResults(), serves))
 		for _, result := range reply.GetResults() {
 			s.notice(result.GetPayment(), result.GetError().GetReason())
 			key := commandKey{result.GetPaymentId(), result.GetKind()}
@@ -177,10 +182,24 @@ func (s *stream) receive() {
 	}
 }
 
-func (s *stream) hear() {
+// hear notes that something came, and whether somebody was served by it.
+func (s *stream) hear(served bool) {
+	if served {
+		s.serves()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
+	if served {
+		s.served = s.heard
+	}
+}
+
+// serves reports whether a result is an answer about its command, and not what everybody is told in an outage.
+func serves(result *paymentv1.PaymentResult) bool {
+	e := result.GetError()
+	return e == nil || !slices.Contains([]outbox.Result{outbox.Blocked, outbox.Deferred},
+		meaning(codeOf(e), e.GetReason()))
 }
 
 func interpret(r *outbox.Report, d *delivery, result *paymentv1.PaymentResult) {
@@ -204,7 +223,7 @@ func (s *stream) take(key commandKey) []*delivery {
 }
 
 // close reports every pending command as unanswered: it may have been carried out, and the break may be its doing, but
-// the code says nothing about it.
+// the code says nothing about it. An end that was planned is nobody's doing.
 func (s *stream) close(err error) {
 	s.cancel()
 	s.ended()
@@ -213,16 +232,22 @@ func (s *stream) close(err error) {
 	lost := s.pending
 	s.pending = map[commandKey][]*delivery{}
 	s.mu.Unlock()
-	f := refusalOf(err)
+	f, old := refusalOf(err), time.Since(s.opened) >= youth
+	f.planned = f.planned && (old || !errors.Is(err, io.EOF))
 	for _, deliveries := range lost {
 		for _, d := range deliveries {
 			d.answer(func(r *outbox.Report) {
 				f.blocks(r)
-				r.Unanswered = true
+				planned := r.Result == outbox.Deferred
+				r.Unanswered, r.Lost, r.Immediate = !planned, !planned, planned && old
 			})
 		}
 	}
 }
+
+// youth is the age before which no stream is ended in order with commands on it: who does that is broken. It also keeps
+// commands from being tried again at once for ever.
+const youth = time.Second
 
 // expire reports commands as silent whose time is over, until the stream ends. All have the same timeout, so the queue
 // is in the order of their ends.
@@ -232,7 +257,8 @@ func (s *stream) expire(ctx context.Context) {
 	for {
 		for _, d := range s.overdue() {
 			d.answer(func(r *outbox.Report) {
-				r.Result, r.Code, r.Unanswered = outbox.TimedOut, codeSilent, true
+				r.Code = codeSilent
+				d.silence.note(r)
 			})
 		}
 		if s.done() {
@@ -256,6 +282,7 @@ func (s *stream) overdue() []*delivery {
 	var over []*delivery
 	for len(s.queue) > 0 && time.Since(s.queue[0].sent) >= s.timeout {
 		d := s.queue[0]
+		d.silence = s.silenceOf(d)
 		s.queue = s.queue[1:]
 		key := keyOf(d.message)
 		i := slices.Index(s.pending[key], d)
