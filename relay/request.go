@@ -1,9 +1,6 @@
 package main
 
 import (
-	"strings"
-	"unicode/utf8"
-
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -34,23 +31,17 @@ const maxReason = 500 // characters, as the table's constraint says
 func fromSettle(r *relayv1.SettleParkedRequest) (orderdb.Decision, error) {
 	var f validate.Fields
 	id := f.UUID("order_id", r.GetOrderId())
-	checkReason(&f, r.GetReason())
+	f.Line("reason", r.GetReason(), maxReason)
 	f.Operator("operator", r.GetOperator())
 	return orderdb.Decision{
 		OrderID: id, Operator: r.GetOperator(), Reason: r.GetReason(), Codes: order.ConflictCodes,
 	}, f.Err()
 }
 
-func checkReason(f *validate.Fields, reason string) {
-	if n := utf8.RuneCountInString(reason); n < 1 || n > maxReason || strings.ContainsRune(reason, 0) {
-		f.Add("reason", "got %d characters, want 1 to %d and no NUL", n, maxReason)
-	}
-}
-
 func fromAccept(r *relayv1.AcceptPaymentsDatabaseRequest) (orderdb.Acceptance, error) {
 	var f validate.Fields
 	id := f.UUID("payments_database", r.GetPaymentsDatabase())
-	checkReason(&f, r.GetReason())
+	f.Line("reason", r.GetReason(), maxReason)
 	f.Operator("operator", r.GetOperator())
 	return orderdb.Acceptance{ID: id, Operator: r.GetOperator(), Reason: r.GetReason()}, f.Err()
 }

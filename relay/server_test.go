@@ -262,7 +262,9 @@ func TestSettleParkedRefuses(t *testing.T) {
 		_, err := client.SettleParked(t.Context(), r)
 		refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", field)
 	}
-	for _, reason := range []string{strings.Repeat("保", 501), "NUL\x00"} {
+	for _, reason := range []string{
+		strings.Repeat("保", 501), "NUL\x00", "paid\nsettled by hand, by ada: paid", "\x1b[2J", "99\u202e", "\u200b",
+	} {
 		r := valid()
 		r.Reason = reason
 		_, err := client.SettleParked(t.Context(), r)

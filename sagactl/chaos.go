@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"hosho/internal/failpoint"
@@ -72,7 +71,8 @@ func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 	}
 	switch {
 	case c.List:
-		return listFaults(screen)
+		listFaults(screen)
+		return nil
 	case c.Schedule:
 		return c.printSchedule(screen)
 	}
@@ -149,16 +149,16 @@ func (c *chaosRun) again() string {
 	return command
 }
 
-func listFaults(screen *terminal.Terminal) error {
-	table := tabwriter.NewWriter(screen, 0, 0, 2, ' ', 0)
+func listFaults(screen *terminal.Terminal) {
+	table := screen.Table(0)
 	for _, f := range chaos.Faults() {
 		says := f.Says
 		if f.Special != "" {
 			says += " (not in the mix: " + f.Special + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\n", f.Name, says)
+		table.Row("%s\t%s", f.Name, says)
 	}
-	return table.Flush()
+	table.Flush()
 }
 
 func (c *chaosRun) printSchedule(screen *terminal.Terminal) error {

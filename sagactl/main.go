@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"hosho/internal/order"
+	"hosho/internal/plain"
 	"hosho/internal/terminal"
 )
 
@@ -123,7 +124,9 @@ func (e usageError) Unwrap() error { return e.err }
 
 // exitCode says what went wrong, if anything did, and returns what a script is to know of it.
 func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {
-	say := func(what ...any) { _, _ = fmt.Fprintln(to, append([]any{"sagactl:"}, what...)...) }
+	say := func(what ...any) {
+		_, _ = io.WriteString(to, plain.Lines(fmt.Sprintln(append([]any{"sagactl:"}, what...)...)))
+	}
 	switch {
 	case unwritten != nil: // whatever else there is is a consequence, or could not be told
 		say("standard output:", unwritten)

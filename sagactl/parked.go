@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"text/tabwriter"
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/story"
@@ -29,7 +27,8 @@ func (p *parked) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if p.JSON {
 		return printJSON(screen, commands...)
 	}
-	return printParked(screen, commands)
+	printParked(screen, commands)
+	return nil
 }
 
 // allParked returns the commands that need a person, the oldest first.
@@ -47,19 +46,19 @@ func allParked(ctx context.Context, outbox relayv1.OutboxServiceClient) ([]*rela
 	}
 }
 
-func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) error {
+func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) {
 	if len(commands) == 0 {
 		screen.Line("nothing is parked or stuck")
-		return nil
+		return
 	}
-	table := tabwriter.NewWriter(screen, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
+	table := screen.Table(0)
+	table.Row("ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
 	for _, c := range commands {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n",
+		table.Row("%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s",
 			c.GetOrderId(), story.Kind(c.GetKind()), story.Why(c.GetWhy()), cmp.Or(c.GetLastCode(), "-"),
 			c.GetAttempts(), c.GetClaims(), story.Time(c.GetCreateTime()), story.Outlook(c))
 	}
-	return table.Flush()
+	table.Flush()
 }
 
 type retry struct {

@@ -17,6 +17,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/plain"
 	"hosho/internal/rpc"
 	"hosho/internal/story"
 )
@@ -111,13 +112,13 @@ func connectTo(target, service, address string, options ...grpc.DialOption) (*gr
 	}))...)
 }
 
-// serviceError is an error of a service, or of the way there, in words. Its status is that of the error.
+// serviceError is an error of a service, or of the way there, in words that are plain. Its status is that of the error.
 type serviceError struct {
 	text string
 	err  error
 }
 
-func (e serviceError) Error() string { return e.text }
+func (e serviceError) Error() string { return plain.Text(e.text) }
 func (e serviceError) Unwrap() error { return e.err }
 
 // unanswered are the reasons of a call for which its own deadline came first, whoever noticed.

@@ -18,15 +18,15 @@ import (
 // printChaos prints what a run of chaos did and found.
 func printChaos(screen *terminal.Terminal, r chaos.Report) {
 	screen.Line("")
-	table := tabwriter.NewWriter(screen, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
-	fmt.Fprintln(table, "fault\ttimes\tfirst settled, worst\topen orders\tsettled p50\tp99\tworst\t")
+	table := screen.Table(tabwriter.AlignRight | tabwriter.DiscardEmptyColumns)
+	table.Row("fault\ttimes\tfirst settled, worst\topen orders\tsettled p50\tp99\tworst\t")
 	for _, f := range r.Faults {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%s\t%s\t%s\t\n", f.Fault, f.Times, millis(f.First.Max), f.Recovery.N,
+		table.Row("%s\t%d\t%s\t%d\t%s\t%s\t%s\t", f.Fault, f.Times, millis(f.First.Max), f.Recovery.N,
 			millis(f.Recovery.P50), millis(f.Recovery.P99), millis(f.Recovery.Max))
 	}
-	fmt.Fprintf(table, "all\t%d\t\t%d\t%s\t%s\t%s\t\n", r.Injections(), r.Recovery.N,
+	table.Row("all\t%d\t\t%d\t%s\t%s\t%s\t", r.Injections(), r.Recovery.N,
 		millis(r.Recovery.P50), millis(r.Recovery.P99), millis(r.Recovery.Max))
-	_ = table.Flush() // the screen remembers
+	table.Flush()
 	screen.Line("Times are from the end of an episode's last fault until ordinary orders open then were settled.")
 	screen.Line("")
 	screen.Line("seed %d: %s, %d episodes, %d faults", r.Seed, r.Elapsed.Round(time.Second), r.Episodes, r.Injections())

@@ -1,13 +1,14 @@
 package daemon
 
 import (
-	"bytes"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hosho/internal/plain"
 	"hosho/internal/wait"
 )
 
@@ -57,8 +58,10 @@ func newLines(to io.Writer, notice func(dropped int) []byte) *lines {
 	return l
 }
 
-// Write takes one line, and always succeeds: a logger could do nothing about an error.
-func (l *lines) Write(line []byte) (int, error) {
+// Write takes one line, of which what others sent becomes plain. It always succeeds: a logger could do nothing about an
+// error.
+func (l *lines) Write(given []byte) (int, error) {
+	line := plain.Text(strings.TrimSuffix(string(given), "\n")) + "\n"
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.full = l.size+len(line) > room || l.full && l.size > room/2
@@ -67,9 +70,9 @@ func (l *lines) Write(line []byte) (int, error) {
 		droppedLines.Inc()
 	} else {
 		l.tell()
-		l.add(text{line: bytes.Clone(line)})
+		l.add(text{line: []byte(line)})
 	}
-	return len(line), nil
+	return len(given), nil
 }
 
 // tell puts a notice where lines are missing.

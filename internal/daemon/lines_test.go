@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,28 @@ func TestALineThatBreaksOffSpoilsNoOther(t *testing.T) {
 	if got, want := d.held.String(), "one\ntw\n2 dropped\nfour\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// A line of the log is one, and has nothing that a terminal obeys: slog's JSON lets through what turns the direction,
+// and the controls beyond ASCII.
+func TestALineOfTheLogIsPlain(t *testing.T) {
+	d := &disk{free: 1000}
+	l := newLines(d, notice)
+	defer close(l.bell)
+	log := slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	log.Info("a\nb\x1b", "c", "\u009b\u202e\x7f")
+	l.flush()
+	want := `{"level":"INFO","msg":"a\nb\u001b","c":"\u009b\u202e\u007f"}` + "\n"
+	if got := d.held.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
 }
 
 // The lines that are missing are told of where they are missing, and by the time that all is written.

@@ -16,7 +16,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg reconcile rpc story terminal version wait
+sagactl    | *             | failpoint gen/... lab/... order pg plain reconcile rpc story terminal version wait
 
 laboratory
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
@@ -40,7 +40,7 @@ doctest    |               |
 slow       |               |
 story      | grpc protobuf | gen/... money
 money      | currency      |
-terminal   | *             |
+terminal   | *             | plain
 
 main
 orderd     | *             | gen/error gen/money gen/order command daemon migrations order orderdb outbox page pg rpc
@@ -52,11 +52,11 @@ paymentd   | *             | batch card gen/error gen/money gen/payment daemon m
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
-daemon     | *             | migrations rpc version wait
+daemon     | *             | migrations plain rpc version wait
 rpc        | *             | admission gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate
-validate   | currency uuid |
+validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...
 
 database
@@ -75,6 +75,7 @@ payment    |               |
 failpoint  |               |
 rules      |               |
 version    |               |
+plain      |               |
 wait       |               |
 `
 

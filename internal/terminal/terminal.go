@@ -1,23 +1,27 @@
 // Package terminal prints for people.
 //
 // Its promise: colour, and lines that are overwritten, where the output is a terminal; plain text that only grows where
-// it is a pipe, a file, or a terminal that says that it is dumb. A write that fails is remembered and told, so that
-// nothing claims to have said what nobody could read.
+// it is a pipe, a file, or a terminal that says that it is dumb. Text of others is plain: what they sent can end no
+// line, forge none, and command no terminal, whichever way it came here. A write that fails is remembered and told, so
+// that nothing claims to have said what nobody could read.
 package terminal
 
 import (
-	"fmt"
+	"crypto/rand"
 	"os"
 	"strings"
 	"sync"
 
 	"golang.org/x/term"
+
+	"hosho/internal/plain"
 )
 
 // Terminal is an output. It is safe for concurrent use.
 type Terminal struct {
 	live   bool // what was written may be overwritten
 	color  bool
+	escape string // stands for ESC in what is painted; nobody else can know it
 	failed func(error)
 
 	mu     sync.Mutex
@@ -31,7 +35,8 @@ type Terminal struct {
 // nil.
 func New(f *os.File, failed func(error)) *Terminal {
 	live := term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-	return &Terminal{out: f, live: live, color: live && os.Getenv("NO_COLOR") == "", failed: failed}
+	color := live && os.Getenv("NO_COLOR") == ""
+	return &Terminal{out: f, live: live, color: color, escape: rand.Text(), failed: failed}
 }
 
 // Live reports whether the output is a terminal on which what was written may be overwritten.
@@ -57,25 +62,36 @@ const (
 	Yellow Style = "33"
 )
 
-// Paint returns text in a style, as far as the output shows styles.
+// Paint returns text in a style, as far as the output shows styles. It is for this terminal alone.
 func (t *Terminal) Paint(s Style, text string) string {
 	if !t.color || s == Plain {
 		return text
 	}
-	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+	return t.escape + "[" + string(s) + "m" + text + t.escape + "[0m"
 }
 
-// Line prints one line.
+// Line prints one line. The format may have line feeds; the arguments are plain.
 func (t *Terminal) Line(format string, args ...any) {
-	fmt.Fprintf(t, format+"\n", args...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	_, _ = t.write(t.painted(sprintf(format+"\n", args...))) // remembered
 }
 
-// Write prints bytes as they are. It is for what makes the lines by itself, a table or an encoder.
+// Write prints lines. It is for what makes the lines by itself, an encoder or a usage; all but their ends is plain.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.clear()
-	return t.write(p)
+	if _, err := t.write(t.painted(plain.Lines(string(p)))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// painted is what is written of a text that was painted.
+func (t *Terminal) painted(text string) []byte {
+	return []byte(strings.ReplaceAll(text, t.escape, "\x1b"))
 }
 
 // Where to write, and what to take away (ECMA-48).
@@ -95,11 +111,11 @@ func (t *Terminal) Footer(format string, args ...any) {
 	defer t.mu.Unlock()
 	t.clear()
 	t.footer = true
-	_, _ = t.write(fmt.Appendf(nil, format, args...)) // remembered
+	_, _ = t.write(t.painted(sprintf(format, args...))) // remembered
 }
 
-// Page shows lines in place of everything else, from the top. Where nothing can be overwritten it prints them below the
-// page before, with an empty line between.
+// Page shows lines, which are plain, in place of everything else, from the top. Where nothing can be overwritten it
+// prints them below the page before, with an empty line between.
 func (t *Terminal) Page(lines []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +129,7 @@ func (t *Terminal) Page(lines []string) {
 		text.WriteString("\n")
 	}
 	for _, line := range lines {
-		text.WriteString(line + end)
+		text.Write(t.painted(plain.Text(line) + end))
 	}
 	if t.live {
 		text.WriteString(eraseBelow)

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bojanz/currency"
 	"github.com/google/uuid"
+
+	"hosho/internal/plain"
 )
 
 // Violation is one rule that one field breaks.
@@ -70,6 +73,17 @@ var operatorForm = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,64}$`)
 // Operator checks the name of a person: an id that may be a mail address.
 func (f *Fields) Operator(field, got string) {
 	f.Form(field, got, operatorForm, "1 to 64 of A-Z a-z 0-9 . _ : @ -")
+}
+
+// Line checks a text of one line that a person wrote and others will read, in any script: 1 to most characters, all of
+// them plain.
+func (f *Fields) Line(field, got string, most int) {
+	if n := utf8.RuneCountInString(got); n < 1 || n > most {
+		f.Add(field, "got %d characters, want 1 to %d", n, most)
+	}
+	if at, what := plain.Fault(got); at >= 0 {
+		f.Add(field, "got %s at byte %d, want one line without control characters and what is not seen", what, at)
+	}
 }
 
 // UUID checks an id that we made, in its canonical form of 36 characters, and returns it in lower case, as PostgreSQL

@@ -77,6 +77,18 @@ func TestWhatPassesAndWhatDoesNot(t *testing.T) {
 			passes:  []string{"JPY", "USD", "EUR"},
 			refuses: []string{"", "jpy", "JP", "JPYY", "ZZZ", "€€€", "€", "JPY\n", "XXX", "DEM"},
 		},
+		"Line": {
+			check: func(f *validate.Fields, got string) { f.Line("x", got, 9) },
+			passes: []string{
+				"x", "a b; c", strings.Repeat("保", 9), "\u200fשלום",
+				"👩\u200d👩\u200d👧", "نمی\u200cخوا", `a\nb`,
+			},
+			refuses: []string{
+				"", strings.Repeat("x", 10), "NUL\x00", "a\nb", "a\rb", "a\tb", "\x1b[2J", "\u009b31m", "\x7f",
+				"a\u202eb", "\u2066a\u2069", "a\u200bb", "\ufeffa", "a\u2028b", "a\u2029b", "\u2060", "so\u00adft",
+				"\xff", "a\xc3(",
+			},
+		},
 		"CurrencyForm": {
 			check:   func(f *validate.Fields, got string) { f.CurrencyForm("x", got) },
 			passes:  []string{"JPY", "ZZZ", "DEM"},
@@ -140,6 +152,7 @@ func TestMessagesHoldPrintableASCIIAndAreShort(t *testing.T) {
 		f.ID("customer_id", evil)
 		f.UUID("order_id", evil)
 		f.Currency("currency_code", evil)
+		f.Line("reason", evil, 500)
 		text := f.Err().Error()
 		if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
 			t.Errorf("%.20q: got %q at byte %d of the message, want printable ASCII", evil, text[i], i)

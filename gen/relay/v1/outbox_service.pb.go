@@ -703,7 +703,8 @@ type SettleParkedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// Why, for the audit table: 1 to 500 characters.
+	// Why, for the audit table: 1 to 500 characters on one line, without control characters, characters that turn the
+	// direction of the text, and characters that are not seen, but for joiners and marks.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Who decides, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -
 	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -1435,7 +1436,7 @@ type AcceptPaymentsDatabaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The identity of the payments database: a UUID.
 	PaymentsDatabase string `protobuf:"bytes,1,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
-	// Why, for the audit: 1 to 500 characters.
+	// Why, for the audit: as SettleParkedRequest has it.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Who decides, for the audit: 1 to 64 of A-Z a-z 0-9 . _ : @ -
 	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`

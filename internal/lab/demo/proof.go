@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"hosho/internal/lab/invariant"
@@ -69,6 +68,8 @@ func printRules(screen *terminal.Terminal, violations []invariant.Violation) {
 			continue
 		}
 		screen.Line("  %s %-3s  %s", screen.Paint(terminal.Red, "BROKEN"), rule.ID, rule.Says)
-		screen.Line("              %s", strings.Join(broken, "\n              "))
+		for _, what := range broken {
+			screen.Line("              %s", what)
+		}
 	}
 }
