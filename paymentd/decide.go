@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"hosho/internal/batch"
-	"hosho/internal/card"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
@@ -22,6 +21,18 @@ const decideTimeout = 10 * time.Second
 // is unknown. It is less than a relay waits for an answer: a COMMIT whose standby is away is no fault of an order, and
 // no answer at all would be taken for one.
 const streamPatience = 1500 * time.Millisecond
+
+// work is the commands of one request.
+type work struct {
+	commands []command
+	arrived  time.Time // when they came: all their times run since then, whatever they waited for
+	patience time.Duration
+	reply    func([]answer) // may be called by several goroutines at once
+}
+
+// left is how long the database may still take. It has a part of the patience in any case: a batch may have waited for
+// others, and a charge for the card network.
+func (w work) left() time.Duration { return max(time.Until(w.arrived.Add(w.patience)), w.patience/4) }
 
 // answer is a command and what became of it.
 type answer struct {
@@ -39,114 +50,131 @@ func refuse(commands []command, err error) []answer {
 	return answers
 }
 
-// decide answers each command through reply as soon as it is decided, but for those that it returns: their charge
-// hangs in the card network, nothing is written, and the caller may wait as long as it likes. reply may be called by
-// several goroutines at once, and no more when decide has returned.
+// decide answers each command as soon as it is decided, but for the charges that the card network has not answered:
+// nothing is written for these, and the caller may await them where they delay nobody. It returns nil where there are
+// none. Otherwise there is no more reply when it has returned.
 //
 // A known key gets its stored outcome (rule 5 of doc/rules.md). Voids, and charges that break no rule and that the
 // network answers, go straight to the database, where the INSERT is the lookup of their key: what the network said
 // counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
 // says what else one would need.
-func (s *server) decide(
-	ctx context.Context, patience time.Duration, commands []command, reply func([]answer),
-) (hanging []command) {
-	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+func (s *server) decide(ctx context.Context, w work) *asked {
+	deciding, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
-	s.authorise(ctx, commands)
 	var refused []answer
 	var charges, voids, doubtful []command
-	for _, c := range commands {
+	for _, c := range w.commands {
 		switch {
 		case c.refused != nil:
 			refused = append(refused, answer{command: c, err: c.refused})
 		case c.kind == kindVoid:
 			voids = append(voids, c)
-		case c.doubt != nil || s.loses[c.asked.AmountMinor]:
+		case c.doubt != nil:
 			doubtful = append(doubtful, c)
 		default:
 			charges = append(charges, c)
 		}
 	}
 	if len(refused) > 0 {
-		reply(refused)
+		w.reply(refused)
 	}
 	var others sync.WaitGroup
 	defer others.Wait()
-	if len(charges) > 0 {
-		others.Go(func() {
-			answerWithin(patience, reply, charges, func() []answer { return carryOut(ctx, charges, s.charge) })
-		})
-	}
 	if len(voids) > 0 {
-		others.Go(func() {
-			answerWithin(patience, reply, voids, func() []answer { return carryOut(ctx, voids, s.void) })
-		})
+		others.Go(func() { w.carryOut(deciding, voids, s.void) })
 	}
-	if len(doubtful) > 0 {
-		return s.decideDoubtful(ctx, doubtful, reply)
+	asked := s.ask(ctx, w.arrived, charges)
+	s.decideCharges(deciding, w, asked, append(doubtful, asked.gather()...))
+	if asked.silent == 0 {
+		asked.end()
+		return nil
 	}
-	return nil
+	return asked
 }
 
-// answerWithin replies what the commands came to, or that it is unknown when that takes too long: what is done in the
-// end is told to whoever repeats them. It returns when all is done.
-func answerWithin(patience time.Duration, reply func([]answer), commands []command, do func() []answer) {
+// decideCharges writes what the network approved or declined, and looks up what there is a doubt about.
+func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charges []command) {
+	var approved, doubtful []command
+	for _, c := range charges {
+		if c.asking != nil || c.doubt != nil || s.loses[c.asked.AmountMinor] {
+			doubtful = append(doubtful, c)
+		} else {
+			approved = append(approved, c)
+		}
+	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	if len(approved) > 0 {
+		others.Go(func() { w.carryOut(ctx, approved, s.charge) })
+	}
+	if len(doubtful) > 0 {
+		s.decideDoubtful(ctx, w, asked, doubtful)
+	}
+}
+
+// decideLate decides the charges that the network has answered late. Their keys were unknown before.
+func (s *server) decideLate(ctx context.Context, w work, asked *asked, charges []command) {
+	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+	defer cancel()
+	var failed []answer
+	var decided []command
+	for _, c := range charges {
+		if c.doubt != nil {
+			failed = append(failed, answer{command: c, err: c.doubt})
+		} else {
+			decided = append(decided, c)
+		}
+	}
+	if len(failed) > 0 {
+		w.reply(failed)
+	}
+	s.decideCharges(ctx, w, asked, decided)
+}
+
+// carryOut answers what the commands came to, or that it is unknown when that takes too long: what is done in the end
+// is told to whoever repeats them. It returns when all is done.
+func (w work) carryOut(ctx context.Context, commands []command, do operation) {
 	done := make(chan []answer, 1)
-	go func() { done <- do() }()
-	impatient := time.NewTimer(patience)
+	go func() { done <- carryOut(ctx, commands, do) }()
+	impatient := time.NewTimer(w.left())
 	defer impatient.Stop()
 	select {
 	case answers := <-done:
-		reply(answers)
+		w.reply(answers)
 	case <-impatient.C:
-		reply(refuse(commands, fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, patience)))
+		w.reply(refuse(commands, fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, w.patience)))
 		<-done
 	}
 }
 
-// authorise asks the network about the charges that break no rule.
-func (s *server) authorise(ctx context.Context, commands []command) {
-	for i := range commands {
-		if c := &commands[i]; c.kind == kindCharge && c.refused == nil && c.doubt == nil {
-			c.verdict, c.doubt = s.ask(ctx, c.asked.Request)
-		}
-	}
-}
-
-// ask asks the network about one charge. When that panics nobody knows what the network did: it is an error like any
-// other that is no answer, and this charge's alone.
-func (s *server) ask(ctx context.Context, r payment.Request) (verdict payment.Verdict, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			verdict, err = payment.Verdict{}, panicked(p)
-		}
-	}()
-	return s.network.Authorise(ctx, r)
-}
-
-// decideDoubtful looks the keys up first: only an unknown one meets today's rules and the network's failures.
-func (s *server) decideDoubtful(ctx context.Context, commands []command, reply func([]answer)) (hanging []command) {
+// decideDoubtful looks the keys up first: only an unknown one meets today's rules and the network's failures. Where the
+// network has not answered about it, it is set aside.
+func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, commands []command) {
+	ctx, cancel := context.WithTimeout(ctx, w.left())
+	defer cancel()
 	var answers []answer
 	var lost []command
 	for _, a := range carryOut(ctx, commands, s.lookup) {
-		switch {
-		case !isNotFound(a.err):
-			answers = append(answers, a)
-		case errors.Is(a.doubt, card.ErrNoAnswer):
-			hanging = append(hanging, a.command)
-		case a.doubt != nil:
+		switch k := a.asking; {
+		case isNotFound(a.err) && k != nil:
+			s.aside.enter(k)
+		case isNotFound(a.err) && a.doubt != nil:
 			answers = append(answers, answer{command: a.command, err: a.doubt})
-		default:
+		case isNotFound(a.err):
 			lost = append(lost, a.command)
+		default:
+			if k != nil {
+				asked.finish(k)
+			}
+			answers = append(answers, a)
 		}
 	}
 	if len(lost) > 0 {
 		answers = append(answers, loseReplies(carryOut(ctx, lost, s.charge))...)
 	}
 	if len(answers) > 0 {
-		reply(answers)
+		w.reply(answers)
 	}
-	return hanging
 }
 
 // loseReplies puts an error in the place of what was decided. The decision stands.

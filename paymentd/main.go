@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"hosho/internal/daemon"
 	"hosho/internal/paymentdb"
@@ -19,7 +20,8 @@ var program = daemon.Program{
 	Name: "paymentd", Description: "The payment service of hosho.",
 	Listen: "127.0.0.1:50052", AdminListen: "127.0.0.1:9102", Database: migrations.Payments,
 	Help: map[string]string{
-		"simulate": "Let the card network fail for some amounts: internal, reply-lost, hang or decline.",
+		"simulate":     "Let the card network fail for some amounts: internal, reply-lost, hang or decline.",
+		"card_timeout": "How long the card network may take to answer; 0, for experiments: as long as the caller.",
 	},
 }
 
@@ -37,6 +39,8 @@ type serve struct {
 	daemon.Durability
 	daemon.Listen
 
+	CardTimeout time.Duration `default:"1.5s" min:"0s" max:"10m" env:"${env}_CARD_TIMEOUT" help:"${card_timeout}"`
+
 	Simulate simulation `env:"${env}_SIMULATE" placeholder:"AMOUNT:EFFECT,..." help:"${simulate}"`
 }
 
@@ -52,7 +56,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer pools.Close()
-	server := newServer(pools, c.Simulate, log)
+	server := newServer(pools, c.Simulate, c.CardTimeout, log)
 
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, paymentdb.Needs()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)

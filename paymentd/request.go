@@ -29,7 +29,8 @@ type command struct {
 	sentID  string          // the key as it was sent
 	meant   string          // the identity of the payments database that is meant; empty: any
 	asked   payment.Charge  // with the key in lower case, empty when it is no key; a void has no NotAfter
-	verdict payment.Verdict // of the card network, when it is a charge that the network has answered
+	asking  *call           // of the card network, when it is a charge that the network has not answered
+	verdict payment.Verdict // of the network, when it has
 	refused error           // the answer, whatever is stored
 	doubt   error           // the answer, unless its key is known: a broken rule, or the network's error
 }

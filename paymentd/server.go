@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -35,19 +34,19 @@ type server struct {
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
 	log     *slog.Logger
 
-	patience    time.Duration       // of a stream
-	hangTimeout time.Duration       // how long a hanging command may take when its caller set no deadline
-	aside       *semaphore.Weighted // the hanging commands that streams may still set aside
+	patience    time.Duration // of a stream
+	cardTimeout time.Duration // how long the card network may take to answer; 0: as long as a call
+	aside       *aside
 
 	stopping context.Context // ends when the server stops
 	stop     context.CancelFunc
 }
 
-func newServer(pools *pg.Pools, simulate simulation, log *slog.Logger) *server {
+func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, log *slog.Logger) *server {
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
-		patience: streamPatience, hangTimeout: callTimeout, aside: semaphore.NewWeighted(maxAside),
+		patience: streamPatience, cardTimeout: cardTimeout, aside: newAside(maxAside),
 		stopping: stopping, stop: stop,
 	}
 }
@@ -85,17 +84,22 @@ func (s *server) VoidPayment(
 	return &paymentv1.VoidPaymentResponse{Payment: toPayment(p)}, nil
 }
 
-// decideOne decides a batch of one, and waits where it hangs.
+// decideOne decides a batch of one, and waits for the card network.
 func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, error) {
 	var decided answer
-	hanging := s.decide(ctx, decideTimeout, []command{c}, func(answers []answer) { decided = answers[0] })
-	if len(hanging) == 0 {
-		s.recordLate(ctx, decided)
-		return decided.payment, decided.err
+	w := work{
+		commands: []command{c}, arrived: time.Now(), patience: decideTimeout,
+		reply: func(answers []answer) { decided = answers[0] },
 	}
-	going, end := s.untilStop(ctx)
-	defer end(nil)
-	return payment.Payment{}, s.hang(going)
+	if asked := s.decide(ctx, w); asked != nil {
+		going, end := s.untilStop(ctx)
+		defer end(nil)
+		if s.await(ctx, going, w, asked) != nil {
+			return payment.Payment{}, unansweredFor(going)
+		}
+	}
+	s.recordLate(ctx, decided)
+	return decided.payment, decided.err
 }
 
 // untilStop returns a context that also ends, for rpc.ErrStopping, when the server stops; or for the cause that its

@@ -223,7 +223,7 @@ func TestAHangLastsUntilTheCallersDeadlineAndWritesNothing(t *testing.T) {
 
 func TestAHangOfACallWithoutDeadlineEndsByItself(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.hangTimeout = time.Millisecond })
+	s := start(t, func(s *server) { s.cardTimeout = time.Millisecond })
 	_, err := s.ChargePayment(t.Context(), newCharge(9997))
 	wantError(t, err, codes.DeadlineExceeded, "CARD_NETWORK_TIMEOUT")
 }

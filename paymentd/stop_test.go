@@ -12,7 +12,7 @@ import (
 // hangs is abandoned, and the client is told to go elsewhere.
 func TestAStoppingServerAnswersWhatItIsDeciding(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.hangTimeout = time.Hour })
+	s := start(t, func(s *server) { s.cardTimeout = time.Hour })
 	k := s.open(t, t.Context())
 	held, hangs := newCharge(500), newCharge(9997)
 	release := s.block(t, held)
@@ -31,7 +31,7 @@ func TestAStoppingServerAnswersWhatItIsDeciding(t *testing.T) {
 // The call is looking its key up when the server is told to stop, and would hang for an hour from then on.
 func TestAStoppingServerAbandonsAHangingCall(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(s *server) { s.hangTimeout = time.Hour })
+	s := start(t, func(s *server) { s.cardTimeout = time.Hour })
 	lock, err := s.db.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

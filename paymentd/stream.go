@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/rpc"
@@ -75,7 +76,7 @@ func (c *conversation) read() error {
 			if err := checkCommands(r.message); err != nil {
 				return err
 			}
-			c.running.Go(func() { c.decideBatch(r.message) })
+			c.running.Go(func() { c.decideBatch(r.message, r.at) })
 		case <-c.going.Done():
 			return context.Cause(c.going)
 		}
@@ -84,6 +85,7 @@ func (c *conversation) read() error {
 
 type received struct {
 	message *paymentv1.ProcessPaymentsRequest
+	at      time.Time
 	err     error
 }
 
@@ -95,7 +97,7 @@ func (c *conversation) receive() <-chan received {
 		for {
 			message, err := c.stream.Recv()
 			select {
-			case requests <- received{message, err}:
+			case requests <- received{message, time.Now(), err}:
 			case <-c.going.Done():
 				return
 			}
@@ -107,15 +109,19 @@ func (c *conversation) receive() <-chan received {
 	return requests
 }
 
-func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest) {
+func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest, arrived time.Time) {
 	defer func() { <-c.batches }()
 	defer c.rescue()
 	commands := make([]command, len(message.GetCommands()))
 	for i, m := range message.GetCommands() {
 		commands[i] = fromCommand(m)
 	}
+	w := work{commands: commands, arrived: arrived, patience: c.patience, reply: c.reply}
 	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.
-	c.setAside(c.decide(context.WithoutCancel(c.stream.Context()), c.patience, commands, c.reply))
+	ctx := context.WithoutCancel(c.stream.Context())
+	if asked := c.decide(ctx, w); asked != nil {
+		c.running.Go(func() { _ = c.await(ctx, c.going, w, asked) }) // what is abandoned is answered by the end
+	}
 }
 
 // reply sends answers and logs each. Its callers may be several goroutines.

@@ -14,7 +14,7 @@ type Effect string
 // The effects. Nothing is taken by any of them.
 const (
 	Fail    Effect = "internal" // it fails
-	Hang    Effect = "hang"     // there is no answer
+	Hang    Effect = "hang"     // there is no answer until its caller gives up
 	Decline Effect = "decline"  // declined: insufficient funds
 )
 
@@ -27,18 +27,19 @@ var errFail = errors.New("simulated failure")
 // approved. The zero value approves all.
 //
 // It takes no money and remembers nothing: the same key has the same amount, and so gets the same verdict; there is
-// nothing to void or to refund, and which keys were voided only the payments database knows. It returns at once;
-// whoever gets ErrNoAnswer waits as long as it likes.
+// nothing to void or to refund, and which keys were voided only the payments database knows. It returns at once, but
+// for what hangs.
 type Simulation map[int64]Effect
 
 var _ Network = Simulation(nil)
 
 // Authorise returns what the amount's effect is.
-func (s Simulation) Authorise(_ context.Context, r payment.Request) (payment.Verdict, error) {
+func (s Simulation) Authorise(ctx context.Context, r payment.Request) (payment.Verdict, error) {
 	switch s[r.AmountMinor] {
 	case Fail:
 		return payment.Verdict{}, errFail
 	case Hang:
+		<-ctx.Done()
 		return payment.Verdict{}, ErrNoAnswer
 	case Decline:
 		return payment.Verdict{Reason: payment.InsufficientFunds}, nil

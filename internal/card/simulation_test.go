@@ -1,6 +1,7 @@
 package card_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -34,8 +35,10 @@ func TestAnAmountIsAuthorisedAsItsEffectSays(t *testing.T) {
 
 func TestAnErrorIsNoVerdict(t *testing.T) {
 	t.Parallel()
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
 	for amount, isNoAnswer := range map[int64]bool{9999: false, 9997: true} {
-		got, err := simulation.Authorise(t.Context(), request(amount))
+		got, err := simulation.Authorise(ctx, request(amount))
 		if err == nil || got != (payment.Verdict{}) || errors.Is(err, card.ErrNoAnswer) != isNoAnswer {
 			t.Errorf("%d: got %+v, error %v, want an error alone (ErrNoAnswer: %t)", amount, got, err, isNoAnswer)
 		}
