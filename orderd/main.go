@@ -38,6 +38,7 @@ func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
+	daemon.ListenDatabase
 	daemon.Durability
 	daemon.Listen
 
@@ -55,6 +56,10 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
 	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
+	listening, err := c.Listening(database)
+	if err != nil {
+		return err
+	}
 	pools, err := pg.OpenPools(ctx, database)
 	if err != nil {
 		return err
@@ -65,7 +70,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, database, c.Wake) })
+	background.Go(func() { server.run(running, listening, c.Wake) })
 
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)

@@ -32,18 +32,21 @@ type server struct {
 	store    *orderdb.Store
 	deadline time.Duration // of a new order
 	hub      *hub
-	relays   *pg.Waker // tells the relays that there is a command
-	watchers *pg.Waker // tells the hubs of all orderds that an order has changed
+	relays   *pg.Waker    // tells the relays that there is a command
+	watchers *pg.Waker    // tells the hubs of all orderds that an order has changed
+	listener *pg.Listener // hears what this and other processes tell the hubs
 	log      *slog.Logger
 }
 
 func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *server {
 	store := orderdb.NewOver(pools, command.Encode)
-	return &server{
+	s := &server{
 		store: store, deadline: deadline, hub: newHub(store, log),
 		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
-		log: log,
+		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
+	s.hub.poll = s.listener.Poll
+	return s
 }
 
 func (s *server) config(
@@ -57,14 +60,15 @@ func (s *server) config(
 	}
 }
 
-// run sends and hears wake-ups and keeps the watchers up to date, until ctx ends.
-func (s *server) run(ctx context.Context, database pg.Config, listen bool) {
+// run sends and hears wake-ups and keeps the watchers up to date, until ctx ends. listening is how it connects for
+// LISTEN.
+func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.relays.Run(ctx) })
 	all.Go(func() { s.watchers.Run(ctx) })
 	all.Go(func() { s.hub.run(ctx) })
 	if listen {
-		all.Go(func() { pg.Listen(ctx, database, orderdb.Channel, s.log, s.hub.wake) })
+		all.Go(func() { s.listener.Run(ctx, listening, s.hub.wake) })
 	}
 	all.Wait()
 }

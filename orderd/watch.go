@@ -64,7 +64,8 @@ type hub struct {
 	store    *orderdb.Store
 	log      *slog.Logger
 	wanted   wait.Bell
-	stopping chan struct{} // closed when the server stops
+	poll     func(usual time.Duration) time.Duration // how often to look by itself, at present
+	stopping chan struct{}                           // closed when the server stops
 
 	mu     sync.Mutex
 	orders map[string]*watched // by order id; each has a watcher
@@ -83,6 +84,7 @@ func newHub(store *orderdb.Store, log *slog.Logger) *hub {
 	return &hub{
 		store: store, log: log, orders: map[string]*watched{},
 		wanted: wait.NewBell(), stopping: make(chan struct{}),
+		poll: func(usual time.Duration) time.Duration { return usual },
 	}
 }
 
@@ -131,8 +133,6 @@ func (h *hub) next(ctx context.Context, w watcher, status order.Status) (order.O
 
 // run keeps the watchers up to date until ctx ends. While the database is down they wait.
 func (h *hub) run(ctx context.Context) {
-	poll := time.NewTicker(hubPoll)
-	defer poll.Stop()
 	behind := false
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -146,7 +146,7 @@ func (h *hub) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-h.wanted:
-		case <-poll.C:
+		case <-time.After(h.poll(hubPoll)):
 		}
 	}
 }

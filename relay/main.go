@@ -34,6 +34,7 @@ func main() { daemon.Main(program, &commands{}) }
 
 type serve struct {
 	daemon.Database
+	daemon.ListenDatabase
 	daemon.Durability
 	daemon.Listen
 
@@ -55,6 +56,10 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
 	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
+	listening, err := c.Listening(database)
+	if err != nil {
+		return err
+	}
 	pools, err := pg.OpenPools(ctx, database)
 	if err != nil {
 		return err
@@ -71,7 +76,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	background.Go(func() { server.run(running, database, c.Pace.Wake) })
+	background.Go(func() { server.run(running, listening, c.Pace.Wake) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.RelayNeeds()))

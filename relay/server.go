@@ -40,6 +40,7 @@ type server struct {
 	store      *orderdb.Store
 	workers    outbox.Workers // one for each kind of command: voids that fail must not hold up charges
 	watchers   *pg.Waker      // tells the orderds that orders have changed
+	listener   *pg.Listener   // hears that something is due
 	dispatcher *dispatch.Dispatcher
 	trust      *trust
 	stuckAfter time.Duration
@@ -55,10 +56,12 @@ func newServer(
 		log:        log,
 		store:      orderdb.NewOver(pools, command.Encode),
 		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
+		listener:   pg.NewListener(pools.Writes, outbox.Channel, log),
 		stuckAfter: p.StuckAfter,
 	}
 	s.trust = &trust{store: s.store, log: log}
 	s.dispatcher = dispatch.New(paymentd, config.CallTimeout, s.trust.judge)
+	config.Poll = s.listener.Poll
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
@@ -87,12 +90,12 @@ func (s *server) config(
 	}
 }
 
-// run sends and hears wake-ups, until ctx ends.
-func (s *server) run(ctx context.Context, database pg.Config, listen bool) {
+// run sends and hears wake-ups, until ctx ends. listening is how to connect for LISTEN.
+func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.watchers.Run(ctx) })
 	if listen {
-		all.Go(func() { pg.Listen(ctx, database, outbox.Channel, s.log, s.workers.Wake) })
+		all.Go(func() { s.listener.Run(ctx, listening, s.workers.Wake) })
 	}
 	all.Wait()
 }

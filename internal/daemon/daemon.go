@@ -53,6 +53,9 @@ func (p Program) vars() kong.Vars {
 		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
 			"($%s_DATABASE_URL_FILE, $%s_DATABASE_URL_FILE).", own, shared),
 	}
+	vars["listen_url_help"] = "Where to LISTEN, when --database-url leads through a pooler in transaction mode: the " +
+		"server itself ($" + listenVariable(own) + ")."
+	vars["listen_url_file_help"] = "A file that holds that URL ($" + listenVariable(own) + "_FILE)."
 	maps.Copy(vars, p.Help)
 	return vars
 }

@@ -22,6 +22,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"hosho/internal/daemon"
+	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/migrations"
 )
@@ -49,6 +50,7 @@ type commands struct {
 
 type serve struct {
 	daemon.Database
+	daemon.ListenDatabase
 	daemon.Listen
 
 	Peer     string `type:"target" default:"127.0.0.1:3" env:"${env}_PEER" help:"Somebody else's address."`
@@ -64,7 +66,11 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "listen", s.Listen.Listen, "admin", s.AdminListen, "database", url,
+	listening, err := s.Listening(pg.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "listen", s.Listen.Listen, "admin", s.AdminListen, "database", url, "listening", listening.URL,
 		"took", 1500*time.Microsecond+400*time.Nanosecond)
 	if s.Talk != "" {
 		if err := talk(ctx, log, s.Talk); err != nil {

@@ -27,12 +27,13 @@ func (p Program) variables(model *kong.Node) []string {
 	for _, prefix := range p.prefixes() {
 		names = append(names, prefix+"_DATABASE_URL", prefix+"_DATABASE_URL_FILE")
 	}
-	for _, flag := range model.Flags {
-		names = append(names, flag.Envs...)
-	}
-	for _, command := range model.Children {
+	for _, command := range append(model.Children, model) {
 		for _, flag := range command.Flags {
 			names = append(names, flag.Envs...)
+			if flag.Name == "listen-database-url" {
+				listen := listenVariable(p.prefixes()[0])
+				names = append(names, listen, listen+"_FILE")
+			}
 		}
 	}
 	return names

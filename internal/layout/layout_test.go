@@ -52,7 +52,7 @@ paymentd   | *             | batch card gen/error gen/money gen/payment daemon m
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
-daemon     | *             | migrations plain rpc version wait
+daemon     | *             | migrations pg plain rpc version wait
 rpc        | *             | admission gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | uuid          | validate

@@ -114,8 +114,12 @@ func (w *Worker) untilDue(ctx context.Context, alone int) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
 	next, any, err := w.queue.NextDue(ctx, alone)
-	if err != nil || !any {
-		return w.config.PollInterval
+	poll := w.config.PollInterval
+	if w.config.Poll != nil {
+		poll = w.config.Poll(poll)
 	}
-	return min(max(next, minWait), w.config.PollInterval)
+	if err != nil || !any {
+		return poll
+	}
+	return min(max(next, minWait), poll)
 }

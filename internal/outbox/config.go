@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config says how a worker goes about it. Every field but one is needed.
+// Config says how a worker goes about it. Every field is needed but those that say so.
 type Config struct {
 	CallTimeout   time.Duration // within which Deliver reports
 	SettleTimeout time.Duration // bounds one call of Settle, and any other use of the database
@@ -18,6 +18,8 @@ type Config struct {
 	AmbiguousStreak int
 	Backoff         func(kind string) Backoff
 	LongestDelay    time.Duration // no message waits longer than this for its next try
+	// Poll returns how often to look at present, as wake-ups that are lost may have it; nil: each PollInterval.
+	Poll func(usual time.Duration) time.Duration
 }
 
 // longestWait is how far ahead the time may lie from which a message may be claimed.

@@ -60,6 +60,20 @@ func TestWithoutWakeUpsPollingFindsEverything(t *testing.T) {
 	}
 }
 
+// Wake-ups are known to be lost, and the worker looks more often than it would.
+func TestWhileWakeUpsAreLostTheWorkerPollsAsItIsTold(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	c := patient()
+	c.Poll = func(usual time.Duration) time.Duration { return min(usual, 2*time.Millisecond) }
+	start(t, newWorker(db, c, g))
+	for n := range 20 {
+		g.meet(t, db, hello())
+		eventually(t, "a greeting", func() bool { return people(t, db, "HAPPY") == n+1 })
+	}
+}
+
 // A message is answered ambiguously a few times, and is due again before the worker would look by itself.
 func TestARetryIsNotKeptWaitingForThePoll(t *testing.T) {
 	t.Parallel()

@@ -73,7 +73,7 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	heard := make(chan struct{}, 1000)
 	run(t, func(ctx context.Context) {
 		c := pg.Config{URL: address, Application: "test", Guard: guard}
-		pg.Listen(ctx, c, channel, discard, func() { heard <- struct{}{} })
+		pg.NewListener(plain, channel, discard).Run(ctx, c, func() { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
 	if err := pg.InTx(t.Context(), asked, write); err != nil {
@@ -97,6 +97,7 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 		t.Fatal(err)
 	}
 	promoted := time.Now()
+	receive(t, "the listener has lost the old primary", heard)
 	receive(t, "the listener is at the new primary", heard)
 	t.Logf("the listener is back %v after the promotion", time.Since(promoted))
 	ctx, cancel := context.WithTimeout(t.Context(), longWait)

@@ -3,7 +3,8 @@
 //
 // Its promise: InTx and Write never report a definite failure for a commit that may have happened, and never cancel
 // one; Parse is the one way to read a URL; and Classify tells its callers what an error means for them. Nothing here
-// keeps session state that a pooler in transaction mode would break, but for Listen, which has a connection of its own.
+// keeps session state that a pooler in transaction mode would break, but for a Listener, which has a connection to
+// itself.
 package pg
 
 import (
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -55,6 +57,8 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	if c.Guard != nil {
 		leaver, favourite = c.Guard.leaver, c.Guard.favourite
 	}
+	// A pooler may lend a session that somebody else has LISTEN in: pgx would keep what comes there for ever.
+	config.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	leaver.attach(config)
 	c.giveSessions(config)
 	favourite.attach(config)

@@ -23,7 +23,7 @@ func listen(t *testing.T, db *pgtest.Database) <-chan struct{} {
 	heard := make(chan struct{}, 1000)
 	run(t, func(ctx context.Context) {
 		c := pg.Config{URL: db.URL, Application: "test"}
-		pg.Listen(ctx, c, channel, discard, func() { heard <- struct{}{} })
+		pg.NewListener(db.Pool, channel, discard).Run(ctx, c, func() { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
 	return heard
@@ -49,8 +49,8 @@ func TestListenHearsWhatAWakerSends(t *testing.T) {
 	}
 }
 
-// The connection of the listener is killed. It connects anew, calls once because it may have missed something, and
-// hears again.
+// The connection of the listener is killed. It calls when it is lost, connects anew, calls once because it may have
+// missed something, and hears again.
 func TestListenComesBack(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
@@ -63,6 +63,7 @@ func TestListenComesBack(t *testing.T) {
 		if killed != 1 {
 			t.Fatalf("killed %d listeners, want 1", killed)
 		}
+		receive(t, "the listener is lost", heard)
 		receive(t, "the listener is back", heard)
 		execute(t, db.Pool, `SELECT pg_notify($1, '')`, channel)
 		receive(t, "a wake-up", heard)
@@ -174,7 +175,7 @@ func TestWhatKeepsAListenerOutIsToldOnce(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		pg.Listen(ctx, c, channel, slog.New(slog.NewTextHandler(&log, nil)), func() {})
+		pg.NewListener(db.Pool, channel, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx, c, func() {})
 	}()
 	for range 3 {
 		receive(t, "an attempt", (<-chan struct{})(tried))
