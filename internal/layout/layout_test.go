@@ -22,6 +22,7 @@ laboratory
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
               |            | lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg rpc rules terminal wait
+lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | gen/order rules wait
@@ -82,6 +83,7 @@ wait       |               |
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
 // own, slow, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
+	"lab/hostile":   "gen/money gen/relay",
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",
 	"lab/proxy":     "pg",
