@@ -64,7 +64,7 @@ func (i interceptor) stream(
 	watched := &watchedStream{ServerStream: stream}
 	err := i.guard(func() error { return handle(srv, watched) })
 	answer := i.answer(stream.Context(), err)
-	i.record(stream.Context(), info.FullMethod, start, err, answer, storyID(watched.first.Load()))
+	i.record(stream.Context(), info.FullMethod, start, err, answer, watched.told())
 	return answer
 }
 
@@ -170,17 +170,25 @@ func idAttr(name, id string) []slog.Attr {
 // builtin reports whether a method is grpc's own: health checks and reflection are neither gated nor logged.
 func builtin(method string) bool { return strings.HasPrefix(method, "/grpc.") }
 
-// watchedStream remembers the first message of a stream, to log its id. A handler may return while another goroutine of
-// it is still receiving.
+// watchedStream remembers the id in the first message of a stream, for the log, and not the message: it may be large.
+// A handler may return while another goroutine of it is still receiving.
 type watchedStream struct {
 	grpc.ServerStream
-	first atomic.Value
+	story atomic.Pointer[[]slog.Attr]
 }
 
 func (s *watchedStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
-	if err == nil {
-		s.first.CompareAndSwap(nil, m)
+	if err == nil && s.story.Load() == nil {
+		story := storyID(m)
+		s.story.Store(&story)
 	}
 	return err
+}
+
+func (s *watchedStream) told() []slog.Attr {
+	if story := s.story.Load(); story != nil {
+		return *story
+	}
+	return nil
 }

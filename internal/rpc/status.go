@@ -61,6 +61,9 @@ func ToStatus(err error) error {
 		return ofOverload(overloaded.RetryAfter)
 	case errors.Is(err, ErrStopping):
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_STOPPING, "the server is stopping: try again")
+	case errors.Is(err, ErrRepliesUnread):
+		return Status(codes.ResourceExhausted, errorv1.ErrorReason_ERROR_REASON_REPLIES_UNREAD,
+			"the replies were not read: ask again under the same keys, and read what is answered")
 	case errors.Is(err, errNotReady):
 		return Status(codes.Unavailable, errorv1.ErrorReason_ERROR_REASON_NOT_READY,
 			"the server is not ready: try again")

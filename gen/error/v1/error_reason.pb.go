@@ -98,6 +98,9 @@ const (
 	// CANCELLED: the caller went while the service was at it. What was asked may have been done. Ask again under the same
 	// key.
 	ErrorReason_ERROR_REASON_CALL_CANCELLED ErrorReason = 22
+	// RESOURCE_EXHAUSTED, of a stream: what it was sent was not read for 10 s, and the stream was ended. What was asked
+	// over it may have been done. Ask again under the same keys, and read what is answered.
+	ErrorReason_ERROR_REASON_REPLIES_UNREAD ErrorReason = 23
 	// FAILED_PRECONDITION, of the relay: the payment service that it reaches has not the payments database that is to be
 	// accepted, or has not said so. Look which one it has.
 	ErrorReason_ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE ErrorReason = 25
@@ -129,6 +132,7 @@ var (
 		20: "ERROR_REASON_OVERLOADED",
 		21: "ERROR_REASON_DEADLINE_PASSED",
 		22: "ERROR_REASON_CALL_CANCELLED",
+		23: "ERROR_REASON_REPLIES_UNREAD",
 		25: "ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE",
 	}
 	ErrorReason_value = map[string]int32{
@@ -155,6 +159,7 @@ var (
 		"ERROR_REASON_OVERLOADED":                 20,
 		"ERROR_REASON_DEADLINE_PASSED":            21,
 		"ERROR_REASON_CALL_CANCELLED":             22,
+		"ERROR_REASON_REPLIES_UNREAD":             23,
 		"ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE": 25,
 	}
 )
@@ -190,7 +195,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xb2\x06\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xd3\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -215,7 +220,8 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"$ERROR_REASON_WRONG_PAYMENTS_DATABASE\x10\x13\x12\x1b\n" +
 	"\x17ERROR_REASON_OVERLOADED\x10\x14\x12 \n" +
 	"\x1cERROR_REASON_DEADLINE_PASSED\x10\x15\x12\x1f\n" +
-	"\x1bERROR_REASON_CALL_CANCELLED\x10\x16\x12+\n" +
+	"\x1bERROR_REASON_CALL_CANCELLED\x10\x16\x12\x1f\n" +
+	"\x1bERROR_REASON_REPLIES_UNREAD\x10\x17\x12+\n" +
 	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19B\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 
