@@ -14,6 +14,7 @@ import (
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/stack"
+	"hosho/internal/proc"
 	"hosho/internal/terminal"
 )
 
@@ -79,43 +80,40 @@ func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if _, err := stack.SourceRoot(); err != nil { // before there is anything to keep
 		return err
 	}
-	dir, err := os.MkdirTemp("", "hosho-chaos-")
+	folder, err := stack.NewFolder("chaos")
 	if err != nil {
 		return err
 	}
-	report, err := c.run(ctx, dir, screen)
+	report, err := c.run(ctx, folder.Path(), screen)
 	if ctx.Err() != nil { // somebody has seen enough
-		return errors.Join(err, os.RemoveAll(dir))
+		return errors.Join(err, folder.Remove())
 	}
 	if err != nil {
-		screen.Line("logs and databases are kept in %s", dir)
-		return err
+		screen.Line("logs and databases are kept in %s", folder.Path())
+		return errors.Join(err, folder.Keep())
 	}
 	printChaos(screen, report)
-	return errors.Join(c.writeJSON(result, report), c.conclude(screen, dir, report))
+	return errors.Join(c.writeJSON(result, report), c.conclude(screen, folder, report))
 }
 
 // conclude says what came of it all, and keeps logs and databases where they are of use.
-func (c *chaosRun) conclude(screen *terminal.Terminal, dir string, report chaos.Report) error {
+func (c *chaosRun) conclude(screen *terminal.Terminal, folder *proc.Folder, report chaos.Report) error {
 	if len(report.Found) > 0 {
 		screen.Line("\n%s", screen.Paint(terminal.Red,
-			fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), dir)))
+			fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), folder.Path())))
 		screen.Line("The same schedule again: %s", c.again())
-		return errDiffers
+		return errors.Join(folder.Keep(), errDiffers)
 	}
 	screen.Line("\n%s", screen.Paint(terminal.Green,
 		"Nothing was lost: every order is settled, and both databases agree about all of them."))
 	if c.Keep {
-		screen.Line("logs and databases are kept in %s", dir)
-		return nil
+		screen.Line("logs and databases are kept in %s", folder.Path())
+		return folder.Keep()
 	}
-	return os.RemoveAll(dir)
+	return folder.Remove()
 }
 
 func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal.Terminal) (chaos.Report, error) {
-	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
-		return chaos.Report{}, err
-	}
 	screen.Line("%s", screen.Paint(terminal.Bold,
 		fmt.Sprintf("chaos: seed %d, %s, %d relays, %d clients", c.Seed, c.Duration, c.Relays, c.Clients)))
 	screen.Line(stack.Building)

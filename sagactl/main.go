@@ -17,6 +17,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/plain"
+	"hosho/internal/proc"
 	"hosho/internal/terminal"
 )
 
@@ -68,14 +69,24 @@ const (
 func main() {
 	// Where nobody reads on, a write fails like any other, and does not end the process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, unread := context.WithCancel(context.Background())
+	ctx, unread := proc.WithGoRun(context.Background())
 	screen := terminal.New(os.Stdout, func(error) { unread() }) // what nobody can read need not be found out
+	ctx = untilHangup(ctx)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal is not caught
 	err := run(ctx, screen, os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()
 	os.Exit(exitCode(os.Stderr, err, screen.Err(), interrupted))
+}
+
+// untilHangup returns a context that ends when the terminal is closed, unless nohup says that the program lives on. The
+// shell says it once more, so that the second one is caught as well.
+func untilHangup(ctx context.Context) context.Context {
+	if !signal.Ignored(syscall.SIGHUP) {
+		ctx, _ = signal.NotifyContext(ctx, syscall.SIGHUP)
+	}
+	return ctx
 }
 
 // run does what the arguments say. A usage error ends the process, and so does --help.

@@ -64,19 +64,21 @@ func sagactl(t *testing.T, args ...string) (*exec.Cmd, string) {
 // leavesNothing checks that no file and no process is left that knows the directory.
 func leavesNothing(t *testing.T, tmp string) {
 	t.Helper()
-	left, err := filepath.Glob(filepath.Join(tmp, "*"))
+	left, err := os.ReadDir(tmp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range left {
-		if !strings.Contains(path, "go-build") { // the go command's own, when it is interrupted
-			t.Errorf("left behind: %s", path)
-		}
+	for _, entry := range left {
+		t.Errorf("left behind: %s", entry.Name())
 	}
-	processes, _ := exec.Command("pgrep", "-af", tmp).Output() // exits 1 when it finds none
-	if len(processes) > 0 {
+	if processes := processesOf(tmp); len(processes) > 0 {
 		t.Errorf("still running:\n%s", processes)
 	}
+}
+
+func processesOf(tmp string) []byte {
+	processes, _ := exec.Command("pgrep", "-af", tmp).Output() // exits 1 when it finds none
+	return processes
 }
 
 // codeOf is the exit code of a command that has ended.

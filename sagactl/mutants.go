@@ -42,14 +42,12 @@ func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) error {
 		}
 		return nil
 	}
-	dir, err := os.MkdirTemp("", "hosho-mutants-")
+	folder, err := stack.NewFolder("mutants")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
-		return err
-	}
+	defer folder.Remove()
+	dir := folder.Path()
 	screen.Line("mutants: %d, and first the source as it is. Each is built, and may live for %v.",
 		len(chosen), mutantLife)
 	screen.Line(stack.Building)

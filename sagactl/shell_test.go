@@ -1,8 +1,8 @@
 package main
 
 import (
-	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hosho/internal/slow"
@@ -74,11 +74,11 @@ func upElsewhere(t *testing.T) {
 			t.Errorf("%s: got %d and\n%s\nwant 0 and %q", tt.script, code, got, tt.want)
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil { // the terminal is closed
 		t.Fatal(err)
 	}
-	if err := <-exited; codeOf(err) != 0 {
-		t.Errorf("got %v after SIGINT, want exit code 0", err)
+	if err := <-exited; err != nil {
+		t.Errorf("got %v after SIGHUP, want exit code 0", err)
 	}
 	leavesNothing(t, tmp)
 }

@@ -17,17 +17,14 @@ type up struct {
 
 // Run keeps a system running until ctx ends. What a script wants goes to standard output, progress to standard error.
 func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
-	dir, err := os.MkdirTemp("", "hosho-up-")
+	folder, err := stack.NewFolder("up")
 	if err != nil {
-		return fmt.Errorf("make a folder for the system (TMPDIR says where): %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
 		return err
 	}
+	defer func() { err = errors.Join(err, folder.Remove()) }()
 	progress := func(step string) { fmt.Fprintln(os.Stderr, step) }
 	progress(stack.Building)
-	bin := filepath.Join(dir, "bin")
+	bin := filepath.Join(folder.Path(), "bin")
 	if err := stack.Build(ctx, bin); err != nil {
 		return err
 	}
@@ -35,7 +32,7 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		return err
 	}
 	system, err := stack.Start(ctx, stack.Config{
-		Bin: bin, Dir: dir, Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, Relays: 1,
+		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, Relays: 1,
 		Simulate: stack.Simulate, Progress: progress,
 	})
 	if errors.Is(err, stack.ErrPortTaken) {

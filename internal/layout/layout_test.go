@@ -16,12 +16,12 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg plain reconcile rpc story terminal version wait
+sagactl    | *             | failpoint gen/... lab/... order pg plain proc reconcile rpc story terminal version wait
 
 laboratory
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
               |            | lab/proxy lab/stack migrations order pg pgembed rpc rules wait
-lab/demo      | *          | gen/... lab/invariant lab/stack money pg rpc rules terminal wait
+lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rpc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules

@@ -2,9 +2,12 @@ package pgembed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"hosho/internal/proc"
 )
 
 const superuser = "postgres"
@@ -24,14 +27,34 @@ func (s *Server) createDirs() error {
 	if err := s.createDir(); err != nil {
 		return err
 	}
-	// Not below dir: the name of a socket has 104 bytes on macOS, 108 on Linux. Nor below os.TempDir, which is long
-	// there.
-	sockets, err := s.mkdirTemp("/tmp")
-	if err != nil {
-		return err
+	// Not below dir, whose name may be too long, nor below os.TempDir if it can be helped, which is long on macOS.
+	return s.createSockets("/tmp", os.TempDir(), memoryDir(), "/var/tmp")
+}
+
+// longestSocketDir is what the name of a socket leaves: it has 104 bytes on macOS and 108 on Linux.
+const longestSocketDir = 104 - len("/.s.PGSQL.65535") - 1
+
+// createSockets makes the directory of the socket in the first of these that it can be in.
+func (s *Server) createSockets(parents ...string) error {
+	var failed []error
+	for _, parent := range parents {
+		if parent == "" {
+			continue
+		}
+		dir, err := s.mkdirTemp(parent)
+		if err == nil && len(dir) > longestSocketDir {
+			err = fmt.Errorf("%s is too long for a socket, want %d bytes at most", dir, longestSocketDir)
+		}
+		if err == nil {
+			err = errors.Join(s.owner.give(dir), s.owner.admit(dir))
+		}
+		if err == nil {
+			s.sockets = dir
+			return nil
+		}
+		failed = append(failed, err)
 	}
-	s.sockets = sockets
-	return s.owner.give(sockets)
+	return fmt.Errorf("find a folder for the socket (TMPDIR may name one): %w", errors.Join(failed...))
 }
 
 func (s *Server) createDir() (err error) {
@@ -52,12 +75,12 @@ func (s *Server) createDir() (err error) {
 }
 
 func (s *Server) mkdirTemp(parent string) (string, error) {
-	t, err := newTemporary(parent)
+	folder, err := proc.NewFolder(parent, "pg")
 	if err != nil {
 		return "", err
 	}
-	s.made = append(s.made, t)
-	return t.dir, nil
+	s.made = append(s.made, folder)
+	return folder.Path(), nil
 }
 
 func (s *Server) initdb(ctx context.Context) error {

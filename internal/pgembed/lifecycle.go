@@ -146,11 +146,14 @@ func (s *Server) ready(ctx context.Context, p *process) error {
 	}
 }
 
+// quoted is a name in a list of PostgreSQL's, which a comma would end.
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
 func (s *Server) arguments() []string {
 	settings := map[string]string{
 		"listen_addresses":        "127.0.0.1",
 		"port":                    strconv.Itoa(s.port),
-		"unix_socket_directories": s.sockets,
+		"unix_socket_directories": quoted(s.sockets),
 		"max_connections":         "200",
 		"shared_buffers":          "128MB",
 		// Files below the data directory: what a killed server leaves goes with it.

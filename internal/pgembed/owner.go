@@ -52,6 +52,10 @@ func (o owner) admit(dir string) error {
 		return nil
 	}
 	const enter = 0o011
+	temporary, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return err
+	}
 	for d := dir; d != filepath.Dir(d); d = filepath.Dir(d) {
 		info, err := os.Stat(d)
 		if err != nil {
@@ -60,9 +64,9 @@ func (o owner) admit(dir string) error {
 		if info.Mode().Perm()&enter == enter {
 			continue
 		}
-		if d != dir && !strings.HasPrefix(d, os.TempDir()+"/") {
-			return fmt.Errorf("user %s, whom the server runs as, may not enter %s: choose another directory than %s",
-				o.name, d, dir)
+		if d != dir && !strings.HasPrefix(d, temporary+"/") {
+			return fmt.Errorf("user %s, whom the server runs as, may not enter %s: choose another directory than %s "+
+				"(TMPDIR says where temporary ones are)", o.name, d, dir)
 		}
 		if err := os.Chmod(d, info.Mode().Perm()|enter); err != nil {
 			return err

@@ -21,6 +21,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"hosho/internal/proc"
 )
 
 // Config says what server to start. Its zero value is a fast one that keeps nothing.
@@ -44,8 +46,8 @@ type Server struct {
 	bin     string
 	owner   owner
 	dir     string
-	sockets string      // the directory of the unix socket
-	made    []temporary // the ones of these directories that Stop removes
+	sockets string         // the directory of the unix socket
+	made    []*proc.Folder // the ones of these directories that Stop removes
 	port    int
 	pinned  bool // the port was promised to somebody and may not change
 
@@ -123,17 +125,21 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) error {
 
 // connect goes through the socket, in a directory that no other server uses: whoever answers there is this server.
 func (s *Server) connect(ctx context.Context) (*pgx.Conn, error) {
-	query := url.Values{"host": {s.sockets}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}
+	config, err := pgx.ParseConfig("postgres://" + superuser + "@localhost/postgres?sslmode=disable")
+	if err != nil {
+		return nil, err
+	}
+	config.Host, config.Port = s.sockets, uint16(s.port) // in a URL a comma would make it two hosts
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return pgx.Connect(ctx, "postgres://"+superuser+"@/postgres?"+query.Encode())
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // remove deletes what Start made, but not a directory that it was given.
 func (s *Server) remove() error {
 	var err error
-	for _, t := range s.made {
-		err = errors.Join(err, t.remove())
+	for _, folder := range s.made {
+		err = errors.Join(err, folder.Remove())
 	}
 	return err
 }

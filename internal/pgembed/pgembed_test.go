@@ -41,7 +41,7 @@ func TestStartAnswersAndStopLeavesNothing(t *testing.T) {
 	if want := `odd "name" 17 128MB UTF8 C off`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	sockets := query[string](t, s, "postgres", `SHOW unix_socket_directories`)
+	sockets := strings.Trim(query[string](t, s, "postgres", `SHOW unix_socket_directories`), `"`)
 	pid := postmaster(t, s)
 
 	for range 2 { // a second Stop does nothing
@@ -144,6 +144,22 @@ func TestGivenDirectoryIsUsedAgain(t *testing.T) {
 	again := start(t, pgembed.Config{Dir: dir})
 	if got, want := query[string](t, again, "kept", `SELECT current_database()`), "kept"; got != want {
 		t.Errorf("got database %s, want %s", got, want)
+	}
+}
+
+// Whatever the name of the folder for temporary files: with what globs, shells, URLs and lists take for theirs, from
+// here, and with a slash at its end.
+func TestAServerRunsWhereverTemporaryFilesAre(t *testing.T) {
+	slow.Test(t, "starts servers again and again")
+	t.Chdir(setTempDir(t))
+	const name = "o[d* n,a'm\"e é/"
+	if err := os.Mkdir(name, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", name)
+	s := start(t, pgembed.Config{})
+	if got := query[int](t, s, "postgres", `SELECT 1`); got != 1 || !strings.Contains(s.Dir(), "/"+name) {
+		t.Errorf("got %d from a server in %s, want 1 from one below %s", got, s.Dir(), name)
 	}
 }
 

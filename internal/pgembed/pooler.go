@@ -39,7 +39,7 @@ func FindPooler() (string, error) {
 
 // Pooler is a PgBouncer in transaction mode that stands before one server.
 type Pooler struct {
-	dir   temporary
+	dir   *proc.Folder
 	port  int
 	child *proc.Child
 }
@@ -55,12 +55,12 @@ func StartPooler(ctx context.Context, server string, settings map[string]string)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := newTemporary("/tmp")
+	dir, err := proc.NewFolder("", "pgbouncer")
 	if err != nil {
 		return nil, err
 	}
 	p := &Pooler{dir: dir}
-	if err = errors.Join(owner.give(dir.dir), owner.admit(dir.dir)); err == nil {
+	if err = errors.Join(owner.give(dir.Path()), owner.admit(dir.Path())); err == nil {
 		err = p.run(ctx, owner, program, server, settings)
 	}
 	if err != nil {
@@ -83,10 +83,10 @@ func (p *Pooler) Stop() error {
 			<-p.child.Exited()
 		}
 	}
-	return p.dir.remove()
+	return p.dir.Remove()
 }
 
-func (p *Pooler) file(name string) string { return filepath.Join(p.dir.dir, name) }
+func (p *Pooler) file(name string) string { return filepath.Join(p.dir.Path(), name) }
 
 // run tries other ports when somebody takes the one that it chose.
 func (p *Pooler) run(
@@ -105,8 +105,7 @@ func (p *Pooler) run(
 			return err
 		}
 		cmd := exec.Command(program, p.file("ini"))
-		cmd.Dir, cmd.Env, cmd.Stderr = p.dir.dir, environment(), log
-		cmd.ExtraFiles = []*os.File{p.dir.lock}
+		cmd.Dir, cmd.Env, cmd.Stderr = p.dir.Path(), environment(), log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner.credential}
 		p.child, err = proc.Start(cmd, kill)
 		log.Close()

@@ -57,9 +57,6 @@ func (s *Server) launch(program string, args ...string) (*process, error) {
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.ExtraFiles = []*os.File{inherited}
-	for _, t := range s.made {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, t.lock)
-	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner.credential}
 	child, err := proc.Start(cmd, immediate)
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package proc is for a program that runs others: children that do not outlive it, the environment that those of a
-// private system get, and ports for them to listen on.
+// private system get, and folders and ports for them.
 //
-// Its promise: a child ends when its parent stops it, and on Linux also when the parent dies, however it does; and no
-// port that is chosen here is ever taken by a connection that goes out.
+// Its promise: a child ends when its parent stops it, and on Linux also when the parent dies, however it does; a
+// folder does not outlive the next of its kind; and no port that is chosen here is ever taken by a connection that goes
+// out.
 package proc
 
 import (

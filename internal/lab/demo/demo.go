@@ -8,11 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/proc"
 	"hosho/internal/terminal"
 )
 
@@ -98,43 +98,36 @@ func review(screen *terminal.Terminal, s scene, got ending) bool {
 // private is a system of its own in a directory of its own.
 type private struct {
 	*stack.Stack
-	dir string
+	folder *proc.Folder
 }
 
 // startPrivate builds the daemons and runs a system for the length of the demo.
 func startPrivate(ctx context.Context, screen *terminal.Terminal, story *timeline) (*private, error) {
-	dir, err := os.MkdirTemp("", "hosho-demo-")
+	folder, err := stack.NewFolder("demo")
 	if err != nil {
 		return nil, err
 	}
-	system, err := runPrivate(ctx, dir, screen, story)
+	system, err := runPrivate(ctx, folder.Path(), screen, story)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, folder.Remove())
 	}
-	return system, nil
+	return &private{system, folder}, nil
 }
 
-func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, story *timeline) (*private, error) {
-	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
-		return nil, err
-	}
+func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, story *timeline) (*stack.Stack, error) {
 	progress := func(step string) { screen.Line("  %s", screen.Paint(terminal.Dim, step)) }
 	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
 	if err := stack.Build(ctx, bin); err != nil {
 		return nil, err
 	}
-	system, err := stack.Start(ctx, stack.Config{
+	return stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Simulate: stack.Simulate,
 		LogTo:    story.logOf,
 		Progress: progress,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &private{system, dir}, nil
 }
 
 func (p *private) stop() error {
-	return errors.Join(p.Stop(), os.RemoveAll(p.dir))
+	return errors.Join(p.Stop(), p.folder.Remove())
 }

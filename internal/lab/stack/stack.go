@@ -3,7 +3,7 @@
 //
 // Its promise: these are the real programs on real databases, each with a process of its own that may be killed and
 // started again; and after Stop no process is left, and no directory that Start made. On Linux that holds even when
-// the process that runs the stack is killed, but for the directory.
+// the process that runs the stack is killed, but for the directory, which the next one removes.
 package stack
 
 import (
@@ -55,8 +55,21 @@ type Stack struct {
 
 	OrdersStandby, PaymentsStandby *pgembed.Server // nil unless Config.Standbys
 
-	config  Config
-	ownsDir bool
+	config Config
+	folder *proc.Folder // that Start made; nil: Config.Dir
+}
+
+// NewFolder makes a temporary folder for what belongs to systems, whose databases may run as another user. When this
+// program is killed, the next one that makes such a kind removes it.
+func NewFolder(kind string) (*proc.Folder, error) {
+	folder, err := proc.NewFolder("", kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(folder.Path(), 0o755); err != nil {
+		return nil, errors.Join(err, folder.Remove())
+	}
+	return folder, nil
 }
 
 // OrdersURL is the URL of the orders database.
@@ -121,12 +134,10 @@ func (s *Stack) progress(step string) {
 
 func (s *Stack) makeDir() (err error) {
 	if s.Dir == "" {
-		s.ownsDir = true
-		s.Dir, err = os.MkdirTemp("", "hosho-")
-		if err != nil {
-			return err
+		if s.folder, err = NewFolder("stack"); err == nil {
+			s.Dir = s.folder.Path()
 		}
-		return os.Chmod(s.Dir, 0o755) // the databases may run as another user
+		return err
 	}
 	return os.MkdirAll(s.Dir, 0o755)
 }
@@ -173,8 +184,8 @@ func (s *Stack) Stop() error {
 	for _, server := range s.all() {
 		err = errors.Join(err, server.Stop())
 	}
-	if s.ownsDir {
-		err = errors.Join(err, os.RemoveAll(s.Dir))
+	if s.folder != nil {
+		err = errors.Join(err, s.folder.Remove())
 	}
 	return err
 }
