@@ -107,7 +107,7 @@ func (s *server) GetOrder(
 	return &orderv1.GetOrderResponse{Order: toOrder(o)}, nil
 }
 
-// ListOrders returns a page of orders. It reads one more than it shows, to know whether another page follows.
+// ListOrders returns a page of orders.
 func (s *server) ListOrders(
 	ctx context.Context, r *orderv1.ListOrdersRequest,
 ) (*orderv1.ListOrdersResponse, error) {
@@ -121,15 +121,15 @@ func (s *server) ListOrders(
 		return nil, err
 	}
 	size := page.Size(r.GetPageSize())
-	orders, err := s.store.List(ctx, filter, after.UUID(), size+1)
+	orders, rest, err := s.store.List(ctx, filter, after.UUID(), size)
 	if err != nil {
 		return nil, err
 	}
+	response := &orderv1.ListOrdersResponse{}
 	at := func(last order.Order) page.Position { return page.AtUUID(last.ID) }
-	orders, next := page.Cut(orders, size, at, list...)
-	response := &orderv1.ListOrdersResponse{NextPageToken: next}
-	for _, o := range orders {
-		response.Orders = append(response.Orders, toOrder(o))
+	response.Orders, response.NextPageToken = page.Cut(orders, size, toOrder, at, list...)
+	if response.NextPageToken == "" && rest != "" { // the page is what was found, and there is more to look at
+		response.NextPageToken = page.Token(page.AtUUID(rest), list...)
 	}
 	return response, nil
 }

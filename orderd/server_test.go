@@ -139,47 +139,6 @@ func TestAnOrdersStoryIsInTheLogUnderItsID(t *testing.T) {
 	}
 }
 
-func TestPagesShowEachOrderOnceWhileOthersAreAdded(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	var want []string
-	for range 7 {
-		want = append([]string{r.create(t).GetOrderId()}, want...)
-	}
-	var got []string
-	list := &orderv1.ListOrdersRequest{PageSize: 3, CustomerId: "alice", Status: orderv1.Order_STATUS_PENDING}
-	for {
-		reply, err := r.client.ListOrders(t.Context(), list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range reply.GetOrders() {
-			got = append(got, o.GetOrderId())
-		}
-		if list.PageToken = reply.GetNextPageToken(); list.GetPageToken() == "" {
-			break
-		}
-		r.create(t)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("orders (-want +got):\n%s", diff)
-	}
-}
-
-func TestAFullLastPageHasNoToken(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	r.create(t)
-	r.create(t)
-	reply, err := r.client.ListOrders(t.Context(), &orderv1.ListOrdersRequest{PageSize: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(reply.GetOrders()) != 2 || reply.GetNextPageToken() != "" {
-		t.Errorf("got %d orders, token %q; want 2 and none", len(reply.GetOrders()), reply.GetNextPageToken())
-	}
-}
-
 func TestTheTraceOfTheRequestGoesIntoTheOutbox(t *testing.T) {
 	t.Parallel()
 	r := start(t)

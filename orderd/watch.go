@@ -57,7 +57,7 @@ func (s *server) present(ctx context.Context, id string) (order.Order, error) {
 	return s.store.Get(ctx, id)
 }
 
-// hub tells the watchers of this process what happens to their orders. One query serves all of them, when a wake-up
+// hub tells the watchers of this process what happens to their orders. Few queries serve all of them, when a wake-up
 // says that orders have changed and once a second; without watchers there is none. A watcher that reads slowly skips
 // statuses and holds up nobody.
 type hub struct {
@@ -159,12 +159,7 @@ func (h *hub) refresh(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
-	changed, err := h.store.Watched(ctx, seen)
-	if err != nil {
-		return err
-	}
-	h.publish(changed)
-	return nil
+	return h.store.Watched(ctx, seen, h.publish)
 }
 
 func (h *hub) seen() map[string]order.Status {

@@ -157,11 +157,8 @@ func (s *server) ListPayments(
 	if err != nil {
 		return nil, err
 	}
+	response := &paymentv1.ListPaymentsResponse{}
 	at := func(last payment.Payment) page.Position { return page.AtUUID(last.ID) }
-	payments, next := page.Cut(payments, size, at, list...)
-	response := &paymentv1.ListPaymentsResponse{NextPageToken: next}
-	for _, p := range payments {
-		response.Payments = append(response.Payments, toPayment(p))
-	}
+	response.Payments, response.NextPageToken = page.Cut(payments, size, toPayment, at, list...)
 	return response, nil
 }

@@ -132,12 +132,10 @@ func (s *server) ListParked(
 	if err != nil {
 		return nil, err
 	}
+	response := &relayv1.ListParkedResponse{}
 	at := func(last orderdb.Waiting) page.Position { return page.AtNumber(last.ID) }
-	waiting, next := page.Cut(waiting, size, at, "parked")
-	response := &relayv1.ListParkedResponse{NextPageToken: next}
-	for _, w := range waiting {
-		response.Commands = append(response.Commands, toCommand(w, s.stuckAfter))
-	}
+	told := func(w orderdb.Waiting) *relayv1.ParkedCommand { return toCommand(w, s.stuckAfter) }
+	response.Commands, response.NextPageToken = page.Cut(waiting, size, told, at, "parked")
 	return response, nil
 }
 

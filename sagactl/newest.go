@@ -53,11 +53,17 @@ type newest struct {
 
 // look returns the newest orders, and how those under way do that are older.
 func (n *newest) look(ctx context.Context) ([]*orderv1.Order, error) {
-	page, err := n.client.ListOrders(ctx, &orderv1.ListOrdersRequest{PageSize: newestPage})
-	if err != nil {
-		return nil, err
+	var looked []*orderv1.Order
+	for request := (&orderv1.ListOrdersRequest{PageSize: newestPage}); len(looked) < newestPage; {
+		page, err := n.client.ListOrders(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		looked = append(looked, page.GetOrders()...)
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			break
+		}
 	}
-	looked := page.GetOrders()
 	older := n.forget(looked)
 	for _, id := range older[:min(len(older), newestPage)] {
 		reply, err := n.client.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})

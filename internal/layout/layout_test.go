@@ -56,7 +56,7 @@ relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment 
 daemon     | *             | migrations pg plain rpc version wait
 rpc        | *             | admission gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
-page       | uuid          | validate
+page       | protobuf uuid | validate
 validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...
 

@@ -25,7 +25,7 @@ func OrderdNeeds() []pg.Need {
 	placing.Insert = []string{
 		"id", "customer_id", "request_id", "request_hash", "items", "amount_minor", "currency", "deadline_at",
 	}
-	return []pg.Need{placing, changes, Outbox.ToAppend()}
+	return []pg.Need{placing, changes, Outbox.ToAppend(), Outbox.ToFind()}
 }
 
 // RelayNeeds returns what a relay needs of the database.

@@ -13,6 +13,9 @@ func (t Table) ToAppend() pg.Need {
 	return pg.Need{Table: t.Name, Insert: []string{"key", "kind", "payload", "expires_at", "traceparent"}}
 }
 
+// ToFind is what a program needs of the table that finds by it what there are messages about.
+func (t Table) ToFind() pg.Need { return pg.Need{Table: t.Name, Select: []string{"key", "kind"}} }
+
 // ToWork is what a program needs of the table that delivers its messages, appends others, and shows them to operators.
 func (t Table) ToWork() pg.Need {
 	need := t.ToAppend()

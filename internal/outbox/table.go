@@ -20,6 +20,9 @@ func (t Table) sql(statement string) string {
 	return strings.ReplaceAll(statement, "{table}", pgx.Identifier{t.Name}.Sanitize())
 }
 
+// Keys is View for those who may see what the messages are about, and nothing else of them: the columns key and kind.
+func (t Table) Keys() string { return t.sql(`(SELECT key, kind FROM {table})`) }
+
 // View is how statements of other packages see the messages, to join them to what they are about: a subquery in
 // parentheses with the columns
 //

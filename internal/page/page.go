@@ -1,7 +1,7 @@
 // Package page is how every List method pages (AIP-158).
 //
 // Its promise: a token continues the list that it was made for, and anything else is refused; it holds a position and
-// no rows, so that it never gets old.
+// no rows, so that it never gets old; and a page is never larger than clients accept.
 package page
 
 import (
@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"hosho/internal/validate"
 )
@@ -19,6 +21,7 @@ import (
 const (
 	defaultSize = 50
 	maxSize     = 1000
+	maxBytes    = 1 << 20 // of the messages of a page: clients take 4 MiB, unless somebody has told them otherwise
 )
 
 // CheckSize notes a page_size that breaks its rule.
@@ -96,13 +99,21 @@ func Read(token string, list ...string) (*Position, error) {
 	return &last, nil
 }
 
-// Cut returns the rows of a page, of rows that were read with one more than its size, and the token that continues the
-// list; "" when the page is the last.
-func Cut[T any](rows []T, size int, at func(T) Position, list ...string) ([]T, string) {
-	if len(rows) <= size {
-		return rows, ""
+// Cut makes the messages of a page, of rows that were read with one more than its size, and the token that continues
+// the list; "" when there are no more of these rows. A page ends before it is larger than a mebibyte.
+func Cut[T any, M proto.Message](
+	rows []T, size int, message func(T) M, at func(T) Position, list ...string,
+) (messages []M, next string) {
+	room := maxBytes
+	for i, row := range rows {
+		m := message(row)
+		room -= protowire.SizeTag(1) + protowire.SizeBytes(proto.Size(m)) // as it is among the reply's
+		if i == size || i > 0 && room < 0 {
+			return messages, Token(at(rows[i-1]), list...)
+		}
+		messages = append(messages, m)
 	}
-	return rows[:size], Token(at(rows[size-1]), list...)
+	return messages, ""
 }
 
 // hash has each text's length before it, so that no two lists look the same.

@@ -3,9 +3,13 @@ package page_test
 import (
 	"encoding/base64"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	"pgregory.net/rapid"
 
 	"hosho/internal/page"
@@ -40,14 +44,40 @@ func TestATokenIsReadBackForItsOwnListOnly(t *testing.T) {
 // Rows are read with one more than a page has, to know whether another page follows.
 func TestAPageIsCutAfterItsLastRow(t *testing.T) {
 	t.Parallel()
-	at := func(row int64) page.Position { return page.AtNumber(row) }
 	for n, want := range map[int]bool{0: false, 1: false, 2: false, 3: true} {
-		rows, next := page.Cut([]int64{7, 8, 9}[:n], 2, at, "parked")
+		rows, next := page.Cut([]int64{7, 8, 9}[:n], 2, wrapperspb.Int64, page.AtNumber, "parked")
 		if len(rows) != min(n, 2) || (next != "") != want {
 			t.Errorf("%d rows: got %v and token %q, want at most 2 rows, and a token: %v", n, rows, next, want)
 		}
 		if last, err := page.Read(next, "parked"); err != nil || want && last.Number() != 8 {
 			t.Errorf("%d rows: got the token of %d, error %v, want that of 8", n, last.Number(), err)
+		}
+	}
+}
+
+// A page of the largest rows ends at a mebibyte, and the next one begins where it ended. A row that is larger by itself
+// is a page of its own.
+func TestAPageEndsAtAMebibyte(t *testing.T) {
+	t.Parallel()
+	const mebibyte = 1 << 20
+	for rowSize, want := range map[int]int{0: 1000, 200: 1000, 40 << 10: 25, mebibyte / 2: 1, 2 * mebibyte: 1} {
+		text := strings.Repeat("x", rowSize)
+		message := func(id int64) *anypb.Any { return &anypb.Any{TypeUrl: text} }
+		rows := make([]int64, 1001)
+		for i := range rows {
+			rows[i] = int64(i + 1)
+		}
+		got, next := page.Cut(rows, 1000, message, page.AtNumber, "parked")
+		size := 0
+		for _, m := range got {
+			size += proto.Size(m)
+		}
+		if len(got) != want || size > mebibyte && len(got) > 1 {
+			t.Errorf("rows of %d bytes: got %d of them, %d bytes, want %d", rowSize, len(got), size, want)
+		}
+		if last, err := page.Read(next, "parked"); err != nil || last.Number() != int64(want) {
+			t.Errorf("rows of %d bytes: got the token of %d, error %v; want that of %d",
+				rowSize, last.Number(), err, want)
 		}
 	}
 }

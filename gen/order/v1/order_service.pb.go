@@ -308,9 +308,9 @@ func (x *ListOrdersRequest) GetStatus() Order_Status {
 // ListOrdersResponse is a page of orders.
 type ListOrdersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The orders, the newest first.
+	// The orders, the newest first; 1 MiB of them at most.
 	Orders []*Order `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
-	// Continues the list; empty on the last page.
+	// Continues the list, also after a page that is short or empty; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

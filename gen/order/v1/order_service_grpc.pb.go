@@ -63,6 +63,11 @@ type OrderServiceClient interface {
 	// ListOrders answers orders page by page, the newest first. Orders made while paging do not shift the pages.
 	// A repeat with the same token continues from the same place.
 	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 orders of everybody's, or of the customer's,
+	// at most: a page may be short or empty and have a next_page_token all the same. Only one without it is the last.
+	// Everybody's PENDING and CANCELLING orders are found by the commands that drive them, however many others there are;
+	// one that has lost its command is stranded, which `sagactl reconcile` finds, and is listed among its customer's.
+	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same filters.
 	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*ListOrdersResponse, error)
 	// CancelOrder gives an order up: a PENDING one before it is paid, a COMPLETED one with a refund. It answers the order
@@ -181,6 +186,11 @@ type OrderServiceServer interface {
 	GetOrder(context.Context, *GetOrderRequest) (*GetOrderResponse, error)
 	// ListOrders answers orders page by page, the newest first. Orders made while paging do not shift the pages.
 	// A repeat with the same token continues from the same place.
+	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 orders of everybody's, or of the customer's,
+	// at most: a page may be short or empty and have a next_page_token all the same. Only one without it is the last.
+	// Everybody's PENDING and CANCELLING orders are found by the commands that drive them, however many others there are;
+	// one that has lost its command is stranded, which `sagactl reconcile` finds, and is listed among its customer's.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same filters.
 	ListOrders(context.Context, *ListOrdersRequest) (*ListOrdersResponse, error)

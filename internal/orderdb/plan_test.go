@@ -1,0 +1,172 @@
+package orderdb_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/command"
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/pgtest"
+	"hosho/internal/slow"
+)
+
+// plan is a node of a plan as it was executed.
+type plan struct {
+	Node     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Removed  float64 `json:"Rows Removed by Filter"`
+	Plans    []plan
+}
+
+// read returns how many rows of a table a plan has looked at, and whether it went through the table from its beginning.
+func (p plan) read(table string) (rows float64, scans bool) {
+	if p.Relation == table {
+		rows, scans = (p.Rows+p.Removed)*p.Loops, p.Node == "Seq Scan"
+	}
+	for _, child := range p.Plans {
+		more, scan := child.read(table)
+		rows, scans = rows+more, scans || scan
+	}
+	return rows, scans
+}
+
+// planned is a Store, and the plans by which its statements were executed since they were asked for last: the server
+// tells them.
+func planned(t *testing.T, db *pgtest.Database, settings string) (*orderdb.Store, func() []plan) {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(db.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 1
+	config.ConnConfig.RuntimeParams["options"] = "-c session_preload_libraries=auto_explain " +
+		"-c auto_explain.log_min_duration=0 -c auto_explain.log_analyze=on -c auto_explain.log_format=json " +
+		"-c auto_explain.log_level=notice -c auto_explain.log_timing=off " + settings
+	config.ConnConfig.DefaultQueryExecMode = db.Pool.Config().ConnConfig.DefaultQueryExecMode
+	var told []plan
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		_, text, found := strings.Cut(n.Message, "plan:\n")
+		var explained struct{ Plan plan }
+		if err := json.Unmarshal([]byte(text), &explained); !found || err != nil {
+			t.Errorf("got %q, error %v; want a plan", n.Message, err)
+		}
+		told = append(told, explained.Plan)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return orderdb.New(pool, command.Encode), func() []plan {
+		defer func() { told = nil }()
+		return told
+	}
+}
+
+// shop fills the tables with 20,000 orders of 20 customers, of which a few are PENDING and CANCELLING, one is CANCELLED
+// and the others are COMPLETED. Before, there were a hundred of customer-7 alone: that is what the statistics say.
+func shop(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	const insert = `
+		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at, status, cancel_reason)
+		SELECT (lpad(to_hex(n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, customer, '[{}]', 1, 'JPY',
+			clock_timestamp(), status, CASE WHEN status LIKE 'CANCEL%' THEN 'CUSTOMER' END
+		FROM (
+			SELECT n, 'customer-' || CASE WHEN n <= 100 THEN 7 ELSE n % 20 END AS customer,
+				CASE WHEN n = 5 THEN 'CANCELLED' WHEN n % 5000 = 1 THEN 'PENDING' WHEN n % 5000 = 2 THEN 'CANCELLING'
+					ELSE 'COMPLETED' END AS status
+			FROM generate_series($1::int, $2) AS n
+		) AS o`
+	execute(t, db, `
+		ALTER TABLE orders SET (autovacuum_enabled = false);
+		ALTER TABLE outbox SET (autovacuum_enabled = false);
+		ALTER TABLE orders DISABLE TRIGGER orders_born_pending`)
+	fill := func(from, to int) {
+		t.Helper()
+		if _, err := db.Pool.Exec(t.Context(), insert, from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(1, 100)
+	execute(t, db, `ANALYZE orders; ANALYZE outbox`)
+	fill(101, 20_000)
+	// There has been an outage of the payment service: 15,000 orders that are long COMPLETED left a command behind.
+	execute(t, db, `
+		INSERT INTO outbox (key, kind, payload)
+		SELECT id, CASE WHEN status = 'CANCELLING' THEN 'VOID' ELSE 'CHARGE' END, ''
+		FROM orders
+		WHERE status IN ('PENDING', 'CANCELLING')
+			OR status = 'COMPLETED' AND id > '00000000-1388-7000-8000-000000000000'`)
+}
+
+// forgotten makes the planner know nothing of the tables.
+const forgotten = `
+	DELETE FROM pg_statistic WHERE starelid IN ('orders'::regclass, 'outbox'::regclass);
+	UPDATE pg_class SET reltuples = -1, relpages = 0
+	WHERE oid IN ('orders'::regclass, 'outbox'::regclass, 'orders_pkey'::regclass, 'orders_by_customer'::regclass)`
+
+// Whatever the statistics say, and whether or not the planner sees the parameters: no page is found by a way through
+// the whole table, and no call looks at more than 10,000 rows, and the one by which it knows that there are more.
+func TestNoPageReadsTheWholeTable(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "makes 20,000 orders")
+	db := pgtest.Orders(t)
+	shop(t, db)
+	middle := fmt.Sprintf("%08x-%04x-7000-8000-%012x", 18_000>>16, 18_000&0xffff, 18_000)
+	for _, statistics := range []struct{ name, prepare string }{
+		{"of another time", `SELECT 1`}, {"none", forgotten}, {"right", `ANALYZE orders; ANALYZE outbox`},
+	} {
+		execute(t, db, statistics.prepare)
+		for _, mode := range []string{"auto", "force_generic_plan"} {
+			s, plans := planned(t, db, "-c plan_cache_mode="+mode)
+			for _, customer := range []string{"", "customer-7", "customer-8"} {
+				for _, status := range []order.Status{"", order.Pending, order.Cancelled} {
+					for _, after := range []string{"", middle} {
+						f, most := orderdb.Filter{CustomerID: customer, Status: status}, 10_001.
+						if status == "" {
+							most = 52 // the page, one more to know whether another follows, and one that was read ahead
+						}
+						if _, _, err := s.List(t.Context(), f, after, 50); err != nil {
+							t.Fatal(err)
+						}
+						wantBounded(t, most, plans(), "statistics %s, %s, %+v after %q",
+							statistics.name, mode, f, after)
+					}
+				}
+			}
+			seen := map[string]order.Status{middle: ""}
+			if err := s.Watched(t.Context(), seen, func([]order.Order) {}); err != nil {
+				t.Fatal(err)
+			}
+			wantBounded(t, 1, plans(), "statistics %s, %s, a watched order", statistics.name, mode)
+		}
+	}
+}
+
+func wantBounded(t *testing.T, most float64, plans []plan, format string, args ...any) {
+	t.Helper()
+	what := fmt.Sprintf(format, args...)
+	if len(plans) == 0 {
+		t.Errorf("%s: got no plan", what)
+	}
+	for _, table := range []string{"orders", "outbox"} {
+		rows := 0.0
+		for _, p := range plans {
+			more, scans := p.read(table)
+			if rows += more; scans {
+				t.Errorf("%s: got a way through all of %s: %+v", what, table, p)
+			}
+		}
+		if rows > most {
+			t.Errorf("%s: got %.0f rows of %s looked at, want %.0f at most", what, rows, table, most)
+		}
+	}
+}
