@@ -66,7 +66,7 @@ func (s *server) await(ctx, going context.Context, w work, a *asked) error {
 	defer over.Stop()
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	written := make(chan struct{}, 1)
+	written := make(chan struct{}, 2) // one at a time, and the last one when the time is over
 	write := func() {
 		answered := a.take()
 		writing.Go(func() {

@@ -62,6 +62,29 @@ func TestAHangingChargeOfAStreamIsAnsweredInTheEnd(t *testing.T) {
 	}
 }
 
+// One charge of a batch is being written when the time of the other is over. Nothing of it is left behind: the stream
+// ends, and so could the server.
+func TestTheEndOfTheNetworksTimeMeetsAChargeThatIsWritten(t *testing.T) {
+	t.Parallel()
+	network := newGate(card.Simulation{9997: card.Hang})
+	s := start(t, func(s *server) { s.network, s.cardTimeout = network, time.Second })
+	k := s.open(t, t.Context())
+	written := newCharge(network.amount)
+	release := s.block(t, written)
+	k.send(written, newCharge(9997))
+	network.open <- payment.Verdict{Approved: true}
+	s.awaitBlocked(t, 1)
+	wantResultError(t, k.receive(1)[0], codes.DeadlineExceeded, "CARD_NETWORK_TIMEOUT")
+	release()
+	wantPayment(t, k.receive(1)[0].GetPayment(), written, voided)
+	if err := k.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.end(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end", err)
+	}
+}
+
 // There is room for two that hang. The third takes the place of the first, and what is answered needs none.
 func TestTheLongestHangingChargeGivesUpItsPlace(t *testing.T) {
 	t.Parallel()
