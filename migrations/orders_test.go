@@ -30,6 +30,7 @@ func TestOrdersTables(t *testing.T) {
 		},
 		"audit": {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
+			"kind text null",
 		},
 		"changes": {
 			"order_id uuid", "id bigint", "from_status text", "to_status text", "at timestamp with time zone",

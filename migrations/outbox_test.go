@@ -61,7 +61,12 @@ func TestAuditConstraints(t *testing.T) {
 		constraint string
 	}{
 		{row{"order_id": settled}, "audit_once"},
-		{row{"order_id": uuid.NewString()}, "audit_order"},
+		{row{"order_id": uuid.NewString()}, ""},
+		{row{"order_id": settled, "action": "RETRY", "kind": "CHARGE"}, ""},
+		{row{"order_id": settled, "action": "RETRY", "kind": "CHARGE"}, ""}, // and again
+		{row{"action": "RETRY"}, "audit_kind_of_retries"},
+		{row{"kind": "VOID"}, "audit_kind_of_retries"},
+		{row{"action": "RETRY", "kind": "REFUND"}, "audit_kind_known"},
 		{row{"action": "DELETE"}, "audit_action_known"},
 		{row{"operator": ""}, "audit_operator_form"},
 		{row{"operator": "two words"}, "audit_operator_form"},

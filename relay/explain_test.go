@@ -25,6 +25,7 @@ func (s *system) explain(r *running, id string) *relayv1.ExplainOrderResponse {
 var unforeseen = cmp.Options{
 	protocmp.IgnoreFields(&relayv1.Attempt{}, "create_time", "relay", "latency", "retry_delay"),
 	protocmp.IgnoreFields(&relayv1.StatusChange{}, "create_time"),
+	protocmp.IgnoreFields(&relayv1.OperatorRetry{}, "create_time"),
 }
 
 // A charge that fails in three ways and succeeds, and one that succeeds at once.
@@ -122,6 +123,39 @@ func TestExplainOrderTellsTheOperatorsDecision(t *testing.T) {
 		!d.GetCreateTime().IsValid() {
 		t.Errorf("got decision %v, want who, why and when", d)
 	}
+}
+
+// Who had a command tried again is told. A client of before says neither who nor why, and is served all the same.
+func TestExplainOrderTellsWhoRetried(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	o := s.parked(1)[0]
+	r := s.relay()
+	s.awaitRow(o.ID, order.Charge, "it is parked", func(r row) bool { return r.Parked })
+	request := &relayv1.RetryParkedRequest{
+		OrderId: o.ID, Kind: relayv1.ParkedCommand_KIND_CHARGE, Operator: "ops", Reason: "paymentd is mended",
+	}
+	if _, err := r.client().RetryParked(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	s.retryParked(r, o.ID)
+	charge := relayv1.ParkedCommand_KIND_CHARGE
+	want := []*relayv1.OperatorRetry{
+		{Kind: charge, Operator: "ops", Reason: "paymentd is mended"},
+		{Kind: charge, Operator: "unknown", Reason: "none given"},
+	}
+	got := s.explain(r, o.ID).GetRetries()
+	if diff := cmp.Diff(want, got, protocmp.Transform(), unforeseen); diff != "" {
+		t.Errorf("retries (-want +got):\n%s", diff)
+	}
+	for _, r := range got {
+		if !r.GetCreateTime().IsValid() {
+			t.Errorf("got %v, want when", r)
+		}
+	}
+	request.Operator, request.Reason = "o p s", "paid\nsettled by hand, by ada: paid"
+	_, err := r.client().RetryParked(t.Context(), request)
+	refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "operator", "reason")
 }
 
 // An order is given up, and its void is decided: the relay says how its status changed, when, why, and that it did so

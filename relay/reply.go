@@ -56,6 +56,11 @@ func toExplanation(e orderdb.Explanation, stuckAfter time.Duration) *relayv1.Exp
 			Operator: d.Operator, Reason: d.Reason, CreateTime: timestamppb.New(d.At),
 		}
 	}
+	for _, r := range e.Retries {
+		response.Retries = append(response.Retries, &relayv1.OperatorRetry{
+			Kind: toKind(r.Kind), Operator: r.Operator, Reason: r.Reason, CreateTime: timestamppb.New(r.At),
+		})
+	}
 	for _, c := range e.Changes {
 		response.Changes = append(response.Changes, &relayv1.StatusChange{
 			From: toOrderStatus(c.From), To: toOrderStatus(c.To), CreateTime: timestamppb.New(c.At),

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -16,15 +18,25 @@ var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
 
 // fromRetry reads a request once, as all of this file do: it returns what is asked for, in the domain's values, or a
 // *validate.Error that names every field at fault.
-func fromRetry(r *relayv1.RetryParkedRequest) (orderID string, kind order.Command, err error) {
+func fromRetry(r *relayv1.RetryParkedRequest) (orderdb.Retry, error) {
 	var f validate.Fields
-	orderID = f.UUID("order_id", r.GetOrderId())
+	id := f.UUID("order_id", r.GetOrderId())
 	kind, known := kinds[r.GetKind()]
 	if !known {
 		f.Add("kind", "got %v, want KIND_CHARGE or KIND_VOID", r.GetKind())
 	}
-	return orderID, kind, f.Err()
+	operator := cmp.Or(r.GetOperator(), unknownOperator)
+	f.Operator("operator", operator)
+	reason := cmp.Or(r.GetReason(), noReason)
+	f.Line("reason", reason, maxReason)
+	return orderdb.Retry{OrderID: id, Kind: kind, Operator: operator, Reason: reason}, f.Err()
 }
+
+// What is written down of a retry by a client that does not say who wants it, or why.
+const (
+	unknownOperator = "unknown"
+	noReason        = "none given"
+)
 
 const maxReason = 500 // characters, as the table's constraint says
 

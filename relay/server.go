@@ -157,21 +157,22 @@ func (s *server) ExplainOrder(
 	return toExplanation(found, s.stuckAfter), nil
 }
 
-// RetryParked makes a command due at once.
+// RetryParked makes a command due at once, and writes down who and why.
 func (s *server) RetryParked(
 	ctx context.Context, r *relayv1.RetryParkedRequest,
 ) (*relayv1.RetryParkedResponse, error) {
-	id, kind, err := fromRetry(r)
+	retry, err := fromRetry(r)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.store.Retry(ctx, id, kind)
+	found, err := s.store.Retry(ctx, retry)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		return nil, errNoCommand
 	}
+	s.log.InfoContext(ctx, "retry", "order_id", retry.OrderID, "kind", string(retry.Kind), "operator", retry.Operator)
 	s.workers.Wake()
 	return &relayv1.RetryParkedResponse{}, nil
 }

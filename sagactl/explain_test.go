@@ -150,6 +150,20 @@ func ways() map[string]story.Story {
 			}}}, attempt(1, 2, "KEY_REUSED", relayv1.Attempt_MEANING_CONFLICT, 0)),
 			Payment: ofEve(payment(paymentv1.Payment_STATUS_CHARGED, -9, -9)),
 		},
+		"retried-by-hand": {
+			Order: ordered(completed, noReason, 9),
+			Delivery: &relayv1.ExplainOrderResponse{
+				Changes: []*relayv1.StatusChange{changed(9, pending, completed, "payment charged", "")},
+				Attempts: []*relayv1.Attempt{
+					attempt(1, 1, "DATABASE_FULL", relayv1.Attempt_MEANING_BLOCKED, time.Minute),
+				},
+				Retries: []*relayv1.OperatorRetry{{
+					Kind: relayv1.ParkedCommand_KIND_CHARGE, Operator: "ada", Reason: "the disk has room again",
+					CreateTime: at(8),
+				}},
+			},
+			Payment: payment(paymentv1.Payment_STATUS_CHARGED, 8.9, 8.9),
+		},
 		"settled-by-hand": {
 			Order: ordered(cancelled, orderv1.Order_CANCEL_REASON_OPERATOR, 60),
 			Delivery: &relayv1.ExplainOrderResponse{

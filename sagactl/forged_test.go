@@ -34,6 +34,7 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 		Changes:  []*relayv1.StatusChange{changed(2, "PENDING", "CANCELLING", "", "")},
 		Commands: []*relayv1.ParkedCommand{{Kind: relayv1.ParkedCommand_KIND_CHARGE, ParkTime: at(3)}},
 		Decision: &relayv1.OperatorDecision{CreateTime: at(4)},
+		Retries:  []*relayv1.OperatorRetry{{CreateTime: at(5)}},
 	}, text)
 	everything.Payment = forge(proto.CloneOf(everything.Payment), text)
 	silent := inWords(text, text, status.Error(codes.Internal, text))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"regexp"
 	"strconv"
 	"syscall"
 
@@ -157,10 +158,20 @@ func exitCode(to io.Writer, err, unwritten error, interrupted bool) int {
 	return exitFailed
 }
 
-// account is the name of the account that runs the command, if it has one.
+// account is the name of the account that runs the command, if it has one, with _ for what an audit does not take.
 func account() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
+	u, err := user.Current()
+	if err != nil {
+		return ""
 	}
-	return ""
+	return audited(u.Username)
+}
+
+// unaudited is what an operator's name may not have.
+var unaudited = regexp.MustCompile(`[^A-Za-z0-9._:@-]`)
+
+func audited(name string) string {
+	const most = 64 // characters
+	name = unaudited.ReplaceAllString(name, "_")
+	return name[:min(len(name), most)]
 }

@@ -22,6 +22,19 @@ var programs string
 // daemons builds orderd, paymentd and relay, once for all tests that run a system themselves.
 var daemons = sync.OnceValue(func() error { return stack.Build(context.Background(), programs) })
 
+// An account's name that an audit does not take as it is stands there all the same.
+func TestAnAccountsNameFitsAnAudit(t *testing.T) {
+	t.Parallel()
+	for account, want := range map[string]string{
+		"ada": "ada", "ada@example.com": "ada@example.com", `SHOP\ada`: "SHOP_ada", "josé m": "jos__m", "": "",
+		strings.Repeat("a", 65): strings.Repeat("a", 64),
+	} {
+		if got := audited(account); got != want {
+			t.Errorf("%q: got %q, want %q", account, got, want)
+		}
+	}
+}
+
 func TestMain(m *testing.M) {
 	proc.Isolate()
 	os.Exit(runTests(m))

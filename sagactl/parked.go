@@ -63,8 +63,10 @@ func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) {
 
 type retry struct {
 	relay
-	Order string `arg:"" help:"The order's id."`
-	Void  bool   `help:"Retry the order's void instead of its charge."`
+	Order    string `arg:"" help:"The order's id."`
+	Void     bool   `help:"Retry the order's void instead of its charge."`
+	Reason   string `help:"Why it is tried again. It is kept in the audit table."`
+	Operator string `default:"${account}" help:"Who wants it, for the audit table; by default whose account this is."`
 }
 
 // Run makes a command due at once.
@@ -77,7 +79,10 @@ func (r *retry) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if err != nil {
 		return err
 	}
-	if _, err := outbox.RetryParked(ctx, &relayv1.RetryParkedRequest{OrderId: r.Order, Kind: kind}); err != nil {
+	_, err = outbox.RetryParked(ctx, &relayv1.RetryParkedRequest{
+		OrderId: r.Order, Kind: kind, Reason: r.Reason, Operator: r.Operator,
+	})
+	if err != nil {
 		return err
 	}
 	screen.Line("the %s of order %s is due now", story.Kind(kind), r.Order)

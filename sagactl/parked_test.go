@@ -46,7 +46,7 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 
 	listed := func(output string) bool { return strings.Contains(output, order) }
 	awaitOutput(t, ask, listed, "parked")
-	if output, err := ask("retry", order); err != nil {
+	if output, err := ask("retry", order, "--operator", "ada", "--reason", "once more"); err != nil {
 		t.Errorf("retry: %v\n%s", err, output)
 	}
 	parkedAgain := func(output string) bool { // and no more under way
@@ -67,7 +67,7 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 	output, err = explain()
 	for _, want := range []string{
 		"PENDING", "CHARGED, held: 1 JPY; not this order's: it is of ada, 1 JPY", "it needs a person: parked",
-		"KEY_REUSED", "ledger: CHARGE 1 JPY",
+		"KEY_REUSED", "ledger: CHARGE 1 JPY", "CHARGE to be tried again at once, by ada: once more",
 	} {
 		if err != nil || !strings.Contains(output, want) {
 			t.Errorf("explain: got %v\n%s\nwant %q", err, output, want)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/order"
 	"hosho/internal/pg"
 )
 
@@ -17,11 +18,20 @@ type Explanation struct {
 	Earlier  int       // attempts that are left out
 	Waiting  []Waiting // what the outbox still holds
 	Decision *HandDecision
+	Retries  []HandRetry    // the latest ones, the oldest of them first
 	Changes  []StatusChange // the first of them first, without the order's beginning
 }
 
 // HandDecision is how an order was settled by hand.
 type HandDecision struct {
+	Operator string
+	Reason   string
+	At       time.Time
+}
+
+// HandRetry is how an operator had a command tried again.
+type HandRetry struct {
+	Kind     order.Command
 	Operator string
 	Reason   string
 	At       time.Time
@@ -59,8 +69,31 @@ func explain(ctx context.Context, tx pgx.Tx, id string, limit int) (e Explanatio
 	if err != nil {
 		return e, err
 	}
-	e.Decision, err = decisionAbout(ctx, tx, id)
+	if e.Decision, err = decisionAbout(ctx, tx, id); err != nil {
+		return e, err
+	}
+	e.Retries, err = retriesOf(ctx, tx, id)
 	return e, err
+}
+
+// mostRetries bounds how many retries by hand are told.
+const mostRetries = 100
+
+func retriesOf(ctx context.Context, tx pgx.Tx, id string) ([]HandRetry, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT kind, operator, reason, at
+		FROM (
+			SELECT id, kind, operator, reason, at
+			FROM audit
+			WHERE order_id = $1 AND action = 'RETRY'
+			ORDER BY id DESC
+			LIMIT $2
+		) AS latest
+		ORDER BY id`, id, mostRetries)
+	if err != nil {
+		return nil, fmt.Errorf("read retries: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[HandRetry])
 }
 
 // decisionAbout returns nil when the order was not settled by hand.

@@ -80,7 +80,8 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	if stuck, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
 		t.Errorf("stuck: got %d commands, error %v; want the one that is parked", len(stuck), err)
 	}
-	if found, err := s.Retry(t.Context(), claims[2].Key, order.Charge); err != nil || !found {
+	again := orderdb.Retry{OrderID: claims[2].Key, Kind: order.Charge, Operator: "ada", Reason: "try once more"}
+	if found, err := s.Retry(t.Context(), again); err != nil || !found {
 		t.Errorf("retry: got found %v, error %v", found, err)
 	}
 	if backlog, err := s.Backlog(t.Context()); err != nil || len(backlog) != 2 {

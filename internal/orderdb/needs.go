@@ -47,8 +47,8 @@ func RelayNeeds() []pg.Need {
 		},
 		{
 			Table:  "audit",
-			Select: []string{"order_id", "action", "operator", "reason", "at"},
-			Insert: []string{"order_id", "action", "operator", "reason"},
+			Select: []string{"order_id", "id", "action", "kind", "operator", "reason", "at"},
+			Insert: []string{"order_id", "action", "kind", "operator", "reason"},
 		},
 		{
 			Table:  "payments_database",

@@ -16,15 +16,36 @@ import (
 // that what was paid is not refunded.
 var ErrNotParked = errors.New("the order is not parked: it settles by itself")
 
-// Retry makes a command due at once, parked or not, because an operator wants it so, and reports whether there is such
-// a command. One that a relay holds is left with it.
-func (s *Store) Retry(ctx context.Context, id string, kind order.Command) (bool, error) {
-	var state outbox.State
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		state, err = Outbox.Retry(ctx, tx, id, string(kind))
+// Retry is an operator's word that a command is to be tried again.
+type Retry struct {
+	OrderID  string
+	Kind     order.Command
+	Operator string
+	Reason   string
+}
+
+// Retry makes a command due at once, parked or not, and writes down who wanted that and why, in one transaction. It
+// reports whether there is such a command. One that a relay holds is left with it.
+func (s *Store) Retry(ctx context.Context, r Retry) (found bool, err error) {
+	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		found, err = retry(ctx, tx, r)
 		return err
 	})
-	return state != outbox.Absent, err
+	if err != nil {
+		return false, fmt.Errorf("retry the %s of order %s: %w", r.Kind, r.OrderID, err)
+	}
+	return found, nil
+}
+
+func retry(ctx context.Context, tx pgx.Tx, r Retry) (found bool, err error) {
+	state, err := Outbox.Retry(ctx, tx, r.OrderID, string(r.Kind))
+	if err != nil || state == outbox.Absent {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO audit (order_id, action, kind, operator, reason) VALUES ($1, 'RETRY', $2, $3, $4)`,
+		r.OrderID, r.Kind, r.Operator, r.Reason)
+	return err == nil, err
 }
 
 // Backlog counts the commands in the outbox, those of each kind that there are any of.

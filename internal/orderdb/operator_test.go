@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"hosho/internal/command"
@@ -142,6 +143,63 @@ func TestNothingIsSettledByHandWithoutItsAuditRow(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"CHARGE"}, commands(t, db.Pool, o.ID)); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+// Who has a command tried again, and why, is written down each time, in the transaction that makes it due. It is no
+// decision about the order: that may be settled by hand later, and is not exempt from anything meanwhile.
+func TestARetryIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := placed(t, db, order.Pending)
+	said(t, db, o.ID, "KEY_REUSED", true)
+	parked := func() int {
+		return count(t, db.Pool, `SELECT count(*) FROM outbox WHERE key = $1 AND parked_at IS NOT NULL`, o.ID)
+	}
+	r := orderdb.Retry{OrderID: o.ID, Kind: order.Charge, Operator: "ops@example.com"}
+	if found, err := s.Retry(t.Context(), r); err == nil || found || parked() != 1 {
+		t.Errorf("without a reason: got found %v, error %v; want audit_reason_given, and it is parked", found, err)
+	}
+	for _, r.Reason = range []string{"the card network is back", "and again"} {
+		if found, err := s.Retry(t.Context(), r); err != nil || !found || parked() != 0 {
+			t.Errorf("%s: got found %v, error %v, parked %d; want it due", r.Reason, found, err, parked())
+		}
+	}
+	r.Kind = order.Void
+	if found, err := s.Retry(t.Context(), r); err != nil || found {
+		t.Errorf("a command that is not there: got found %v, error %v", found, err)
+	}
+	e := explained(t, s, o.ID)
+	want := []orderdb.HandRetry{
+		{Kind: order.Charge, Operator: r.Operator, Reason: "the card network is back"},
+		{Kind: order.Charge, Operator: r.Operator, Reason: "and again"},
+	}
+	if diff := cmp.Diff(want, e.Retries, cmpopts.IgnoreFields(orderdb.HandRetry{}, "At")); diff != "" {
+		t.Errorf("retries (-want +got):\n%s", diff)
+	}
+	if e.Decision != nil || audits(t, db, o.ID) != 0 {
+		t.Errorf("got %+v, want no decision about the order", e.Decision)
+	}
+	said(t, db, o.ID, "KEY_REUSED", true)
+	if _, changed, err := s.SettleByHand(t.Context(), decision(o.ID)); err != nil || !changed {
+		t.Errorf("settled after it was retried: got changed %v, error %v", changed, err)
+	}
+}
+
+// An order whose command was only retried was not cancelled by hand, whatever comes of it.
+func TestARetryIsNoSettlement(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o, m := standingIn(t, db, newOrder(), order.State{Status: order.Cancelled}, order.Charge)
+	add(t, db, o.ID, order.Void)
+	r := orderdb.Retry{OrderID: o.ID, Kind: order.Charge, Operator: "ada", Reason: "once more"}
+	if found, err := s.Retry(t.Context(), r); err != nil || !found {
+		t.Fatalf("got found %v, error %v", found, err)
+	}
+	if got := apply(t, s, found(order.PaymentCharged, m)).Changes; len(got) > 0 {
+		t.Errorf("got %+v, want no alarm about a CANCELLED order that nobody settled by hand", got)
 	}
 }
 

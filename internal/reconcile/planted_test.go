@@ -145,6 +145,14 @@ var plants = []struct {
 			UPDATE ledger SET amount_minor = 1 WHERE payment_id = '` + pending + `'`,
 	},
 	{
+		name: "tried again by hand, and not settled", want: "cancelled-but-held " + pending,
+		repair: "none: no step of the saga leaves CANCELLED", todo: []string{voids},
+		orders: `UPDATE orders SET status = 'CANCELLED', cancel_reason = 'CUSTOMER' WHERE id = '` + pending + `';
+			DELETE FROM outbox WHERE kind = 'CHARGE';
+			INSERT INTO audit (order_id, action, kind, operator, reason)
+			VALUES ('` + pending + `', 'RETRY', 'CHARGE', 'ada', 'once more')`,
+	},
+	{
 		name: "cancelling for long, and charged", want: "refund-missing " + cancelling,
 		repair: "nothing: its VOID is due already",
 		orders: `UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = '` + cancelling + `'`,

@@ -27,7 +27,7 @@ type Moment struct {
 // History is everything that is known, by time. The clocks are those of the two databases.
 func (s Story) History() []Moment {
 	early, late := s.statuses()
-	moments := slices.Concat(s.accepted(), early, s.attempts(), s.money(), s.implied(), s.decision(), late)
+	moments := slices.Concat(s.accepted(), early, s.attempts(), s.money(), s.implied(), s.decision(), s.retries(), late)
 	slices.SortStableFunc(moments, func(x, y Moment) int { return x.Time.Compare(y.Time) })
 	return moments
 }
@@ -131,6 +131,19 @@ func (s Story) money() []Moment {
 	for _, entry := range s.Payment.GetLedger() {
 		what := "ledger: " + word(entry.GetKind().String(), "KIND_") + " " + Amount(entry.GetAmount())
 		moments = append(moments, at(entry.GetCreateTime().AsTime(), what))
+	}
+	return moments
+}
+
+// retries are what operators had tried again.
+func (s Story) retries() []Moment {
+	var moments []Moment
+	for _, r := range s.Delivery.GetRetries() {
+		moments = append(moments, Moment{
+			Time: r.GetCreateTime().AsTime(), From: Relay,
+			What: fmt.Sprintf("%s to be tried again at once, by %s: %s",
+				Kind(r.GetKind()), r.GetOperator(), r.GetReason()),
+		})
 	}
 	return moments
 }

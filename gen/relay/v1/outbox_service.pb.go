@@ -336,7 +336,7 @@ func (x PaymentsDatabase_Problem) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PaymentsDatabase_Problem.Descriptor instead.
 func (PaymentsDatabase_Problem) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // ParkedCommand is a command in the outbox, as an operator looks at it.
@@ -612,7 +612,11 @@ type RetryParkedRequest struct {
 	// The order that it belongs to.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Which of the order's commands.
-	Kind          ParkedCommand_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	Kind ParkedCommand_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	// Who wants it, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -; "unknown" when it is empty.
+	Operator string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Why, for the audit table: as SettleParkedRequest has it; "none given" when it is empty.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -659,6 +663,20 @@ func (x *RetryParkedRequest) GetKind() ParkedCommand_Kind {
 		return x.Kind
 	}
 	return ParkedCommand_KIND_UNSPECIFIED
+}
+
+func (x *RetryParkedRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *RetryParkedRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // RetryParkedResponse answers RetryParked.
@@ -859,7 +877,9 @@ type ExplainOrderResponse struct {
 	Decision *OperatorDecision `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
 	// How the order's status changed after it was placed as PENDING, the first change first. Of an order that a relay or
 	// an orderd of before this field has given up, the change to CANCELLING is missing once it is CANCELLED.
-	Changes       []*StatusChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*StatusChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The latest 100 times that an operator had a command tried again, the oldest of them first.
+	Retries       []*OperatorRetry `protobuf:"bytes,6,rep,name=retries,proto3" json:"retries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -925,6 +945,13 @@ func (x *ExplainOrderResponse) GetDecision() *OperatorDecision {
 func (x *ExplainOrderResponse) GetChanges() []*StatusChange {
 	if x != nil {
 		return x.Changes
+	}
+	return nil
+}
+
+func (x *ExplainOrderResponse) GetRetries() []*OperatorRetry {
+	if x != nil {
+		return x.Retries
 	}
 	return nil
 }
@@ -1212,6 +1239,79 @@ func (x *OperatorDecision) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// OperatorRetry is which command an operator had tried again, and why.
+type OperatorRetry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the order's commands.
+	Kind ParkedCommand_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	// Who wanted it; "unknown" when a client did not say.
+	Operator string `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Why; "none given" when a client did not say.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperatorRetry) Reset() {
+	*x = OperatorRetry{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperatorRetry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperatorRetry) ProtoMessage() {}
+
+func (x *OperatorRetry) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperatorRetry.ProtoReflect.Descriptor instead.
+func (*OperatorRetry) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *OperatorRetry) GetKind() ParkedCommand_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ParkedCommand_KIND_UNSPECIFIED
+}
+
+func (x *OperatorRetry) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OperatorRetry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OperatorRetry) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // GetBacklogRequest asks for the backlog.
 type GetBacklogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1221,7 +1321,7 @@ type GetBacklogRequest struct {
 
 func (x *GetBacklogRequest) Reset() {
 	*x = GetBacklogRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1333,7 @@ func (x *GetBacklogRequest) String() string {
 func (*GetBacklogRequest) ProtoMessage() {}
 
 func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1346,7 @@ func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogRequest.ProtoReflect.Descriptor instead.
 func (*GetBacklogRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
 }
 
 // GetBacklogResponse is the backlog. A command is in exactly one of the counts due, waiting and parked.
@@ -1272,7 +1372,7 @@ type GetBacklogResponse struct {
 
 func (x *GetBacklogResponse) Reset() {
 	*x = GetBacklogResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1384,7 @@ func (x *GetBacklogResponse) String() string {
 func (*GetBacklogResponse) ProtoMessage() {}
 
 func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1397,7 @@ func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogResponse.ProtoReflect.Descriptor instead.
 func (*GetBacklogResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetBacklogResponse) GetDue() int64 {
@@ -1368,7 +1468,7 @@ type PaymentsDatabase struct {
 
 func (x *PaymentsDatabase) Reset() {
 	*x = PaymentsDatabase{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1480,7 @@ func (x *PaymentsDatabase) String() string {
 func (*PaymentsDatabase) ProtoMessage() {}
 
 func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1493,7 @@ func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PaymentsDatabase.ProtoReflect.Descriptor instead.
 func (*PaymentsDatabase) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PaymentsDatabase) GetProblem() PaymentsDatabase_Problem {
@@ -1446,7 +1546,7 @@ type AcceptPaymentsDatabaseRequest struct {
 
 func (x *AcceptPaymentsDatabaseRequest) Reset() {
 	*x = AcceptPaymentsDatabaseRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1558,7 @@ func (x *AcceptPaymentsDatabaseRequest) String() string {
 func (*AcceptPaymentsDatabaseRequest) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1571,7 @@ func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseRequest.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AcceptPaymentsDatabaseRequest) GetPaymentsDatabase() string {
@@ -1506,7 +1606,7 @@ type AcceptPaymentsDatabaseResponse struct {
 
 func (x *AcceptPaymentsDatabaseResponse) Reset() {
 	*x = AcceptPaymentsDatabaseResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1618,7 @@ func (x *AcceptPaymentsDatabaseResponse) String() string {
 func (*AcceptPaymentsDatabaseResponse) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1631,7 @@ func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseResponse.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{16}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AcceptPaymentsDatabaseResponse) GetPrevious() string {
@@ -1563,7 +1663,7 @@ type KindBacklog struct {
 
 func (x *KindBacklog) Reset() {
 	*x = KindBacklog{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1675,7 @@ func (x *KindBacklog) String() string {
 func (*KindBacklog) ProtoMessage() {}
 
 func (x *KindBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1688,7 @@ func (x *KindBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
 func (*KindBacklog) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{17}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KindBacklog) GetKind() ParkedCommand_Kind {
@@ -1673,10 +1773,12 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
 	"\x12ListParkedResponse\x123\n" +
 	"\bcommands\x18\x01 \x03(\v2\x17.relay.v1.ParkedCommandR\bcommands\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
 	"\x12RetryParkedRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
-	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\"\x15\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x1a\n" +
+	"\boperator\x18\x03 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x15\n" +
 	"\x13RetryParkedResponse\"d\n" +
 	"\x13SettleParkedRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
@@ -1684,13 +1786,14 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\boperator\x18\x03 \x01(\tR\boperator\"\x16\n" +
 	"\x14SettleParkedResponse\"0\n" +
 	"\x13ExplainOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\"\x8f\x02\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\xc2\x02\n" +
 	"\x14ExplainOrderResponse\x12-\n" +
 	"\battempts\x18\x01 \x03(\v2\x11.relay.v1.AttemptR\battempts\x12)\n" +
 	"\x10earlier_attempts\x18\x02 \x01(\x03R\x0fearlierAttempts\x123\n" +
 	"\bcommands\x18\x03 \x03(\v2\x17.relay.v1.ParkedCommandR\bcommands\x126\n" +
 	"\bdecision\x18\x04 \x01(\v2\x1a.relay.v1.OperatorDecisionR\bdecision\x120\n" +
-	"\achanges\x18\x05 \x03(\v2\x16.relay.v1.StatusChangeR\achanges\"\xe9\x02\n" +
+	"\achanges\x18\x05 \x03(\v2\x16.relay.v1.StatusChangeR\achanges\x121\n" +
+	"\aretries\x18\x06 \x03(\v2\x17.relay.v1.OperatorRetryR\aretries\"\xe9\x02\n" +
 	"\fStatusChange\x121\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x1d.relay.v1.StatusChange.StatusR\x04from\x12-\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x1d.relay.v1.StatusChange.StatusR\x02to\x12;\n" +
@@ -1732,6 +1835,12 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xb2\x01\n" +
+	"\rOperatorRetry\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x1a\n" +
+	"\boperator\x18\x02 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\x13\n" +
 	"\x11GetBacklogRequest\"\x9e\x02\n" +
 	"\x12GetBacklogResponse\x12\x10\n" +
@@ -1793,7 +1902,7 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 }
 
 var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),                // 0: relay.v1.ParkedCommand.Kind
 	(ParkedCommand_Why)(0),                 // 1: relay.v1.ParkedCommand.Why
@@ -1812,63 +1921,67 @@ var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(*StatusChange)(nil),                   // 14: relay.v1.StatusChange
 	(*Attempt)(nil),                        // 15: relay.v1.Attempt
 	(*OperatorDecision)(nil),               // 16: relay.v1.OperatorDecision
-	(*GetBacklogRequest)(nil),              // 17: relay.v1.GetBacklogRequest
-	(*GetBacklogResponse)(nil),             // 18: relay.v1.GetBacklogResponse
-	(*PaymentsDatabase)(nil),               // 19: relay.v1.PaymentsDatabase
-	(*AcceptPaymentsDatabaseRequest)(nil),  // 20: relay.v1.AcceptPaymentsDatabaseRequest
-	(*AcceptPaymentsDatabaseResponse)(nil), // 21: relay.v1.AcceptPaymentsDatabaseResponse
-	(*KindBacklog)(nil),                    // 22: relay.v1.KindBacklog
-	(*timestamppb.Timestamp)(nil),          // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),            // 24: google.protobuf.Duration
+	(*OperatorRetry)(nil),                  // 17: relay.v1.OperatorRetry
+	(*GetBacklogRequest)(nil),              // 18: relay.v1.GetBacklogRequest
+	(*GetBacklogResponse)(nil),             // 19: relay.v1.GetBacklogResponse
+	(*PaymentsDatabase)(nil),               // 20: relay.v1.PaymentsDatabase
+	(*AcceptPaymentsDatabaseRequest)(nil),  // 21: relay.v1.AcceptPaymentsDatabaseRequest
+	(*AcceptPaymentsDatabaseResponse)(nil), // 22: relay.v1.AcceptPaymentsDatabaseResponse
+	(*KindBacklog)(nil),                    // 23: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil),          // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),            // 25: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	23, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	23, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	23, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	24, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	24, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	24, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	23, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	23, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	24, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	24, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
 	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
 	15, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
 	5,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
 	16, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
 	14, // 12: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
-	2,  // 13: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
-	2,  // 14: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
-	23, // 15: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 16: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	23, // 17: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	3,  // 18: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	24, // 19: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	24, // 20: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	23, // 21: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
-	24, // 22: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	22, // 23: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
-	19, // 24: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
-	4,  // 25: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
-	23, // 26: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
-	24, // 27: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
-	0,  // 28: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
-	24, // 29: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	6,  // 30: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	8,  // 31: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	10, // 32: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	12, // 33: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	17, // 34: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	20, // 35: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
-	7,  // 36: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	9,  // 37: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	11, // 38: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	13, // 39: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	18, // 40: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	21, // 41: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
-	36, // [36:42] is the sub-list for method output_type
-	30, // [30:36] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	17, // 13: relay.v1.ExplainOrderResponse.retries:type_name -> relay.v1.OperatorRetry
+	2,  // 14: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
+	2,  // 15: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
+	24, // 16: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
+	24, // 18: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	3,  // 19: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
+	25, // 20: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	25, // 21: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	24, // 22: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 23: relay.v1.OperatorRetry.kind:type_name -> relay.v1.ParkedCommand.Kind
+	24, // 24: relay.v1.OperatorRetry.create_time:type_name -> google.protobuf.Timestamp
+	25, // 25: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	23, // 26: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	20, // 27: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
+	4,  // 28: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
+	24, // 29: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
+	25, // 30: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
+	0,  // 31: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	25, // 32: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	6,  // 33: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	8,  // 34: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	10, // 35: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	12, // 36: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	18, // 37: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	21, // 38: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
+	7,  // 39: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	9,  // 40: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	11, // 41: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	13, // 42: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	19, // 43: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	22, // 44: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
+	39, // [39:45] is the sub-list for method output_type
+	33, // [33:39] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -1882,7 +1995,7 @@ func file_relay_v1_outbox_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

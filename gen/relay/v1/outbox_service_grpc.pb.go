@@ -49,7 +49,8 @@ type OutboxServiceClient interface {
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
 	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
-	// rules apply to what follows. A command that a relay is at is left with it. A repeat does the same.
+	// rules apply to what follows. A command that a relay is at is left with it. Who wanted it and why is kept in the
+	// audit table. A repeat does the same, and is kept as well.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.
@@ -171,7 +172,8 @@ type OutboxServiceServer interface {
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
 	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
-	// rules apply to what follows. A command that a relay is at is left with it. A repeat does the same.
+	// rules apply to what follows. A command that a relay is at is left with it. Who wanted it and why is kept in the
+	// audit table. A repeat does the same, and is kept as well.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: the outbox holds no such command: it was settled, or never
 	// was.

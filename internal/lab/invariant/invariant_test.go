@@ -259,6 +259,12 @@ func TestOrdersSettledByHandAreListedAndExempt(t *testing.T) {
 		UPDATE orders
 		SET status = 'CANCELLED', cancel_reason = 'OPERATOR', completed_at = created_at
 		WHERE id = $1`, paid)
+	run(t, orders, `
+		INSERT INTO audit (order_id, action, kind, operator, reason)
+		VALUES ($1, 'RETRY', 'CHARGE', 'ada', 'once more')`, paid)
+	if got := check(t, orders, payments, atWork); !slices.Contains(got, broken{rules.I3, paid}) {
+		t.Errorf("only retried by hand: got violations %v, want %s among them", got, rules.I3)
+	}
 	run(t, orders,
 		`INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', 'ada', 'the key is another''s')`,
 		paid)
