@@ -33,6 +33,9 @@ func addressOf(listener net.Listener) string {
 	return listener.Addr().String()
 }
 
+// maxAdmins is how many may ask for metrics at a time, over kept connections too.
+const maxAdmins = 100
+
 // serveAdmin serves /metrics, where there is a registry, and /debug/pprof/ until ctx ends; nothing, when there is no
 // listener. It is for operators and has no authentication: keep it on loopback.
 func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus.Registry) error {
@@ -48,10 +51,14 @@ func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler: mux, ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		WriteTimeout: 2 * time.Minute, // a profile over a minute is not too much
+	}
 	stopped := context.AfterFunc(ctx, func() { server.Close() })
 	defer stopped()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	admins := &crowd{Listener: listener, most: maxAdmins, refused: func() {}}
+	if err := server.Serve(admins); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil

@@ -3,9 +3,11 @@ package rpc
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/tap"
 
 	"hosho/internal/admission"
@@ -15,10 +17,12 @@ import (
 // goroutine. What is refused here costs next to nothing.
 type door struct {
 	lane    func(method string) *admission.Lane
-	timeout time.Duration // of a unary call
+	timeout time.Duration // of a unary call, and of the request of a stream that has one
 	refuse  func(method string, arrived time.Time, err error) error
+	most    int64 // calls at a time
 
 	methods map[string]grpc.MethodInfo // by full name, those that are served
+	calls   atomic.Int64
 }
 
 // errCallTimeout ends a call that took as long as the server lets it, which its caller would have let go on.
@@ -36,18 +40,30 @@ func (d *door) serves(services map[string]grpc.ServiceInfo) {
 
 // enter is gRPC's tap: it must not block, and an error is the call's status.
 func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, error) {
-	method, known := d.methods[info.FullMethodName]
-	if !known || builtin(info.FullMethodName) {
-		return ctx, nil // which gRPC answers by itself
+	name := info.FullMethodName
+	method, known := d.methods[name]
+	if !known {
+		return ctx, nil // gRPC says so, at once
 	}
-	arrived := time.Now()
-	if err := d.lane(info.FullMethodName).Full(); err != nil && d.endsSoon(ctx, arrived) {
-		return ctx, d.refuse(info.FullMethodName, arrived, err)
+	c := &call{arrived: time.Now()}
+	if !builtin(name) {
+		if err := d.lane(name).Full(); err != nil && d.endsSoon(ctx, c.arrived) {
+			return ctx, d.refuse(name, c.arrived, err)
+		}
 	}
-	if !method.IsClientStream && !method.IsServerStream {
+	if d.calls.Add(1) > d.most && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
+		d.calls.Add(-1)
+		return ctx, d.refuse(name, c.arrived, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
+	}
+	context.AfterFunc(ctx, func() { d.calls.Add(-1) })
+	switch {
+	case method.IsClientStream:
+	case method.IsServerStream:
+		ctx = c.awaited(ctx, d.timeout)
+	default:
 		ctx = bounded(ctx, d.timeout)
 	}
-	return context.WithValue(ctx, arrival{}, arrived), nil
+	return context.WithValue(ctx, callKey{}, c), nil
 }
 
 // endsSoon reports whether gRPC forgets a call that is refused here: it keeps its context, some hundred bytes, until
@@ -73,13 +89,32 @@ func callerGone(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// arrival is the key under which a call's context knows when it came.
-type arrival struct{}
+// call is what the door notes of a call, in its context.
+type call struct {
+	arrived time.Time
+	late    *time.Timer // ends a stream whose request does not come
+}
 
-// arrived returns when a call came.
-func arrived(ctx context.Context) time.Time {
-	if at, ok := ctx.Value(arrival{}).(time.Time); ok {
-		return at
+type callKey struct{}
+
+// callOf returns what the door noted.
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c
 	}
-	return time.Now()
+	return &call{arrived: time.Now()} // of a test that has no door
+}
+
+// awaited ends a stream whose one request takes too long to come. The stream itself may take as long as it likes.
+func (c *call) awaited(ctx context.Context, timeout time.Duration) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	c.late = time.AfterFunc(timeout, cancel)
+	return ctx
+}
+
+// came notes that a stream's request is there.
+func (c *call) came() {
+	if c.late != nil {
+		c.late.Stop()
+	}
 }

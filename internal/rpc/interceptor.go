@@ -35,7 +35,7 @@ func (i interceptor) unary(
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}
-	start := arrived(ctx)
+	start := callOf(ctx).arrived
 	var reply any
 	err := i.guard(func() (err error) {
 		leave, err := i.lane(info.FullMethod).Enter(ctx)
@@ -60,11 +60,11 @@ func (i interceptor) stream(
 	if builtin(info.FullMethod) {
 		return handle(srv, stream)
 	}
-	start := arrived(stream.Context())
-	watched := &watchedStream{ServerStream: stream}
+	call := callOf(stream.Context())
+	watched := &watchedStream{ServerStream: stream, call: call}
 	err := i.guard(func() error { return handle(srv, watched) })
 	answer := i.answer(stream.Context(), err)
-	i.record(stream.Context(), info.FullMethod, start, err, answer, watched.told())
+	i.record(stream.Context(), info.FullMethod, call.arrived, err, answer, watched.told())
 	return answer
 }
 
@@ -174,12 +174,14 @@ func builtin(method string) bool { return strings.HasPrefix(method, "/grpc.") }
 // A handler may return while another goroutine of it is still receiving.
 type watchedStream struct {
 	grpc.ServerStream
+	call  *call
 	story atomic.Pointer[[]slog.Attr]
 }
 
 func (s *watchedStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
 	if err == nil && s.story.Load() == nil {
+		s.call.came()
 		story := storyID(m)
 		s.story.Store(&story)
 	}

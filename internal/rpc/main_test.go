@@ -62,10 +62,11 @@ func (o *orders) WatchOrder(
 type system struct {
 	orderv1.OrderServiceClient
 
-	conn *grpc.ClientConn
-	log  *logLines
-	stop context.CancelFunc
-	done chan struct{} // closed when Serve has returned
+	conn    *grpc.ClientConn
+	address string
+	log     *logLines
+	stop    context.CancelFunc
+	done    chan struct{} // closed when Serve has returned
 }
 
 func config(o *orders, log *logLines) ServerConfig {
@@ -92,7 +93,8 @@ func serve(t *testing.T, o *orders, options ...func(*ServerConfig)) *system {
 			t.Errorf("serve: %v", err)
 		}
 	}()
-	conn, err := Dial(log.await(t, "serving")["address"].(string))
+	address := log.await(t, "serving")["address"].(string)
+	conn, err := Dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +103,7 @@ func serve(t *testing.T, o *orders, options ...func(*ServerConfig)) *system {
 		stop()
 		<-done
 	})
-	return &system{orderv1.NewOrderServiceClient(conn), conn, log, stop, done}
+	return &system{orderv1.NewOrderServiceClient(conn), conn, address, log, stop, done}
 }
 
 // start serves orders and waits until calls are let in.

@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	refused *prometheus.CounterVec
 	refusal prometheus.Histogram
+
+	connections prometheus.Counter // those that were closed, being too many
 }
 
 // newMetrics makes the metrics, which nobody sees where there is no registry.
@@ -29,9 +31,13 @@ func newMetrics(registry *prometheus.Registry) metrics {
 			Help:    "From a call's arrival to its refusal as OVERLOADED.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1},
 		}),
+		connections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hosho_rpc_connections_refused_total",
+			Help: "Connections that were closed at once, because there were too many.",
+		}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.refused, m.refusal)
+		registry.MustRegister(m.refused, m.refusal, m.connections)
 	}
 	return m
 }

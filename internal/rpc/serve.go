@@ -11,29 +11,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"hosho/internal/admission"
-	"hosho/internal/wait"
 )
 
-const (
-	// StopTimeout is how long calls under way may take once the server is told to stop. GracefulStop alone would wait
-	// for an open stream for ever.
-	StopTimeout = 10 * time.Second
-
-	maxStreams       = 2048             // per connection, so that one client cannot take all memory
-	maxConnectionAge = 30 * time.Minute // so that clients find new servers
-	ageGrace         = 30 * time.Second
-)
+// StopTimeout is how long calls under way may take once the server is told to stop. GracefulStop alone would wait for
+// an open stream for ever.
+const StopTimeout = 10 * time.Second
 
 // ServerConfig says what to serve, and how.
 type ServerConfig struct {
@@ -63,6 +55,8 @@ type ServerConfig struct {
 	ToStatus func(error) error
 	// Stopping, if set, is called when the server begins to stop, to end the streams that would not end by themselves.
 	Stopping func()
+
+	limits limits
 }
 
 // Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It returns an error
@@ -83,11 +77,13 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	if c.Lane == nil {
 		c.Lane = func(string) *admission.Lane { return nil }
 	}
-	gate := newGate(c.Ready, c.Doubt, c.Log)
-	calls := interceptor{
-		log: c.Log, metrics: newMetrics(c.Registry), toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
+	if c.limits == (limits{}) {
+		c.limits = usual
 	}
-	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse}
+	gate := newGate(c.Ready, c.Doubt, c.Log)
+	metrics := newMetrics(c.Registry)
+	calls := interceptor{log: c.Log, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane}
+	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, most: c.limits.calls}
 	server := c.newServer(door, calls)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
@@ -99,6 +95,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	}
 	door.serves(server.GetServiceInfo())
 
+	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry) })
 	group.Go(func() error { gate.run(ctx); return nil })
@@ -113,7 +110,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	})
 	group.Go(func() error {
 		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
-		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := server.Serve(crowd); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			return fmt.Errorf("serve gRPC: %w", err)
 		}
 		return nil
@@ -123,95 +120,16 @@ func Serve(ctx context.Context, c ServerConfig) error {
 
 // newServer makes the server, whose calls all go through the door and then the interceptor first.
 func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
-	return grpc.NewServer(append([]grpc.ServerOption{
+	return grpc.NewServer(slices.Concat(c.limits.options(), []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),
-		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge: maxConnectionAge, MaxConnectionAgeGrace: ageGrace,
-			Time: keepaliveTime, Timeout: keepaliveTimeout,
-		}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
-			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
-		}),
 		grpc.InTapHandle(door.enter),
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
-	}, c.Options...)...)
+	}, c.Options)...)
 }
 
 func stop(server *grpc.Server) {
 	timer := time.AfterFunc(StopTimeout, server.Stop)
 	defer timer.Stop()
 	server.GracefulStop()
-}
-
-// gate keeps calls out until the server is ready, and says so through the health service.
-type gate struct {
-	ready    func(context.Context) error
-	doubt    <-chan struct{}
-	log      *slog.Logger
-	health   *health.Server
-	services []string
-	state    chan error // holds what ready returned last
-}
-
-const (
-	readyPoll    = 500 * time.Millisecond // how often a server that is not ready asks again
-	servingPoll  = 5 * time.Second        // and one that is
-	readyTimeout = 2 * time.Second
-)
-
-var errStarting = errors.New("the server is starting")
-
-func newGate(ready func(context.Context) error, doubt <-chan struct{}, log *slog.Logger) *gate {
-	g := &gate{ready: ready, doubt: doubt, log: log, health: health.NewServer(), state: make(chan error, 1)}
-	g.state <- errStarting
-	g.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
-	return g
-}
-
-// admit returns nil when calls may come in, else what keeps them out.
-func (g *gate) admit() error {
-	err := <-g.state
-	g.state <- err
-	return err
-}
-
-func (g *gate) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := g.check(ctx); err != nil {
-			wait.For(ctx, readyPoll)
-			continue
-		}
-		timer := time.NewTimer(servingPoll)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-g.doubt:
-		}
-		timer.Stop()
-	}
-}
-
-// check asks once, and logs when the answer has changed.
-func (g *gate) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	err := g.ready(ctx)
-	before := <-g.state
-	g.state <- err
-	serving := healthpb.HealthCheckResponse_SERVING
-	if err != nil {
-		serving = healthpb.HealthCheckResponse_NOT_SERVING
-	}
-	for _, name := range append([]string{""}, g.services...) {
-		g.health.SetServingStatus(name, serving)
-	}
-	switch {
-	case err == nil && before != nil:
-		g.log.Info("ready")
-	case err != nil && (before == nil || before.Error() != err.Error()):
-		g.log.Warn("not ready", "error", err)
-	}
-	return err
 }

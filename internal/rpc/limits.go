@@ -1,0 +1,92 @@
+package rpc
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// limits bound what clients can take from a server, each of them and all together. Whoever keeps to gRPC's manners
+// meets none of them.
+type limits struct {
+	connections int64 // at a time
+	calls       int64 // at a time, streams among them; those who watch an order are bounded by orderd, below this
+	streams     uint32
+	headers     uint32        // bytes of a call's headers, which gRPC would else take 16 MiB of
+	handshake   time.Duration // of a new connection
+	idle        time.Duration // of a connection without a call
+	age, grace  time.Duration // of a connection, and of the calls on it when it is old
+	window      int32         // bytes of a stream that its handler has not read
+}
+
+// usual is what every server has. Connections end by age so that clients find new servers. The grace is longer than any
+// stream of a relay lives: it opens another every five minutes, and then no end by age cuts one off.
+var usual = limits{
+	connections: 1_000, calls: 25_000, streams: 1_000, headers: 16 << 10,
+	handshake: 5 * time.Second, idle: 5 * time.Minute, age: 30 * time.Minute, grace: 10 * time.Minute,
+	window: 64 << 10,
+}
+
+// connectionWindow is how much may be on its way on one connection. gRPC grants it anew as data comes in, read or not,
+// so that it costs no memory.
+const connectionWindow = 1 << 20
+
+func (l limits) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxConcurrentStreams(l.streams),
+		grpc.MaxHeaderListSize(l.headers),
+		grpc.ConnectionTimeout(l.handshake),
+		grpc.SharedWriteBuffer(true), // a connection that writes nothing has none
+		// Windows that grow with the link would let each stream keep 16 MiB that nobody reads.
+		grpc.StaticStreamWindowSize(l.window),
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: l.idle, MaxConnectionAge: l.age, MaxConnectionAgeGrace: l.grace,
+			Time: keepaliveTime, Timeout: keepaliveTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
+		}),
+	}
+}
+
+// crowd is a listener whose connections are counted. One too many is closed at once: its client knows, and does not
+// hang.
+type crowd struct {
+	net.Listener
+	most    int64
+	refused func()
+	open    atomic.Int64
+}
+
+// Accept waits for the next connection that there is room for.
+func (c *crowd) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c.open.Add(1) <= c.most {
+			return &member{Conn: conn, gone: sync.OnceFunc(func() { c.open.Add(-1) })}, nil
+		}
+		c.open.Add(-1)
+		conn.Close()
+		c.refused()
+	}
+}
+
+// member is a connection that is counted until it is closed.
+type member struct {
+	net.Conn
+	gone func()
+}
+
+// Close closes the connection and makes room for another.
+func (m *member) Close() error {
+	m.gone()
+	return m.Conn.Close()
+}
