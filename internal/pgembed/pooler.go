@@ -37,6 +37,13 @@ func FindPooler() (string, error) {
 	return "", fmt.Errorf("no PgBouncer found: install it with `%s`, or let `make pgbouncer` do it", command)
 }
 
+// PoolerConfig says what PgBouncer to start.
+type PoolerConfig struct {
+	Server   string            // the address of the server that it stands before
+	Users    map[string]string // who may log in beside the server's superuser, and with which password; may be nil
+	Settings map[string]string // of its section [pgbouncer], which override the ones chosen here; may be nil
+}
+
 // Pooler is a PgBouncer in transaction mode that stands before one server.
 type Pooler struct {
 	dir   *proc.Folder
@@ -44,9 +51,8 @@ type Pooler struct {
 	child *proc.Child
 }
 
-// StartPooler starts a PgBouncer before the server at an address, and waits until it listens. The settings are added to
-// those of its section [pgbouncer], and override the ones chosen here. Only the servers' superuser may log in.
-func StartPooler(ctx context.Context, server string, settings map[string]string) (*Pooler, error) {
+// StartPooler starts a PgBouncer, and waits until it listens.
+func StartPooler(ctx context.Context, config PoolerConfig) (*Pooler, error) {
 	program, err := FindPooler()
 	if err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func StartPooler(ctx context.Context, server string, settings map[string]string)
 	}
 	p := &Pooler{dir: dir}
 	if err = errors.Join(owner.give(dir.Path()), owner.admit(dir.Path())); err == nil {
-		err = p.run(ctx, owner, program, server, settings)
+		err = p.run(ctx, owner, program, config)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start PgBouncer: %w", err), p.Stop())
@@ -89,15 +95,13 @@ func (p *Pooler) Stop() error {
 func (p *Pooler) file(name string) string { return filepath.Join(p.dir.Path(), name) }
 
 // run tries other ports when somebody takes the one that it chose.
-func (p *Pooler) run(
-	ctx context.Context, owner owner, program, server string, settings map[string]string,
-) error {
+func (p *Pooler) run(ctx context.Context, owner owner, program string, config PoolerConfig) error {
 	for begin := time.Now(); ; {
 		var err error
 		if p.port, err = proc.FreePort(); err != nil {
 			return err
 		}
-		if err := p.configure(server, settings); err != nil {
+		if err := p.configure(config); err != nil {
 			return err
 		}
 		log, err := os.Create(p.file("log"))
@@ -118,8 +122,8 @@ func (p *Pooler) run(
 	}
 }
 
-func (p *Pooler) configure(server string, settings map[string]string) error {
-	host, port, err := net.SplitHostPort(server)
+func (p *Pooler) configure(config PoolerConfig) error {
+	host, port, err := net.SplitHostPort(config.Server)
 	if err != nil {
 		return err
 	}
@@ -132,15 +136,19 @@ func (p *Pooler) configure(server string, settings map[string]string) error {
 		"pool_mode":       "transaction",
 		"max_client_conn": "1000",
 	}
-	maps.Copy(all, settings)
+	maps.Copy(all, config.Settings)
 	ini := &strings.Builder{}
 	fmt.Fprintf(ini, "[databases]\n* = host=%s port=%s\n[pgbouncer]\n", host, port)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(ini, "%s = %s\n", name, all[name])
 	}
+	users := fmt.Sprintf("%q %q\n", superuser, "")
+	for name, password := range config.Users {
+		users += fmt.Sprintf("%q %q\n", name, password)
+	}
 	return errors.Join(
 		os.WriteFile(p.file("ini"), []byte(ini.String()), 0o644),
-		os.WriteFile(p.file("users"), []byte(`"`+superuser+`" ""`+"\n"), 0o644),
+		os.WriteFile(p.file("users"), []byte(users), 0o644),
 	)
 }
 

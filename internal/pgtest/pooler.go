@@ -16,17 +16,8 @@ func Pooler(t testing.TB, databaseURL string, settings map[string]string) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	address.Host = PoolerBefore(t, address.Host, settings)
-	return address.String()
-}
-
-// PoolerBefore is Pooler for whoever knows the address of a server, and returns that of the PgBouncer.
-func PoolerBefore(t testing.TB, server string, settings map[string]string) string {
-	t.Helper()
-	if _, err := pgembed.FindPooler(); err != nil {
-		t.Skipf("left out: it wants a pooler: %v", err)
-	}
-	pooler, err := pgembed.StartPooler(t.Context(), server, settings)
+	PoolerOrLeaveOut(t)
+	pooler, err := pgembed.StartPooler(t.Context(), pgembed.PoolerConfig{Server: address.Host, Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,5 +26,14 @@ func PoolerBefore(t testing.TB, server string, settings map[string]string) strin
 			t.Error(err)
 		}
 	})
-	return pooler.Address()
+	address.Host = pooler.Address()
+	return address.String()
+}
+
+// PoolerOrLeaveOut leaves a test out, as Pooler does, that has somebody else start a PgBouncer.
+func PoolerOrLeaveOut(t testing.TB) {
+	t.Helper()
+	if _, err := pgembed.FindPooler(); err != nil {
+		t.Skipf("left out: it wants a pooler: %v", err)
+	}
 }

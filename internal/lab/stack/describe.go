@@ -48,15 +48,17 @@ func (s *Stack) describe() error {
 	if err != nil {
 		return err
 	}
-	orders, err := s.route("orderd", "orders", s.as(s.OrdersURL()))
+	orders, err := s.route("orderd", "orders", s.as(s.pooled(OrdersDatabase, s.OrdersURL())))
 	if err != nil {
 		return err
 	}
-	payments, err := s.route("paymentd", "payments", s.as(s.PaymentsURL()))
+	payments, err := s.route("paymentd", "payments", s.as(s.pooled(PaymentsDatabase, s.PaymentsURL())))
 	if err != nil {
 		return err
 	}
-	if s.Orderd, err = s.daemon("orderd", "orderd", ports[0], "ORDERD_DATABASE_URL="+orders); err != nil {
+	s.Orderd, err = s.daemon("orderd", "orderd", ports[0],
+		append(s.past("ORDERD"), "ORDERD_DATABASE_URL="+orders)...)
+	if err != nil {
 		return err
 	}
 	s.Paymentd, err = s.daemon("paymentd", "paymentd", ports[1],
@@ -77,7 +79,7 @@ func (s *Stack) describeRelay(i, port int) error {
 	if i > 0 {
 		name = fmt.Sprintf("relay-%d", i+1)
 	}
-	orders, err := s.route(name, "orders", s.as(s.OrdersURL()))
+	orders, err := s.route(name, "orders", s.as(s.pooled(OrdersDatabase, s.OrdersURL())))
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,8 @@ func (s *Stack) describeRelay(i, port int) error {
 		return err
 	}
 	relay, err := s.daemon("relay", name, port,
-		"RELAY_DATABASE_URL="+orders, "RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://"))
+		append(s.past("RELAY"), "RELAY_DATABASE_URL="+orders,
+			"RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://"))...)
 	s.Relays = append(s.Relays, relay)
 	return err
 }

@@ -41,6 +41,10 @@ type Config struct {
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
 
+	// Poolers has the daemons work through a PgBouncer in transaction mode before each database, with these settings,
+	// and LISTEN past it. nil: there is none.
+	Poolers map[string]string
+
 	// Route may lead a connection of a daemon through something else: it is given who connects to what ("relay-2" to
 	// "orders"), and its address, and returns the address that the daemon is told. nil: every connection is direct.
 	Route func(from, to, address string) (string, error)
@@ -55,8 +59,9 @@ type Stack struct {
 
 	OrdersStandby, PaymentsStandby *pgembed.Server // nil unless Config.Standbys
 
-	config Config
-	folder *proc.Folder // that Start made; nil: Config.Dir
+	config  Config
+	folder  *proc.Folder               // that Start made; nil: Config.Dir
+	poolers map[string]*pgembed.Pooler // by the databases' names
 }
 
 // NewFolder makes a temporary folder for what belongs to systems, whose databases may run as another user. When this
@@ -100,6 +105,9 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	s.progress("starting two PostgreSQL servers")
 	if err := s.startDatabases(ctx); err != nil {
+		return err
+	}
+	if err := s.startPoolers(ctx); err != nil {
 		return err
 	}
 	if err := s.describe(); err != nil {
@@ -163,7 +171,10 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 
 // migrate runs the daemons' own migrate commands, as an operator would who owns the schemas.
 func (s *Stack) migrate(ctx context.Context) error {
-	owners := []string{"ORDERD_DATABASE_URL=" + s.OrdersURL(), "PAYMENTD_DATABASE_URL=" + s.PaymentsURL()}
+	owners := []string{
+		"ORDERD_DATABASE_URL=" + s.pooled(OrdersDatabase, s.OrdersURL()),
+		"PAYMENTD_DATABASE_URL=" + s.pooled(PaymentsDatabase, s.PaymentsURL()),
+	}
 	for _, p := range []*Process{s.Orderd, s.Paymentd} {
 		cmd := exec.CommandContext(ctx, p.binary, "migrate")
 		cmd.Env = proc.Environment(slices.Concat(p.Settings, p.env, owners)...)
@@ -181,6 +192,9 @@ func (s *Stack) Stop() error {
 		group.Go(p.Stop)
 	}
 	err := group.Wait()
+	for _, pooler := range s.poolers {
+		err = errors.Join(err, pooler.Stop())
+	}
 	for _, server := range s.all() {
 		err = errors.Join(err, server.Stop())
 	}
