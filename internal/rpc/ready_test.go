@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,50 @@ func TestAServerWhoseDatabaseFailsIsNotReadyMeanwhile(t *testing.T) {
 		}
 		if lines, _ := log.of("ready"); len(lines) != 2 {
 			t.Errorf("got %v, want two lines", lines)
+		}
+	})
+}
+
+// The database answers late, for ten seconds and then for longer. A server that was ready is so until it has heard
+// nothing for 15 seconds, and again with the next answer. One that was not ready stays so; and an error counts at once.
+func TestAServerThatHearsNothingServesOnForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var database atomic.Value // what it answers
+		late := func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("connect: %w", ctx.Err()) }
+		up := func(context.Context) error { return nil }
+		down := func(context.Context) error { return errors.New("down") }
+		log := newLogLines()
+		g := newGate(func(ctx context.Context) error {
+			return database.Load().(func(context.Context) error)(ctx)
+		}, nil, log.logger())
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		answers := func(does func(context.Context) error, after time.Duration, want bool) {
+			t.Helper()
+			database.Store(does)
+			<-time.After(after)
+			synctest.Wait()
+			if got := g.admit() == nil; got != want {
+				t.Errorf("after %v: got calls let in: %v, want %v", after, got, want)
+			}
+		}
+		database.Store(late)
+		go g.run(ctx)
+		answers(late, time.Minute, false)
+		answers(up, 5*time.Second, true)
+		answers(late, servingPoll+10*time.Second, true)
+		answers(up, 3*time.Second, true)
+		answers(late, servingPoll+14*time.Second, true)
+		answers(late, 4*time.Second, false)
+		answers(up, 3*time.Second, true)
+		answers(down, servingPoll, false)
+		if lines, _ := log.of("readiness is unknown"); len(lines) != 2 {
+			t.Errorf("got %v, want a line each time", lines)
+		}
+		lines, _ := log.of("not ready")
+		if len(lines) != 3 || lines[1]["error"] != "no answer for 15s: connect: context deadline exceeded" {
+			t.Errorf("got %v, want the late start, the silence and the error", lines)
 		}
 	})
 }
