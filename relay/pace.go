@@ -32,6 +32,8 @@ type pace struct {
 
 	UnsafeShortLease bool `               env:"${env}_UNSAFE_SHORT_LEASE" help:"${unsafe_short_lease}"`
 	Wake             bool `default:"true" env:"${env}_WAKE"               help:"${wake}"               negatable:""`
+
+	renew, listen time.Duration // of tests; 0: as dispatch has them
 }
 
 var paceHelp = map[string]string{

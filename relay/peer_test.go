@@ -26,6 +26,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/payment"
 	"hosho/internal/rpc"
+	"hosho/internal/wait"
 )
 
 // peer is a paymentd that does what a test says: a real gRPC server at the other end of a real connection. What no
@@ -35,9 +36,11 @@ import (
 type peer struct {
 	paymentv1.UnimplementedPaymentServiceServer
 
-	t      testing.TB
-	socket string
-	bank   bank
+	t       testing.TB
+	socket  string
+	through string              // where relays reach it, unless that is the socket
+	options []grpc.ServerOption // of its next server
+	bank    bank
 
 	mu       sync.Mutex
 	server   *grpc.Server
@@ -45,6 +48,7 @@ type peer struct {
 	arrivals []arrival
 	send     func(reply func(*paymentv1.ProcessPaymentsResponse) error, results []*paymentv1.PaymentResult) error
 	deaf     chan struct{} // the next stream is never read from; closed when that stream has ended
+	opened   int           // streams
 	wedges   string        // the payment that silences the stream which it comes over, for all; alone, it only hangs
 	says     introduction
 }
@@ -145,6 +149,17 @@ func holds(told <-chan struct{}) step {
 	}
 }
 
+// waits carries the command out, and answers after a while.
+func waits(d time.Duration) step {
+	return func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
+		p, err := decide()
+		if !wait.For(ctx, d) {
+			return nil, errNoAnswer
+		}
+		return p, err
+	}
+}
+
 // twists carries the command out, and returns something else.
 func twists(twist func(*paymentv1.Payment)) step {
 	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
@@ -166,7 +181,12 @@ func newPeer(t testing.TB, b bank) *peer {
 	return &peer{t: t, socket: filepath.Join(dir, "s"), bank: b, scripts: map[commandKey]*script{}}
 }
 
-func (p *peer) target() string { return "unix://" + p.socket }
+func (p *peer) target() string {
+	if p.through != "" {
+		return p.through
+	}
+	return "unix://" + p.socket
+}
 
 func (p *peer) start() {
 	p.t.Helper()
@@ -185,7 +205,7 @@ func (p *peer) listen() net.Listener {
 }
 
 func (p *peer) serve(listener net.Listener) {
-	server := grpc.NewServer(grpc.WaitForHandlers(true))
+	server := grpc.NewServer(append(p.options, grpc.WaitForHandlers(true))...)
 	paymentv1.RegisterPaymentServiceServer(server, p)
 	p.mu.Lock()
 	p.server = server
@@ -390,6 +410,7 @@ func (p *peer) ProcessPayments(
 	p.mu.Lock()
 	deaf := p.deaf
 	p.deaf = nil
+	p.opened++
 	p.mu.Unlock()
 	if deaf != nil {
 		<-stream.Context().Done()
@@ -399,8 +420,12 @@ func (p *peer) ProcessPayments(
 	ctx, end := context.WithCancelCause(stream.Context())
 	w := &replies{peer: p, stream: stream}
 	go func() {
+		var running sync.WaitGroup
 		for {
 			request, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				running.Wait() // what it has is finished
+			}
 			if err != nil {
 				end(err)
 				return
@@ -415,11 +440,11 @@ func (p *peer) ProcessPayments(
 					plain = append(plain, c)
 					continue
 				}
-				go func() {
+				running.Go(func() {
 					if result := p.result(ctx, do, c, end); result != nil {
 						w.write(result)
 					}
-				}()
+				})
 			}
 			var results []*paymentv1.PaymentResult
 			for _, c := range plain {

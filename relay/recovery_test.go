@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -131,7 +132,10 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 	t.Parallel()
 	s, l := withLedger(t)
 	orders := s.placeMany(10)
-	dead := dispatch.New(paymentClient(t, s), longWait, (&trust{store: s.store, log: s.logger()}).judge)
+	dead := dispatch.New(paymentClient(t, s), dispatch.Config{
+		Timeout: longWait, Batch: 100, Trust: (&trust{store: s.store, log: s.logger()}).judge,
+		Registry: prometheus.NewRegistry(),
+	})
 	queue := outbox.NewQueue(s.db.Pool, orderdb.Outbox, string(order.Charge), 50*time.Millisecond)
 	claimed, err := queue.Claim(t.Context(), 100, 0)
 	if err != nil {
@@ -146,6 +150,7 @@ func TestARelayKilledAfterTheCharge(t *testing.T) {
 		}
 	}
 	kill()
+	dead.Close()
 	for _, o := range orders[:5] {
 		if _, _, err := s.store.Cancel(t.Context(), o.ID, ""); err != nil {
 			t.Fatal(err)

@@ -60,7 +60,10 @@ func newServer(
 		stuckAfter: p.StuckAfter,
 	}
 	s.trust = &trust{store: s.store, log: log}
-	s.dispatcher = dispatch.New(paymentd, config.CallTimeout, s.trust.judge)
+	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
+		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
+		Renew: p.renew, Listen: p.listen,
+	})
 	config.Poll = s.listener.Poll
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
@@ -108,6 +111,7 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
+	defer s.dispatcher.Close()
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	asking.Go(func() { s.dispatcher.KeepAsking(ctx) })

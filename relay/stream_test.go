@@ -30,8 +30,8 @@ func TestACommandThatHangsDelaysNoOther(t *testing.T) {
 	silent := s.awaitRow(hanging, order.Charge, "it is reported as silent", func(r row) bool {
 		return r.LastCode == "NO_ANSWER"
 	})
-	if silent.Attempts < 1 || silent.Answers != silent.Claims {
-		t.Errorf("got %+v, want an attempt spent, and every claim accounted for", silent)
+	if silent.Attempts < 1 || silent.Answers < 1 || silent.Claims > silent.Answers+1 {
+		t.Errorf("got %+v, want an attempt spent, and every claim but the latest accounted for", silent)
 	}
 	s.hurry()
 	eventually(t, "it is tried again", func() bool { return len(s.peer.arrived(hanging, order.Charge)) >= 2 })
@@ -228,7 +228,7 @@ func TestAStreamThatIsStuckIsLeft(t *testing.T) {
 	deaf := make(chan struct{})
 	s.peer.deaf = deaf
 	orders := s.placeMany(1000) // more than fits into what HTTP/2 lets through unread
-	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 2*time.Second, 1_000_000 })
+	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts, p.listen = 2*time.Second, 1_000_000, time.Second })
 	select {
 	case <-deaf:
 	case <-time.After(longWait):

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -64,6 +65,28 @@ func TestWhatHangsAmongOthersNeverGoesAlone(t *testing.T) {
 		inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
 			return greetings.Reschedule(ctx, tx, []Retry{{Message: m, Code: "SILENT", Answered: true}})
 		})
+	}
+}
+
+// A burst of messages hangs where others are served, as they do: in one moment, without a decision between them. The
+// breaker hears of it only where ambiguous answers open it, and then they spend nothing.
+func TestWhatHangsAmongOthersOpensNoBreaker(t *testing.T) {
+	t.Parallel()
+	for ambiguous, want := range map[int]int{0: 20, 5: 5} { // attempts spent
+		c := patient()
+		c.BreakerStreak, c.AmbiguousStreak = 2, ambiguous
+		w := NewWorker(c, nil, &greeter{}, discard)
+		spent := 0
+		for n := range 20 {
+			r := Report{Message: Message{Key: fmt.Sprint(n)}, Result: TimedOut, Unanswered: true}
+			if w.judge(&r); r.Result == Ambiguous {
+				spent++
+			}
+		}
+		if spent != want || w.breaker.Open() != (ambiguous > 0) {
+			t.Errorf("ambiguous streak %d: got %d attempts spent, open %t, want %d, open where that is asked for",
+				ambiguous, spent, w.breaker.Open(), want)
+		}
 	}
 }
 

@@ -89,35 +89,44 @@ const (
 
 // acquaintance is who paymentd is. It is asked before anything is sent, and again when there is a doubt.
 type acquaintance struct {
-	client  paymentv1.PaymentServiceClient
-	trust   Trust
-	timeout time.Duration
-	doubt   wait.Bell // rings when paymentd should be asked again
+	client   paymentv1.PaymentServiceClient
+	trust    Trust
+	patience time.Duration   // what the answer may take
+	ctx      context.Context // ends with the Dispatcher
+	doubt    wait.Bell       // rings when paymentd should be asked again
 
-	asking sync.Mutex // one asks, and the others hear what came of it
-
-	mu     sync.Mutex
-	known  *known // nil: not trusted, or not asked yet
-	judged time.Time
-	err    error     // the ErrStranger that it was found to be when it was judged
-	served time.Time // when it last answered a command, over whatever carrier, as it does not in an outage
+	mu      sync.Mutex
+	inquiry *inquiry // nil when paymentd is not being asked
+	known   *known   // nil: not trusted, or not asked yet
+	judged  time.Time
+	err     error     // the ErrStranger that it was found to be when it was judged
+	served  time.Time // when what it has served was sent, over whatever carrier: the latest of that
 }
 
-// serves notes that a command was served.
-func (a *acquaintance) serves() {
+// inquiry is a question to paymentd, who it is. One asks, and the others hear what came of it.
+type inquiry struct {
+	done  chan struct{}
+	known *known
+	err   error
+}
+
+// serves notes that a command was served that was sent at a time.
+func (a *acquaintance) serves(sent time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.served = time.Now()
+	if sent.After(a.served) {
+		a.served = sent
+	}
 }
 
 // silenceSince returns what the silence of a call of its own means: its connection is well, or it would have broken.
 func (a *acquaintance) silenceSince(sent time.Time) silence {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.served.After(sent) {
-		return ofOne
+	if a.served.Before(sent) {
+		return inOutage
 	}
-	return inOutage
+	return ofOne
 }
 
 // latest returns who paymentd was when it was asked last, nil when it is not known or not trusted.
@@ -127,13 +136,6 @@ func (a *acquaintance) latest() *known {
 	return a.known
 }
 
-// fresh returns what was found within askPause.
-func (a *acquaintance) fresh() (k *known, found bool, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.known, time.Since(a.judged) < askPause, a.err
-}
-
 // forget has paymentd asked anew before anything more is sent.
 func (a *acquaintance) forget() {
 	a.mu.Lock()
@@ -141,29 +143,66 @@ func (a *acquaintance) forget() {
 	a.known, a.err, a.judged = nil, nil, time.Time{}
 }
 
-// ask asks paymentd who it is and what its clock says, unless that was done a moment ago. One that does not answer
-// stays who it was: its commands fail by themselves.
+// ask asks paymentd who it is and what its clock says, unless that was done a moment ago. The question outlives the
+// caller's time: the answer may take longer, and is there for who asks next. One that does not answer stays who it was:
+// its commands fail by themselves.
 func (a *acquaintance) ask(ctx context.Context) (*known, error) {
-	a.asking.Lock()
-	defer a.asking.Unlock()
-	if k, found, err := a.fresh(); found {
-		return k, err
+	i := a.inquire()
+	select {
+	case <-i.done:
+		return i.known, i.err
+	case <-ctx.Done():
+		return nil, errSilentPeer
 	}
+}
+
+// inquire returns what was found within askPause, or has paymentd asked.
+func (a *acquaintance) inquire() *inquiry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.judged) < askPause {
+		i := &inquiry{done: make(chan struct{}), known: a.known, err: a.err}
+		close(i.done)
+		return i
+	}
+	if a.inquiry == nil {
+		i := &inquiry{done: make(chan struct{})}
+		a.inquiry = i
+		go func() {
+			defer close(i.done)
+			i.known, i.err = a.find()
+		}()
+	}
+	return a.inquiry
+}
+
+// find asks, and notes what came of it.
+func (a *acquaintance) find() (*known, error) {
+	k, err := a.judge()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inquiry = nil
+	if err == nil || errors.Is(err, ErrStranger) {
+		a.known, a.err, a.judged = k, err, time.Now()
+	}
+	return k, err
+}
+
+func (a *acquaintance) judge() (*known, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, a.patience)
+	defer cancel()
 	told, err := a.meet(ctx)
 	if err != nil {
 		return nil, err
 	}
 	orders, err := a.trust(ctx, told)
-	if err != nil && !errors.Is(err, ErrStranger) {
+	switch {
+	case errors.Is(err, ErrStranger):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errUnjudged, err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known, a.err, a.judged = nil, err, time.Now()
-	if err == nil {
-		a.known = &known{Told: told, orders: orders}
-	}
-	return a.known, err
+	return &known{Told: told, orders: orders}, nil
 }
 
 // meet has paymentd introduce itself. One of an earlier release has no such method, and has told nothing.
@@ -200,9 +239,7 @@ func (a *acquaintance) notice(p *paymentv1.Payment, reason string) {
 // keep asks again and again until ctx ends. What comes of it is told by Trust.
 func (a *acquaintance) keep(ctx context.Context) {
 	for {
-		bounded, cancel := context.WithTimeout(ctx, a.timeout)
-		_, _ = a.ask(bounded) // who does not answer is noticed by the commands that are sent there
-		cancel()
+		_, _ = a.ask(ctx)             // who does not answer is noticed by the commands that are sent there
 		if !wait.For(ctx, askPause) { // a moment after it was asked, the same would be heard
 			return
 		}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	paymentv1 "hosho/gen/payment/v1"
@@ -23,17 +22,30 @@ import (
 
 // Dispatcher carries commands to paymentd: in bulk over one stream, and those that may break it each by itself.
 type Dispatcher struct {
-	peer *acquaintance
+	config  Config
+	peer    *acquaintance
+	streams *streams
+	memory  *memory // of those that were reported as silent
 
-	mu     sync.Mutex
-	stream *stream // the latest; nil until the first batch
+	ctx context.Context // ends with Close
+	end context.CancelFunc
 }
 
-// New makes a Dispatcher. The timeout is what a command may take until it is answered or reported as silent; trust
-// judges what paymentd tells of its database.
-func New(client paymentv1.PaymentServiceClient, timeout time.Duration, trust Trust) *Dispatcher {
-	return &Dispatcher{peer: &acquaintance{client: client, trust: trust, timeout: timeout, doubt: wait.NewBell()}}
+// New makes a Dispatcher. Close ends it.
+func New(client paymentv1.PaymentServiceClient, config Config) *Dispatcher {
+	ctx, end := context.WithCancel(context.Background())
+	d := &Dispatcher{
+		config: config, ctx: ctx, end: end, memory: newMemory(remembered*config.Batch, config.Registry),
+		peer: &acquaintance{
+			client: client, trust: config.Trust, patience: config.patience(), ctx: ctx, doubt: wait.NewBell(),
+		},
+	}
+	d.streams = &streams{peer: d.peer, memory: d.memory, config: config, ctx: ctx}
+	return d
 }
+
+// Close ends the streams. What is on its way is reported as unanswered.
+func (d *Dispatcher) Close() { d.end() }
 
 // KeepAsking asks paymentd who it is, and goes on asking until ctx ends, so that Trust hears of a change also while
 // nothing is sent.
@@ -41,7 +53,7 @@ func (d *Dispatcher) KeepAsking(ctx context.Context) { d.peer.keep(ctx) }
 
 // AskAnew asks paymentd who it is, whatever is known of it, and returns when Trust has heard the answer.
 func (d *Dispatcher) AskAnew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.peer.timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
 	d.peer.forget()
 	_, err := d.peer.ask(ctx)
@@ -59,10 +71,13 @@ type delivery struct {
 
 // answer reports what became of the delivery. The caller sees to it that it happens once.
 func (d *delivery) answer(fill func(*outbox.Report)) {
-	r := outbox.Report{Message: d.message, Took: time.Since(d.sent)}
+	r := outbox.Report{Message: d.message, Took: d.took()}
 	fill(&r)
 	d.report(r)
 }
+
+// took returns how long ago it was sent.
+func (d *delivery) took() time.Duration { return time.Since(d.sent) }
 
 // Deliver sends messages and returns at once; see outbox.Handler.
 func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
@@ -85,59 +100,15 @@ func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 	}
 }
 
-// call delivers one command in a call of its own.
-func (d *Dispatcher) call(ctx context.Context, next *delivery) {
-	ctx, cancel := context.WithTimeout(ctx, d.peer.timeout)
-	defer cancel()
-	k := d.peer.latest()
-	if k == nil {
-		var err error
-		if k, err = d.peer.ask(ctx); err != nil { // nothing was sent
-			next.answer(refusalOf(err).blocks)
-			return
-		}
-	}
-	if len(d.inTime(ctx, k, []*delivery{next})) == 0 {
-		return
-	}
-	payment, err := d.carry(ctx, next.command)
-	f := refusalOf(err)
-	d.peer.notice(payment, f.reason)
-	next.answer(func(r *outbox.Report) {
-		if err == nil {
-			d.peer.serves()
-			decide(r, askedBy(next.command), payment)
-			return
-		}
-		f.apply(r)
-		r.Unanswered = f.fromTransport()
-		r.Lost, r.Hung = r.Unanswered, f.hangs()
-		if f.silent() {
-			d.peer.silenceSince(next.sent).note(r)
-		}
-	})
-}
-
-func (d *Dispatcher) carry(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
-	if charge := c.GetCharge(); charge != nil {
-		reply, err := d.peer.client.ChargePayment(ctx, charge)
-		return reply.GetPayment(), err
-	}
-	reply, err := d.peer.client.VoidPayment(ctx, c.GetVoid())
-	return reply.GetPayment(), err
-}
-
 // inTime returns the deliveries that may be sent to the paymentd that is known, each naming its database. Charges that
 // paymentd would call expired though their orders do not are answered: they wait, until the clock is asked again and is
 // another, or until they are expired by their orders' clock as well.
 func (d *Dispatcher) inTime(ctx context.Context, k *known, all []*delivery) []*delivery {
 	early := func(next *delivery) bool { return k.expires(next.command.GetCharge(), time.Now()) }
 	if slices.ContainsFunc(all, early) {
-		bounded, cancel := context.WithTimeout(ctx, d.peer.timeout-time.Since(all[0].sent))
-		if now, err := d.peer.ask(bounded); err == nil && now.Database == k.Database {
+		if now, err := d.peer.ask(ctx); err == nil && now.Database == k.Database {
 			k = now
 		}
-		cancel()
 	}
 	sent := make([]*delivery, 0, len(all))
 	for _, next := range all {
@@ -179,59 +150,28 @@ func Method(r outbox.Report) string {
 	return "ChargePayment"
 }
 
-// send puts deliveries on the stream, opening one when there is none.
+// send puts deliveries on the stream, as soon as there is one.
 func (d *Dispatcher) send(ctx context.Context, bulk []*delivery) {
-	s, k, err := d.open(ctx, bulk[0].sent)
-	if err == nil {
-		if bulk = d.inTime(ctx, k, bulk); len(bulk) == 0 {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
+	defer cancel()
+	for {
+		s, k, err := d.streams.take(ctx)
+		if err == nil {
+			if bulk = d.inTime(ctx, k, bulk); len(bulk) == 0 {
+				return
+			}
+			err = s.send(bulk)
+		}
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, errStreamEnded) && ctx.Err() == nil: // in between: there will be another
+		default: // not sent: no stream could be had
+			f := refusalOf(err)
+			for _, next := range bulk {
+				next.answer(f.blocks)
+			}
 			return
 		}
-		err = s.send(bulk)
 	}
-	if err == nil {
-		return
-	}
-	// Not sent: the stream could not be had, or had ended before.
-	f := refusalOf(err)
-	for _, next := range bulk {
-		next.answer(f.blocks)
-	}
-}
-
-// open returns the stream that is open, or opens one, once it is known who is at the other end. Whoever waited for
-// somebody else's opening since the given time has that much less time left, so that batches which queue here do not
-// outwait their leases.
-func (d *Dispatcher) open(ctx context.Context, since time.Time) (*stream, *known, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	k := d.peer.latest()
-	if k != nil && d.reaches(k) {
-		return d.stream, k, nil
-	}
-	bounded, cancel := context.WithTimeout(ctx, d.peer.timeout-time.Since(since))
-	defer cancel()
-	k, err := d.peer.ask(bounded)
-	if err != nil {
-		return nil, nil, err
-	}
-	if d.reaches(k) {
-		return d.stream, k, nil
-	}
-	if d.stream != nil {
-		d.stream.retire()
-	}
-	s, err := openStream(ctx, d.peer, k.Database, since)
-	if err != nil {
-		if errors.Is(err, ErrStranger) {
-			d.peer.forget()
-		}
-		return nil, nil, err
-	}
-	d.stream = s
-	return s, k, nil
-}
-
-// reaches reports whether the stream that is there should be used for a paymentd.
-func (d *Dispatcher) reaches(k *known) bool {
-	return d.stream != nil && d.stream.usable() && d.stream.database == k.Database
 }

@@ -22,29 +22,33 @@ import (
 // exactly one of the three. Should a decision come for one that was silent, it is reported as well, as Late.
 //
 // One command that hangs says nothing about the stream (see silence). But when nothing at all came for as long as a
-// command may take, the stream itself may be stuck, behind a link that looks alive: it is retired. It takes nothing
-// more, keeps listening for what is still pending, and ends when that is answered or has been silent for a while.
+// command may take, the stream itself may be stuck, behind a link that looks alive: until something comes again, it
+// takes nothing more. One that is left for another takes nothing more either, and says so to paymentd. It ends when
+// what is pending is answered, or has been silent for a while.
 type stream struct {
 	grpc     paymentv1.PaymentService_ProcessPaymentsClient
 	cancel   context.CancelFunc
-	timeout  time.Duration
-	database string                                    // that its paymentd has
-	ended    func()                                    // is called when it has broken: somebody else may be there next
-	notice   func(p *paymentv1.Payment, reason string) // is told of each answer
-	serves   func()                                    // is told when somebody was served
+	peer     *acquaintance
+	memory   *memory
+	timeout  time.Duration // of a command
+	listen   time.Duration // after the last silence
+	database string        // that its paymentd has
 	opened   time.Time
+	until    time.Time // when it is to be left for another one; its streams' own
 
 	sending sync.Mutex // a gRPC stream takes one sender at a time
 
 	mu      sync.Mutex
 	broken  bool
-	retired bool
+	left    bool
+	deaf    bool // once it is left and nothing is pending, nothing is listened for
+	silent  bool // a command had its time, and nothing came
+	senders int
 	heard   time.Time                  // when something came last
-	served  time.Time                  // when something came last that is no outage's answer
+	served  time.Time                  // when what was served over it was sent: the latest of that
 	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
 	queue   []*delivery                // by the time they were sent, answered ones included
-	late    map[commandKey]*delivery   // those that were reported as silent
-	missed  time.Time                  // when that happened last
+	missed  time.Time                  // when a delivery was reported as silent last
 	added   wait.Bell
 }
 
@@ -61,31 +65,32 @@ func keyOf(m outbox.Message) commandKey {
 	return commandKey{m.Key, kind}
 }
 
-// openStream opens a stream to the paymentd that has a database. It lives until it breaks or ctx ends. The opening
-// itself is bounded by timeout, which runs since the given time.
-func openStream(
-	ctx context.Context, peer *acquaintance, database string, since time.Time,
-) (*stream, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	impatient := time.AfterFunc(peer.timeout-time.Since(since), cancel)
-	opened, err := peer.client.ProcessPayments(ctx)
+// openTo opens a stream to the paymentd that has a database. It lives until it breaks or the Dispatcher is closed; ctx
+// bounds the opening alone.
+func (l *streams) openTo(ctx context.Context, database string) (*stream, error) {
+	living, cancel := context.WithCancel(l.ctx)
+	impatient := context.AfterFunc(ctx, cancel)
+	opened, err := l.peer.client.ProcessPayments(living)
 	if err == nil && database != "" {
 		err = isOf(opened, database)
 	}
-	if !impatient.Stop() {
+	if !impatient() {
 		err = errSilentPeer
 	}
 	if err != nil {
 		cancel()
+		if errors.Is(err, ErrStranger) {
+			l.peer.forget()
+		}
 		return nil, err
 	}
 	s := &stream{
-		grpc: opened, cancel: cancel, timeout: peer.timeout, database: database,
-		notice: peer.notice, serves: peer.serves, ended: peer.forget, opened: time.Now(),
-		pending: map[commandKey][]*delivery{}, late: map[commandKey]*delivery{}, added: wait.NewBell(),
+		grpc: opened, cancel: cancel, peer: l.peer, memory: l.memory,
+		timeout: l.config.Timeout, listen: l.config.listen(), database: database, opened: time.Now(),
+		pending: map[commandKey][]*delivery{}, added: wait.NewBell(),
 	}
 	go s.receive()
-	go s.expire(ctx)
+	go s.expire(living)
 	return s, nil
 }
 
@@ -112,14 +117,37 @@ func isOf(opened paymentv1.PaymentService_ProcessPaymentsClient, database string
 func (s *stream) usable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.broken && !s.retired
+	return !s.broken && !s.left && !s.silent
 }
 
-// retire has the stream take nothing more. It ends when what is pending is answered or silent.
-func (s *stream) retire() {
+func (s *stream) hasEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.retired = true
+	return s.broken
+}
+
+// leave has the stream take nothing more. It ends when what is pending is answered or silent.
+func (s *stream) leave() {
+	s.mu.Lock()
+	s.left = true
+	last := s.senders == 0
+	s.mu.Unlock()
+	if last {
+		s.sayLast()
+	}
+}
+
+// stopListening has a stream that was left end as soon as nothing is pending.
+func (s *stream) stopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = true
+	s.added.Ring()
+}
+
+// sayLast tells paymentd that nothing more comes. It finishes what it has, and ends the stream.
+func (s *stream) sayLast() {
+	_ = s.grpc.CloseSend() // a stream that has ended needs none
 	s.added.Ring()
 }
 
@@ -133,6 +161,7 @@ func (s *stream) send(bulk []*delivery) error {
 	if err := s.expect(bulk); err != nil {
 		return err
 	}
+	defer s.sent()
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if err := s.grpc.Send(request); err != nil {
@@ -142,15 +171,28 @@ func (s *stream) send(bulk []*delivery) error {
 	return nil
 }
 
+// sent notes that a sender is done.
+func (s *stream) sent() {
+	s.mu.Lock()
+	s.senders--
+	last := s.left && s.senders == 0
+	s.mu.Unlock()
+	if last {
+		s.sayLast()
+	}
+}
+
 // expect notes deliveries as pending. Their time runs from here, so that a stream that takes nothing is noticed.
 func (s *stream) expect(bulk []*delivery) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken {
+	if s.broken || s.left {
 		return errStreamEnded
 	}
+	s.senders++
+	now := time.Now()
 	for _, d := range bulk {
-		d.sent = time.Now()
+		d.sent = now
 		s.pending[keyOf(d.message)] = append(s.pending[keyOf(d.message)], d)
 		s.queue = append(s.queue, d)
 	}
@@ -166,32 +208,30 @@ func (s *stream) receive() {
 			s.close(err)
 			return
 		}
-		s.hear(slices.ContainsFunc(reply.GetResults(), serves))
+		s.hear()
 		for _, result := range reply.GetResults() {
-			s.notice(result.GetPayment(), result.GetError().GetReason())
-			key := commandKey{result.GetPaymentId(), result.GetKind()}
-			late := s.takeLate(key)
-			waiting := s.take(key)
-			for _, d := range waiting {
-				d.answer(func(r *outbox.Report) { interpret(r, d, result) })
-			}
-			if late != nil && len(waiting) == 0 {
-				late.decidedLate(result)
-			}
+			s.take(result)
 		}
 	}
 }
 
-// hear notes that something came, and whether somebody was served by it.
-func (s *stream) hear(served bool) {
-	if served {
-		s.serves()
-	}
+// hear notes that something came.
+func (s *stream) hear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = time.Now()
-	if served {
-		s.served = s.heard
+	s.heard, s.silent = time.Now(), false
+}
+
+// take reports what a result says to those whose it is.
+func (s *stream) take(result *paymentv1.PaymentResult) {
+	s.peer.notice(result.GetPayment(), result.GetError().GetReason())
+	key := commandKey{result.GetPaymentId(), result.GetKind()}
+	late, waiting := s.memory.take(s, key), s.takePending(key, serves(result))
+	for _, d := range waiting {
+		d.answer(func(r *outbox.Report) { interpret(r, d, result) })
+	}
+	if late != nil && len(waiting) == 0 {
+		s.memory.hear(late, result)
 	}
 }
 
@@ -213,12 +253,18 @@ func interpret(r *outbox.Report, d *delivery, result *paymentv1.PaymentResult) {
 	}
 }
 
-// take removes the deliveries of a key from those that are pending. Whoever takes them reports them.
-func (s *stream) take(key commandKey) []*delivery {
+// takePending removes the deliveries of a key from those that are pending. Whoever takes them reports them.
+func (s *stream) takePending(key commandKey, served bool) []*delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.pending[key]
 	delete(s.pending, key)
+	for _, d := range taken {
+		if served && d.sent.After(s.served) {
+			s.served = d.sent
+			s.peer.serves(d.sent)
+		}
+	}
 	return taken
 }
 
@@ -226,8 +272,11 @@ func (s *stream) take(key commandKey) []*delivery {
 // the code says nothing about it. An end that was planned is nobody's doing.
 func (s *stream) close(err error) {
 	s.cancel()
-	s.ended()
+	s.memory.forget(s)
 	s.mu.Lock()
+	if !s.left {
+		s.peer.forget() // somebody else may be there next
+	}
 	s.broken = true
 	lost := s.pending
 	s.pending = map[commandKey][]*delivery{}
@@ -248,72 +297,3 @@ func (s *stream) close(err error) {
 // youth is the age before which no stream is ended in order with commands on it: who does that is broken. It also keeps
 // commands from being tried again at once for ever.
 const youth = time.Second
-
-// expire reports commands as silent whose time is over, until the stream ends. All have the same timeout, so the queue
-// is in the order of their ends.
-func (s *stream) expire(ctx context.Context) {
-	timer := time.NewTimer(s.timeout)
-	defer timer.Stop()
-	for {
-		for _, d := range s.overdue() {
-			d.answer(func(r *outbox.Report) {
-				r.Code = codeSilent
-				d.silence.note(r)
-			})
-		}
-		if s.done() {
-			s.cancel() // which also frees whoever is stuck in Send
-			return
-		}
-		timer.Reset(s.untilNext())
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		case <-s.added:
-		}
-	}
-}
-
-// overdue takes the deliveries whose time is over.
-func (s *stream) overdue() []*delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var over []*delivery
-	for len(s.queue) > 0 && time.Since(s.queue[0].sent) >= s.timeout {
-		d := s.queue[0]
-		d.silence = s.silenceOf(d)
-		s.queue = s.queue[1:]
-		key := keyOf(d.message)
-		i := slices.Index(s.pending[key], d)
-		if i < 0 {
-			continue // answered
-		}
-		over = append(over, d)
-		if s.pending[key] = slices.Delete(s.pending[key], i, i+1); len(s.pending[key]) == 0 {
-			delete(s.pending, key)
-		}
-		s.miss(d)
-		s.retired = s.retired || s.heard.Before(d.sent)
-	}
-	return over
-}
-
-// done reports whether the stream was retired, nothing is pending any more, and nothing is listened for. Then it takes
-// nothing more, either.
-func (s *stream) done() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken = s.broken || s.retired && len(s.pending) == 0 && !s.listens()
-	return s.broken
-}
-
-// untilNext returns how long the oldest delivery still has.
-func (s *stream) untilNext() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
-		return s.timeout
-	}
-	return max(0, s.timeout-time.Since(s.queue[0].sent))
-}
