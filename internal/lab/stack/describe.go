@@ -1,9 +1,7 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,39 +10,19 @@ import (
 	"hosho/internal/proc"
 )
 
-// firstPort is orderd's port by default; paymentd's and the relays' follow it.
-const firstPort = 50051
-
-// ErrPortTaken says that somebody else uses an address that the stack was to have.
-var ErrPortTaken = errors.New("the address is in use")
-
-// checkFree tells a port that is taken before anything is started on the others.
-func checkFree(ports []int) error {
-	for _, port := range ports {
-		listener, err := net.Listen("tcp", proc.Address(port))
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrPortTaken, err)
-		}
-		listener.Close()
+// ports returns the ports of the daemons: orderd's, paymentd's, and those of the relays.
+func (s *Stack) ports() ([]int, error) {
+	n := 2 + s.config.Relays
+	if s.config.FixedPorts {
+		return fixedPorts(firstPort, n), nil
 	}
-	return nil
-}
-
-// ports returns the ports of n daemons: orderd's, paymentd's, and those of the relays.
-func (s *Stack) ports(n int) ([]int, error) {
-	if !s.config.FixedPorts {
-		return proc.FreePorts(n)
-	}
-	ports := make([]int, n)
-	for i := range ports {
-		ports[i] = firstPort + i
-	}
-	return ports, checkFree(ports)
+	return proc.FreePorts(n)
 }
 
 // describe works out the daemons' addresses and environments.
 func (s *Stack) describe() error {
-	ports, err := s.ports(2 + s.config.Relays)
+	s.Relays = nil // when it is done once more
+	ports, err := s.ports()
 	if err != nil {
 		return err
 	}

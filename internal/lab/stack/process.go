@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -34,8 +35,9 @@ type Process struct {
 	failpoints string    // the file that arms them; the daemon may have none
 	logTo      io.Writer // besides the file; may be nil
 
-	mu    sync.Mutex
-	child *proc.Child // nil until it is started
+	mu      sync.Mutex
+	child   *proc.Child // nil until it is started
+	logFrom int64       // where its part of the log begins
 }
 
 const (
@@ -50,6 +52,10 @@ func (p *Process) Start(env ...string) error {
 	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
+	}
+	info, err := log.Stat()
+	if err != nil {
+		return errors.Join(err, log.Close())
 	}
 	cmd := exec.Command(p.binary, "serve")
 	cmd.Env = proc.Environment(slices.Concat(p.Settings, p.env, env)...)
@@ -66,12 +72,13 @@ func (p *Process) Start(env ...string) error {
 		log.Close()
 	}()
 	p.mu.Lock()
-	p.child = child
+	p.child, p.logFrom = child, info.Size()
 	p.mu.Unlock()
 	return nil
 }
 
-// WaitReady waits until the daemon serves. It returns an error with the end of the log when the daemon ends first.
+// WaitReady waits until the daemon serves, and not somebody else at its address. It returns an error with the end of
+// the log when the daemon ends first: ErrPortTaken if that is why.
 func (p *Process) WaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -84,12 +91,16 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	exited := p.Exited()
 	for {
 		reply, err := health.Check(ctx, &healthpb.HealthCheckRequest{})
-		if err == nil && reply.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+		if err == nil && reply.GetStatus() == healthpb.HealthCheckResponse_SERVING && p.listens() {
 			return nil
 		}
 		select {
 		case <-exited:
-			return fmt.Errorf("%s ended before it was ready:\n%s", p.Name, p.tail())
+			words := p.tail()
+			if err := takenIn(words); err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			return fmt.Errorf("%s ended before it was ready:\n%s", p.Name, words)
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready (%w):\n%s", p.Name, errors.Join(ctx.Err(), err), p.tail())
 		case <-time.After(readyPoll):
@@ -154,12 +165,37 @@ func (p *Process) Stop() error {
 	}
 }
 
-// tail returns the end of the log.
+// listens reports whether the daemon has said, in the beginning of its log, that its address is its own.
+func (p *Process) listens() bool {
+	const beginning = 64 << 10
+	text, err := p.log(func(from, _ int64) (int64, int64) { return from, beginning })
+	return err == nil && strings.Contains(text, `"msg":"serving"`)
+}
+
+// tail returns the end of what the daemon has logged since it was started last.
 func (p *Process) tail() string {
 	const most = 2048
-	log, err := os.ReadFile(p.LogFile)
+	text, err := p.log(func(from, size int64) (int64, int64) { return max(from, size-most), most })
 	if err != nil {
 		return err.Error()
 	}
-	return string(log[max(0, len(log)-most):])
+	return text
+}
+
+// log returns a part of the log, which is chosen by where the daemon's own begins, and by where it ends.
+func (p *Process) log(part func(from, size int64) (offset, length int64)) (string, error) {
+	file, err := os.Open(p.LogFile)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	offset, length := part(p.logFrom, info.Size())
+	p.mu.Unlock()
+	text, err := io.ReadAll(io.NewSectionReader(file, offset, length))
+	return string(text), err
 }

@@ -103,6 +103,12 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.makeDir(); err != nil {
 		return err
 	}
+	if s.config.FixedPorts {
+		n := 2 + s.config.Relays
+		if err := checkFree(append(fixedPorts(firstPort, n), fixedPorts(firstAdminPort, n)...)...); err != nil {
+			return err
+		}
+	}
 	s.progress("starting two PostgreSQL servers")
 	if err := s.startDatabases(ctx); err != nil {
 		return err
@@ -121,6 +127,21 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	s.progress("starting orderd, paymentd and relay")
+	for tries := 1; ; tries++ {
+		err := s.startDaemons(ctx)
+		if s.config.FixedPorts || tries == portTries || !errors.Is(err, ErrPortTaken) {
+			return err
+		}
+		if err := errors.Join(s.stopDaemons(), s.describe()); err != nil {
+			return err
+		}
+	}
+}
+
+// portTries is how often the daemons are started, because somebody took a port between its choice and the start.
+const portTries = 3
+
+func (s *Stack) startDaemons(ctx context.Context) error {
 	for _, p := range s.Daemons() {
 		if err := p.Start(); err != nil {
 			return err
@@ -132,6 +153,14 @@ func (s *Stack) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *Stack) stopDaemons() error {
+	var group errgroup.Group
+	for _, p := range s.running() {
+		group.Go(p.Stop)
+	}
+	return group.Wait()
 }
 
 func (s *Stack) progress(step string) {
@@ -187,11 +216,7 @@ func (s *Stack) migrate(ctx context.Context) error {
 
 // Stop stops the daemons, then the databases, and removes the directory if Start made it. It may be called again.
 func (s *Stack) Stop() error {
-	var group errgroup.Group
-	for _, p := range s.running() {
-		group.Go(p.Stop)
-	}
-	err := group.Wait()
+	err := s.stopDaemons()
 	for _, pooler := range s.poolers {
 		err = errors.Join(err, pooler.Stop())
 	}
