@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -67,11 +68,13 @@ func TestAHangingChargeOfAStreamIsAnsweredInTheEnd(t *testing.T) {
 func TestTheEndOfTheNetworksTimeMeetsAChargeThatIsWritten(t *testing.T) {
 	t.Parallel()
 	network := newGate(card.Simulation{9997: card.Hang})
-	s := start(t, func(s *server) { s.network, s.cardTimeout = network, time.Second })
+	var waiting *aside
+	s := start(t, func(s *server) { s.network, s.cardTimeout, waiting = network, time.Second, s.aside })
 	k := s.open(t, t.Context())
 	written := newCharge(network.amount)
 	release := s.block(t, written)
 	k.send(written, newCharge(9997))
+	waiting.await(2)
 	network.open <- payment.Verdict{Approved: true}
 	s.awaitBlocked(t, 1)
 	wantResultError(t, k.receive(1)[0], codes.DeadlineExceeded, "CARD_NETWORK_TIMEOUT")
@@ -82,6 +85,16 @@ func TestTheEndOfTheNetworksTimeMeetsAChargeThatIsWritten(t *testing.T) {
 	}
 	if err := k.end(); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want the end", err)
+	}
+}
+
+// await waits until n charges are set aside.
+func (a *aside) await(n int) {
+	for there := -1; there != n; {
+		a.mu.Lock()
+		there = a.queue.Len()
+		a.mu.Unlock()
+		runtime.Gosched()
 	}
 }
 
