@@ -200,3 +200,13 @@ func (l *logs) await(t testing.TB, message string) map[string]slog.Value {
 		}
 	}
 }
+
+func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(longWait):
+		t.Fatalf("waited %s in vain: %s", longWait, what)
+	}
+	return v
+}

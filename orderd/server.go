@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	orderv1 "hosho/gen/order/v1"
@@ -31,17 +32,22 @@ type server struct {
 
 	store    *orderdb.Store
 	deadline time.Duration // of a new order
+	lanes    lanes
 	hub      *hub
-	relays   *pg.Waker    // tells the relays that there is a command
-	watchers *pg.Waker    // tells the hubs of all orderds that an order has changed
-	listener *pg.Listener // hears what this and other processes tell the hubs
+	unread   *semaphore.Weighted // bytes that watchers may leave unread
+	relays   *pg.Waker           // tells the relays that there is a command
+	watchers *pg.Waker           // tells the hubs of all orderds that an order has changed
+	listener *pg.Listener        // hears what this and other processes tell the hubs
 	log      *slog.Logger
+
+	unreadTimeout time.Duration // how long a message to a watcher may stand
 }
 
 func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *server {
 	store := orderdb.NewOver(pools, command.Encode)
 	s := &server{
 		store: store, deadline: deadline, hub: newHub(store, log),
+		lanes: newLanes(pools), unread: semaphore.NewWeighted(maxUnread), unreadTimeout: rpc.UnreadTimeout,
 		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
@@ -56,7 +62,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
-		Ready:    ready, ToStatus: toStatus, Stopping: s.hub.stop,
+		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.hub.stop,
 	}
 }
 

@@ -2,24 +2,20 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/admission"
 	"hosho/internal/order"
-	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
-	"hosho/internal/wait"
 )
 
-const (
-	hubPoll    = time.Second          // wake-ups are hints, polling is the truth
-	hubPause   = 5 * time.Millisecond // the least time between two queries
-	hubTimeout = 5 * time.Second      // of one query
-)
+// watchAgain is when who watches may try again, where too many do.
+const watchAgain = 5 * time.Second
 
 // WatchOrder streams an order's present state and then each change, until it is settled.
 func (s *server) WatchOrder(
@@ -30,6 +26,13 @@ func (s *server) WatchOrder(
 		return err
 	}
 	ctx := stream.Context()
+	leave, err := s.lanes.watch.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	told := s.telling(stream)
+	defer told.end()
 	// Registered before the present state is read: a change after that reading reaches the watcher.
 	w := s.hub.watch(id)
 	defer s.hub.forget(id, w)
@@ -38,7 +41,7 @@ func (s *server) WatchOrder(
 		return err
 	}
 	for {
-		if err := stream.Send(&orderv1.WatchOrderResponse{Order: toOrder(o)}); err != nil {
+		if err := told.send(&orderv1.WatchOrderResponse{Order: toOrder(o)}); err != nil {
 			return err
 		}
 		if o.Status.Settled() {
@@ -54,140 +57,36 @@ func (s *server) WatchOrder(
 func (s *server) present(ctx context.Context, id string) (order.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	leave, err := s.lanes.read.Enter(ctx)
+	if err != nil {
+		return order.Order{}, err
+	}
+	defer leave()
 	return s.store.Get(ctx, id)
 }
 
-// hub tells the watchers of this process what happens to their orders. Few queries serve all of them, when a wake-up
-// says that orders have changed and once a second; without watchers there is none. A watcher that reads slowly skips
-// statuses and holds up nobody.
-type hub struct {
-	store    *orderdb.Store
-	log      *slog.Logger
-	wanted   wait.Bell
-	poll     func(usual time.Duration) time.Duration // how often to look by itself, at present
-	stopping chan struct{}                           // closed when the server stops
-
-	mu     sync.Mutex
-	orders map[string]*watched // by order id; each has a watcher
+// told is what a watcher was sent. As long as he watches it may be in this process's memory: gRPC takes a message that
+// its client does not read, and does not tell.
+type told struct {
+	stream  grpc.ServerStreamingServer[orderv1.WatchOrderResponse]
+	unread  *semaphore.Weighted
+	timeout time.Duration
+	bytes   int64
 }
 
-// watched is an order that somebody watches.
-type watched struct {
-	seen     order.Status // what its watchers were told last, "" for nothing
-	watchers map[watcher]struct{}
+func (s *server) telling(stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) *told {
+	return &told{stream: stream, unread: s.unread, timeout: s.unreadTimeout}
 }
 
-// watcher holds the latest state that was not taken yet. Only the hub's goroutine sends.
-type watcher chan order.Order
-
-func newHub(store *orderdb.Store, log *slog.Logger) *hub {
-	return &hub{
-		store: store, log: log, orders: map[string]*watched{},
-		wanted: wait.NewBell(), stopping: make(chan struct{}),
-		poll: func(usual time.Duration) time.Duration { return usual },
+// send returns an *admission.Overloaded when watchers have been sent as much as they may leave unread, and
+// rpc.ErrRepliesUnread when this one takes nothing any more.
+func (t *told) send(message *orderv1.WatchOrderResponse) error {
+	size := int64(proto.Size(message))
+	if !t.unread.TryAcquire(size) {
+		return &admission.Overloaded{Lane: "watch", RetryAfter: watchAgain}
 	}
+	t.bytes += size
+	return rpc.SendWithin(t.timeout, func() error { return t.stream.Send(message) })
 }
 
-// wake asks for a query soon. It never blocks.
-func (h *hub) wake() { h.wanted.Ring() }
-
-// stop ends every watcher with rpc.ErrStopping. It is called once.
-func (h *hub) stop() { close(h.stopping) }
-
-func (h *hub) watch(id string) watcher {
-	w := make(watcher, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.orders[id] == nil {
-		h.orders[id] = &watched{watchers: map[watcher]struct{}{}}
-	}
-	h.orders[id].watchers[w] = struct{}{}
-	return w
-}
-
-func (h *hub) forget(id string, w watcher) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.orders[id].watchers, w)
-	if len(h.orders[id].watchers) == 0 {
-		delete(h.orders, id)
-	}
-}
-
-// next waits until the order is further than status. What the hub read before the watcher read by itself is older, and
-// is passed over: the statuses decide that, not a clock.
-func (h *hub) next(ctx context.Context, w watcher, status order.Status) (order.Order, error) {
-	for {
-		select {
-		case o := <-w:
-			if status.Before(o.Status) {
-				return o, nil
-			}
-		case <-h.stopping:
-			return order.Order{}, rpc.ErrStopping
-		case <-ctx.Done():
-			return order.Order{}, ctx.Err()
-		}
-	}
-}
-
-// run keeps the watchers up to date until ctx ends. While the database is down they wait.
-func (h *hub) run(ctx context.Context) {
-	behind := false
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := h.refresh(ctx)
-		if failed := err != nil; failed != behind && ctx.Err() == nil {
-			behind = failed
-			h.log.Warn("watchers", "behind", behind, "error", err) // when it begins and ends, not each second
-		}
-		// At most half of the time goes into queries, however many orders are watched.
-		wait.For(ctx, max(hubPause, time.Since(began)))
-		select {
-		case <-ctx.Done():
-		case <-h.wanted:
-		case <-time.After(h.poll(hubPoll)):
-		}
-	}
-}
-
-// refresh asks once for all orders that are watched, and tells their watchers.
-func (h *hub) refresh(ctx context.Context) error {
-	seen := h.seen()
-	if len(seen) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
-	defer cancel()
-	return h.store.Watched(ctx, seen, h.publish)
-}
-
-func (h *hub) seen() map[string]order.Status {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	seen := make(map[string]order.Status, len(h.orders))
-	for id, w := range h.orders {
-		seen[id] = w.seen
-	}
-	return seen
-}
-
-// publish replaces what a watcher has not taken yet, and so never waits for one.
-func (h *hub) publish(orders []order.Order) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, o := range orders {
-		w := h.orders[o.ID]
-		if w == nil {
-			continue // the last watcher left while the query ran
-		}
-		w.seen = o.Status
-		for watcher := range w.watchers {
-			select {
-			case <-watcher:
-			default:
-			}
-			watcher <- o // has room: nobody else sends
-		}
-	}
-}
+func (t *told) end() { t.unread.Release(t.bytes) }

@@ -14,6 +14,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/admission"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
 	"hosho/internal/order"
@@ -43,6 +44,7 @@ type server struct {
 	listener   *pg.Listener   // hears that something is due
 	dispatcher *dispatch.Dispatcher
 	trust      *trust
+	operators  *admission.Lane // of all calls
 	stuckAfter time.Duration
 	log        *slog.Logger
 }
@@ -58,6 +60,7 @@ func newServer(
 		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
 		listener:   pg.NewListener(pools.Writes, outbox.Channel, log),
 		stuckAfter: p.StuckAfter,
+		operators:  admission.NewLane("operator", int(pools.Reads.Config().MaxConns)/2),
 	}
 	s.trust = &trust{store: s.store, log: log}
 	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
@@ -89,7 +92,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
-		Ready:    ready, ToStatus: toStatus,
+		Ready:    ready, ToStatus: toStatus, Lane: func(string) *admission.Lane { return s.operators },
 	}
 }
 

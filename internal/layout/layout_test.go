@@ -44,10 +44,10 @@ money      | currency      |
 terminal   | *             | plain
 
 main
-orderd     | *             | gen/error gen/money gen/order command daemon migrations order orderdb outbox page pg rpc
-           |               | validate wait
-relay      | *             | gen/error gen/payment gen/relay command daemon migrations order orderdb outbox page pg
-           |               | relay/internal/dispatch rpc validate wait
+orderd     | *             | admission gen/error gen/money gen/order command daemon migrations order orderdb outbox page
+           |               | pg rpc validate wait
+relay      | *             | admission gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
+           |               | page pg relay/internal/dispatch rpc validate wait
 paymentd   | *             | batch card gen/error gen/money gen/payment daemon migrations page payment paymentdb pg
            |               | rpc validate
 

@@ -80,6 +80,8 @@ type OrderServiceClient interface {
 	// It may leave a status out, and never goes back. A repeat starts from the present state.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order. UNAVAILABLE: the server is stopping.
+	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 are watching, or were sent 64 MiB in all; reason REPLIES_UNREAD
+	// when the client does not take what it is sent.
 	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOrderResponse], error)
 }
 
@@ -204,6 +206,8 @@ type OrderServiceServer interface {
 	// It may leave a status out, and never goes back. A repeat starts from the present state.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order. UNAVAILABLE: the server is stopping.
+	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 are watching, or were sent 64 MiB in all; reason REPLIES_UNREAD
+	// when the client does not take what it is sent.
 	WatchOrder(*WatchOrderRequest, grpc.ServerStreamingServer[WatchOrderResponse]) error
 	mustEmbedUnimplementedOrderServiceServer()
 }
