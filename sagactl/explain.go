@@ -73,9 +73,9 @@ func printStory(t *terminal.Terminal, s story.Story) {
 	for _, next := range s.Next() {
 		t.Line("%s  %s", t.Paint(terminal.Bold, "NEXT   "), t.Paint(styles[next.Tone], next.What))
 	}
-	t.Line("\n%s", t.Paint(terminal.Bold, fmt.Sprintf("%-23s  %-8s  %s", "TIME", "FROM", "WHAT")))
+	t.Line("\n%s", t.Paint(terminal.Bold, fmt.Sprintf("%-27s  %-8s  %s", "TIME", "FROM", "WHAT")))
 	for _, m := range s.History() {
-		t.Line("%s  %-8s  %s%s", t.Paint(terminal.Dim, m.Time.Local().Format("2006-01-02 15:04:05.000")), m.From,
+		t.Line("%s  %-8s  %s%s", t.Paint(terminal.Dim, m.Time.Local().Format("2006-01-02 15:04:05.000 MST")), m.From,
 			t.Paint(styles[m.Tone], m.What), t.Paint(terminal.Dim, details(m)))
 	}
 	for _, silent := range s.Silent {

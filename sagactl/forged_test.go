@@ -46,7 +46,7 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 			{Service: text, Ready: true, Payments: &paymentsState{Problem: "ANOTHER", Told: text, Trusted: text}},
 			{Service: text, Ready: true, Payments: &paymentsState{Problem: text}},
 		},
-		Backlog: []kindState{{Kind: text, Oldest: text, Open: []string{text}}},
+		Backlog: []kindState{{Kind: text, Open: []string{text}}},
 		Persons: map[string]int{text: 1},
 	}
 	found := reconcile.Finding{

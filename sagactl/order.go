@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
@@ -151,9 +152,18 @@ func (p orderPrinter) state(o *orderv1.Order) error {
 		return printJSON(p.screen, o)
 	}
 	p.screen.Line("%s  %s  %s  %s of %s",
-		p.screen.Paint(terminal.Dim, o.GetUpdateTime().AsTime().Local().Format("15:04:05.000")), o.GetOrderId(),
+		p.screen.Paint(terminal.Dim, clock(o.GetUpdateTime().AsTime().Local(), time.Now())), o.GetOrderId(),
 		paintState(p.screen, o), story.Amount(o.GetTotal()), o.GetCustomerId())
 	return nil
+}
+
+// clock is a time of today, or of another day with its date.
+func clock(at, now time.Time) string {
+	const exact = "15:04:05.000"
+	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return at.Format(exact)
+	}
+	return at.Format(time.DateOnly + " " + exact)
 }
 
 // stateColumn is as wide as the widest state, CANCELLED (PAYMENT_DECLINED).

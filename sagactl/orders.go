@@ -107,7 +107,7 @@ func (l *orders) print(screen *terminal.Terminal, o *orderv1.Order, first bool) 
 	if l.JSON {
 		return printJSON(screen, o)
 	}
-	const row = "%-36s  %s  %-19s  %s"
+	const row = "%-36s  %s  %-23s  %s"
 	if first {
 		head := fmt.Sprintf(row, "ORDER", fmt.Sprintf(stateColumn, "STATUS"), "PLACED", "WHAT")
 		screen.Line("%s", screen.Paint(terminal.Bold, head))

@@ -14,6 +14,7 @@ import (
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/rpc"
+	"hosho/internal/span"
 	"hosho/internal/story"
 )
 
@@ -40,23 +41,30 @@ type daemonState struct {
 
 // paymentsState is what is wrong with the payments database that a relay reaches.
 type paymentsState struct {
-	Problem    string `json:"problem"`
-	Told       string `json:"told,omitempty"`    // its identity
-	Trusted    string `json:"trusted,omitempty"` // the identity that the orders trust
-	ClockAhead string `json:"clock_ahead,omitempty"`
+	Problem    string  `json:"problem"`
+	Told       string  `json:"told,omitempty"`    // its identity
+	Trusted    string  `json:"trusted,omitempty"` // the identity that the orders trust
+	ClockAhead elapsed `json:"clock_ahead,omitempty"`
 }
+
+// elapsed is a time that passed. Programs are told it as Go writes durations, people as they say it.
+type elapsed time.Duration
+
+// MarshalText is called by encoding/json.
+func (e elapsed) MarshalText() ([]byte, error) {
+	return []byte(time.Duration(e).Round(time.Millisecond).String()), nil
+}
+
+func (e elapsed) String() string { return span.Text(time.Duration(e)) }
 
 func paymentsOf(p *relayv1.PaymentsDatabase) *paymentsState {
 	if p.GetProblem() == relayv1.PaymentsDatabase_PROBLEM_UNSPECIFIED {
 		return nil
 	}
-	state := &paymentsState{
+	return &paymentsState{
 		Problem: strings.TrimPrefix(p.GetProblem().String(), "PROBLEM_"), Told: p.GetTold(), Trusted: p.GetTrusted(),
+		ClockAhead: elapsed(p.GetClockAhead().AsDuration()),
 	}
-	if ahead := p.GetClockAhead().AsDuration(); ahead != 0 {
-		state.ClockAhead = ahead.Round(time.Millisecond).String()
-	}
-	return state
 }
 
 // String says what is wrong, and what to do.
@@ -89,7 +97,7 @@ type kindState struct {
 	Due     int64    `json:"due"`
 	Waiting int64    `json:"waiting"`
 	Parked  int64    `json:"parked"`
-	Oldest  string   `json:"oldest,omitempty"`       // the oldest command's age
+	Oldest  elapsed  `json:"oldest,omitempty"`       // the oldest command's age
 	Open    []string `json:"breaker_open,omitempty"` // the relays that hold it back, because it fails
 }
 
@@ -180,13 +188,10 @@ func merge(backlogs []*relayv1.GetBacklogResponse) []kindState {
 func kindsOf(backlog *relayv1.GetBacklogResponse) []kindState {
 	var kinds []kindState
 	for _, k := range backlog.GetKinds() {
-		state := kindState{
+		kinds = append(kinds, kindState{
 			Kind: story.Kind(k.GetKind()), Due: k.GetDue(), Waiting: k.GetWaiting(), Parked: k.GetParked(),
-		}
-		if k.GetOldestAge() != nil {
-			state.Oldest = k.GetOldestAge().AsDuration().Round(time.Millisecond).String()
-		}
-		kinds = append(kinds, state)
+			Oldest: elapsed(k.GetOldestAge().AsDuration()),
+		})
 	}
 	return kinds
 }

@@ -25,7 +25,7 @@ func TestMergeTellsWhichRelaysHoldBack(t *testing.T) {
 		nil, backlog("a:1", 7, true), backlog("b:1", 8, false), {Relay: "of an older version"}, backlog("c:1", 9, true),
 	})
 	want := []kindState{
-		{Kind: "CHARGE", Due: 7, Oldest: "1.235s", Open: []string{"a:1", "c:1"}},
+		{Kind: "CHARGE", Due: 7, Oldest: elapsed(1234567 * time.Microsecond), Open: []string{"a:1", "c:1"}},
 		{Kind: "VOID", Waiting: 1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -55,7 +55,7 @@ func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
 			&relayv1.PaymentsDatabase{
 				Problem: relayv1.PaymentsDatabase_PROBLEM_CLOCK, ClockAhead: durationpb.New(-time.Hour),
 			},
-			[]string{"-1h0m0s"},
+			[]string{"-1h0m"},
 		},
 		{&relayv1.PaymentsDatabase{Problem: 99}, []string{"99"}},
 	} {

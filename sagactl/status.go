@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,7 +86,7 @@ func (s *systemStatus) show(screen *terminal.Terminal, state systemState) error 
 	p.backlog(state.Backlog)
 	p.verdict(state)
 	if s.Watch {
-		screen.Page(append(p.lines, "", time.Now().Format(time.DateTime)))
+		screen.Page(append(p.lines, "", time.Now().Format(time.DateTime+" MST")))
 		return nil
 	}
 	for _, line := range p.lines {
@@ -131,11 +130,14 @@ func (p *statusPrinter) backlog(kinds []kindState) {
 	p.add("")
 	p.head(fmt.Sprintf(row, "BACKLOG", "DUE", "WAITING", "PARKED", "OLDEST", "BREAKER"))
 	for _, k := range kinds {
-		breaker := "closed"
+		oldest, breaker := "-", "closed"
+		if k.Oldest > 0 {
+			oldest = k.Oldest.String()
+		}
 		if len(k.Open) > 0 {
 			breaker = p.paint(terminal.Yellow, "open at "+strings.Join(k.Open, ", "))
 		}
-		p.add(row, k.Kind, k.Due, k.Waiting, k.Parked, cmp.Or(k.Oldest, "-"), breaker)
+		p.add(row, k.Kind, k.Due, k.Waiting, k.Parked, oldest, breaker)
 	}
 }
 

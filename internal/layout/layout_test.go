@@ -16,7 +16,8 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg plain proc reconcile rpc story terminal version wait
+sagactl    | *             | failpoint gen/... lab/... order pg plain proc reconcile rpc span story terminal version
+           |               | wait
 
 laboratory
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
@@ -32,14 +33,14 @@ lab/invariant | pgx        | money rules
 lab/proxy     |            | proc wait
 
 around
-reconcile  | pgx           | command money order orderdb outbox payment pg
+reconcile  | pgx           | command money order orderdb outbox payment pg span
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |
 layout     |               |
 doctest    |               |
 slow       |               |
-story      | grpc protobuf | gen/... money
+story      | grpc protobuf | gen/... money span
 money      | currency      |
 terminal   | *             | plain
 
@@ -77,6 +78,7 @@ failpoint  |               |
 rules      |               |
 version    |               |
 plain      |               |
+span       |               |
 wait       |               |
 `
 

@@ -7,6 +7,7 @@ import (
 	"hosho/internal/money"
 	"hosho/internal/order"
 	"hosho/internal/payment"
+	"hosho/internal/span"
 )
 
 // Money is what an order and its payment must agree about.
@@ -145,7 +146,7 @@ func underWay(c Case, stuckAfter time.Duration) (Class, string) {
 	case waits && o.Status == order.Pending && p != nil && p.Age > stuckAfter:
 		return unheard(p)
 	case why == order.Undecided && o.Status == order.Cancelling && p != nil && p.Status == payment.Charged:
-		return RefundMissing, "CANCELLING for " + short(o.Age) + ", and not refunded"
+		return RefundMissing, "CANCELLING for " + span.Text(o.Age) + ", and not refunded"
 	case why == order.NeedsNoPerson:
 		return "", ""
 	}
@@ -155,9 +156,9 @@ func underWay(c Case, stuckAfter time.Duration) (Class, string) {
 // unheard is a payment that was decided long ago, and its order is still PENDING.
 func unheard(p *Payment) (Class, string) {
 	if p.Status == payment.Charged {
-		return PaidNotCompleted, "paid for " + short(p.Age)
+		return PaidNotCompleted, "paid for " + span.Text(p.Age)
 	}
-	return Stuck, string(p.Status) + " for " + short(p.Age) + ", and still PENDING"
+	return Stuck, string(p.Status) + " for " + span.Text(p.Age) + ", and still PENDING"
 }
 
 // words says why an order is stuck.
@@ -171,11 +172,9 @@ func words(why order.Why, kind order.Command, o *Order, drives *Command) string 
 		}
 		return "its " + string(kind) + " is in conflict: " + drives.LastCode
 	case order.Overdue:
-		return "past its deadline for " + short(o.Late)
+		return "past its deadline for " + span.Text(o.Late)
 	case order.TriedInVain:
 		return fmt.Sprintf("its %s was tried %d times: %s", kind, drives.Claims, drives.LastCode)
 	}
-	return string(o.Status) + " and undecided for " + short(o.Age)
+	return string(o.Status) + " and undecided for " + span.Text(o.Age)
 }
-
-func short(d time.Duration) string { return d.Round(time.Second).String() }

@@ -8,6 +8,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/span"
 )
 
 // Moment is one line of an order's history.
@@ -60,7 +61,7 @@ func (s Story) attempts() []Moment {
 	if n := s.Delivery.GetEarlierAttempts(); n > 0 {
 		moments = append(moments, Moment{
 			Time: s.Delivery.GetAttempts()[0].GetCreateTime().AsTime(), From: Relay,
-			What: fmt.Sprintf("%d earlier attempts are left out", n),
+			What: fmt.Sprintf("earlier attempts are left out: %d", n),
 		})
 	}
 	for _, at := range s.Delivery.GetAttempts() {
@@ -78,10 +79,10 @@ func attemptText(at *relayv1.Attempt) string {
 		return fmt.Sprintf("%s %d: %s, nothing was sent", Kind(at.GetKind()), at.GetClaim(), meaning)
 	}
 	text := fmt.Sprintf("%s %d: %s -> %s in %s, %s", Kind(at.GetKind()), at.GetClaim(), at.GetRpc(), at.GetCode(),
-		at.GetLatency().AsDuration().Round(100*time.Microsecond), meaning)
+		span.Text(at.GetLatency().AsDuration()), meaning)
 	switch {
 	case at.GetRetryDelay() != nil:
-		text += ", again in " + at.GetRetryDelay().AsDuration().Round(time.Millisecond).String()
+		text += ", again in " + span.Text(at.GetRetryDelay().AsDuration())
 	case at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED, against(at):
 		text += ", not tried again by itself"
 	}

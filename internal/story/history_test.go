@@ -155,7 +155,7 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 				},
 			},
 			[]string{
-				"orderd PENDING", "relay 6 earlier attempts are left out",
+				"orderd PENDING", "relay earlier attempts are left out: 6",
 				"relay CHARGE 7: ProcessPayments -> CODE in 1.5ms, refused, not tried again by itself",
 				"relay CANCELLING (PAYMENT_FAILED): charge refused",
 			},

@@ -80,6 +80,8 @@ func Outlook(c *relayv1.ParkedCommand) string {
 		return "a relay is at it, until " + Time(c.GetLeaseEndTime()) + " at the longest"
 	case unwanted:
 		return "it is not sent, and looked at again at " + Time(c.GetNextAttemptTime())
+	case c.GetNextAttemptTime() == nil:
+		return "it is tried again"
 	case c.GetNextAttemptTime().AsTime().After(time.Now()):
 		return "it is tried again at " + Time(c.GetNextAttemptTime())
 	}
@@ -89,7 +91,13 @@ func Outlook(c *relayv1.ParkedCommand) string {
 // Amount is an amount of money: 600 JPY, 6.00 USD.
 func Amount(m *moneyv1.Money) string { return money.Text(m.GetAmountMinor(), m.GetCurrencyCode()) }
 
-// Time is a moment in local time, to the second.
-func Time(t *timestamppb.Timestamp) string { return t.AsTime().Local().Format(time.DateTime) }
+// Time is a moment in local time, to the second, with the zone: others may read it elsewhere, or when another one is in
+// force. Of one that is not told there is nothing to say.
+func Time(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	return t.AsTime().Local().Format(time.DateTime + " MST")
+}
 
 func word(enum, prefix string) string { return strings.TrimPrefix(enum, prefix) }
