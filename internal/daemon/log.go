@@ -10,13 +10,15 @@ import (
 
 	"golang.org/x/term"
 	"google.golang.org/grpc/grpclog"
+
+	"hosho/internal/rpc"
 )
 
 // logger makes the log, and returns where it goes, too: stderr is written to by nobody else, but by Go itself when it
 // gives up. gRPC and net/http have logs of their own, which become lines of this one.
 func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 	asText := c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
-	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: spellDurations}
+	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: readable}
 	to := func(w io.Writer) *slog.Logger {
 		if asText {
 			return slog.New(slog.NewTextHandler(w, options)).With("daemon", name)
@@ -36,10 +38,20 @@ func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 	return log, stderr
 }
 
-// spellDurations writes durations as people do, "1.5ms", in JSON too.
-func spellDurations(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
+// longestText bounds each text of a line, whoever made it up: 8 KiB is a stack.
+const longestText = 9 << 10
+
+// readable writes durations as people do, "1.5ms", in JSON too, and cuts what is too long for a line.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindDuration:
 		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+	case slog.KindString:
+		a.Value = slog.StringValue(rpc.Brief(a.Value.String(), longestText))
+	case slog.KindAny:
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(rpc.Brief(err.Error(), longestText))
+		}
 	}
 	return a
 }

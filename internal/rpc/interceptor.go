@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -10,12 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-	rpccode "google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"hosho/internal/admission"
 )
@@ -23,6 +18,7 @@ import (
 // interceptor wraps every call: admission, panics, errors, and the one line in the log.
 type interceptor struct {
 	log      *slog.Logger
+	refusals *sampler
 	metrics  metrics
 	toStatus func(error) error
 	admit    func() error
@@ -110,61 +106,8 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 // refuse makes the answer to a call that gets no further than the door.
 func (i interceptor) refuse(method string, arrived time.Time, err error) error {
 	answer := i.toStatus(err)
-	i.metrics.count(method, arrived, answer)
+	i.record(context.Background(), method, arrived, err, answer, nil)
 	return answer
-}
-
-// record writes the one line that a call gets. The client sees the status; whoever reads the log sees the cause.
-func (i interceptor) record(ctx context.Context, method string, start time.Time, err, answer error, story []slog.Attr) {
-	i.metrics.count(method, start, answer)
-	code := status.Code(answer)
-	attrs := []slog.Attr{
-		slog.String("method", strings.TrimPrefix(method, "/")),
-		slog.String("code", rpccode.Code(code).String()),
-		slog.Duration("took", time.Since(start)),
-	}
-	attrs = append(attrs, story...)
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	level := slog.LevelInfo
-	switch code {
-	case codes.Internal, codes.Unknown, codes.DataLoss:
-		level = slog.LevelError
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
-		level = slog.LevelWarn
-	}
-	if panicked := (*panicError)(nil); errors.As(err, &panicked) {
-		level = slog.LevelError // whatever the client was told: it may have gone before
-	}
-	i.log.LogAttrs(ctx, level, "rpc", attrs...)
-}
-
-// storyID finds the id by which a call's line belongs to the story of one order. A payment's id is its order's.
-func storyID(messages ...any) []slog.Attr {
-	for _, m := range messages {
-		switch m := m.(type) {
-		case interface{ GetOrderId() string }:
-			return idAttr("order_id", m.GetOrderId())
-		case interface{ GetPaymentId() string }:
-			return idAttr("payment_id", m.GetPaymentId())
-		case proto.Message: // a reply that holds an order, of which the request could not know the id
-			fields := m.ProtoReflect()
-			if order := fields.Descriptor().Fields().ByName("order"); order != nil && order.Message() != nil {
-				return storyID(fields.Get(order).Message().Interface())
-			}
-		}
-	}
-	return nil
-}
-
-// idAttr keeps what is no id, and may be anything of any length, out of the log. The error says what came instead,
-// quoted and cut short.
-func idAttr(name, id string) []slog.Attr {
-	if uuid.Validate(id) != nil {
-		return nil
-	}
-	return []slog.Attr{slog.String(name, id)}
 }
 
 // builtin reports whether a method is grpc's own: health checks and reflection are neither gated nor logged.

@@ -81,8 +81,11 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		c.limits = usual
 	}
 	gate := newGate(c.Ready, c.Doubt, c.Log)
-	metrics := newMetrics(c.Registry)
-	calls := interceptor{log: c.Log, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane}
+	metrics, refusals := newMetrics(c.Registry), newSampler(c.Log)
+	defer refusals.stop()
+	calls := interceptor{
+		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
+	}
 	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, most: c.limits.calls}
 	server := c.newServer(door, calls)
 	c.Register(server)
