@@ -20,8 +20,8 @@ sagactl    | *             | failpoint gen/... lab/... order pg plain proc recon
            |               | wait
 
 laboratory
-lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/invariant lab/load lab/middleman
-              |            | lab/proxy lab/stack migrations order pg pgembed rpc rules wait
+lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant lab/load
+              |            | lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rpc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment proc rpc wait
