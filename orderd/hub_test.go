@@ -18,6 +18,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/wait"
 )
 
 // fixture is a hub that is driven by hand, on a store whose queries are counted.
@@ -124,6 +125,31 @@ func TestWakeUpsThatComeTogetherAreOne(t *testing.T) {
 	if got := len(f.hub.wanted); got != 1 {
 		t.Errorf("got %d wake-ups, want 1", got)
 	}
+}
+
+// Wake-ups are lost, and the hub looks as often as it is told to: fifty times in the time of a test, and not once a
+// second.
+func TestTheHubLooksAsOftenAsItIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.hub.poll = func(usual time.Duration) time.Duration { return min(usual, time.Millisecond) }
+	o := f.place(t)
+	w := f.hub.watch(o.ID)
+	defer f.hub.forget(o.ID, w)
+	ctx, stop := context.WithTimeout(t.Context(), longWait)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.hub.run(ctx)
+	}()
+	for f.queries.Load() < 50 && wait.For(ctx, time.Millisecond) {
+	}
+	if got := f.queries.Load(); got < 50 {
+		t.Errorf("got %d queries in %v, want more than one a second", got, longWait)
+	}
+	stop()
+	<-ended
 }
 
 // A slow client takes nothing while its order passes through all of its statuses. The hub does not wait for it, and in

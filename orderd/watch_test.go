@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 )
 
 // watch opens a stream and takes the present state from it.
@@ -91,7 +93,7 @@ func TestAWatcherHearsOfAChangeWithoutAWakeUp(t *testing.T) {
 	s.want(t, orderv1.Order_STATUS_COMPLETED)
 }
 
-// Behind a pooler in transaction mode there is no LISTEN: watchers are told when the server looks by itself.
+// LISTEN is switched off: watchers are told when the server looks by itself.
 func TestAServerThatDoesNotListenTellsItsWatchers(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
@@ -109,6 +111,24 @@ func TestAServerThatDoesNotListenTellsItsWatchers(t *testing.T) {
 	if err != nil || listening > 0 {
 		t.Errorf("got %d connections that listen, error %v; want none", listening, err)
 	}
+}
+
+// The server works, and LISTENs, through a pooler in transaction mode. It finds out that it hears nothing, says so, and
+// has the hub look more often.
+func TestAServerThatHearsNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "waits for what does not come")
+	db := pgtest.Orders(t)
+	r := serveOn(t, db, pgtest.Pooler(t, db.URL, nil))
+	lost := r.logs.await(t, "wake-ups lost, polling until they are back")
+	if why := lost["error"].String(); !strings.Contains(why, "pooler") ||
+		!strings.Contains(why, "--listen-database-url") {
+		t.Errorf("got the reason %q, want the pooler, and what to do", why)
+	}
+	id := r.create(t).GetOrderId()
+	s := r.watch(t, id, orderv1.Order_STATUS_PENDING)
+	r.settle(t, id, "PENDING", "COMPLETED")
+	s.want(t, orderv1.Order_STATUS_COMPLETED)
 }
 
 // A server that stops ends its watchers, rather than waiting for them until it has to cut them off.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/lab/proxy"
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/slow"
@@ -110,6 +112,32 @@ func TestAListenerThatCannotHearSaysWhy(t *testing.T) {
 				t.Errorf("got the log\n%s\nwant one line with %q", got, reason)
 			}
 		})
+	}
+}
+
+// What stands between forgets the connection that is idle, without a word to either end, and takes new ones.
+func TestAListenerWhoseConnectionIsForgottenIsBack(t *testing.T) {
+	t.Parallel()
+	slow.Long(t, "waits for an answer that does not come")
+	db := pgtest.Empty(t)
+	address, err := url.Parse(db.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := proxy.Listen(address.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { link.Close() })
+	address.Host = link.Address()
+	h := hear(t, db.URL, address.String())
+	receive(t, "a wake-up", (<-chan struct{})(h.heard))
+	link.Set(proxy.Link{StallUp: true, StallDown: true})
+	h.awaitPoll(t, 100*time.Millisecond)
+	link.Set(proxy.Link{})
+	h.awaitPoll(t, time.Hour)
+	if got := h.log.String(); !strings.Contains(got, "wake-ups lost") || !strings.Contains(got, "wake-ups are back") {
+		t.Errorf("got the log\n%s\nwant that wake-ups were lost, and are back", got)
 	}
 }
 

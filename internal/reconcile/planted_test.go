@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/order"
+	"hosho/internal/pg"
+	"hosho/internal/pgtest"
 	"hosho/internal/reconcile"
 )
 
@@ -20,6 +22,27 @@ func TestASystemAtWorkIsClean(t *testing.T) {
 			t.Errorf("window %d: got %q and %+v, want 5 orders, 2 of them under way, 4 payments and no finding", window,
 				got, summary)
 		}
+	}
+}
+
+// Both databases are read through poolers in transaction mode, each statement in another session.
+func TestASystemBehindPoolersIsRead(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	run(t, s.payments.Pool, `DELETE FROM ledger WHERE payment_id = $1`, paid)
+	var pools []*pgxpool.Pool
+	for _, db := range []*pgtest.Database{s.orders, s.payments} {
+		url := pgtest.Pooler(t, db.URL, map[string]string{"default_pool_size": "2"})
+		pool, err := pg.Open(t.Context(), pg.Config{URL: url, Application: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		pools = append(pools, pool)
+	}
+	got, _, _ := look(t, pools[0], pools[1], reconcile.Options{Window: 2})
+	if len(got) != 1 || !strings.HasSuffix(got[0], paid) {
+		t.Errorf("got %q, want the payment without its ledger alone", got)
 	}
 }
 
