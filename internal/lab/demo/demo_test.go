@@ -37,11 +37,13 @@ func TestTheNaiveWayShowsTheDamage(t *testing.T) {
 	slow.Test(t, "runs the whole system as processes")
 	const paidAndCancelled = "WRONG: CANCELLED (PAYMENT_FAILED), payment CHARGED; " +
 		"it must end COMPLETED, payment CHARGED"
+	const hung = "the call failed: DeadlineExceeded\n  WRONG: CANCELLED (PAYMENT_FAILED), no payment; " +
+		"it must end CANCELLED (PAYMENT_FAILED), payment VOIDED" // the last scene, after the outage
 	tests := []struct {
 		config Config
 		want   []string
 	}{
-		{Config{Naive: true}, []string{paidAndCancelled, broken(rules.I3), broken(rules.I7)}},
+		{Config{Naive: true}, []string{paidAndCancelled, broken(rules.I3), broken(rules.I7), hung}},
 		{Config{Naive: true, NoCompensation: true}, []string{"WRONG: PENDING", broken(rules.I14)}},
 	}
 	for _, tt := range tests {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	moneyv1 "hosho/gen/money/v1"
@@ -26,7 +28,7 @@ type naive struct {
 	system     *stack.Stack
 	story      *timeline
 	orders     *pgxpool.Pool
-	payments   paymentv1.PaymentServiceClient
+	paymentd   *grpc.ClientConn
 	compensate bool
 }
 
@@ -46,7 +48,7 @@ func newNaive(ctx context.Context, system *stack.Stack, story *timeline, compens
 	if err != nil {
 		return nil, err
 	}
-	return &naive{system, story, pool, paymentv1.NewPaymentServiceClient(paymentd), compensate}, nil
+	return &naive{system, story, pool, paymentd, compensate}, nil
 }
 
 func (p *naive) play(ctx context.Context, s scene) (ending, error) {
@@ -86,8 +88,19 @@ func (p *naive) play(ctx context.Context, s scene) (ending, error) {
 		if err := errors.Join(p.system.Paymentd.Start(), p.system.Paymentd.WaitReady(ctx)); err != nil {
 			return ending{}, err
 		}
+		if err := reconnect(ctx, p.paymentd); err != nil {
+			return ending{}, err
+		}
 	}
 	return p.ending(ctx, id)
+}
+
+// reconnect waits until a service that was started again is reached on the connection that it was killed on. Otherwise
+// the next call might come before the connection is tried again, and fail at once with what was the matter before.
+func reconnect(ctx context.Context, conn *grpc.ClientConn) error {
+	conn.ResetConnectBackoff()
+	_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
+	return err
 }
 
 // pay calls the payment service, and takes its answer for the truth. That is the mistake: an error says nothing about
@@ -95,7 +108,7 @@ func (p *naive) play(ctx context.Context, s scene) (ending, error) {
 func (p *naive) pay(ctx context.Context, id string, amount int64) error {
 	bounded, cancel := context.WithTimeout(ctx, naiveTimeout)
 	defer cancel()
-	reply, err := p.payments.ChargePayment(bounded, &paymentv1.ChargePaymentRequest{
+	reply, err := paymentv1.NewPaymentServiceClient(p.paymentd).ChargePayment(bounded, &paymentv1.ChargePaymentRequest{
 		PaymentId: id, CustomerId: "demo", Amount: &moneyv1.Money{CurrencyCode: "JPY", AmountMinor: amount},
 	})
 	if ctx.Err() != nil {

@@ -23,7 +23,7 @@ var scenes = []scene{
 	{title: "the charge is made, and the reply is lost", amount: 9998, status: "COMPLETED", payment: "CHARGED"},
 	{title: "declined", amount: 9996, status: "CANCELLED", reason: "PAYMENT_DECLINED", payment: "DECLINED"},
 	{
-		title:  "cancelled by the customer while it is PENDING (paymentd hangs on it)",
+		title:  "cancelled by the customer while it is PENDING (the card network hangs on it)",
 		amount: 9997, cancelWhen: "PENDING",
 		status: "CANCELLED", reason: "CUSTOMER", payment: "VOIDED",
 	},
@@ -33,7 +33,7 @@ var scenes = []scene{
 	},
 	{title: "paymentd is killed, and comes back", amount: 3400, outage: true, status: "COMPLETED", payment: "CHARGED"},
 	{
-		title: "paymentd hangs, every time", amount: 9997,
+		title: "the card network hangs, every time", amount: 9997,
 		status: "CANCELLED", reason: "PAYMENT_FAILED", payment: "VOIDED",
 	},
 }
