@@ -45,7 +45,7 @@ func (p Program) vars() kong.Vars {
 	vars := kong.Vars{
 		"env": own, "listen": p.Listen, "admin": p.AdminListen, "database": shared,
 		"log_format_help": "auto is text on a terminal, JSON elsewhere.",
-		"admin_help":      "The address of /metrics and /debug/pprof/; empty for none.",
+		"admin_help":      "The address of /metrics, and of /debug/pprof/ on loopback; empty for none.",
 		"database_url_help": fmt.Sprintf(
 			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
 		"allow_unsafe_durability": "Serve on a server that may lose acknowledged commits, for example since its " +

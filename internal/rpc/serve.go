@@ -112,6 +112,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		return nil
 	})
 	group.Go(func() error {
+		warn(c.Log, listener, admin)
 		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
 		if err := server.Serve(crowd); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			return fmt.Errorf("serve gRPC: %w", err)

@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -142,33 +139,6 @@ func TestAServerTakesOptionsBesideItsOwn(t *testing.T) {
 		t.Errorf("the stats handler heard of %s, want %s", got, want)
 	}
 	s.log.call(t) // the server's own interceptors are there as well
-}
-
-func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
-	t.Parallel()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector())
-	s := start(t, &orders{}, func(c *ServerConfig) { c.AdminListen, c.Registry = "127.0.0.1:0", registry })
-	address := s.log.await(t, "serving")["admin"].(string)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: longWait}
-	for path, want := range map[string]string{
-		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/cmdline": "rpc.test",
-		"/debug/pprof/goroutine?debug=1": "serveAdmin",
-	} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reply, err := client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(reply.Body)
-		reply.Body.Close()
-		if err != nil || reply.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
-			t.Errorf("%s: got %s, %v, %.200q, want %q", path, reply.Status, err, body, want)
-		}
-	}
 }
 
 func TestAnAddressThatIsTakenIsAnError(t *testing.T) {

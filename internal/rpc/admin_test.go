@@ -1,0 +1,118 @@
+package rpc
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: longWait}
+
+// page asks an admin address for a path.
+func page(t *testing.T, address, path string) (code int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := adminClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply.StatusCode, string(text)
+}
+
+// admin serves on addresses of both kinds, and returns where the metrics are.
+func admin(t *testing.T, listen string) (s *system, address string) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	s = start(t, &orders{}, func(c *ServerConfig) { c.Listen, c.AdminListen, c.Registry = listen, listen, registry })
+	address, _ = s.log.await(t, "serving")["admin"].(string)
+	return s, address
+}
+
+// The command line is in no profile: a database's password may be in it.
+func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
+	t.Parallel()
+	s, address := admin(t, "127.0.0.1:0")
+	for path, want := range map[string]string{
+		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/goroutine?debug=1": "serveAdmin",
+	} {
+		if code, body := page(t, address, path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d, %.200q, want %q", path, code, body, want)
+		}
+	}
+	if code, body := page(t, address, "/debug/pprof/cmdline"); code != http.StatusNotFound {
+		t.Errorf("the command line: got %d, %q, want 404", code, body)
+	}
+	for _, message := range []string{"gRPC is served off loopback without TLS", "metrics are served off loopback"} {
+		if lines, _ := s.log.of(message); len(lines) > 0 {
+			t.Errorf("got %v of a server on loopback", lines)
+		}
+	}
+}
+
+// A server listens on every interface, as :port says. It warns of that at the start, and shows no profiles.
+func TestAServerOffLoopbackWarnsAndShowsNoProfiles(t *testing.T) {
+	t.Parallel()
+	s, address := admin(t, ":0")
+	for _, message := range []string{"gRPC is served off loopback without TLS", "metrics are served off loopback"} {
+		if line := s.log.await(t, message); line["level"] != "WARN" || line["means"] == nil || line["do"] == nil {
+			t.Errorf("got %v, want a WARN that says what it means and what to do", line)
+		}
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = "127.0.0.1:" + port
+	if code, body := page(t, address, "/metrics"); code != http.StatusOK || !strings.Contains(body, "go_goroutines") {
+		t.Errorf("got %d, %.200q, want metrics", code, body)
+	}
+	for _, path := range []string{"", "heap", "profile", "cmdline", "goroutine?debug=2"} {
+		if code, body := page(t, address, "/debug/pprof/"+path); code != http.StatusNotFound {
+			t.Errorf("%s: got %d, %.200q, want 404", path, code, body)
+		}
+	}
+}
+
+// A profile is under way, and somebody asks for another.
+func TestOneProfileIsTakenAtATime(t *testing.T) {
+	t.Parallel()
+	begun, release := make(chan struct{}), make(chan struct{})
+	handler := oneAtATime(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		begun <- struct{}{}
+		<-release
+	}))
+	ask := func() int {
+		reply := httptest.NewRecorder()
+		handler.ServeHTTP(reply, httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", nil))
+		return reply.Code
+	}
+	first := make(chan int)
+	go func() { first <- ask() }()
+	<-begun
+	if code := ask(); code != http.StatusServiceUnavailable {
+		t.Errorf("got %d beside another, want 503", code)
+	}
+	close(release)
+	if code := <-first; code != http.StatusOK {
+		t.Errorf("got %d, want the first taken", code)
+	}
+	go func() { <-begun }()
+	if code := ask(); code != http.StatusOK {
+		t.Errorf("got %d after it, want 200", code)
+	}
+}
