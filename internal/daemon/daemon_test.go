@@ -55,7 +55,7 @@ type serve struct {
 
 	Peer     string `type:"target" default:"127.0.0.1:3" env:"${env}_PEER" help:"Somebody else's address."`
 	Stubborn bool   `help:"Do not stop."`
-	Talk     string `enum:",on,fail,panic" default:"" help:"Log as many lines as stdin says, then end so."`
+	Talk     string `enum:",on,fail,panic,others" default:"" help:"Log as many lines as stdin says, then end so."`
 
 	Patience time.Duration `default:"1s" min:"1ms" max:"1h" env:"${env}_PATIENCE" help:"How long it waits."`
 	Times    int           `default:"2"  min:"1"   max:"9"  env:"${env}_TIMES"    help:"How often it tries."`

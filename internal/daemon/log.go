@@ -32,9 +32,11 @@ func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 		return line.Bytes()
 	})
 	log := to(stderr)
-	slog.SetDefault(log) // net/http's
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard,
-		slog.NewLogLogger(log.Handler(), slog.LevelError).Writer()))
+	slog.SetDefault(log)                               // net/http's
+	if os.Getenv("GRPC_GO_LOG_SEVERITY_LEVEL") == "" { // who asks gRPC itself for more gets what it writes
+		grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard,
+			slog.NewLogLogger(log.Handler(), slog.LevelError).Writer()))
+	}
 	return log, stderr
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	oldlog "log"
 	"log/slog"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/grpclog"
 
 	"hosho/internal/daemon"
 )
@@ -40,10 +42,13 @@ func talk(ctx context.Context, log *slog.Logger, end string) error {
 		case <-ctx.Done():
 			return nil
 		case lines := <-calls:
-			if lines == 0 && end == "panic" {
+			switch {
+			case lines == 0 && end == "panic":
 				panic("it panics")
-			}
-			if lines == 0 {
+			case lines == 0 && end == "others":
+				grpclog.Error("of gRPC\nin two lines")
+				oldlog.Print("of net/http")
+			case lines == 0:
 				return errors.New("it fails")
 			}
 			for range lines {
@@ -219,6 +224,27 @@ func TestStderrThatIsClosedEndsNoDaemon(t *testing.T) {
 	reply := c.call(1000)
 	for reply.Dropped < 1000 { // which the writer finds out in its own time
 		reply = c.call(1)
+	}
+	c.stop()
+}
+
+// What gRPC and net/http have to say are lines of the log.
+func TestOthersLogsAreLinesOfTheLog(t *testing.T) {
+	t.Parallel()
+	read, write := pipe(t)
+	c := newTalker(t, write, "--talk=others")
+	c.call(0)
+	log := bufio.NewScanner(read)
+	for _, want := range []struct{ level, message string }{
+		{"INFO", "serving"}, {"ERROR", "of gRPC\nin two lines"}, {"INFO", "of net/http"},
+	} {
+		var got struct{ Level, Msg, Daemon string }
+		if !log.Scan() || json.Unmarshal(log.Bytes(), &got) != nil {
+			t.Fatalf("got %q, want a line of the log", log.Text())
+		}
+		if got.Level != want.level || !strings.HasSuffix(got.Msg, want.message) || got.Daemon != "sampled" {
+			t.Errorf("got %+v, want %+v of sampled", got, want)
+		}
 	}
 	c.stop()
 }
