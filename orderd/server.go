@@ -126,17 +126,13 @@ func (s *server) ListOrders(
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(r.GetPageSize())
-	orders, rest, err := s.store.List(ctx, filter, after.UUID(), size)
+	orders, rest, err := s.store.List(ctx, filter, after.UUID(), page.Size(r.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
 	response := &orderv1.ListOrdersResponse{}
 	at := func(last order.Order) page.Position { return page.AtUUID(last.ID) }
-	response.Orders, response.NextPageToken = page.Cut(orders, size, toOrder, at, list...)
-	if response.NextPageToken == "" && rest != "" { // the page is what was found, and there is more to look at
-		response.NextPageToken = page.Token(page.AtUUID(rest), list...)
-	}
+	response.Orders, response.NextPageToken = page.Cut(orders, toOrder, at, page.AfterUUID(rest), list...)
 	return response, nil
 }
 

@@ -139,7 +139,7 @@ func (s *server) GetPayment(
 	return &paymentv1.GetPaymentResponse{Payment: toPayment(p), Ledger: toLedger(ledger)}, nil
 }
 
-// ListPayments returns a page of payments. It reads one more than it shows, to know whether another page follows.
+// ListPayments returns a page of payments.
 func (s *server) ListPayments(
 	ctx context.Context, r *paymentv1.ListPaymentsRequest,
 ) (*paymentv1.ListPaymentsResponse, error) {
@@ -152,13 +152,12 @@ func (s *server) ListPayments(
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(r.GetPageSize())
-	payments, err := s.store.List(ctx, filter, after.UUID(), size+1)
+	payments, rest, err := s.store.List(ctx, filter, after.UUID(), page.Size(r.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
 	response := &paymentv1.ListPaymentsResponse{}
 	at := func(last payment.Payment) page.Position { return page.AtUUID(last.ID) }
-	response.Payments, response.NextPageToken = page.Cut(payments, size, toPayment, at, list...)
+	response.Payments, response.NextPageToken = page.Cut(payments, toPayment, at, page.AfterUUID(rest), list...)
 	return response, nil
 }

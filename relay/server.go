@@ -134,15 +134,14 @@ func (s *server) ListParked(
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(r.GetPageSize())
-	waiting, err := s.store.Stuck(ctx, s.stuckAfter, after.Number(), size+1)
+	waiting, rest, err := s.store.Stuck(ctx, s.stuckAfter, after.Number(), page.Size(r.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
 	response := &relayv1.ListParkedResponse{}
 	at := func(last orderdb.Waiting) page.Position { return page.AtNumber(last.ID) }
 	told := func(w orderdb.Waiting) *relayv1.ParkedCommand { return toCommand(w, s.stuckAfter) }
-	response.Commands, response.NextPageToken = page.Cut(waiting, size, told, at, "parked")
+	response.Commands, response.NextPageToken = page.Cut(waiting, told, at, page.AfterNumber(rest), "parked")
 	return response, nil
 }
 

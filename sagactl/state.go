@@ -196,15 +196,25 @@ func kindsOf(backlog *relayv1.GetBacklogResponse) []kindState {
 	return kinds
 }
 
-// count counts the commands that need a person, by why, as far as one page of them goes.
+// maxCounted is how many pages of commands are counted. One of them may be empty, when nobody is needed for all that
+// the relay has looked at.
+const maxCounted = 10
+
+// count counts the commands that need a person, by why, as far as some pages of them go.
 func (s *systemState) count(ctx context.Context, relay daemon) error {
-	page, err := relayv1.NewOutboxServiceClient(relay.conn).ListParked(ctx, &relayv1.ListParkedRequest{PageSize: 1000})
-	if err != nil {
-		return err
+	outbox, request := relayv1.NewOutboxServiceClient(relay.conn), &relayv1.ListParkedRequest{PageSize: 1000}
+	for range maxCounted {
+		page, err := outbox.ListParked(ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, c := range page.GetCommands() {
+			s.Persons[story.Why(c.GetWhy())]++
+		}
+		request.PageToken = page.GetNextPageToken()
+		if s.More = request.GetPageToken() != ""; !s.More {
+			return nil
+		}
 	}
-	for _, c := range page.GetCommands() {
-		s.Persons[story.Why(c.GetWhy())]++
-	}
-	s.More = page.GetNextPageToken() != ""
 	return nil
 }

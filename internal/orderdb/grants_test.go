@@ -77,7 +77,7 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	parked := found(order.ChargeConflict, claims[2])
 	parked.Retry.Code = "KEY_REUSED"
 	apply(t, s, found(order.ChargeUndecided, claims[0]), found(order.ChargeSpent, claims[1]), parked)
-	if stuck, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
+	if stuck, _, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
 		t.Errorf("stuck: got %d commands, error %v; want the one that is parked", len(stuck), err)
 	}
 	again := orderdb.Retry{OrderID: claims[2].Key, Kind: order.Charge, Operator: "ada", Reason: "try once more"}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -147,6 +148,10 @@ func TestNoPageReadsTheWholeTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantBounded(t, 1, plans(), "statistics %s, %s, a watched order", statistics.name, mode)
+			if _, _, err := s.Stuck(t.Context(), time.Hour, 0, 50); err != nil {
+				t.Fatal(err)
+			}
+			wantBounded(t, 10_001, plans(), "statistics %s, %s, what needs a person", statistics.name, mode)
 		}
 	}
 }
@@ -168,5 +173,30 @@ func wantBounded(t *testing.T, most float64, plans []plan, format string, args .
 		if rows > most {
 			t.Errorf("%s: got %.0f rows of %s looked at, want %.0f at most", what, rows, table, most)
 		}
+	}
+}
+
+// There has been an outage, and more than 10,000 commands wait that need nobody. A call that would look at all of them
+// for the one that does returns none, and where the next one goes on.
+func TestAHealthyBacklogIsLookedAtInParts(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "makes 10,000 orders")
+	db := pgtest.Orders(t)
+	execute(t, db, `
+		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
+		SELECT gen_random_uuid(), 'alice', '[{}]', 1, 'JPY', clock_timestamp() + interval '1 hour'
+		FROM generate_series(1, 10000);
+		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM orders`)
+	parked := placed(t, db, order.Pending)
+	damage(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE key = $1`, parked.ID)
+	s, plans := planned(t, db, "")
+	none, rest, err := s.Stuck(t.Context(), time.Hour, 0, 50)
+	if err != nil || len(none) != 0 || rest == 0 {
+		t.Fatalf("got %d commands and the rest after %d, error %v; want none and where to go on", len(none), rest, err)
+	}
+	wantBounded(t, 10_001, plans(), "the first call")
+	one, rest, err := s.Stuck(t.Context(), time.Hour, rest, 50)
+	if err != nil || len(one) != 1 || one[0].OrderID != parked.ID || rest != 0 {
+		t.Errorf("got %v and the rest after %d, error %v; want the one that is parked and no more", one, rest, err)
 	}
 }

@@ -44,11 +44,16 @@ func (w Waiting) Why(stuckAfter time.Duration) order.Why {
 	return s.Why(stuckAfter)
 }
 
+// waiting is a query of commands. waitingIn is one of those in a subquery, and of more of its columns.
+var waiting = waitingIn(Outbox.View(), ``)
+
 // OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
-var waiting = `
+func waitingIn(commands, more string) string {
+	return `
 	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.code, ` + traceID + ` AS trace_id,
-		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, status, age, late
-	FROM ` + Outbox.View() + ` AS c
+		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased,
+		status, age, late` + more + `
+	FROM ` + commands + ` AS c
 	LEFT JOIN LATERAL (
 		SELECT status, updated_at, greatest(clock_timestamp() - updated_at, '0') AS age,
 			 clock_timestamp() - deadline_at AS late
@@ -56,6 +61,7 @@ var waiting = `
 		WHERE orders.id = c.key
 		OFFSET 0
 	) AS o ON true`
+}
 
 func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
 	if err != nil {
@@ -65,36 +71,61 @@ func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
 }
 
 // Stuck returns the commands that need a person, the oldest first, from after the id on, limit at most: those whose
-// Why is not order.NeedsNoPerson.
-func (s *Store) Stuck(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
-	var found []Waiting
-	for len(found) < limit {
-		window, err := s.suspects(ctx, stuckAfter, after, limit)
+// Why is not order.NeedsNoPerson. It looks at a bounded number of commands, and so may return fewer than there are, or
+// none. rest is the id after which the list goes on, 0 when nothing follows.
+func (s *Store) Stuck(
+	ctx context.Context, stuckAfter time.Duration, after int64, limit int,
+) (found []Waiting, rest int64, err error) {
+	for looked := 0; ; {
+		window, err := s.suspects(ctx, stuckAfter, after, limit+1, mostLooked-looked)
 		if err != nil {
-			return nil, fmt.Errorf("list commands that need a person: %w", err)
+			return nil, 0, fmt.Errorf("list commands that need a person: %w", err)
 		}
 		for _, w := range window {
 			if w.Why(stuckAfter) != order.NeedsNoPerson {
-				found = append(found, w)
+				found = append(found, w.Waiting)
 			}
 		}
-		if len(window) < limit {
-			return found, nil
+		if n := len(window); n > 0 {
+			looked, after = looked+window[n-1].Place, window[n-1].ID
 		}
-		after = window[len(window)-1].ID
+		switch {
+		case len(found) > limit:
+			return found[:limit], found[limit-1].ID, nil
+		case looked >= mostLooked:
+			return found, after, nil
+		case len(window) <= limit:
+			return found, 0, nil
+		}
 	}
-	return found[:limit], nil
 }
 
-// suspects returns, by id, every command that may need a person, and few others, so that a healthy backlog stays where
-// it is.
-func (s *Store) suspects(ctx context.Context, stuckAfter time.Duration, after int64, limit int) ([]Waiting, error) {
-	return collectWaiting(pg.Query(ctx, s.reads, waiting+`
-		WHERE c.id > $1
-			AND (c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
-				OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
-				OR c.kind = 'VOID' AND status = 'PENDING'
-				OR updated_at < (SELECT clock_timestamp()) - $4::interval)
+type suspect struct {
+	Waiting
+
+	Place int // among the commands that were looked at
+}
+
+// suspects looks at most commands, and returns, by id, limit of those that may need a person, and few others, so that a
+// healthy backlog stays where it is. The last of most is returned, too, whatever it is.
+func (s *Store) suspects(
+	ctx context.Context, stuckAfter time.Duration, after int64, limit, most int,
+) ([]suspect, error) {
+	rows, err := pg.QueryInOrder(ctx, s.reads, waitingIn(`(
+			SELECT v.*, row_number() OVER (ORDER BY id) AS place
+			FROM `+Outbox.View()+` AS v
+			WHERE id > $1
+			ORDER BY id
+			LIMIT $6)`, `, place`)+`
+		WHERE c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
+			OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
+			OR c.kind = 'VOID' AND status = 'PENDING'
+			OR updated_at < (SELECT clock_timestamp()) - $4::interval
+			OR place = $6
 		ORDER BY c.id
-		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit))
+		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit, most)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[suspect])
 }

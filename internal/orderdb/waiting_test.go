@@ -78,16 +78,18 @@ func TestStuckListsEachWhy(t *testing.T) {
 
 	after := int64(0)
 	for {
-		page, err := s.Stuck(t.Context(), order.StuckAfter, after, 2)
+		page, rest, err := s.Stuck(t.Context(), order.StuckAfter, after, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, w := range page {
 			got = append(got, w.Why(order.StuckAfter))
-			after = w.ID
 		}
-		if len(page) < 2 {
+		if after = rest; rest == 0 {
 			break
+		}
+		if len(page) != 2 || page[1].ID != rest {
+			t.Errorf("got a page of %d and the rest after %d, want 2 and the last of them", len(page), rest)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -45,6 +45,15 @@ type Position [16]byte
 // AtUUID is the position of a row whose key is a UUID, as the database writes it.
 func AtUUID(id string) Position { return Position(uuid.MustParse(id)) }
 
+// AfterUUID is AtUUID of where a list goes on, nil when that is nowhere: "".
+func AfterUUID(id string) *Position {
+	if id == "" {
+		return nil
+	}
+	p := AtUUID(id)
+	return &p
+}
+
 // UUID returns the key of AtUUID, "" for the position before the first row.
 func (p *Position) UUID() string {
 	if p == nil {
@@ -57,6 +66,15 @@ func (p *Position) UUID() string {
 func AtNumber(id int64) (p Position) {
 	binary.BigEndian.PutUint64(p[len(p)-8:], uint64(id))
 	return p
+}
+
+// AfterNumber is AtNumber of where a list goes on, nil when that is nowhere: 0.
+func AfterNumber(id int64) *Position {
+	if id == 0 {
+		return nil
+	}
+	p := AtNumber(id)
+	return &p
 }
 
 // Number returns the key of AtNumber, 0 for the position before the first row.
@@ -99,21 +117,25 @@ func Read(token string, list ...string) (*Position, error) {
 	return &last, nil
 }
 
-// Cut makes the messages of a page, of rows that were read with one more than its size, and the token that continues
-// the list; "" when there are no more of these rows. A page ends before it is larger than a mebibyte.
+// Cut makes the messages of a page, and the token that continues the list; "" when the page is the last. The rows are
+// as many as the page may have, and rest is where the list goes on after them, nil when it does not. The page ends
+// earlier, before it is larger than a mebibyte.
 func Cut[T any, M proto.Message](
-	rows []T, size int, message func(T) M, at func(T) Position, list ...string,
+	rows []T, message func(T) M, at func(T) Position, rest *Position, list ...string,
 ) (messages []M, next string) {
 	room := maxBytes
 	for i, row := range rows {
 		m := message(row)
 		room -= protowire.SizeTag(1) + protowire.SizeBytes(proto.Size(m)) // as it is among the reply's
-		if i == size || i > 0 && room < 0 {
+		if i > 0 && room < 0 {
 			return messages, Token(at(rows[i-1]), list...)
 		}
 		messages = append(messages, m)
 	}
-	return messages, ""
+	if rest != nil {
+		next = Token(*rest, list...)
+	}
+	return messages, next
 }
 
 // hash has each text's length before it, so that no two lists look the same.

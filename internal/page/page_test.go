@@ -41,16 +41,17 @@ func TestATokenIsReadBackForItsOwnListOnly(t *testing.T) {
 	}
 }
 
-// Rows are read with one more than a page has, to know whether another page follows.
-func TestAPageIsCutAfterItsLastRow(t *testing.T) {
+// The page after one that has no rows begins where that stopped looking for some.
+func TestAPageGoesOnWhereItsListDoes(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int]bool{0: false, 1: false, 2: false, 3: true} {
-		rows, next := page.Cut([]int64{7, 8, 9}[:n], 2, wrapperspb.Int64, page.AtNumber, "parked")
-		if len(rows) != min(n, 2) || (next != "") != want {
-			t.Errorf("%d rows: got %v and token %q, want at most 2 rows, and a token: %v", n, rows, next, want)
-		}
-		if last, err := page.Read(next, "parked"); err != nil || want && last.Number() != 8 {
-			t.Errorf("%d rows: got the token of %d, error %v, want that of 8", n, last.Number(), err)
+	for _, rows := range [][]int64{nil, {7}, {7, 8}} {
+		for _, rest := range []int64{0, 8, 99} {
+			got, next := page.Cut(rows, wrapperspb.Int64, page.AtNumber, page.AfterNumber(rest), "parked")
+			last, err := page.Read(next, "parked")
+			if len(got) != len(rows) || (next == "") != (rest == 0) || err != nil || last.Number() != rest {
+				t.Errorf("%v and the rest after %d: got %d rows and the token of %d, error %v",
+					rows, rest, len(got), last.Number(), err)
+			}
 		}
 	}
 }
@@ -63,11 +64,11 @@ func TestAPageEndsAtAMebibyte(t *testing.T) {
 	for rowSize, want := range map[int]int{0: 1000, 200: 1000, 40 << 10: 25, mebibyte / 2: 1, 2 * mebibyte: 1} {
 		text := strings.Repeat("x", rowSize)
 		message := func(id int64) *anypb.Any { return &anypb.Any{TypeUrl: text} }
-		rows := make([]int64, 1001)
+		rows := make([]int64, 1000)
 		for i := range rows {
 			rows[i] = int64(i + 1)
 		}
-		got, next := page.Cut(rows, 1000, message, page.AtNumber, "parked")
+		got, next := page.Cut(rows, message, page.AtNumber, page.AfterNumber(1000), "parked")
 		size := 0
 		for _, m := range got {
 			size += proto.Size(m)
@@ -145,6 +146,12 @@ func TestPositionsKeepTheirKeys(t *testing.T) {
 		if at := page.AtNumber(id); at.Number() != id {
 			t.Errorf("got %d, want %d", at.Number(), id)
 		}
+	}
+	if at := page.AfterUUID(id); at.UUID() != id {
+		t.Errorf("got %s, want %s", at.UUID(), id)
+	}
+	if page.AfterUUID("") != nil || page.AfterNumber(0) != nil {
+		t.Error("after nothing: got a position, want none")
 	}
 	var first *page.Position
 	if first.UUID() != "" || first.Number() != 0 {

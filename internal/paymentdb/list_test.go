@@ -9,6 +9,7 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 func TestPagesHoldEachPaymentOnceByDescendingKey(t *testing.T) {
@@ -42,16 +43,50 @@ func TestPagesHoldEachPaymentOnceByDescendingKey(t *testing.T) {
 func readPages(t *testing.T, store *paymentdb.Store, filter paymentdb.Filter) []string {
 	t.Helper()
 	var ids []string
-	for after := ""; ; after = ids[len(ids)-1] {
-		page, err := store.List(t.Context(), filter, after, 3)
+	for after := ""; ; {
+		page, rest, err := store.List(t.Context(), filter, after, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range page {
 			ids = append(ids, p.ID)
 		}
-		if len(page) < 3 {
+		if rest == "" {
 			return ids
+		}
+		after = rest
+	}
+}
+
+// One payment of 10,001 is VOIDED, the last one. A call that would look at all of them for it returns none, and where
+// the next one goes on.
+func TestAFilterLooksAtABoundedNumberOfPayments(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "makes 10,000 payments")
+	db := pgtest.Payments(t)
+	const last = "00000000-0000-7000-8000-000000000001"
+	_, err := db.Pool.Exec(t.Context(), `
+		INSERT INTO payments (id, customer_id, amount_minor, currency, status, decline_reason)
+		SELECT gen_random_uuid(), 'c-1', 1, 'JPY', 'DECLINED', 'EXPIRED'
+		FROM generate_series(1, 10000)
+		UNION ALL
+		SELECT $1, 'c-2', 1, 'JPY', 'VOIDED', NULL`, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := paymentdb.New(db.Pool)
+	none, rest, err := store.List(t.Context(), paymentdb.Filter{Status: payment.Voided}, "", 50)
+	if err != nil || len(none) != 0 || rest == "" {
+		t.Fatalf("got %d payments and the rest after %q, error %v; want none and where to go on", len(none), rest, err)
+	}
+	for filter, after := range map[paymentdb.Filter]string{
+		{Status: payment.Voided}:                    rest,
+		{Status: payment.Voided, CustomerID: "c-2"}: "", // who has no other
+	} {
+		got, rest, err := store.List(t.Context(), filter, after, 50)
+		if err != nil || len(got) != 1 || got[0].ID != last || rest != "" {
+			t.Errorf("%+v after %q: got %v and the rest after %q, error %v; want the last one",
+				filter, after, got, rest, err)
 		}
 	}
 }

@@ -953,7 +953,7 @@ type ListPaymentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The payments, by descending key.
 	Payments []*Payment `protobuf:"bytes,1,rep,name=payments,proto3" json:"payments,omitempty"`
-	// Continues the list; empty on the last page.
+	// Continues the list, also after a page that is short or empty; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -89,6 +89,10 @@ type PaymentServiceClient interface {
 	// ListPayments answers payments page by page, by descending key, which is the newest first where keys are UUIDs of
 	// version 7. A repeat with the same token continues from the same place.
 	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 payments of everybody's, or of the
+	// customer's, at most: a page may be short or empty and have a next_page_token all the same. Only one without it is
+	// the last.
+	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same filters.
 	ListPayments(ctx context.Context, in *ListPaymentsRequest, opts ...grpc.CallOption) (*ListPaymentsResponse, error)
 }
@@ -225,6 +229,10 @@ type PaymentServiceServer interface {
 	GetPayment(context.Context, *GetPaymentRequest) (*GetPaymentResponse, error)
 	// ListPayments answers payments page by page, by descending key, which is the newest first where keys are UUIDs of
 	// version 7. A repeat with the same token continues from the same place.
+	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 payments of everybody's, or of the
+	// customer's, at most: a page may be short or empty and have a next_page_token all the same. Only one without it is
+	// the last.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same filters.
 	ListPayments(context.Context, *ListPaymentsRequest) (*ListPaymentsResponse, error)

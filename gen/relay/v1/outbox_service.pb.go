@@ -556,7 +556,7 @@ type ListParkedResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The commands, the oldest first.
 	Commands []*ParkedCommand `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
-	// Continues the list; empty on the last page.
+	// Continues the list, also after a page that is short or empty; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

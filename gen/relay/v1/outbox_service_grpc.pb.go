@@ -46,6 +46,9 @@ type OutboxServiceClient interface {
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
 	// the same token continues from the same place.
 	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 commands at most: a page may be short or
+	// empty and have a next_page_token all the same. Only one without it is the last.
+	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
 	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
@@ -168,6 +171,9 @@ type OutboxServiceServer interface {
 	// ListParked answers the commands that need a person, the oldest first, each saying why: those that are parked or
 	// keep being refused because their payment key belongs to another payment, and those that are stuck. A repeat with
 	// the same token continues from the same place.
+	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 commands at most: a page may be short or
+	// empty and have a next_page_token all the same. Only one without it is the last.
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
