@@ -10,6 +10,8 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
+	"hosho/internal/plain"
+	"hosho/internal/rpc"
 	"hosho/relay/internal/dispatch"
 )
 
@@ -24,35 +26,48 @@ type handler struct {
 	backoff     func(kind string) outbox.Backoff
 	giveUps     *giveUps
 	persons     *persons
+	digest      *digest // of deliveries that came to nothing
 	log         *slog.Logger
 }
+
+// longestError bounds what a line tells of an error, in bytes.
+const longestError = 1 << 10
 
 // Explain logs the one line that a delivery gets: what came back, and what it means.
 func (h *handler) Explain(r outbox.Report) {
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
+	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
+		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
+	}
+	level := severity(r)
+	vain := r.Result != outbox.Decided && level != slog.LevelError
+	if vain && !h.digest.tells(sort{r.Message.Kind, r.Code, r.Result.String()}, level) {
+		return
+	}
 	attrs := []any{
 		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
 		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(),
 		"event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
 	}
 	if text, ok := r.Body.(string); ok && text != "" {
-		attrs = append(attrs, "error", text)
+		attrs = append(attrs, "error", rpc.Brief(plain.Text(text), longestError))
 	}
 	if h.again(r) {
 		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
 	}
+	h.log.Log(context.Background(), level, "delivery", attrs...)
+}
+
+// severity is how loud the log is about a delivery.
+func severity(r outbox.Report) slog.Level {
 	switch {
 	case r.Result == outbox.Decided, r.Result == outbox.Deferred,
 		r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
-		h.log.Info("delivery", attrs...) // a customer cancelled before it was sent: that is every day
+		return slog.LevelInfo // a customer cancelled before it was sent: that is every day
 	case r.Result == outbox.Conflict, r.Result == outbox.Unreadable, r.Code == dispatch.CodeDataLoss:
-		h.log.Error("delivery", attrs...)
-	default:
-		h.log.Warn("delivery", attrs...)
+		return slog.LevelError
 	}
-	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
-		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
-	}
+	return slog.LevelWarn
 }
 
 // again reports whether a command is, as far as its order allows, tried again.

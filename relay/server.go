@@ -43,6 +43,7 @@ type server struct {
 	watchers   *pg.Waker      // tells the orderds that orders have changed
 	listener   *pg.Listener   // hears that something is due
 	dispatcher *dispatch.Dispatcher
+	digest     *digest
 	trust      *trust
 	operators  *admission.Lane // of all calls
 	stuckAfter time.Duration
@@ -62,7 +63,7 @@ func newServer(
 		stuckAfter: p.StuckAfter,
 		operators:  admission.NewLane("operator", int(pools.Reads.Config().MaxConns)/2),
 	}
-	s.trust = &trust{store: s.store, log: log}
+	s.trust, s.digest = &trust{store: s.store, log: log}, newDigest(log)
 	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
 		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
 		Renew: p.renew, Listen: p.listen,
@@ -71,7 +72,8 @@ func newServer(
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
-		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log), log: log,
+		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log),
+		digest: s.digest, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }
@@ -108,13 +110,14 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 
 // work delivers the outbox until ctx ends and what is under way is finished.
 func (s *server) work(ctx context.Context, ready func(context.Context) error) {
+	defer s.digest.stop()
+	defer s.dispatcher.Close()
 	for ready(ctx) != nil {
 		if !wait.For(ctx, readyPoll) {
 			return
 		}
 	}
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
-	defer s.dispatcher.Close()
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	asking.Go(func() { s.dispatcher.KeepAsking(ctx) })

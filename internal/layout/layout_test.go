@@ -48,7 +48,7 @@ main
 orderd     | *             | admission gen/error gen/money gen/order command daemon migrations order orderdb outbox page
            |               | pg rpc validate wait
 relay      | *             | admission gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
-           |               | page pg relay/internal/dispatch rpc validate wait
+           |               | page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | batch card gen/error gen/money gen/payment daemon migrations page payment paymentdb pg
            |               | rpc validate
 

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+)
+
+// vain is a delivery that came to a code, with what the peer said.
+func vain(code, message string) outbox.Report {
+	return outbox.Report{
+		Message: outbox.Message{Key: "o-1", Kind: string(order.Charge)},
+		Result:  outbox.Blocked, Code: code, Body: message,
+	}
+}
+
+// newExplainer makes the part of a handler that writes to a log.
+func newExplainer(log *journal) *handler {
+	return &handler{maxAttempts: 5, digest: newDigest(slog.New(log)), log: slog.New(log), giveUps: &giveUps{}}
+}
+
+// paymentd is away for a minute, and twenty thousand deliveries come to nothing. The log has some of them, and how many
+// there were in all. What is decided meanwhile has a line each, and so has every other cause.
+func TestTheDeliveriesOfAnOutageAreToldTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		h := newExplainer(log)
+		const perSecond, seconds = 360, 60
+		for range seconds {
+			for range perSecond {
+				h.Explain(vain("UNAVAILABLE", "nobody is there"))
+			}
+			h.Explain(vain("COMMIT_UNKNOWN", ""))
+			<-time.After(time.Second)
+		}
+		conflict := vain("KEY_REUSED", "")
+		conflict.Result = outbox.Conflict
+		for range 2 * ownLines {
+			h.Explain(conflict)
+		}
+		h.digest.stop()
+		lines, together := map[string]int{}, 0
+		for _, l := range log.lines("delivery") {
+			lines[l["code"]]++
+		}
+		for _, l := range log.lines("deliveries") {
+			n, err := strconv.Atoi(l["deliveries"])
+			if err != nil || l["level"] != "WARN" || l["code"] != "UNAVAILABLE" || l["means"] != "blocked" {
+				t.Errorf("got %v, want a warning of the outage", l)
+			}
+			together += n
+		}
+		if got := lines["UNAVAILABLE"]; got > 7*ownLines || got+together != perSecond*seconds {
+			t.Errorf("got %d lines and %d deliveries told together, want %d in all, few of them with a line",
+				got, together, perSecond*seconds)
+		}
+		if lines["COMMIT_UNKNOWN"] != seconds || lines["KEY_REUSED"] != 2*ownLines {
+			t.Errorf("got %v, want a line for each of the others", lines)
+		}
+	})
+}
+
+// A peer says whatever it likes. It stays on its line, which is short, and it cannot make up sorts without end.
+func TestWhatAPeerSaysIsKeptInBounds(t *testing.T) {
+	t.Parallel()
+	log := &journal{}
+	h := newExplainer(log)
+	h.Explain(vain("UNAVAILABLE", "\x1b[2J\r\nlevel=ERROR \u202e"+strings.Repeat("x", 100_000)))
+	got := log.lines("delivery")[0]["error"]
+	if len(got) > longestError+100 || strings.ContainsAny(got, "\x1b\r\n\u202e") {
+		t.Errorf("got %d bytes, %.80q; want a KiB of plain text", len(got), got)
+	}
+	for n := range 10 * mostSorts {
+		h.Explain(vain("REASON_"+strconv.Itoa(n), ""))
+	}
+	if got := len(h.digest.sorts); got > mostSorts+1 {
+		t.Errorf("got %d sorts, want %d and one for all others", got, mostSorts)
+	}
+	h.digest.stop()
+}
