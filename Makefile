@@ -117,6 +117,11 @@ chaos := \
 	"--duration 1m --faults disk-full" \
 	"--duration 5m --quick --faults failover,standby-away,standby-lost" \
 	"--duration 1m --quick --faults clock" \
+	"--duration 10s --faults hanging --length 60s" \
+	"--duration 10s --faults hanging-unanswered --length 60s" \
+	"--duration 10s --faults net-slow --length 60s" \
+	"--duration 10s --faults unread-streams --length 30s" \
+	"--duration 10s --faults overload --clients 1" \
 	"--duration 1m --quick --faults forgotten-payment" \
 	"--duration 1m --faults backlog"
 

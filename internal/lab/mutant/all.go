@@ -23,6 +23,8 @@ var All = []Mutant{
 	splitTransaction,
 	prunedKey,
 	frozenTransaction,
+	droppedLateReply,
+	hangingGoesAlone,
 	misconfiguredIsPoison,
 	anyPaymentd,
 }

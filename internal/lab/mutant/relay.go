@@ -72,6 +72,32 @@ var ownClock = Mutant{
 	}},
 }
 
+var droppedLateReply = Mutant{
+	Name:   "dropped-late-reply",
+	Breaks: "a decision that comes after its command's time is thrown away",
+	Needs:  "a link to paymentd that is slower than a call may be",
+	Faults: []string{"net-slow"}, Length: 14 * time.Second,
+	Oracle: []rules.ID{rules.Steady},
+	Edits: []Edit{{
+		File: "relay/internal/dispatch/late.go",
+		Old:  `if interpret(&r, d, result); r.Result != outbox.Decided {`,
+		New:  `if interpret(&r, d, result); r.Late {`,
+	}},
+}
+
+var hangingGoesAlone = Mutant{
+	Name:   "hanging-goes-alone",
+	Breaks: "a command that hangs while its neighbours are answered is delivered alone, as if it had killed its relay",
+	Needs:  "orders that hang in a card network of which paymentd waits for ever",
+	Faults: []string{"hanging-unanswered"}, Length: 12 * time.Second,
+	Oracle: []rules.ID{rules.Steady},
+	Edits: []Edit{{
+		File: "relay/internal/dispatch/silence.go",
+		Old:  `r.Lost = k == ofAll`,
+		New:  `r.Lost = true`,
+	}},
+}
+
 var frozenTransaction = Mutant{
 	Name:   "frozen-transaction",
 	Breaks: "a process that stands still in a transaction keeps its rows locked for as long as it does",
