@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // Writers, readers and readiness share three sessions of a pooler in transaction mode, more of them than there are
@@ -154,4 +157,56 @@ func TestWhatAPoolerRefusesOfAURLIsNamed(t *testing.T) {
 		}
 		pool.Close()
 	}
+}
+
+// Callers give up at about the time at which their statements end, behind a pooler that lends one session to many. No
+// cancel request ends what somebody else has there, a COMMIT least of all, and the pooler lives on: there are releases
+// of PgBouncer that end with everybody's connections when a cancel request is not waited for.
+func TestACancelRequestMeetsNobodyElseBehindAPooler(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "gives up hundreds of statements")
+	db := notes(t)
+	url := pgtest.Pooler(t, db.URL, map[string]string{"default_pool_size": "3"})
+	hasty, patient := openAt(t, url), openAt(t, url)
+	ctx, stop := context.WithCancel(t.Context())
+	var giving, writing sync.WaitGroup
+	defer giving.Wait()
+	defer stop()
+	for range 6 {
+		giving.Go(func() {
+			for ctx.Err() == nil {
+				short, cancel := context.WithTimeout(ctx, 4*time.Millisecond+rand.N(4*time.Millisecond))
+				_ = pg.InTx(short, hasty, func(tx pgx.Tx) error { // may or may not be in time
+					_, err := tx.Exec(short, `SELECT pg_sleep(0.003)`)
+					return err
+				})
+				cancel()
+			}
+		})
+	}
+	times := slow.Times(100, 2000)
+	for writer := range 4 {
+		writing.Go(func() {
+			for n := range times {
+				if err := pg.Exec(t.Context(), patient, `INSERT INTO notes VALUES ($1)`, writer*times+n); err != nil {
+					t.Errorf("who gave nothing up: %v", err)
+					return
+				}
+			}
+		})
+	}
+	writing.Wait()
+	if got := count(t, db.Pool, `SELECT count(*) FROM notes`); got != 4*times {
+		t.Errorf("got %d rows, want %d", got, 4*times)
+	}
+}
+
+func openAt(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pg.Open(t.Context(), pg.Config{URL: url, Application: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -79,22 +78,8 @@ func (s *session) attach(config *pgx.ConnConfig) {
 	}
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		conn.CustomData()[sessionKey] = s
-		return &canceller{pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}, s}
+		return &canceller{session: s, conn: conn}
 	}
-}
-
-// canceller takes a caller's statement along when the caller gives up, instead of leaving it to wait for a lock on the
-// server. It is not there during a COMMIT, which has no caller's context.
-type canceller struct {
-	pgconn.CancelRequestContextWatcherHandler
-
-	session *session
-}
-
-// HandleCancel is pgx's hook.
-func (c *canceller) HandleCancel(ctx context.Context) {
-	c.session.cancelled.Store(true)
-	c.CancelRequestContextWatcherHandler.HandleCancel(ctx)
 }
 
 // unfinished counts the transactions of a pool that have begun and whose end is not known. They are as many as the pool
