@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -181,13 +182,13 @@ func numbers(t *testing.T, log *bufio.Scanner, last int) (dropped int) {
 }
 
 // A reader of the log that stands still, a shell with Ctrl-S or a collector that hangs, must not be felt by a call. A
-// pipe holds 64 KiB; here 20 MB are logged.
+// pipe holds 64 KiB, and 4 MiB wait; here 6 MB are logged.
 func TestStderrThatNobodyReadsHangsNoCall(t *testing.T) {
 	t.Parallel()
 	read, write := pipe(t)
 	c := newTalker(t, write, "--talk=on")
 	var reply called
-	for range 20 {
+	for range 6 {
 		reply = c.call(1000)
 	}
 	if reply.Dropped == 0 || reply.Heap > 32<<20 {
@@ -195,13 +196,13 @@ func TestStderrThatNobodyReadsHangsNoCall(t *testing.T) {
 			reply.Dropped, reply.Heap)
 	}
 	log := bufio.NewScanner(read)
-	if told := numbers(t, log, 19_999); told != reply.Dropped {
+	if told := numbers(t, log, 5_999); told != reply.Dropped {
 		t.Errorf("the log tells of %d dropped lines, the metric of %d", told, reply.Dropped)
 	}
 	if again := c.call(1); again.Dropped != reply.Dropped {
 		t.Errorf("got %d lines dropped, want no more than %d once somebody reads", again.Dropped, reply.Dropped)
 	}
-	if !log.Scan() || !strings.Contains(log.Text(), `"number":20000`) {
+	if !log.Scan() || !strings.Contains(log.Text(), `"number":6000`) {
 		t.Errorf("got %.200q, want the line that was logged last", log.Text())
 	}
 	c.stop()
@@ -255,16 +256,18 @@ func TestTheLogIsWrittenBeforeTheEnd(t *testing.T) {
 	for end, want := range map[string]string{"fail": "sampled: it fails", "panic": "panic: it panics"} {
 		read, write := pipe(t)
 		c := newTalker(t, write, "--talk="+end)
-		log := bufio.NewScanner(read)
-		c.call(1000)
+		c.call(200) // three times what a pipe holds
 		c.send(0)
-		if dropped := numbers(t, log, 999); dropped != 0 {
+		all, err := io.ReadAll(read) // at once: what ends waits for a second
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := bufio.NewScanner(bytes.NewReader(all))
+		if dropped := numbers(t, log, 199); dropped != 0 {
 			t.Errorf("%s: got %d lines dropped, want none", end, dropped)
 		}
 		if !log.Scan() || !strings.HasPrefix(log.Text(), want) {
 			t.Errorf("%s: got %q after the log, want %q", end, log.Text(), want)
-		}
-		for log.Scan() { // the stack
 		}
 		if err := c.command.Wait(); err == nil {
 			t.Errorf("%s: got exit 0, want a failure", end)

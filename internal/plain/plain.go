@@ -16,6 +16,9 @@ import (
 // direction of what follows, or are not seen. Joiners and the marks of a single direction may: emoji and some scripts
 // need them.
 func Is(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r >= ' ' && r < 0x7f
+	}
 	if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
 		return false
 	}
@@ -45,6 +48,9 @@ func Fault(text string) (at int, what string) {
 
 // Text is a text as it may stand on a line: plain text as it is, and the rest escaped. What is no UTF-8 is U+FFFD.
 func Text(text string) string {
+	if isASCII(text) { // as most of the log is
+		return text
+	}
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if at, _ := Fault(text); at < 0 {
 		return text
@@ -58,6 +64,16 @@ func Text(text string) string {
 		}
 	}
 	return out.String()
+}
+
+// isASCII reports whether all of a text is ASCII that may stand on a line.
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // Lines is a text of several lines, each of which is plain.

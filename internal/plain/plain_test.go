@@ -83,6 +83,15 @@ func TestPlainTextHasNoEffect(t *testing.T) {
 	})
 }
 
+// Every line of the log goes through it.
+func BenchmarkText(b *testing.B) {
+	line := strings.Repeat(`{"time":"2026-11-26T17:40:34Z","level":"INFO"}`, 8)
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		plain.Text(line)
+	}
+}
+
 // JSON that is printed means what it meant.
 func TestJSONStaysJSON(t *testing.T) {
 	t.Parallel()
