@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +20,24 @@ type door struct {
 	lane    func(method string) *admission.Lane
 	timeout time.Duration // of a unary call, and of the request of a stream that has one
 	refuse  func(method string, arrived time.Time, err error) error
-	most    int64 // calls at a time
+
+	calls, reflections room
 
 	methods map[string]grpc.MethodInfo // by full name, those that are served
-	calls   atomic.Int64
+}
+
+// room is for so many calls at a time, or for a few more that come in the same moment.
+type room struct {
+	most  int64
+	taken atomic.Int64
+}
+
+func (r *room) full() bool { return r.taken.Load() >= r.most }
+
+// enter takes a place until ctx ends, as it does with the call. gRPC never ends that of a call which is refused.
+func (r *room) enter(ctx context.Context) {
+	r.taken.Add(1)
+	context.AfterFunc(ctx, func() { r.taken.Add(-1) })
 }
 
 // errCallTimeout ends a call that took as long as the server lets it, which its caller would have let go on.
@@ -51,12 +66,17 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 			return ctx, d.refuse(name, c.arrived, err)
 		}
 	}
-	if d.calls.Add(1) > d.most && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
-		d.calls.Add(-1)
+	room := &d.calls
+	if strings.HasPrefix(name, "/grpc.reflection.") {
+		room = &d.reflections
+	}
+	if room.full() && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
 		return ctx, d.refuse(name, c.arrived, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
 	}
-	context.AfterFunc(ctx, func() { d.calls.Add(-1) })
+	room.enter(ctx)
 	switch {
+	case room == &d.reflections: // a stream which nobody needs for longer than a call
+		ctx = bounded(ctx, d.timeout)
 	case method.IsClientStream:
 	case method.IsServerStream:
 		ctx = c.awaited(ctx, d.timeout)

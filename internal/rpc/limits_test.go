@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 )
 
@@ -195,5 +196,30 @@ func TestACallTooManyOfAllIsRefused(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("no call was let in when there was room")
 		}
+	}
+}
+
+// Reflection is for a few people with grpcurl. It takes no more than its own share, and no stream of it lasts.
+func TestReflectionHasAShareOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t, &orders{}, limited(func(l *limits) { l.reflections = 1 }),
+		func(c *ServerConfig) { c.Reflection, c.CallTimeout = true, 100*time.Millisecond })
+	reflect := func() error {
+		stream, err := reflectionpb.NewServerReflectionClient(s.conn).ServerReflectionInfo(t.Context())
+		if err != nil {
+			return err
+		}
+		_, err = stream.Recv()
+		return err
+	}
+	first := make(chan error)
+	go func() { first <- reflect() }()
+	second := reflect()
+	if one, other := status.Code(<-first), status.Code(second); one+other !=
+		codes.DeadlineExceeded+codes.ResourceExhausted || one == other {
+		t.Errorf("got %v and %v, want one whose time is over, and one refused", one, other)
+	}
+	if err := s.get(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

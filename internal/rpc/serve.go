@@ -23,10 +23,6 @@ import (
 	"hosho/internal/admission"
 )
 
-// StopTimeout is how long calls under way may take once the server is told to stop. GracefulStop alone would wait for
-// an open stream for ever.
-const StopTimeout = 10 * time.Second
-
 // ServerConfig says what to serve, and how.
 type ServerConfig struct {
 	Listen      string // the gRPC address
@@ -86,7 +82,8 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	calls := interceptor{
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
 	}
-	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, most: c.limits.calls}
+	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse}
+	door.calls.most, door.reflections.most = c.limits.calls, c.limits.reflections
 	server := c.newServer(door, calls)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
@@ -99,6 +96,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	door.serves(server.GetServiceInfo())
 
 	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
+	served, stopped := make(chan error, 1), make(chan struct{})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry) })
 	group.Go(func() error { gate.run(ctx); return nil })
@@ -108,14 +106,20 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		if c.Stopping != nil {
 			c.Stopping()
 		}
-		stop(server)
+		stop(server, c.Log)
+		close(stopped)
 		return nil
 	})
 	group.Go(func() error {
 		warn(c.Log, listener, admin)
 		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
-		if err := server.Serve(crowd); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			return fmt.Errorf("serve gRPC: %w", err)
+		go func() { served <- server.Serve(crowd) }()
+		select {
+		case err := <-served:
+			if err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				return fmt.Errorf("serve gRPC: %w", err)
+			}
+		case <-stopped: // whatever stands
 		}
 		return nil
 	})
@@ -130,10 +134,4 @@ func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
 	}, c.Options)...)
-}
-
-func stop(server *grpc.Server) {
-	timer := time.AfterFunc(StopTimeout, server.Stop)
-	defer timer.Stop()
-	server.GracefulStop()
 }

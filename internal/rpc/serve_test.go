@@ -8,18 +8,12 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
-
-	orderv1 "hosho/gen/order/v1"
 )
 
 // One call and one stream are under way when the server is told to stop. The call is answered; the stream, which would
@@ -55,41 +49,6 @@ func TestAStoppingServerFinishesWhatIsUnderWay(t *testing.T) {
 		t.Errorf("the call: got %v, want its answer", err)
 	}
 	<-s.done
-}
-
-// Nobody ends the stream, and its client stays.
-func TestAStreamThatIgnoresTheStopIsEnded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		listener := bufconn.Listen(1 << 10)
-		server := grpc.NewServer()
-		orderv1.RegisterOrderServiceServer(server, &orders{watch: func(ctx context.Context) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}})
-		go server.Serve(listener)
-		conn, err := grpc.NewClient("passthrough:orders", grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-				return listener.DialContext(ctx)
-			}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		s := &system{OrderServiceClient: orderv1.NewOrderServiceClient(conn)}
-		stream, err := s.open(t, t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		stop(server)
-		if took := time.Since(began); took != StopTimeout {
-			t.Errorf("stopped after %v, want %v", took, StopTimeout)
-		}
-		if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
-			t.Errorf("got %v, want UNAVAILABLE", err)
-		}
-	})
 }
 
 func TestReflectionIsServedIfAskedFor(t *testing.T) {
