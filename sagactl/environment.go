@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"hosho/internal/lab/stack"
@@ -50,6 +51,16 @@ func environment(system *stack.Stack) string {
 	fmt.Fprintln(&file, `order() { sagactl order create --quiet "$@"; }`)
 	return file.String()
 }
+
+// word is a text as a person writes it in a shell: quoted only where it must be.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return quoted(text)
+}
+
+var plainWord = regexp.MustCompile(`^[\w./+-]+$`)
 
 // quoted is a text as a word of a shell.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

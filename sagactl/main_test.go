@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -57,11 +58,10 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// sagactl returns a command whose temporary files are the test's own, so that what it leaves behind is seen. Their
-// folder's name is short: the databases' sockets are in there.
+// sagactl returns a command whose temporary files are the test's own, so that what it leaves behind is seen.
 func sagactl(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
-	tmp, err := os.MkdirTemp("/tmp", "hosho-t-")
+	tmp, err := os.MkdirTemp("", "hosho-t-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func leavesNothing(t *testing.T, tmp string) {
 }
 
 func processesOf(tmp string) []byte {
-	processes, _ := exec.Command("pgrep", "-af", tmp).Output() // exits 1 when it finds none
+	processes, _ := exec.Command("pgrep", "-af", regexp.QuoteMeta(tmp)).Output() // exits 1 when it finds none
 	return processes
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -109,18 +108,15 @@ func TestAnOperatorSettlesAnOrderWhoseKeyIsTaken(t *testing.T) {
 
 func startStack(t *testing.T) *stack.Stack {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "hosho-t-")
+	folder, err := stack.NewFolder("test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { folder.Remove() })
 	if err := daemons(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := stack.Start(t.Context(), stack.Config{Bin: programs, Dir: dir, Relays: 1})
+	s, err := stack.Start(t.Context(), stack.Config{Bin: programs, Dir: folder.Path(), Relays: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,10 +52,14 @@ func demoElsewhere(t *testing.T) {
 	leavesNothing(t, tmp)
 }
 
-// upElsewhere has a system run, and uses it in a shell that says the same.
+// upElsewhere has a system run in a folder with an odd name, and uses it in a shell that says the same.
 func upElsewhere(t *testing.T) {
 	cmd, tmp := sagactl(t, "up", "--free-ports")
-	cmd.Env = append(cmd.Env, elsewhere...)
+	odd := filepath.Join(tmp, "it's [1")
+	if err := os.Mkdir(odd, 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(append(cmd.Env, "TMPDIR="+odd), elsewhere...)
 	ready := newWatcher("\nready\n")
 	cmd.Stdout = ready
 	exited := begin(t, cmd, ready)
@@ -80,5 +86,5 @@ func upElsewhere(t *testing.T) {
 	if err := <-exited; err != nil {
 		t.Errorf("got %v after SIGHUP, want exit code 0", err)
 	}
-	leavesNothing(t, tmp)
+	leavesNothing(t, odd)
 }

@@ -95,7 +95,7 @@ func introduce(screen *terminal.Terminal, system *stack.Stack) error {
 	for _, v := range places(system) {
 		screen.Line("%s=%s", v.name, v.value)
 	}
-	screen.Line(paste, env, system.Orderd.Address)
+	screen.Line(paste, word(env), system.Orderd.Address)
 	screen.Line("ready")
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Building is what a person is told who waits for Build.
@@ -30,6 +32,21 @@ func Build(ctx context.Context, bin string, flags ...string) error {
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the daemons: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// checkPrograms tells that a folder's daemons cannot be run, as where it is mounted noexec.
+func checkPrograms(bin string) error {
+	for _, daemon := range []string{"orderd", "paymentd", "relay"} {
+		file := filepath.Join(bin, daemon)
+		err := unix.Access(file, unix.X_OK)
+		if errors.Is(err, unix.EACCES) {
+			return fmt.Errorf("%s may not be run (%w): give TMPDIR a folder that is not mounted noexec", file, err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be run: %w", file, err)
+		}
 	}
 	return nil
 }

@@ -156,6 +156,21 @@ func belowModule(t *testing.T, dir string) {
 	put(t, filepath.Join(dir, "..", "go.mod"), "module above\n")
 }
 
+// Before anything is started it is told that the programs may not be run, and what to do.
+func TestAFolderThatRunsNoProgramsIsTold(t *testing.T) {
+	t.Parallel()
+	unrunnable, none := t.TempDir(), t.TempDir()
+	put(t, filepath.Join(unrunnable, "orderd"), "no program\n")
+	for bin, want := range map[string]string{
+		unrunnable: "give TMPDIR a folder that is not mounted noexec", none: "no such file",
+	} {
+		_, err := stack.Start(t.Context(), stack.Config{Bin: bin, Dir: t.TempDir(), Relays: 1})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
+
 // eachFile reads the files of a source tree.
 func eachFile(t *testing.T, tree string, do func(file string, text []byte)) {
 	t.Helper()

@@ -103,6 +103,9 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.makeDir(); err != nil {
 		return err
 	}
+	if err := checkPrograms(s.config.Bin); err != nil {
+		return err
+	}
 	if s.config.FixedPorts {
 		n := 2 + s.config.Relays
 		if err := checkFree(append(fixedPorts(firstPort, n), fixedPorts(firstAdminPort, n)...)...); err != nil {
