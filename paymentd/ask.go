@@ -115,19 +115,21 @@ func (a *asked) take() (answered []command) {
 			continue
 		}
 		c := &v.of.command
+		a.finish(*c)
 		c.asking, c.verdict, c.doubt = nil, v.said, v.err
-		a.finish(v.of)
 		answered = append(answered, *c)
 	}
 	return answered
 }
 
-// finish ends the asking about one charge, whose answer is known by now or comes from elsewhere.
-func (a *asked) finish(k *call) {
-	if !k.done {
-		k.done = true
-		a.silent--
-		k.end(nil)
+// finish ends the asking about charges whose answers come from elsewhere.
+func (a *asked) finish(commands ...command) {
+	for _, c := range commands {
+		if k := c.asking; k != nil && !k.done {
+			k.done = true
+			a.silent--
+			k.end(nil)
+		}
 	}
 }
 
@@ -136,8 +138,8 @@ func (a *asked) rest() (silent []command) {
 	for _, k := range a.calls {
 		if !k.done {
 			silent = append(silent, k.command)
-			a.finish(k)
 		}
 	}
+	a.finish(silent...)
 	return silent
 }

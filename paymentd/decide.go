@@ -28,6 +28,8 @@ type work struct {
 	arrived  time.Time // when they came: all their times run since then, whatever they waited for
 	patience time.Duration
 	reply    func([]answer) // may be called by several goroutines at once
+
+	charges, voids turn // at the database
 }
 
 // left is how long the database may still take. It has a part of the patience in any case: a batch may have waited for
@@ -59,8 +61,6 @@ func refuse(commands []command, err error) []answer {
 // counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
 // says what else one would need.
 func (s *server) decide(ctx context.Context, w work) *asked {
-	deciding, cancel := context.WithTimeout(ctx, decideTimeout)
-	defer cancel()
 	var refused []answer
 	var charges, voids, doubtful []command
 	for _, c := range w.commands {
@@ -81,10 +81,10 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(voids) > 0 {
-		others.Go(func() { w.carryOut(deciding, voids, s.void) })
+		others.Go(func() { w.carryOut(ctx, w.voids, voids, s.void) })
 	}
 	asked := s.ask(ctx, w.arrived, charges)
-	s.decideCharges(deciding, w, asked, append(doubtful, asked.gather()...))
+	s.decideCharges(ctx, w, asked, append(doubtful, asked.gather()...))
 	if asked.silent == 0 {
 		asked.end()
 		return nil
@@ -105,7 +105,7 @@ func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charge
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(approved) > 0 {
-		others.Go(func() { w.carryOut(ctx, approved, s.charge) })
+		others.Go(func() { w.carryOut(ctx, w.charges, approved, s.charge) })
 	}
 	if len(doubtful) > 0 {
 		s.decideDoubtful(ctx, w, asked, doubtful)
@@ -114,8 +114,6 @@ func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charge
 
 // decideLate decides the charges that the network has answered late. Their keys were unknown before.
 func (s *server) decideLate(ctx context.Context, w work, asked *asked, charges []command) {
-	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
-	defer cancel()
 	var failed []answer
 	var decided []command
 	for _, c := range charges {
@@ -131,19 +129,29 @@ func (s *server) decideLate(ctx context.Context, w work, asked *asked, charges [
 	s.decideCharges(ctx, w, asked, decided)
 }
 
-// carryOut answers what the commands came to, or that it is unknown when that takes too long: what is done in the end
-// is told to whoever repeats them. It returns when all is done.
-func (w work) carryOut(ctx context.Context, commands []command, do operation) {
+// carryOut answers what the commands came to, or when that takes too long: that nothing was done, while they wait for
+// their turn, or that it is unknown. What is done in the end is told to whoever repeats them, and nobody waits for it:
+// the turns bound how much of it there is.
+func (w work) carryOut(ctx context.Context, turn turn, commands []command, do operation) {
+	patient, cancel := context.WithTimeout(ctx, w.left())
+	defer cancel()
+	leave, err := turn(patient)
+	if err != nil {
+		w.reply(refuse(commands, err))
+		return
+	}
 	done := make(chan []answer, 1)
-	go func() { done <- carryOut(ctx, commands, do) }()
-	impatient := time.NewTimer(w.left())
-	defer impatient.Stop()
+	go func() {
+		defer leave()
+		ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+		defer cancel()
+		done <- carryOut(ctx, commands, do)
+	}()
 	select {
 	case answers := <-done:
 		w.reply(answers)
-	case <-impatient.C:
+	case <-patient.Done():
 		w.reply(refuse(commands, fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, w.patience)))
-		<-done
 	}
 }
 
@@ -152,6 +160,12 @@ func (w work) carryOut(ctx context.Context, commands []command, do operation) {
 func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, commands []command) {
 	ctx, cancel := context.WithTimeout(ctx, w.left())
 	defer cancel()
+	leave, err := w.charges(ctx)
+	if err != nil {
+		asked.finish(commands...)
+		w.reply(refuse(commands, err))
+		return
+	}
 	var answers []answer
 	var lost []command
 	for _, a := range carryOut(ctx, commands, s.lookup) {
@@ -163,15 +177,14 @@ func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, comma
 		case isNotFound(a.err):
 			lost = append(lost, a.command)
 		default:
-			if k != nil {
-				asked.finish(k)
-			}
+			asked.finish(a.command)
 			answers = append(answers, a)
 		}
 	}
 	if len(lost) > 0 {
 		answers = append(answers, loseReplies(carryOut(ctx, lost, s.charge))...)
 	}
+	leave() // a reply may stand
 	if len(answers) > 0 {
 		w.reply(answers)
 	}

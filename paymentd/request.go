@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
@@ -125,14 +128,42 @@ func errNoCommand() error {
 	return f.Err()
 }
 
-// checkCommands looks at no command: what is wrong with one is that one's own answer.
-func checkCommands(r *paymentv1.ProcessPaymentsRequest) error {
+// checkCommands counts the commands of a request, and looks at none: what is wrong with one is that one's own answer.
+func checkCommands(message []byte) error {
 	var f validate.Fields
-	if n := len(r.GetCommands()); n < 1 || n > maxCommands {
+	field := (&paymentv1.ProcessPaymentsRequest{}).ProtoReflect().Descriptor().Fields().ByName("commands").Number()
+	n := 0
+	for len(message) > 0 {
+		number, _, length := protowire.ConsumeField(message)
+		if length < 0 {
+			return errUnreadable(protowire.ParseError(length))
+		}
+		if number == field {
+			n++
+		}
+		message = message[length:]
+	}
+	if n < 1 || n > maxCommands {
 		f.Add("commands", "got %d, want 1 to %d", n, maxCommands)
 	}
 	return f.Err()
 }
+
+// fromBytes reads the commands of a request.
+func fromBytes(message []byte) ([]command, error) {
+	var request paymentv1.ProcessPaymentsRequest
+	if err := proto.Unmarshal(message, &request); err != nil {
+		return nil, errUnreadable(err)
+	}
+	commands := make([]command, len(request.GetCommands()))
+	for i, m := range request.GetCommands() {
+		commands[i] = fromCommand(m)
+	}
+	return commands, nil
+}
+
+// errUnreadable is what gRPC makes of what is no message: a fault that nobody expects.
+func errUnreadable(err error) error { return fmt.Errorf("read a request: %w", err) }
 
 // fromKey returns a payment's key as the database writes it.
 func fromKey(sent string) (string, error) {

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	maxReceive = 4 << 20 // bytes of one message
+	maxReceive = 512 << 10 // bytes of one message: a thousand commands of half a KiB, twice what one can need
 	// callTimeout is how long a call may take when its caller set no deadline.
 	callTimeout = 30 * time.Second
 )
@@ -36,7 +36,10 @@ type server struct {
 
 	patience    time.Duration // of a stream
 	cardTimeout time.Duration // how long the card network may take to answer; 0: as long as a call
+	sendTimeout time.Duration // how long replies may go unread
 	aside       *aside
+	lanes       lanes
+	room        *room
 
 	stopping context.Context // ends when the server stops
 	stop     context.CancelFunc
@@ -46,7 +49,8 @@ func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, 
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
-		patience: streamPatience, cardTimeout: cardTimeout, aside: newAside(maxAside),
+		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
+		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),
 		stopping: stopping, stop: stop,
 	}
 }
@@ -58,7 +62,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
-		Ready:    ready, ToStatus: toStatus, Stopping: s.stop,
+		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stop,
 	}
 }
 
@@ -66,6 +70,9 @@ func (s *server) config(
 func (s *server) ChargePayment(
 	ctx context.Context, r *paymentv1.ChargePaymentRequest,
 ) (*paymentv1.ChargePaymentResponse, error) {
+	if err := s.lanes.charge.Full(); err != nil { // before the card network is asked
+		return nil, err
+	}
 	p, err := s.decideOne(ctx, fromCharge(r))
 	if err != nil {
 		return nil, err
@@ -89,7 +96,8 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	var decided answer
 	w := work{
 		commands: []command{c}, arrived: time.Now(), patience: decideTimeout,
-		reply: func(answers []answer) { decided = answers[0] },
+		reply:   func(answers []answer) { decided = answers[0] },
+		charges: s.lanes.charge.Enter, voids: atOnce,
 	}
 	if asked := s.decide(ctx, w); asked != nil {
 		going, end := s.untilStop(ctx)

@@ -7,24 +7,31 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/rpc"
 )
 
-// maxBatches is how many requests of one stream are decided at a time. The next one is read only when one is done, so
-// that a client which sends faster than it is served waits, and costs no memory.
-const maxBatches = 4
-
 // ProcessPayments decides commands in bulk.
 //
-// What is being decided when the stream ends is decided and answered to the end; what hangs is abandoned.
+// What is being decided when the stream ends is decided to the end, and answered if it can be; what hangs is abandoned.
 func (s *server) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	leave, err := s.room.open(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := s.introduce(stream); err != nil {
 		return err
 	}
 	going, end := s.untilStop(stream.Context())
 	defer end(nil)
-	c := &conversation{server: s, stream: stream, going: going, end: end, batches: make(chan struct{}, maxBatches)}
+	c := &conversation{
+		server: s, stream: stream, going: going, end: end,
+		own: make(chan struct{}, 1), batches: make(chan struct{}, maxBatches), sending: make(chan struct{}, 1),
+	}
 	if err := c.read(); err != nil {
 		end(err)
 	}
@@ -51,20 +58,17 @@ type conversation struct {
 	stream  paymentv1.PaymentService_ProcessPaymentsServer
 	going   context.Context // ends, with the cause, when no more is read and nobody waits for what hangs
 	end     context.CancelCauseFunc
-	batches chan struct{}  // holds a token for each request that is being decided
+	own     chan struct{}  // the token of the request that may be at work whatever other streams do
+	batches chan struct{}  // holds a token for each request that is at work
 	running sync.WaitGroup // whoever may still send
-	sending sync.Mutex     // a stream takes one sender at a time
+	sending chan struct{}  // holds a token while a reply is sent: a stream takes one sender at a time
+	unread  bool           // nobody takes the replies; guarded by sending
 }
 
 // read starts a batch for each request, until the client has sent its last one (nil) or the stream must end.
 func (c *conversation) read() error {
 	requests := c.receive()
 	for {
-		select {
-		case c.batches <- struct{}{}:
-		case <-c.going.Done():
-			return context.Cause(c.going)
-		}
 		select {
 		case r := <-requests:
 			if errors.Is(r.err, io.EOF) {
@@ -73,35 +77,40 @@ func (c *conversation) read() error {
 			if r.err != nil {
 				return r.err
 			}
-			if err := checkCommands(r.message); err != nil {
-				return err
-			}
-			c.running.Go(func() { c.decideBatch(r.message, r.at) })
+			c.running.Go(func() {
+				defer r.leave()
+				c.decideBatch(r)
+			})
 		case <-c.going.Done():
 			return context.Cause(c.going)
 		}
 	}
 }
 
+// received is a request as it came.
 type received struct {
-	message *paymentv1.ProcessPaymentsRequest
-	at      time.Time
-	err     error
+	bytes []byte
+	at    time.Time
+	leave func() // gives its place back
+	err   error
 }
 
-// receive hands on what the client sends. Recv cannot be interrupted while the stream is open: the goroutine ends a
-// moment after ProcessPayments has returned, when gRPC has closed the stream.
+// receive hands on what the client sends, when there is room for it. Recv cannot be interrupted while the stream is
+// open: the goroutine ends a moment after ProcessPayments has returned, when gRPC has closed the stream.
 func (c *conversation) receive() <-chan received {
 	requests := make(chan received)
 	go func() {
 		for {
-			message, err := c.stream.Recv()
+			r := c.receiveOne()
 			select {
-			case requests <- received{message, time.Now(), err}:
+			case requests <- r:
 			case <-c.going.Done():
+				if r.leave != nil {
+					r.leave()
+				}
 				return
 			}
-			if err != nil {
+			if r.err != nil {
 				return
 			}
 		}
@@ -109,14 +118,39 @@ func (c *conversation) receive() <-chan received {
 	return requests
 }
 
-func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest, arrived time.Time) {
-	defer func() { <-c.batches }()
-	defer c.rescue()
-	commands := make([]command, len(message.GetCommands()))
-	for i, m := range message.GetCommands() {
-		commands[i] = fromCommand(m)
+// receiveOne receives a request and waits for a place for it. The client, which sends faster than it is served or does
+// not read what it is answered, waits meanwhile, and what it has sent costs no more than its bytes: a message of few
+// bytes may hold many commands, each of which costs hundreds.
+func (c *conversation) receiveOne() received {
+	var message emptypb.Empty // of which nothing is known, so that all is kept as it came
+	if err := c.stream.RecvMsg(&message); err != nil {
+		return received{err: err}
 	}
-	w := work{commands: commands, arrived: arrived, patience: c.patience, reply: c.reply}
+	r := received{bytes: message.ProtoReflect().GetUnknown(), at: time.Now()}
+	if r.err = checkCommands(r.bytes); r.err != nil {
+		return r
+	}
+	if acquire(c.going, c.sending) { // what was answered is taken
+		<-c.sending
+		r.leave = c.room.begin(c.going, c.own, c.batches)
+	}
+	if r.leave == nil {
+		r.err = context.Cause(c.going)
+	}
+	return r
+}
+
+func (c *conversation) decideBatch(r received) {
+	defer c.rescue()
+	commands, err := fromBytes(r.bytes)
+	if err != nil {
+		c.end(err)
+		return
+	}
+	w := work{
+		commands: commands, arrived: r.at, patience: c.patience, reply: c.reply,
+		charges: waiting(c.lanes.charges), voids: waiting(c.lanes.voids),
+	}
 	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.
 	ctx := context.WithoutCancel(c.stream.Context())
 	if asked := c.decide(ctx, w); asked != nil {
@@ -124,17 +158,34 @@ func (c *conversation) decideBatch(message *paymentv1.ProcessPaymentsRequest, ar
 	}
 }
 
+// maxReply is about how large a message of replies gets, in bytes. gRPC keeps one of a client that does not read.
+const maxReply = 32 << 10
+
 // reply sends answers and logs each. Its callers may be several goroutines.
 func (c *conversation) reply(answers []answer) {
 	defer c.rescue()
-	response := &paymentv1.ProcessPaymentsResponse{Results: make([]*paymentv1.PaymentResult, len(answers))}
+	response := &paymentv1.ProcessPaymentsResponse{}
+	size := 0
 	for i, a := range answers {
-		response.Results[i] = toResult(a)
-		c.record(c.stream.Context(), response.Results[i], a)
+		result := toResult(a)
+		c.record(c.stream.Context(), result, a)
+		response.Results = append(response.Results, result)
+		if size += proto.Size(result); size >= maxReply || i == len(answers)-1 {
+			c.send(response)
+			response, size = &paymentv1.ProcessPaymentsResponse{}, 0
+		}
 	}
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	if err := c.stream.Send(response); err != nil {
+}
+
+// send ends the stream when the client does not take what is sent.
+func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {
+	c.sending <- struct{}{}
+	defer func() { <-c.sending }()
+	if c.unread {
+		return
+	}
+	if err := rpc.SendWithin(c.sendTimeout, func() error { return c.stream.Send(response) }); err != nil {
+		c.unread = true
 		c.end(err)
 	}
 }

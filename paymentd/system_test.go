@@ -55,7 +55,7 @@ func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...f
 	}
 	log := newLogLines()
 	s := newServer(&pg.Pools{Writes: pool, Reads: pool}, network, 0, slog.New(slog.NewJSONHandler(log, nil)))
-	s.patience = time.Hour // the tests' machine may be slow
+	s.patience, s.sendTimeout = time.Hour, time.Hour // the tests' machine may be slow
 	for _, option := range options {
 		option(s)
 	}

@@ -28,9 +28,16 @@ func (s *system) open(t *testing.T, ctx context.Context) *talk {
 	return &talk{stream, t}
 }
 
-// send sends one request. Its commands are ChargePaymentRequests, VoidPaymentRequests, or nil for an empty one.
+// send sends one request.
 func (k *talk) send(commands ...proto.Message) {
 	k.t.Helper()
+	if err := k.Send(requestOf(commands...)); err != nil {
+		k.t.Error(err) // not Fatal: some tests send from a goroutine of their own
+	}
+}
+
+// requestOf makes a request. Its commands are ChargePaymentRequests, VoidPaymentRequests, or nil for an empty one.
+func requestOf(commands ...proto.Message) *paymentv1.ProcessPaymentsRequest {
 	request := &paymentv1.ProcessPaymentsRequest{}
 	for _, c := range commands {
 		command := &paymentv1.PaymentCommand{}
@@ -42,9 +49,7 @@ func (k *talk) send(commands ...proto.Message) {
 		}
 		request.Commands = append(request.Commands, command)
 	}
-	if err := k.Send(request); err != nil {
-		k.t.Error(err) // not Fatal: some tests send from a goroutine of their own
-	}
+	return request
 }
 
 // receive receives n results, in the order in which they come.

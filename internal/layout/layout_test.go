@@ -49,8 +49,8 @@ orderd     | *             | admission gen/error gen/money gen/order command dae
            |               | pg rpc validate wait
 relay      | *             | admission gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
            |               | page pg plain relay/internal/dispatch rpc validate wait
-paymentd   | *             | batch card gen/error gen/money gen/payment daemon migrations page payment paymentdb pg
-           |               | rpc validate
+paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon migrations page payment
+           |               | paymentdb pg rpc validate
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait

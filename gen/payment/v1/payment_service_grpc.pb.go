@@ -42,7 +42,7 @@ const (
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB; when the database is out of space, or, with the reason
+//   - RESOURCE_EXHAUSTED, when a message exceeds 512 KiB; when the database is out of space, or, with the reason
 //     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to ask again);
 //   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
 //     longer: it may have been done all the same;
@@ -76,7 +76,10 @@ type PaymentServiceClient interface {
 	// database, in "hosho-payments-clock" what that database's clock says, as RFC 3339.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
-	// server stops.
+	// server stops. A client that sends faster than it is served, or does not read what it is answered, is not read any
+	// more for a while; when it has taken nothing for 10 s the stream ends with RESOURCE_EXHAUSTED, reason REPLIES_UNREAD,
+	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 48 of all:
+	// one more ends with RESOURCE_EXHAUSTED, reason OVERLOADED.
 	ProcessPayments(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse], error)
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
 	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
@@ -183,7 +186,7 @@ func (c *paymentServiceClient) ListPayments(ctx context.Context, in *ListPayment
 //   - UNAVAILABLE, when the database cannot be reached, and with the reason COMMIT_UNKNOWN when a write was sent and
 //     its outcome was lost: ask again with the same key;
 //   - ABORTED, when concurrent writes kept colliding: nothing was written, ask again;
-//   - RESOURCE_EXHAUSTED, when a message exceeds 4 MiB; when the database is out of space, or, with the reason
+//   - RESOURCE_EXHAUSTED, when a message exceeds 512 KiB; when the database is out of space, or, with the reason
 //     OVERLOADED, when more is asked for than can be done in time (a google.rpc.RetryInfo says when to ask again);
 //   - DEADLINE_EXCEEDED and CANCELLED, with the reasons DEADLINE_PASSED and CALL_CANCELLED, when its caller waited no
 //     longer: it may have been done all the same;
@@ -217,7 +220,10 @@ type PaymentServiceServer interface {
 	// database, in "hosho-payments-clock" what that database's clock says, as RFC 3339.
 	//
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
-	// server stops.
+	// server stops. A client that sends faster than it is served, or does not read what it is answered, is not read any
+	// more for a while; when it has taken nothing for 10 s the stream ends with RESOURCE_EXHAUSTED, reason REPLIES_UNREAD,
+	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 48 of all:
+	// one more ends with RESOURCE_EXHAUSTED, reason OVERLOADED.
 	ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
 	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
