@@ -11,30 +11,41 @@ const (
 	maxUnread   = 64 << 20 // bytes of messages that they may not have read: nothing tells who has
 )
 
-// lanes bound how many calls of each kind are at work. What has a lane has a connection: the slots are no more than the
-// pools are large, less those of the wake-ups and of the hub. So nobody waits in a pool, and no kind of call waits for
-// another: orders are cancelled while more are placed than can be.
-type lanes struct{ create, cancel, read, watch *admission.Lane }
+// lanes bound how many calls of each kind are at work. What has a lane has a connection: where a pool has eight or
+// more, the slots are no more than it has, less those of the wake-ups and of the hub. So nobody waits in a pool, and no
+// kind of call waits for another: orders are cancelled while more are placed than can be, and single ones are read
+// while somebody lists all of them, or begins to watch thousands.
+type lanes struct {
+	create, cancel    *admission.Lane
+	read, list, watch *admission.Lane // a watch has a slot for its first reading alone
+	watchers          *admission.Lane // and one of these while it lasts
+}
 
 func newLanes(pools *pg.Pools) lanes {
 	const wakers, hubs = 2, 1
 	writes, reads := int(pools.Writes.Config().MaxConns), int(pools.Reads.Config().MaxConns)
-	cancels := max(writes/5, 1)
+	cancels, quarter := max(writes/5, 1), max(reads/4, 1)
 	return lanes{
-		create: admission.NewLane("create", writes-cancels-wakers),
-		cancel: admission.NewLane("cancel", cancels),
-		read:   admission.NewLane("read", reads-hubs),
-		watch:  admission.NewLane("watch", maxWatchers),
+		create:   admission.NewLane("create", writes-cancels-wakers),
+		cancel:   admission.NewLane("cancel", cancels),
+		read:     admission.NewLane("read", reads-2*quarter-hubs),
+		list:     admission.NewLane("list", quarter),
+		watch:    admission.NewLane("watch", quarter),
+		watchers: admission.NewLane("watchers", maxWatchers),
 	}
 }
 
-// of returns the lane of a method. A watch takes a slot of the reads for its first reading alone.
+// of returns the lane of a method.
 func (l lanes) of(method string) *admission.Lane {
 	switch method {
 	case orderv1.OrderService_CreateOrder_FullMethodName:
 		return l.create
 	case orderv1.OrderService_CancelOrder_FullMethodName:
 		return l.cancel
+	case orderv1.OrderService_ListOrders_FullMethodName:
+		return l.list
+	case orderv1.OrderService_WatchOrder_FullMethodName:
+		return l.watch
 	}
 	return l.read
 }

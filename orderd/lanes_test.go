@@ -131,14 +131,14 @@ func wantOverloaded(t *testing.T, err error) {
 func TestLanesHaveNoMoreSlotsThanThePoolsHaveConnections(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	for _, size := range []string{"4", "16"} {
+	for _, size := range []string{"8", "16"} {
 		pools, err := pg.OpenPools(t.Context(), pg.Config{URL: db.URL + "&pool_max_conns=" + size, Application: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer pools.Close()
 		l := newLanes(pools)
-		writes, reads := slots(t, l.create)+slots(t, l.cancel), slots(t, l.read)
+		writes, reads := slots(t, l.create)+slots(t, l.cancel), slots(t, l.read)+slots(t, l.list)+slots(t, l.watch)
 		mostWrites, mostReads := int(pools.Writes.Config().MaxConns), int(pools.Reads.Config().MaxConns)
 		if writes >= mostWrites || reads >= mostReads {
 			t.Errorf("got %d slots of %d connections, and %d of %d for reads; want some to spare",

@@ -75,7 +75,7 @@ func TestWatchersHaveACapOfTheirOwn(t *testing.T) {
 	f := newFixture(t)
 	id := f.place(t).ID
 	for name, limit := range map[string]func(*server){
-		"watchers": func(s *server) { s.lanes.watch = admission.NewLane("watch", 2) },
+		"watchers": func(s *server) { s.lanes.watchers = admission.NewLane("watchers", 2) },
 		"bytes":    func(s *server) { s.unread = semaphore.NewWeighted(300) }, // of messages of about 120
 	} {
 		s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))

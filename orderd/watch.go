@@ -26,7 +26,7 @@ func (s *server) WatchOrder(
 		return err
 	}
 	ctx := stream.Context()
-	leave, err := s.lanes.watch.Enter(ctx)
+	leave, err := s.lanes.watchers.Enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *server) WatchOrder(
 func (s *server) present(ctx context.Context, id string) (order.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	leave, err := s.lanes.read.Enter(ctx)
+	leave, err := s.lanes.watch.Enter(ctx)
 	if err != nil {
 		return order.Order{}, err
 	}
@@ -83,7 +83,7 @@ func (s *server) telling(stream grpc.ServerStreamingServer[orderv1.WatchOrderRes
 func (t *told) send(message *orderv1.WatchOrderResponse) error {
 	size := int64(proto.Size(message))
 	if !t.unread.TryAcquire(size) {
-		return &admission.Overloaded{Lane: "watch", RetryAfter: watchAgain}
+		return &admission.Overloaded{Lane: "watchers", RetryAfter: watchAgain}
 	}
 	t.bytes += size
 	return rpc.SendWithin(t.timeout, func() error { return t.stream.Send(message) })
