@@ -146,8 +146,10 @@ func TestWhatAPoolerRefusesOfAURLIsNamed(t *testing.T) {
 		}
 		pool.Close()
 	}
-	for _, accepted := range []string{"timezone=UTC", "target_session_attrs=read-write", "pool_max_conns=3",
-		"default_query_exec_mode=cache_statement"} {
+	for _, accepted := range []string{
+		"timezone=UTC", "target_session_attrs=read-write", "pool_max_conns=3",
+		"default_query_exec_mode=cache_statement",
+	} {
 		pool, err := pg.Open(t.Context(), pg.Config{URL: url + "&" + accepted, Application: "test"})
 		if err != nil {
 			t.Fatal(err)
