@@ -13,13 +13,14 @@ var masks = []struct {
 	as    string
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "ID"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:\d\d)?)?`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?` +
+		`(Z|[+-]\d\d(:\d\d)?| [A-Z]{3,5}\b| [+-]\d{2,4}\b)?`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},
 	{regexp.MustCompile(`/\S*/hosho-[\w-]+`), "FOLDER"},
 	{regexp.MustCompile(`\b(\d+\.){3}\d+:\d+\b`), "ADDRESS"},
 	{regexp.MustCompile(`\b[A-Za-z][\w.-]*:\d+\b`), "ADDRESS"}, // a relay's host and process, too
 	{regexp.MustCompile(`\(devel\)|\bv\d+\.\d+\.\d+[\w.+-]*`), "VERSION"},
-	{regexp.MustCompile(`\b(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+\b`), "DURATION"},
+	{regexp.MustCompile(`\b(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+\b`), "DURATION"},
 	{regexp.MustCompile(`--+`), "-"}, // the rule below a table's head
 	{regexp.MustCompile(`\s+`), " "}, // and its columns
 }
@@ -68,6 +69,8 @@ func TestOutputIsCompared(t *testing.T) {
 	tests := []struct{ want, got string }{
 		{"order 01a20932-e8c8-76da-b1a4-47b2e3640735", "order 01a20999-0000-76da-b1a4-47b2e3640735"},
 		{"2026-11-25 18:38:27.485  orderd  PENDING", "2027-01-01 00:00:00.001   orderd PENDING"},
+		{"2026-11-25 18:38:27 UTC  x", "2026-11-25 20:38:27 CEST  x"},
+		{"2026-11-25 18:38:27.485 UTC  x", "2026-11-25 20:38:27.485 +0330  x"},
 		{"again in 38ms  by vm:7789", "again in 1.2s  by ci-12:31"},
 		{"ORDERD=127.0.0.1:50051", "ORDERD=127.0.0.1:40001"},
 		{"orderd  ready  (devel)", "orderd  ready  v0.0.0-20261126174305-45f6c14aabbc+dirty"},
