@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,25 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			leavesNothing(t, tmp)
 		})
 	}
+}
+
+// Somebody reads all that up has to say, and goes, as ssh does when the connection breaks.
+func TestUpEndsWhenItsReaderLeaves(t *testing.T) {
+	t.Parallel()
+	slow.Long(t, "runs the whole system once more")
+	cmd, tmp := sagactl(t, "up", "--free-ports")
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(output); lines.Scan() && lines.Text() != "ready"; {
+	}
+	output.Close()
+	_ = cmd.Wait() // what it exits with tells nobody anything
+	leavesNothing(t, tmp)
 }
 
 // endsByItself waits until no process knows the folder.

@@ -72,6 +72,11 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, unread := proc.WithGoRun(context.Background())
 	screen := terminal.New(os.Stdout, func(error) { unread() }) // what nobody can read need not be found out
+	go func(ctx context.Context) {
+		if screen.AwaitLeaving(ctx) {
+			unread()
+		}
+	}(ctx)
 	ctx = untilHangup(ctx)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal is not caught
