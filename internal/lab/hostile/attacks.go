@@ -47,6 +47,8 @@ func unreadReplies() []Attack {
 			Name: "unread-pages", Does: "2,000 pages of large orders on 4 connections, never read", On: onOrderd,
 			Run: UnreadPages,
 		},
+		{Name: "watchers", Does: "20,000 watchers of an order on 20 connections", On: onOrderd, Run: Watchers},
+		{Name: "health", Does: "20,000 watchers of a daemon's health on 20 connections", Run: HealthWatchers},
 		{Name: "pages", Does: "32 callers of pages of 1,000 large orders", On: onOrderd, Run: Pages},
 	}
 }
@@ -60,7 +62,7 @@ func largeMessages() []Attack {
 		},
 		{Name: "bombs", Does: "gzip of 64 MiB of zeros, 64 at a time", Run: Bombs},
 		{Name: "dust", Does: "messages in DATA frames of one byte, never ended, 200 streams", Run: Dust},
-		{Name: "bodies", Does: "60 KiB of messages that never end, 2,000 streams on 2 connections", Run: Bodies},
+		{Name: "bodies", Does: "60 KiB of messages that never end, 10,000 streams on 10 connections", Run: Bodies},
 	}
 }
 

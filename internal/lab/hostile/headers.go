@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	orderv1 "hosho/gen/order/v1"
 )
 
 // Headers sends calls with 15 MiB of headers each, and no message, so that the daemon holds the headers.
@@ -115,6 +117,7 @@ func Resets(ctx context.Context, address string) error {
 	for i, m := range methods {
 		blocks[i] = request(m)
 	}
+	body := message(&orderv1.GetOrderRequest{OrderId: "00000000-0000-4000-8000-000000000000"}) // or a payment's id
 	return storm2(ctx, address, 4, func(ctx context.Context, c *connection) error {
 		const together = 100
 		for first := range 200_000 / together {

@@ -39,9 +39,9 @@ func Dust(ctx context.Context, address string) error {
 	return calls{methods: methods, body: unfinished(), frame: 1, then: hold}.keep(ctx, address, 2, 100)
 }
 
-// Bodies sends messages of 60 KiB, but for the last byte, on 2,000 streams.
+// Bodies sends messages of 60 KiB, but for the last byte, on 1,000 streams of each of 10 connections.
 func Bodies(ctx context.Context, address string) error {
-	return calls{methods: methods, body: unfinished(), then: hold}.keep(ctx, address, 2, 1000)
+	return calls{methods: methods, body: unfinished(), then: hold}.keep(ctx, address, 10, 1000)
 }
 
 func unfinished() []byte {

@@ -15,6 +15,9 @@ import (
 var bin string // the daemons, built as for use
 
 func TestMain(m *testing.M) {
+	if assigned := os.Getenv(assignment); assigned != "" {
+		os.Exit(attack(assigned))
+	}
 	flag.Parse()
 	if testing.Short() { // every test leaves itself out, and nothing need be built
 		os.Exit(m.Run())

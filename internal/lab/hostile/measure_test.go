@@ -70,12 +70,9 @@ func measure(t *testing.T, daemon *stack.Process, attack hostile.Attack, lasts t
 
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
-	attacked := make(chan error, 1)
-	go func() { attacked <- attack.Run(ctx, address) }()
+	end := begin(t, attack, address)
 	c.run(ctx)
-	if err := <-attacked; err != nil {
-		t.Errorf("%s: %v", attack.Name, err)
-	}
+	end()
 	r.calls, r.errs, r.p99 = len(c.took), c.errs, c.p99()
 	r.peak = peak(t, daemon)
 	r.back, r.after = r.recover(t, daemon)
@@ -105,14 +102,8 @@ func (r result) recover(t *testing.T, daemon *stack.Process) (time.Duration, fig
 // stopUnderAttack ends the daemon by SIGTERM while it is attacked, and tells how long that took.
 func stopUnderAttack(t *testing.T, daemon *stack.Process, attack hostile.Attack, address string) time.Duration {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	attacked := make(chan struct{})
-	go func() {
-		defer close(attacked)
-		_ = attack.Run(ctx, address)
-	}()
-	defer func() { cancel(); <-attacked }()
-	wait.For(ctx, time.Second) // for the attack to unfold
+	defer begin(t, attack, address)()
+	wait.For(t.Context(), time.Second) // for the attack to unfold
 	began := time.Now()
 	daemon.Signal(syscall.SIGTERM)
 	select {

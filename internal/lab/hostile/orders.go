@@ -53,7 +53,10 @@ func order(items int) *orderv1.CreateOrderRequest {
 	return r
 }
 
-// place places an order of so many items.
+// hangs is the amount that the simulated card network of package stack does not answer: its order stays open.
+const hangs = 9997
+
+// place places an order of so many items, which is open for long.
 func place(ctx context.Context, address string, items int) (*orderv1.Order, error) {
 	conn, err := rpc.Dial(address)
 	if err != nil {
@@ -62,7 +65,9 @@ func place(ctx context.Context, address string, items int) (*orderv1.Order, erro
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, preparing)
 	defer cancel()
-	reply, err := orderv1.NewOrderServiceClient(conn).CreateOrder(ctx, order(items))
+	wanted := order(items)
+	wanted.Items[0].UnitPrice = hangs
+	reply, err := orderv1.NewOrderServiceClient(conn).CreateOrder(ctx, wanted)
 	return reply.GetOrder(), err
 }
 

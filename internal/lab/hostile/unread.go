@@ -62,6 +62,21 @@ func UnreadWatches(ctx context.Context, address string) error {
 	return err
 }
 
+// Watchers watches an order that is not settled 20,000 times, and reads what it is sent.
+func Watchers(ctx context.Context, address string) error {
+	order, err := place(ctx, address, 1)
+	if err != nil {
+		return err
+	}
+	body := message(&orderv1.WatchOrderRequest{OrderId: order.GetOrderId()})
+	return calls{methods: []string{"/order.v1.OrderService/WatchOrder"}, body: body}.keep(ctx, address, 20, 1000)
+}
+
+// HealthWatchers watches a daemon's health 20,000 times, and reads what it is sent.
+func HealthWatchers(ctx context.Context, address string) error {
+	return calls{methods: []string{watch}, body: make([]byte, prefix)}.keep(ctx, address, 20, 1000)
+}
+
 // UnreadPages asks orderd for pages of large orders, 500 on each of four connections, and takes none. LargeOrders
 // places the orders.
 func UnreadPages(ctx context.Context, address string) error {
