@@ -125,7 +125,7 @@ func Resets(ctx context.Context, address string) error {
 				for n := range together {
 					id := uint32(2*(first*together+n) + 1)
 					_ = writeCall(f, id, blocks[n%len(blocks)], false)
-					_ = f.WriteData(id, true, make([]byte, prefix))
+					_ = f.WriteData(id, true, body)
 					_ = f.WriteRSTStream(id, http2.ErrCodeCancel)
 				}
 				return nil
