@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -22,6 +23,7 @@ type door struct {
 	refuse  func(method string, arrived time.Time, err error) error
 
 	calls, reflections room
+	replies            *replies
 
 	methods map[string]grpc.MethodInfo // by full name, those that are served
 }
@@ -61,8 +63,8 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, nil // gRPC says so, at once
 	}
 	c := &call{arrived: time.Now()}
-	if !builtin(name) {
-		if err := d.lane(name).Full(); err != nil && d.endsSoon(ctx, c.arrived) {
+	if !builtin(name) && d.endsSoon(ctx, c.arrived) {
+		if err := cmp.Or(d.replies.check(ctx), d.lane(name).Full()); err != nil {
 			return ctx, d.refuse(name, c.arrived, err)
 		}
 	}
@@ -93,8 +95,8 @@ func (d *door) endsSoon(ctx context.Context, now time.Time) bool {
 	return !ok || deadline.Sub(now) <= d.timeout
 }
 
-// bounded ends a call in time, with its message and its reply: who sends or reads a byte a second does not keep it
-// open. gRPC cancels ctx when the call is over, and what is made of it here.
+// bounded ends a call in time, with its message: who sends a byte a second does not keep it open. gRPC cancels ctx when
+// the call is over, and what is made of it here.
 func bounded(ctx context.Context, timeout time.Duration) context.Context {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
 	_ = cancel

@@ -23,6 +23,7 @@ type interceptor struct {
 	toStatus func(error) error
 	admit    func() error
 	lane     func(method string) *admission.Lane
+	replies  *replies
 }
 
 func (i interceptor) unary(
@@ -34,11 +35,17 @@ func (i interceptor) unary(
 	start := callOf(ctx).arrived
 	var reply any
 	err := i.guard(func() (err error) {
+		if err := i.replies.check(ctx); err != nil {
+			return err
+		}
 		leave, err := i.lane(info.FullMethod).Enter(ctx)
 		if err != nil {
 			return err
 		}
 		defer leave()
+		if err := i.replies.check(ctx); err != nil { // others were at work on theirs meanwhile
+			return err
+		}
 		reply, err = handle(ctx, req)
 		return err
 	})
@@ -47,7 +54,7 @@ func (i interceptor) unary(
 	if answer != nil {
 		return nil, answer
 	}
-	return reply, nil
+	return i.replies.weigh(ctx, reply), nil
 }
 
 func (i interceptor) stream(

@@ -133,6 +133,7 @@ func interceptorOf(log *logLines) interceptor {
 	return interceptor{
 		log: log.logger(), refusals: newSampler(log.logger()), metrics: newMetrics(nil), toStatus: ToStatus,
 		admit: func() error { return nil }, lane: func(string) *admission.Lane { return nil },
+		replies: newReplies(usual),
 	}
 }
 

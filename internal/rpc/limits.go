@@ -21,7 +21,9 @@ type limits struct {
 	handshake   time.Duration // of a new connection
 	idle        time.Duration // of a connection without a call
 	age, grace  time.Duration // of a connection, and of the calls on it when it is old
-	window      int32         // bytes of a stream that its handler has not read
+	unread      int64         // bytes of replies that a connection does not take
+	unreadByAll int64
+	window      int32 // bytes of a stream that its handler has not read
 }
 
 // usual is what every server has. Connections end by age so that clients find new servers. The grace is longer than any
@@ -29,7 +31,7 @@ type limits struct {
 var usual = limits{
 	connections: 1_000, calls: 25_000, reflections: 16, streams: 1_000, headers: 16 << 10,
 	handshake: 5 * time.Second, idle: 5 * time.Minute, age: 30 * time.Minute, grace: 10 * time.Minute,
-	window: 64 << 10,
+	unread: 8 << 20, unreadByAll: 64 << 20, window: 64 << 10,
 }
 
 // connectionWindow is how much may be on its way on one connection. gRPC grants it anew as data comes in, read or not,

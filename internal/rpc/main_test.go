@@ -34,6 +34,7 @@ const orderID = "0190b6a4-7c5e-7d3a-8f00-0123456789ab"
 type orders struct {
 	orderv1.UnimplementedOrderServiceServer
 
+	size  int // bytes of what GetOrder answers
 	get   func(context.Context) error
 	watch func(context.Context) error
 }
@@ -43,10 +44,14 @@ func (o *orders) CreateOrder(context.Context, *orderv1.CreateOrderRequest) (*ord
 }
 
 func (o *orders) GetOrder(ctx context.Context, _ *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
-	if o.get == nil {
-		return &orderv1.GetOrderResponse{}, nil
+	reply := &orderv1.GetOrderResponse{}
+	if o.size > 0 {
+		reply.Order = &orderv1.Order{CustomerId: strings.Repeat("x", o.size)}
 	}
-	return &orderv1.GetOrderResponse{}, o.get(ctx)
+	if o.get == nil {
+		return reply, nil
+	}
+	return reply, o.get(ctx)
 }
 
 func (o *orders) WatchOrder(

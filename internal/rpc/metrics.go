@@ -42,6 +42,16 @@ func newMetrics(registry *prometheus.Registry) metrics {
 	return m
 }
 
+// shows adds what clients do not take.
+func (metrics) shows(registry *prometheus.Registry, r *replies) {
+	if registry != nil {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hosho_rpc_unread_bytes",
+			Help: "Bytes of large replies that their clients have not taken yet.",
+		}, r.bytes))
+	}
+}
+
 var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
 
 // count counts an answer if it is a refusal.

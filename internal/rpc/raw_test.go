@@ -36,14 +36,14 @@ func connect(t *testing.T, address string) net.Conn {
 	return conn
 }
 
-func dialRaw(t *testing.T, address string) *rawClient {
+func dialRaw(t *testing.T, address string, settings ...http2.Setting) *rawClient {
 	t.Helper()
 	conn := connect(t, address)
 	c := &rawClient{Framer: http2.NewFramer(conn, conn), conn: conn}
 	c.encoder = hpack.NewEncoder(&c.encoded)
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if _, err := io.WriteString(conn, http2.ClientPreface); err == nil {
-		_ = c.WriteSettings()
+		_ = c.WriteSettings(settings...)
 	}
 	return c // of which the test finds out whether the server took it
 }

@@ -81,8 +81,10 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	defer refusals.stop()
 	calls := interceptor{
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
+		replies: newReplies(c.limits),
 	}
-	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse}
+	metrics.shows(c.Registry, calls.replies)
+	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, replies: calls.replies}
 	door.calls.most, door.reflections.most = c.limits.calls, c.limits.reflections
 	server := c.newServer(door, calls)
 	c.Register(server)
@@ -130,6 +132,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
 	return grpc.NewServer(slices.Concat(c.limits.options(), []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InTapHandle(door.enter),
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
