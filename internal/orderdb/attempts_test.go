@@ -114,7 +114,7 @@ func TestEveryOtherAttemptIsRecorded(t *testing.T) {
 			Kind: order.Void, Claim: 2, Relay: "relay:1", RPC: text("ProcessPayments"), Code: "OK", Means: "DECIDED",
 			Latency: time.Millisecond, TraceID: text(traceID),
 		},
-	}, Waiting: []orderdb.Waiting{}}
+	}, Waiting: []orderdb.Waiting{}, Retries: []orderdb.HandRetry{}}
 	got := explained(t, s, o.ID)
 	if diff := cmp.Diff(want, got, exceptTimes); diff != "" {
 		t.Errorf("explanation (-want +got):\n%s", diff)
