@@ -23,10 +23,11 @@ const overloadedText = "more is asked for than can be done in time, and nothing 
 func full(t *testing.T) *admission.Lane {
 	t.Helper()
 	lane := admission.NewLane("read", 1)
-	for lane.Full() == nil {
-		lane.Enter(t.Context())
+	for {
+		if _, err := lane.Enter(t.Context()); err != nil {
+			return lane
+		}
 	}
-	return lane
 }
 
 // laned serves orders, of which all but CreateOrder have a lane.

@@ -43,7 +43,6 @@ func (l limits) options() []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(l.streams),
 		grpc.MaxHeaderListSize(l.headers),
 		grpc.ConnectionTimeout(l.handshake),
-		grpc.SharedWriteBuffer(true), // a connection that writes nothing has none
 		// Windows that grow with the link would let each stream keep 16 MiB that nobody reads.
 		grpc.StaticStreamWindowSize(l.window),
 		grpc.StaticConnWindowSize(connectionWindow),

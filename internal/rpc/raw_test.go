@@ -2,8 +2,10 @@ package rpc
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -83,7 +85,7 @@ func (c *rawClient) await(t *testing.T, is func(http2.Frame) bool) (ended bool) 
 	t.Helper()
 	for {
 		frame, err := c.ReadFrame()
-		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("waited %s in vain", longWait)
 		}
 		if err != nil {
