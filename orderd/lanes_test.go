@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -16,6 +17,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 	"hosho/internal/wait"
 )
 
@@ -116,6 +118,31 @@ func TestOrdersAreCancelledAndReadWhileMoreArePlacedThanCanBe(t *testing.T) {
 		} else if rpc.Reason(err) != "OVERLOADED" || !wait.For(ctx, 10*time.Millisecond) {
 			t.Fatalf("after the lock: %v", err)
 		}
+	}
+}
+
+// Somebody has the table locked and does not let go. Who reads is told after five seconds that it is too much, and not
+// that the database were away, or that the service were broken.
+func TestAReadThatTakesTooLongIsToldToComeBack(t *testing.T) {
+	t.Parallel()
+	slow.Long(t, "waits for the bound of a read, 5 s, which internal/pg has with a shorter one")
+	r := start(t)
+	id := r.create(t).GetOrderId()
+	err := pgx.BeginFunc(t.Context(), r.db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `LOCK TABLE orders IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		_, err := r.client.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: id})
+		wantOverloaded(t, err)
+		_, err = r.client.ListOrders(t.Context(), &orderv1.ListOrdersRequest{})
+		wantOverloaded(t, err)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: id}); err != nil {
+		t.Errorf("after it: %v", err)
 	}
 }
 

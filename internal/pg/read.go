@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,9 +15,10 @@ import (
 // for a collision. A statement that writes is refused here.
 const beginRead = beginLevel + ` READ ONLY`
 
-// Query reads with one statement, in a READ COMMITTED transaction of its own, in one round trip. It is pool.Query for
-// what does not write; the end of ctx ends it, and so does the server after Config.StatementTimeout, which is ErrBusy.
-// What is returned must be closed, as pgx's collectors do, and tells the error as well.
+// Query reads with one statement, in a READ COMMITTED transaction of its own, in one round trip when the connection
+// knows the statement. It is pool.Query for what does not write; the end of ctx ends it, and so does the server after
+// Config.StatementTimeout, which is ErrBusy. What is returned must be closed, as pgx's collectors do, and tells the
+// error as well.
 func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
 	return query(ctx, pool, nil, sql, args)
 }
@@ -39,26 +41,61 @@ func query(ctx context.Context, pool *pgxpool.Pool, ahead []string, sql string, 
 	if s.patience != "" { // for this transaction only, as a pooler needs it
 		ahead = append(ahead, `SET LOCAL statement_timeout = `+s.patience)
 	}
+	r := &rows{ctx: ctx, session: s, conn: conn}
+	if s.patience != "" && !s.known[sql] {
+		err = r.first(ahead, sql, args)
+	} else {
+		err = r.again(ahead, sql, args)
+	}
+	if err != nil {
+		r.Close()
+	}
+	return r, r.err
+}
+
+// again reads in one round trip.
+func (r *rows) again(ahead []string, sql string, args []any) (err error) {
 	b := &pgx.Batch{}
 	for _, statement := range ahead {
 		b.Queue(statement)
 	}
 	b.Queue(sql, args...)
 	b.Queue(`COMMIT`)
-	r := &rows{ctx: ctx, session: s, conn: conn, ended: s.trace(ctx, conn.Conn(), sql, args)}
-	r.results = conn.SendBatch(ctx, b)
+	ended := r.session.trace(r.ctx, r.conn.Conn(), sql, args)
+	results := r.conn.SendBatch(r.ctx, b)
+	r.finish = func() error {
+		err := results.Close()
+		ended(err)
+		return err
+	}
 	for range ahead {
-		if _, err = r.results.Exec(); err != nil {
-			break
+		if _, err := results.Exec(); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		r.Rows, err = r.results.Query()
-	}
+	r.Rows, err = results.Query()
+	return err
+}
+
+// first reads with a statement that the connection does not know. pgx then asks the server what the statement takes and
+// returns, and that waits for the locks for which the statement itself would: so the transaction, with its bounds, has
+// begun before.
+func (r *rows) first(ahead []string, sql string, args []any) error {
+	tx, err := r.conn.BeginTx(r.ctx, pgx.TxOptions{BeginQuery: strings.Join(ahead, `; `)})
 	if err != nil {
-		r.Close()
+		r.finish = func() error { return err }
+		return err
 	}
-	return r, r.err
+	r.Rows, err = tx.Query(r.ctx, sql, args...)
+	r.finish = func() error {
+		if err := r.Rows.Err(); err != nil {
+			rollBack(r.ctx, tx)
+			return err
+		}
+		r.session.known[sql] = true
+		return tx.Commit(r.ctx)
+	}
+	return err
 }
 
 // Snapshot has f read with as many statements as it likes, all of which see one moment: what is written meanwhile is
@@ -70,7 +107,7 @@ func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) 
 	}
 	defer conn.Release()
 	s := sessionOf(conn.Conn())
-	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '10s'`
 	if s.patience != "" {
 		moment += `; SET LOCAL statement_timeout = ` + s.patience
 	}
@@ -96,9 +133,8 @@ type rows struct {
 
 	ctx     context.Context // of the query
 	session *session
-	results pgx.BatchResults
 	conn    *pgxpool.Conn // nil when it was given back
-	ended   func(error)
+	finish  func() error  // the transaction
 	err     error
 }
 
@@ -119,10 +155,9 @@ func (r *rows) Close() {
 	if r.Rows != nil {
 		r.Rows.Close()
 	}
-	r.err = r.session.slow(r.ctx, r.results.Close())
+	r.err = r.session.slow(r.ctx, r.finish())
 	r.conn.Release()
 	r.conn = nil
-	r.ended(r.err)
 }
 
 // Err returns what went wrong, with the statement or after it.

@@ -59,6 +59,37 @@ func TestAReadThatTakesTooLongIsEnded(t *testing.T) {
 	}
 }
 
+// The table is locked before the connection has ever read from it, as it is for a new one while somebody migrates. What
+// pgx asks of the server about the statement waits for the same lock.
+func TestTheFirstReadIsEndedAsWell(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	execute(t, db.Pool, `CREATE TABLE notes (id int)`)
+	pool := patient(t, db.URL, 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), longWait)
+	defer cancel()
+	const read = `SELECT count(*)::int FROM notes`
+	err := pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `LOCK TABLE notes IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		for range 2 {
+			if _, err := ask(ctx, pool, read); !errors.Is(err, pg.ErrBusy) {
+				t.Errorf("got %v, want %v", err, pg.ErrBusy)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := ask(ctx, pool, read); err != nil || got != 0 {
+			t.Errorf("after it: got %d, error %v; want 0", got, err)
+		}
+	}
+}
+
 // The bound is the transaction's: a pooler gives the session to somebody else after it.
 func TestTheBoundOfAReadIsNoStateOfTheSession(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,7 @@ import (
 type session struct {
 	unfinished *unfinished
 	patience   string          // the timeout of a statement that reads, as SET takes it; "": there is none
+	known      map[string]bool // those that have been read with in that time
 	tracer     pgx.QueryTracer // may be nil
 	committing atomic.Bool     // no cancel request is sent
 	cancelled  atomic.Bool     // one was sent, and may still be on its way: no COMMIT is sent
@@ -52,7 +53,7 @@ func (c Config) giveSessions(config *pgxpool.Config) {
 		patience = fmt.Sprintf("'%dms'", c.StatementTimeout.Milliseconds())
 	}
 	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
-		(&session{unfinished: unfinished, patience: patience}).attach(config)
+		(&session{unfinished: unfinished, patience: patience, known: map[string]bool{}}).attach(config)
 		return nil
 	}
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
