@@ -160,6 +160,18 @@ func TestAnIdleRelayIsToldOfAnotherDatabase(t *testing.T) {
 	eventually(t, "it is told", func() bool { return r.problem(c) == relayv1.PaymentsDatabase_PROBLEM_ANOTHER })
 }
 
+// Why another payments database is trusted is read by others, who must not read what nobody wrote.
+func TestAcceptPaymentsDatabaseRefuses(t *testing.T) {
+	t.Parallel()
+	client := newSystem(t).relay().client()
+	for _, reason := range []string{"", "moved\r\naccepted by ada", "\x1b[2J", "99\u202e", "\ufeff"} {
+		_, err := client.AcceptPaymentsDatabase(t.Context(), &relayv1.AcceptPaymentsDatabaseRequest{
+			PaymentsDatabase: rightOne, Reason: reason, Operator: "ada",
+		})
+		refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "reason")
+	}
+}
+
 // A payments database is moved on purpose: an operator accepts the new one by its name, once, and is remembered.
 func TestAnOperatorAcceptsAnotherPaymentsDatabase(t *testing.T) {
 	t.Parallel()

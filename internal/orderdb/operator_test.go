@@ -14,6 +14,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 func decision(id string) orderdb.Decision {
@@ -184,6 +185,41 @@ func TestARetryIsWrittenDown(t *testing.T) {
 	said(t, db, o.ID, "KEY_REUSED", true)
 	if _, changed, err := s.SettleByHand(t.Context(), decision(o.ID)); err != nil || !changed {
 		t.Errorf("settled after it was retried: got changed %v, error %v", changed, err)
+	}
+}
+
+// One operator has a command tried again and again while others settle its order: they wait for each other, and for
+// nobody in a circle.
+func TestARetryAndASettlementDoNotCollide(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	for range slow.Times(5, 50) {
+		o := placed(t, db, order.Pending)
+		said(t, db, o.ID, "KEY_REUSED", true)
+		r := orderdb.Retry{OrderID: o.ID, Kind: order.Charge, Operator: "ada", Reason: "once more"}
+		var both sync.WaitGroup
+		both.Go(func() {
+			for range 1000 { // or until it is settled
+				found, err := s.Retry(t.Context(), r)
+				if err != nil {
+					t.Error(err)
+				}
+				if !found {
+					return
+				}
+			}
+		})
+		both.Go(func() {
+			if _, changed, err := s.SettleByHand(t.Context(), decision(o.ID)); err != nil || !changed {
+				t.Errorf("settle: got changed %v, error %v", changed, err)
+			}
+		})
+		both.Wait()
+	}
+	const deadlocks = `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`
+	if n := count(t, db.Pool, deadlocks); n > 0 {
+		t.Errorf("got %d deadlocks, want none", n)
 	}
 }
 
