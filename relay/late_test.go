@@ -34,13 +34,13 @@ func linked(t *testing.T) (*system, *proxy.Proxy) {
 func TestARoundTripThatIsLongerThanACallSettlesEveryOrder(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "waits for answers")
-	const timeout = 250 * time.Millisecond
+	timeout := time.Duration(slow.Times(200, 2000)) * time.Millisecond
 	s, link := linked(t)
 	s.peer.say(introduction{database: rightOne})
-	link.Set(proxy.Link{Latency: timeout/2 + 15*time.Millisecond})
+	link.Set(proxy.Link{Latency: timeout/2 + timeout/20}) // each way: 2.2 s for calls of 2 s
 	orders := append(s.placeMany(30), s.cancelling(), s.cancelling())
 	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts, p.BreakerStreak = timeout, 1, 5 })
-	for range 5 {
+	for range slow.Times(2, 5) {
 		wave := s.placeMany(20)
 		s.await(wave[0].ID, order.Completed)
 		orders = append(orders, wave...)

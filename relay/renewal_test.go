@@ -12,11 +12,11 @@ import (
 	"hosho/internal/slow"
 )
 
-// aging makes a system whose peer lets no connection become older than a second, and gives what is on one a while then.
+// aging makes a system whose peer lets no connection become old, and gives what is on one a while then.
 func aging(t *testing.T, grace time.Duration) *system {
 	s := newSystemDown(t)
 	s.peer.options = []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{
-		MaxConnectionAge: time.Second, MaxConnectionAgeGrace: grace,
+		MaxConnectionAge: 400 * time.Millisecond, MaxConnectionAgeGrace: grace,
 	})}
 	s.peer.start()
 	return s
@@ -49,9 +49,9 @@ func TestConnectionsThatEndByAgeBreakNoCommand(t *testing.T) {
 	slow.Test(t, "waits for connections to become old")
 	s := aging(t, 2*time.Second)
 	s.relay(func(p *pace) {
-		p.renew, p.MaxAttempts, p.BreakerStreak, p.BreakerAmbiguousStreak = 250*time.Millisecond, 1, 1, 1
+		p.renew, p.MaxAttempts, p.BreakerStreak, p.BreakerAmbiguousStreak = 150*time.Millisecond, 1, 1, 1
 	})
-	orders := s.traffic(slow.Times(12, 200))
+	orders := s.traffic(slow.Times(8, 200))
 	s.unharmed()
 	for _, l := range s.log.lines("delivery") {
 		if l["code"] != "OK" {
@@ -73,7 +73,7 @@ func TestAStreamThatIsEndedAsPlannedHarmsNothing(t *testing.T) {
 	slow.Test(t, "waits for connections to become old")
 	s := aging(t, time.Millisecond)
 	s.relay(func(p *pace) { p.MaxAttempts, p.BreakerStreak, p.BreakerAmbiguousStreak = 1, 1, 1 })
-	s.traffic(slow.Times(3, 30))
+	s.traffic(slow.Times(2, 30))
 	s.unharmed()
 	if !slices.ContainsFunc(s.log.lines("delivery"), func(l line) bool { return l["code"] == "STREAM_ENDED" }) {
 		t.Error("got no command that its stream was ended with")

@@ -23,6 +23,10 @@ const (
 // long as it is the right paymentd that answers, and an operator may settle the order.
 var ConflictCodes = []string{"KEY_REUSED", EchoMismatch, NotRefunded}
 
+// DeferredCodes are what a delivery comes to when the payment service is well, and asks for patience or ends a stream
+// as planned. That is no failure.
+var DeferredCodes = []string{"OVERLOADED", "STOPPING", "STREAM_ENDED"}
+
 // Standing is what the orders database knows of a command in the outbox and of its order, by that database's clock.
 type Standing struct {
 	Command  Command

@@ -81,8 +81,9 @@ func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
 	return nil
 }
 
-// vain counts how often voids that have just failed have failed before. Whoever records holds their orders, so that
-// each failure has a number of its own, whichever relay met it: none of them is skipped.
+// vain counts how often voids that have just failed have failed before; what was deferred is no failure. Whoever
+// records holds their orders, so that each failure has a number of its own, whichever relay met it: none of them is
+// skipped.
 func vain(ctx context.Context, tx pgx.Tx, failed []attempt) ([]Vain, error) {
 	if len(failed) == 0 {
 		return nil, nil
@@ -96,9 +97,10 @@ func vain(ctx context.Context, tx pgx.Tx, failed []attempt) ([]Vain, error) {
 			SELECT count(*)
 			FROM attempts
 			WHERE attempts.order_id = c.order_id AND attempts.command_id = c.id AND attempts.rpc IS NOT NULL
+				AND attempts.code <> ALL($3)
 		)
 		FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS c (order_id, id, place)
-		ORDER BY c.place`, keys, ids)
+		ORDER BY c.place`, keys, ids, order.DeferredCodes)
 	if err != nil {
 		return nil, fmt.Errorf("count failures: %w", err)
 	}

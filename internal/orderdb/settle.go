@@ -198,11 +198,8 @@ func (p *plan) attempt(fate order.Fate, finding Finding) {
 	if fate == order.Retry || fate == order.RetrySlowly || fate == order.Rebuild {
 		a.retryIn = &retry.Delay
 	}
-	if a.Result == outbox.Deferred {
-		a.RPC = "" // it counts as not sent, or a void would be said to fail
-	}
 	p.attempts = append(p.attempts, a)
-	if finding.Event == order.VoidUndecided && fate == order.Retry && a.RPC != "" {
+	if finding.Event == order.VoidUndecided && fate == order.Retry && a.RPC != "" && a.Result != outbox.Deferred {
 		p.failed = append(p.failed, a)
 	}
 }

@@ -76,11 +76,13 @@ func (d *Dispatcher) hear(next *delivery, a answer) {
 	})
 }
 
-// hearLate reports what came of a command that was reported as silent, if it is a decision.
+// hearLate reports what came of a command that was reported as silent, if it is a decision. What the transport says of
+// it is no reply.
 func (d *Dispatcher) hearLate(next *delivery, a answer) {
-	result := &paymentv1.PaymentResult{Outcome: &paymentv1.PaymentResult_Error{}}
-	if a.err == nil {
-		result.Outcome = &paymentv1.PaymentResult_Payment{Payment: a.payment}
+	switch {
+	case a.err == nil:
+		d.memory.hear(next, &paymentv1.PaymentResult{Outcome: &paymentv1.PaymentResult_Payment{Payment: a.payment}})
+	case !refusalOf(a.err).fromTransport():
+		d.memory.errors.Inc()
 	}
-	d.memory.hear(next, result)
 }

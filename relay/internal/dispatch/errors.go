@@ -122,7 +122,8 @@ func (f refusal) blocks(r *outbox.Report) {
 // reasonForm is what a reason looks like (AIP-193). Anything else is not written down: it may not even be storable.
 var reasonForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,62}$`)
 
-// shown is the refusal's last_code. Only a conflict may be called one: an operator may settle by hand what is.
+// shown is the refusal's last_code. Only a conflict may be called one, since an operator may settle by hand what is;
+// and only what was deferred is called so, since that is no failure.
 func (f refusal) shown(means outbox.Result) string {
 	switch {
 	case f.planned:
@@ -132,7 +133,8 @@ func (f refusal) shown(means outbox.Result) string {
 	case f.code == codes.DataLoss:
 		return CodeDataLoss
 	case reasonForm.MatchString(f.reason) &&
-		(means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)):
+		(means == outbox.Conflict || !slices.Contains(order.ConflictCodes, f.reason)) &&
+		(means == outbox.Deferred || !slices.Contains(order.DeferredCodes, f.reason)):
 		return f.reason
 	}
 	return rpccode.Code(f.code).String()

@@ -51,6 +51,9 @@ func TestTheConflictsOfOrdersAreThoseOfDeliveries(t *testing.T) {
 	if want := []string{keyReused, codeEcho, order.NotRefunded}; !slices.Equal(order.ConflictCodes, want) {
 		t.Errorf("got order.ConflictCodes %q, want %q", order.ConflictCodes, want)
 	}
+	if want := []string{reasonOverloaded, reasonStopping, codeEnded}; !slices.Equal(order.DeferredCodes, want) {
+		t.Errorf("got order.DeferredCodes %q, want %q", order.DeferredCodes, want)
+	}
 }
 
 func TestMeaningIsTheSagasTable(t *testing.T) {
@@ -138,6 +141,10 @@ func TestARefusalIsWrittenDownAsAReasonOrACode(t *testing.T) {
 		// An operator may settle by hand what is called a conflict: nothing else may be called one.
 		{codes.Internal, "KEY_REUSED", "INTERNAL"},
 		{codes.AlreadyExists, "ECHO_MISMATCH", "ALREADY_EXISTS"},
+		// Nor is a failure called no failure.
+		{codes.Internal, "OVERLOADED", "INTERNAL"},
+		{codes.Unavailable, "STREAM_ENDED", "UNAVAILABLE"},
+		{codes.Unavailable, "STOPPING", "STOPPING"},
 		// A reason that is none is not stored: PostgreSQL refuses NUL, and the row could never be settled.
 		{codes.Internal, "NUL\x00", "INTERNAL"},
 		{codes.Internal, "line\nbreak", "INTERNAL"},
