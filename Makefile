@@ -186,7 +186,8 @@ lint: buf breaking ## Check all that needs no database.
 breaking: buf ## Check that the contract breaks no client; against another commit: contract=COMMIT.
 	@if [ -n "$(contract)" ]; then \
 		echo "breaking: against the contract of $$(git log -1 --format='%h (%cs)' $(contract))"; \
-		$(buf) breaking --against ".git#ref=$(contract)"; \
+		dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+			git archive $(contract) buf.yaml proto | tar -x -C "$$dir" && $(buf) breaking --against "$$dir"; \
 	else \
 		echo "breaking: there is no earlier contract"; \
 	fi
