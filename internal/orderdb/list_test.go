@@ -93,6 +93,35 @@ func TestListSaysWhereItGoesOn(t *testing.T) {
 	}
 }
 
+// Orders with a hundred long items are 40 KiB each. A call ends when it holds as many as go into a reply, and does not
+// read the thousand that it was asked for.
+func TestListHoldsAFewLargeOrdersAtATime(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	execute(t, db, `
+		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
+		SELECT gen_random_uuid(), 'alice', (
+			SELECT jsonb_agg(jsonb_build_object('name', repeat('x', 400), 'quantity', 1, 'unit_price', 1))
+			FROM generate_series(1, 100)
+		), 100, 'JPY', clock_timestamp()
+		FROM generate_series(1, 250);
+		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM orders`)
+	s := orderdb.New(db.Pool, command.Encode)
+	for _, f := range []orderdb.Filter{{}, {CustomerID: "alice"}, {Status: order.Pending}} {
+		var pages []int
+		for after := ""; len(pages) == 0 || after != ""; {
+			orders, rest, err := s.List(t.Context(), f, after, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages, after = append(pages, len(orders)), rest
+		}
+		if diff := cmp.Diff([]int{100, 100, 50}, pages); diff != "" {
+			t.Errorf("%+v: orders of each call (-want +got):\n%s", f, diff)
+		}
+	}
+}
+
 // An order is found by the command that drives it, not by one that its cancelling has superseded; and one whose command
 // is lost is found among its customer's.
 func TestUnsettledOrdersAreFoundByTheirCommands(t *testing.T) {
