@@ -1,15 +1,15 @@
 // Package admission bounds the work that a server takes on, so that a call is done in time or refused at once.
 //
-// Its promise: a lane has no more calls at work than it has slots; they are let in as they came; nobody waits for a
-// slot longer than 200 ms; and who would wait longer than about 40 ms is refused on arrival. So a server that is asked
-// for four times what it can do does what it can, and its answers stay quick. Without a bound it would be at work on
-// calls whose callers have gone.
+// Its promise: a lane has no more calls at work than it has slots; those of a client are let in as they came, and
+// clients take turns, so that none keeps another out by asking for more; nobody waits for a slot longer than 200 ms;
+// and who would wait longer than about 40 ms is refused on arrival. So a server that is asked for four times what it
+// can do does what it can, and its answers stay quick. Without a bound it would be at work on calls whose callers have
+// gone.
 //
 // Lanes do not know of each other: each kind of call has slots of its own, and none keeps another from work.
 package admission
 
 import (
-	"container/list"
 	"context"
 	"sync"
 	"time"
@@ -22,6 +22,9 @@ const (
 	// longestWait is how long a call waits when the prediction was wrong. One may wait for as long in any case: where a
 	// call takes long, the slots would be idle from each call's end to the next one's arrival.
 	longestWait = 200 * time.Millisecond
+	// longestTurn is how long the first call of a party may have to wait, as it seems, where another has several
+	// waiting.
+	longestTurn = 100 * time.Millisecond
 	// firstGuess is how long a call is taken to be at work before one was.
 	firstGuess = 5 * time.Millisecond
 	// smoothing is the number of calls over which their time at work is averaged, as a moving average. One that hung
@@ -34,10 +37,9 @@ type Lane struct {
 	name  string
 	slots int
 
-	mu   sync.Mutex
-	busy int // slots that are taken
-	// queue is who waits when all are taken: a chan struct{} for each, which is closed when a slot is given to him.
-	queue   list.List
+	mu      sync.Mutex
+	busy    int           // slots that are taken
+	queue   queue         // not empty only when all are taken
 	mean    time.Duration // a call's time at work
 	changed time.Time     // when a slot was last taken or left
 }
@@ -48,13 +50,16 @@ func NewLane(name string, slots int) *Lane {
 }
 
 // Full returns an *Overloaded if a call that came now would be refused. It holds no place and never blocks.
-func (l *Lane) Full() error {
+func (l *Lane) Full() error { return l.FullFor(nil) }
+
+// FullFor is Full for a party's call.
+func (l *Lane) FullFor(party any) error {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.full(time.Now())
+	return l.full(time.Now(), party)
 }
 
 // Enter waits for a slot. Whoever got one calls leave, once, when its work is done. The error is an *Overloaded, or
@@ -63,9 +68,9 @@ func (l *Lane) Enter(ctx context.Context) (leave func(), err error) {
 	if l == nil {
 		return func() {}, nil
 	}
-	turn, err := l.join(ctx)
-	if err == nil && turn != nil {
-		err = l.await(ctx, turn)
+	waiter, err := l.join(ctx)
+	if err == nil && waiter != nil {
+		err = l.await(ctx, waiter)
 	}
 	if err != nil {
 		return nil, err
@@ -74,29 +79,34 @@ func (l *Lane) Enter(ctx context.Context) (leave func(), err error) {
 	return func() { l.leave(began) }, nil
 }
 
-// full predicts the wait of a call that comes now. A slot that has not changed hands for long tells of calls that take
-// at least so long, before one of them has ended.
-func (l *Lane) full(now time.Time) error {
+// full predicts the wait of a party's call that comes now. A slot that has not changed hands for long tells of calls
+// that take at least so long, before one of them has ended.
+func (l *Lane) full(now time.Time, party any) error {
 	if l.busy < l.slots {
 		return nil
 	}
 	takes := max(l.mean, now.Sub(l.changed))
-	waits := takes * time.Duration(l.queue.Len()+1) / time.Duration(l.slots)
-	if waits <= longestPrediction || l.queue.Len() == 0 && waits <= longestWait {
+	own, turns := l.queue.ahead(party)
+	waits := takes * time.Duration(turns) / time.Duration(l.slots)
+	switch {
+	case waits <= longestPrediction,
+		l.queue.waiting == 0 && waits <= longestWait,
+		own == 0 && l.queue.crowded() && waits <= longestTurn:
 		return nil
 	}
 	return overloaded(l.name)
 }
 
 // join takes a slot, or else a place in the queue.
-func (l *Lane) join(ctx context.Context) (turn *list.Element, err error) {
+func (l *Lane) join(ctx context.Context) (*waiter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	party := partyOf(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if err := l.full(now); err != nil {
+	if err := l.full(now, party); err != nil {
 		return nil, err
 	}
 	if l.busy < l.slots {
@@ -104,16 +114,15 @@ func (l *Lane) join(ctx context.Context) (turn *list.Element, err error) {
 		l.changed = now
 		return nil, nil
 	}
-	return l.queue.PushBack(make(chan struct{})), nil
+	return l.queue.push(party), nil
 }
 
-// await waits until the slot is given that a place in the queue stands for.
-func (l *Lane) await(ctx context.Context, place *list.Element) (err error) {
-	turn := place.Value.(chan struct{})
+// await waits until a waiter's turn comes.
+func (l *Lane) await(ctx context.Context, w *waiter) (err error) {
 	timer := time.NewTimer(longestWait)
 	defer timer.Stop()
 	select {
-	case <-turn:
+	case <-w.turn:
 		return nil
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -122,11 +131,10 @@ func (l *Lane) await(ctx context.Context, place *list.Element) (err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-turn: // in the same moment: the slot is for the next
+	if w.place == nil { // its turn came in the same moment: the slot is for the next
 		l.pass(time.Now())
-	default:
-		l.queue.Remove(place)
+	} else {
+		l.queue.remove(w)
 	}
 	return err
 }
@@ -139,11 +147,11 @@ func (l *Lane) leave(began time.Time) {
 	l.pass(now)
 }
 
-// pass gives a slot that was left to whoever has waited longest.
+// pass gives a slot that was left to whose turn it is.
 func (l *Lane) pass(now time.Time) {
 	l.changed = now
-	if first := l.queue.Front(); first != nil {
-		close(l.queue.Remove(first).(chan struct{}))
+	if next := l.queue.pop(); next != nil {
+		close(next.turn)
 		return
 	}
 	l.busy--

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 
 	"hosho/internal/admission"
@@ -64,7 +65,7 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	}
 	c := &call{arrived: time.Now()}
 	if !builtin(name) && d.endsSoon(ctx, c.arrived) {
-		if err := cmp.Or(d.replies.check(ctx), d.lane(name).Full()); err != nil {
+		if err := cmp.Or(d.replies.check(ctx), d.lane(name).FullFor(party(ctx))); err != nil {
 			return ctx, d.refuse(name, c.arrived, err)
 		}
 	}
@@ -85,7 +86,13 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	default:
 		ctx = bounded(ctx, d.timeout)
 	}
-	return context.WithValue(ctx, callKey{}, c), nil
+	return admission.By(context.WithValue(ctx, callKey{}, c), party(ctx)), nil
+}
+
+// party is whose a call is to its lane: the connection's, since there is no other name of a client.
+func party(ctx context.Context) any {
+	from, _ := peer.FromContext(ctx)
+	return from
 }
 
 // endsSoon reports whether gRPC forgets a call that is refused here: it keeps its context, some hundred bytes, until
