@@ -158,24 +158,30 @@ func (c *conversation) decideBatch(r received) {
 	}
 }
 
-// maxReply is about how large a message of replies gets, in bytes. gRPC keeps one of a client that does not read.
-const maxReply = 32 << 10
+// maxReply is how large a message of replies gets, in bytes, unless a single one is larger. What a client does not read
+// stays in a buffer of gRPC's, which has 32 KiB for a message of this size and 1 MiB for one that is larger.
+const maxReply = 31 << 10
 
 // reply sends answers and logs each. Its callers may be several goroutines.
 func (c *conversation) reply(answers []answer) {
 	defer c.rescue()
-	response := &paymentv1.ProcessPaymentsResponse{}
-	size := 0
-	for i, a := range answers {
+	response, size := &paymentv1.ProcessPaymentsResponse{}, 0
+	for _, a := range answers {
 		result := toResult(a)
 		c.record(c.stream.Context(), result, a)
-		response.Results = append(response.Results, result)
-		if size += proto.Size(result); size >= maxReply || i == len(answers)-1 {
+		more := proto.Size(result) + resultFrame
+		if size > 0 && size+more > maxReply {
 			c.send(response)
 			response, size = &paymentv1.ProcessPaymentsResponse{}, 0
 		}
+		response.Results = append(response.Results, result)
+		size += more
 	}
+	c.send(response)
 }
+
+// resultFrame is what a result costs in its message besides its own bytes: its tag and its length.
+const resultFrame = 4
 
 // send ends the stream when the client does not take what is sent.
 func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {
