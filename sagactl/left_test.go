@@ -34,7 +34,7 @@ func TestWhatGoRunStartedEndsWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-said.found
-	<-exited // nobody has its output any more
+	t.Logf("nobody has its output any more: %v", <-exited)
 	leavesNothing(t, tmp)
 }
 
@@ -80,7 +80,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Process.Signal(tt.end) // as shells do, and somebody who will not wait; it may have ended
-			<-exited
+			t.Logf("it has ended: %v", <-exited)
 			if tt.goRun {
 				removeAll(t, filepath.Join(tmp, "go-build*")) // its own, when it is killed
 			}

@@ -31,7 +31,7 @@ const (
 
 // Run breaks each rule of the saga in turn and has chaos find out, and returns errDiffers when a mutant lives, or when
 // the source as it is does not.
-func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) error {
+func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	chosen, err := m.chosen()
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Remove()
+	defer func() { err = errors.Join(err, folder.Remove()) }()
 	dir := folder.Path()
 	screen.Line("mutants: %d, and first the source as it is. Each is built, and may live for %v.",
 		len(chosen), mutantLife)

@@ -112,7 +112,7 @@ func startStack(t *testing.T) *stack.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { folder.Remove() })
+	t.Cleanup(func() { _ = folder.Remove() })
 	if err := daemons(); err != nil {
 		t.Fatal(err)
 	}
