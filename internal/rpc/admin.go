@@ -76,7 +76,7 @@ func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus
 	}
 	stopped := context.AfterFunc(ctx, func() { server.Close() })
 	defer stopped()
-	admins := &crowd{Listener: listener, most: maxAdmins, refused: func() {}}
+	admins := &crowd{Listener: listener, most: maxAdmins, closesOldest: true, refused: func() {}}
 	if err := server.Serve(admins); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}

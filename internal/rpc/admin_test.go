@@ -88,6 +88,20 @@ func TestAServerOffLoopbackWarnsAndShowsNoProfiles(t *testing.T) {
 	}
 }
 
+// Hundreds connect and say nothing. Whoever asks is answered all the same: of too many the oldest is closed.
+func TestWhoOnlyStandsThereKeepsNobodyFromTheMetrics(t *testing.T) {
+	t.Parallel()
+	_, address := admin(t, "127.0.0.1:0")
+	for range 3 {
+		for range maxAdmins {
+			connect(t, address)
+		}
+		if code, _ := page(t, address, "/metrics"); code != http.StatusOK {
+			t.Errorf("got %d, want metrics", code)
+		}
+	}
+}
+
 // A profile is under way, and somebody asks for another.
 func TestOneProfileIsTakenAtATime(t *testing.T) {
 	t.Parallel()

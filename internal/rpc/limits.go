@@ -1,9 +1,6 @@
 package rpc
 
 import (
-	"net"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,7 +10,7 @@ import (
 // limits bound what clients can take from a server, each of them and all together. Whoever keeps to gRPC's manners
 // meets none of them.
 type limits struct {
-	connections int64 // at a time
+	connections int   // at a time
 	calls       int64 // at a time, streams among them; those who watch an order are bounded by orderd, below this
 	reflections int64 // at a time: for people with grpcurl
 	streams     uint32
@@ -54,41 +51,4 @@ func (l limits) options() []grpc.ServerOption {
 			MinTime: keepaliveTime / 2, PermitWithoutStream: true,
 		}),
 	}
-}
-
-// crowd is a listener whose connections are counted. One too many is closed at once: its client knows, and does not
-// hang.
-type crowd struct {
-	net.Listener
-	most    int64
-	refused func()
-	open    atomic.Int64
-}
-
-// Accept waits for the next connection that there is room for.
-func (c *crowd) Accept() (net.Conn, error) {
-	for {
-		conn, err := c.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if c.open.Add(1) <= c.most {
-			return &member{Conn: conn, gone: sync.OnceFunc(func() { c.open.Add(-1) })}, nil
-		}
-		c.open.Add(-1)
-		conn.Close()
-		c.refused()
-	}
-}
-
-// member is a connection that is counted until it is closed.
-type member struct {
-	net.Conn
-	gone func()
-}
-
-// Close closes the connection and makes room for another.
-func (m *member) Close() error {
-	m.gone()
-	return m.Conn.Close()
 }
