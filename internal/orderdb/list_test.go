@@ -2,11 +2,9 @@ package orderdb_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
@@ -171,18 +169,4 @@ func TestPagesDoNotShiftWhileOrdersAreAdded(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the pages (-want +got):\n%s", diff)
 	}
-}
-
-// explain returns the plan of a query, made for its arguments as the query's own was.
-func explain(t *testing.T, db *pgtest.Database, query *pgx.TraceQueryStartData) string {
-	t.Helper()
-	rows, err := db.Pool.Query(t.Context(), `EXPLAIN `+query.SQL, query.Args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
 }
