@@ -23,8 +23,9 @@ type door struct {
 	timeout time.Duration // of a unary call, and of the request of a stream that has one
 	refuse  func(method string, arrived time.Time, err error) error
 
-	calls, reflections room
-	replies            *replies
+	calls, reflections, watches room
+	replies                     *replies
+	arriving                    *arriving
 
 	methods map[string]grpc.MethodInfo // by full name, those that are served
 }
@@ -69,12 +70,15 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 			return ctx, d.refuse(name, c.arrived, err)
 		}
 	}
-	room := &d.calls
-	if strings.HasPrefix(name, "/grpc.reflection.") {
-		room = &d.reflections
-	}
+	room := d.roomOf(name)
 	if room.full() && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
-		return ctx, d.refuse(name, c.arrived, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
+		return d.turnAway(ctx, name, c, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
+	}
+	if !method.IsClientStream && name != healthpb.Health_Check_FullMethodName {
+		var err error
+		if ctx, c.there, err = d.arriving.enter(ctx, party(ctx)); err != nil {
+			return d.turnAway(ctx, name, c, err)
+		}
 	}
 	room.enter(ctx)
 	switch {
@@ -87,6 +91,29 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 		ctx = bounded(ctx, d.timeout)
 	}
 	return admission.By(context.WithValue(ctx, callKey{}, c), party(ctx)), nil
+}
+
+// turnAway refuses a call for which there is no place at all. One that gRPC would not forget for long is let in with a
+// context that has ended: there it ends at once.
+func (d *door) turnAway(ctx context.Context, name string, c *call, err error) (context.Context, error) {
+	answer := d.refuse(name, c.arrived, err)
+	if d.endsSoon(ctx, c.arrived) {
+		return ctx, answer
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	return ended, nil
+}
+
+// roomOf returns where a call counts. What gRPC serves by itself takes no place of other calls.
+func (d *door) roomOf(name string) *room {
+	switch {
+	case strings.HasPrefix(name, "/grpc.reflection."):
+		return &d.reflections
+	case name == healthpb.Health_Watch_FullMethodName:
+		return &d.watches
+	}
+	return &d.calls
 }
 
 // party is whose a call is to its lane: the connection's, since there is no other name of a client.
@@ -122,6 +149,7 @@ func callerGone(ctx context.Context) error {
 type call struct {
 	arrived time.Time
 	late    *time.Timer // ends a stream whose request does not come
+	there   func()      // says that the request is; nil where it does not count
 }
 
 type callKey struct{}
@@ -145,5 +173,8 @@ func (c *call) awaited(ctx context.Context, timeout time.Duration) context.Conte
 func (c *call) came() {
 	if c.late != nil {
 		c.late.Stop()
+	}
+	if c.there != nil {
+		c.there()
 	}
 }

@@ -29,6 +29,7 @@ type interceptor struct {
 func (i interceptor) unary(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
 ) (any, error) {
+	callOf(ctx).came()
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}
@@ -60,11 +61,11 @@ func (i interceptor) unary(
 func (i interceptor) stream(
 	srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
 ) error {
-	if builtin(info.FullMethod) {
-		return handle(srv, stream)
-	}
 	call := callOf(stream.Context())
 	watched := &watchedStream{ServerStream: stream, call: call}
+	if builtin(info.FullMethod) {
+		return handle(srv, watched)
+	}
 	err := i.guard(func() error { return handle(srv, watched) })
 	answer := i.answer(stream.Context(), err)
 	i.record(stream.Context(), info.FullMethod, call.arrived, err, answer, watched.told())

@@ -85,7 +85,8 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	}
 	metrics.shows(c.Registry, calls.replies)
 	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, replies: calls.replies}
-	door.calls.most, door.reflections.most = c.limits.calls, c.limits.reflections
+	door.arriving = newArriving(c.MaxReceive)
+	door.calls.most, door.reflections.most, door.watches.most = c.limits.calls, c.limits.reflections, c.limits.watches
 	server := c.newServer(door, calls)
 	c.Register(server)
 	for name := range server.GetServiceInfo() {
