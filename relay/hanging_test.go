@@ -36,7 +36,7 @@ func TestHangingChargesDoNotQueueBehindEachOther(t *testing.T) {
 		s.peer.always(o.ID, order.Charge, hangs)
 	}
 	s.placeMany(5)
-	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 700*time.Millisecond, 3 })
+	s.relay(func(p *pace) { p.CallTimeout, p.MaxAttempts = 400*time.Millisecond, 5 })
 	eventually(t, "the hanging ones are given up", func() bool {
 		s.await(s.place().ID, order.Completed)
 		return s.givenUp() == len(hanging)

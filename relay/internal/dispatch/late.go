@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,9 +23,15 @@ type memory struct {
 	errors prometheus.Counter
 
 	mu    sync.Mutex
-	by    map[lateKey]*delivery
-	order []lateKey // as they were added, those that are gone included
+	by    map[lateKey][]*delivery // each key's in the order in which they were sent: so they are answered
 	of    map[*stream]int
+	held  int
+	order []remembrance // as they were added, those that are gone included
+}
+
+type remembrance struct {
+	lateKey
+	*delivery
 }
 
 type lateKey struct {
@@ -34,7 +41,7 @@ type lateKey struct {
 
 func newMemory(limit int, registry prometheus.Registerer) *memory {
 	m := &memory{
-		limit: limit, by: map[lateKey]*delivery{}, of: map[*stream]int{},
+		limit: limit, by: map[lateKey][]*delivery{}, of: map[*stream]int{},
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hosho_relay_late_errors_total",
 			Help: "Replies that came when their command's time was over, and decided nothing: they are dropped.",
@@ -49,35 +56,42 @@ func (m *memory) add(s *stream, d *delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := lateKey{s, keyOf(d.message)}
-	if m.by[key] == nil {
-		m.of[s]++
-	}
-	m.by[key] = d
-	m.order = append(m.order, key)
-	for len(m.by) > m.limit || len(m.order) > 2*m.limit {
-		m.drop(m.order[0])
+	m.by[key] = append(m.by[key], d)
+	m.of[s]++
+	m.held++
+	m.order = append(m.order, remembrance{key, d})
+	for m.held > m.limit || len(m.order) > 2*m.limit {
+		m.drop(m.order[0].lateKey, m.order[0].delivery)
 		m.order = m.order[1:]
 	}
 }
 
-// drop forgets a delivery. The caller holds m.mu.
-func (m *memory) drop(key lateKey) {
-	if m.by[key] == nil {
+// drop forgets a delivery, if it is remembered. The caller holds m.mu.
+func (m *memory) drop(key lateKey, d *delivery) {
+	i := slices.Index(m.by[key], d)
+	if i < 0 {
 		return
 	}
-	delete(m.by, key)
+	if m.by[key] = slices.Delete(m.by[key], i, i+1); len(m.by[key]) == 0 {
+		delete(m.by, key)
+	}
 	if m.of[key.stream]--; m.of[key.stream] == 0 {
 		delete(m.of, key.stream)
 	}
+	m.held--
 }
 
-// take removes the delivery of a key of a stream from the silent ones, nil when there is none.
+// take removes the first silent delivery of a key of a stream, nil when there is none.
 func (m *memory) take(s *stream, key commandKey) *delivery {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d := m.by[lateKey{s, key}]
-	m.drop(lateKey{s, key})
-	return d
+	silent := m.by[lateKey{s, key}]
+	if len(silent) == 0 {
+		return nil
+	}
+	first := silent[0]
+	m.drop(lateKey{s, key}, first)
+	return first
 }
 
 // holds reports whether a delivery of a stream is remembered.
@@ -91,11 +105,13 @@ func (m *memory) holds(s *stream) bool {
 func (m *memory) forget(s *stream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for key := range m.by {
+	for key, silent := range m.by {
 		if key.stream == s {
-			m.drop(key)
+			m.held -= len(silent)
+			delete(m.by, key)
 		}
 	}
+	delete(m.of, s)
 }
 
 // hear reports a delivery once more if what came for it is a decision. Anything else is old news.

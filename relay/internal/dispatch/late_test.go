@@ -3,6 +3,7 @@ package dispatch
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -30,8 +31,8 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		if n%5 == 0 {
 			m.take(s, keyOf(silentOne(n).message))
 		}
-		if len(m.by) > limit || len(m.order) > 2*limit {
-			t.Fatalf("got %d remembered and %d noted, want %d and twice as many", len(m.by), len(m.order), limit)
+		if m.held > limit || len(m.by) > limit || len(m.order) > 2*limit {
+			t.Fatalf("got %d remembered and %d noted, want %d and twice as many", m.held, len(m.order), limit)
 		}
 	}
 	latest := 999
@@ -48,8 +49,36 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 			t.Error("got something of a stream that was forgotten")
 		}
 	}
-	if len(m.by) != 0 || len(m.of) != 0 {
-		t.Errorf("got %d left of %d streams, want nothing", len(m.by), len(m.of))
+	if m.held != 0 || len(m.by) != 0 || len(m.of) != 0 {
+		t.Errorf("got %d left of %d streams, want nothing", m.held, len(m.of))
+	}
+}
+
+// A command is sent at noon, is silent two seconds later, and is sent again. What comes then is the answer to the first
+// delivery: it shows that what was sent at noon is answered, and not that what was sent since is. Over a slow link
+// every order would be said to hang otherwise.
+func TestAnAnswerIsTheFirstDeliverys(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	var reports []outbox.Report
+	sent := func(after time.Duration) *delivery {
+		d := silentOne(1)
+		d.sent, d.report = noon.Add(after), func(r outbox.Report) { reports = append(reports, r) }
+		return d
+	}
+	first, second := sent(0), sent(2*time.Second)
+	key := keyOf(first.message)
+	s := &stream{
+		peer: &acquaintance{}, memory: newMemory(10, prometheus.NewRegistry()),
+		pending: map[commandKey][]*delivery{key: {second}},
+	}
+	s.memory.add(s, first)
+	refused := &paymentv1.PaymentResult{PaymentId: key.id, Kind: key.kind, Outcome: &paymentv1.PaymentResult_Error{
+		Error: &paymentv1.PaymentError{Code: 13, Reason: "INTERNAL"},
+	}}
+	s.take(refused)
+	if !s.served.Equal(noon) || !s.peer.served.Equal(noon) || len(reports) != 1 || reports[0].Late {
+		t.Errorf("got what was sent at %s served, and the reports %+v, want noon and one report", s.served, reports)
 	}
 }
 

@@ -23,8 +23,11 @@ func TestSilenceIsJudgedByTheNeighbours(t *testing.T) {
 		{"others hang, too", 100 * time.Millisecond, time.Second, []time.Duration{time.Second, 0}, ofOne},
 		{"what came was an outage's answer", 100 * time.Millisecond, before, nil, inOutage},
 		{"what came is of before, as over a slow link", 100 * time.Millisecond, 2100 * time.Millisecond, nil, inOutage},
-		{"the stream has fallen silent since", 1900 * time.Millisecond, 2 * time.Second,
-			[]time.Duration{1800 * time.Millisecond, time.Second}, ofAll},
+		{
+			"the stream has fallen silent since", 1900 * time.Millisecond, 2 * time.Second,
+			[]time.Duration{1800 * time.Millisecond, time.Second},
+			ofAll,
+		},
 		{"nobody is there to tell whether it has", 1900 * time.Millisecond, 2 * time.Second, nil, ofOne},
 	} {
 		synctest.Test(t, func(t *testing.T) {

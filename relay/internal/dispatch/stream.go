@@ -222,11 +222,15 @@ func (s *stream) hear() {
 	s.heard, s.silent = time.Now(), false
 }
 
-// take reports what a result says to those whose it is.
+// take reports what a result says to those whose it is. Where a command was sent again on this stream, the first result
+// is the first delivery's; what it decides is decided for all.
 func (s *stream) take(result *paymentv1.PaymentResult) {
 	s.peer.notice(result.GetPayment(), result.GetError().GetReason())
 	key := commandKey{result.GetPaymentId(), result.GetKind()}
-	late, waiting := s.memory.take(s, key), s.takePending(key, serves(result))
+	late, waiting := s.memory.take(s, key), s.takePending(key)
+	if serves(result) {
+		s.serve(late, waiting)
+	}
 	for _, d := range waiting {
 		d.answer(func(r *outbox.Report) { interpret(r, d, result) })
 	}
@@ -253,18 +257,30 @@ func interpret(r *outbox.Report, d *delivery, result *paymentv1.PaymentResult) {
 	}
 }
 
+// serve notes that somebody was served: the first of those who asked.
+func (s *stream) serve(late *delivery, waiting []*delivery) {
+	first := late
+	switch {
+	case late != nil:
+	case len(waiting) > 0:
+		first = waiting[0]
+	default:
+		return
+	}
+	s.peer.serves(first.sent)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first.sent.After(s.served) {
+		s.served = first.sent
+	}
+}
+
 // takePending removes the deliveries of a key from those that are pending. Whoever takes them reports them.
-func (s *stream) takePending(key commandKey, served bool) []*delivery {
+func (s *stream) takePending(key commandKey) []*delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.pending[key]
 	delete(s.pending, key)
-	for _, d := range taken {
-		if served && d.sent.After(s.served) {
-			s.served = d.sent
-			s.peer.serves(d.sent)
-		}
-	}
 	return taken
 }
 
