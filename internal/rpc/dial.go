@@ -16,13 +16,16 @@ const (
 	keepaliveTimeout = 3 * time.Second
 	// reconnectDelay caps the wait before a lost peer is tried again; grpc-go's own cap is two minutes.
 	reconnectDelay = time.Second
+	// connectTimeout bounds one try to connect, which takes two round trips: on a link of two seconds each it must not
+	// be given up for ever.
+	connectTimeout = 6 * time.Second
 )
 
 // Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
 // retries a call by itself: retries have one owner, the caller. Nor does it ask a proxy of the environment, which was
 // meant for the way out and not for our own processes. The options are added to these, and the last of a kind counts.
 func Dial(target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
-	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * time.Second}
+	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}
 	connect.Backoff.BaseDelay = 50 * time.Millisecond
 	connect.Backoff.MaxDelay = reconnectDelay
 	return grpc.NewClient(target, append([]grpc.DialOption{
