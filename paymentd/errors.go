@@ -65,6 +65,11 @@ func isNotFound(err error) bool { return errors.Is(err, paymentdb.ErrNotFound) }
 
 func codeName(e *paymentv1.PaymentError) string { return rpccode.Code(e.GetCode()).String() }
 
+// tells reports whether an error is to have a line of its own in the log.
+func tells(s *rpc.Sampler, r *paymentv1.PaymentResult) bool {
+	return s.Tells(kindName(r.GetKind()), codes.Code(r.GetError().GetCode()), r.GetError().GetReason())
+}
+
 // severity is how loud the log is about an error: faults of ours, faults of the moment, the rest.
 func severity(e *paymentv1.PaymentError) slog.Level {
 	switch codes.Code(e.GetCode()) {

@@ -57,6 +57,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer pools.Close()
 	server := newServer(pools, c.Simulate, c.CardTimeout, log)
+	defer server.refusals.Stop()
 
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, paymentdb.Needs()))
 	config := server.config(c.Listen, daemon.NewRegistry(), ready)

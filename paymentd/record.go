@@ -4,19 +4,34 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/payment"
+	"hosho/internal/rpc"
 )
 
+// longestError bounds what a line tells of an error, in bytes: a small command can break many rules, and a panic
+// has a stack.
+const longestError = 2 << 10
+
 // record writes the line that an order's story is read from. The client sees the code; whoever reads the log sees the
-// cause.
+// cause. In an outage all commands have the same one, and what has no key is in no story: the first of a kind has a
+// line, and the others a common one. All are counted.
 func (s *server) record(ctx context.Context, result *paymentv1.PaymentResult, a answer) {
 	level := severity(result.GetError())
+	if a.err != nil {
+		s.refused.WithLabelValues(kindName(result.GetKind()), result.GetError().GetReason()).Inc()
+		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(s.refusals, result) {
+			return
+		}
+	}
 	attrs := make([]slog.Attr, 0, 4)
 	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(result.GetKind())))
 	switch {
 	case a.err != nil:
-		attrs = append(attrs, slog.String("code", codeName(result.GetError())), slog.String("error", a.err.Error()))
+		attrs = append(attrs, slog.String("code", codeName(result.GetError())),
+			slog.String("error", rpc.Brief(a.err.Error(), longestError)))
 	case a.payment.DeclineReason != "":
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)),
 			slog.String("reason", string(a.payment.DeclineReason)))
@@ -27,6 +42,14 @@ func (s *server) record(ctx context.Context, result *paymentv1.PaymentResult, a 
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
 	}
 	s.log.LogAttrs(ctx, level, "payment", attrs...)
+}
+
+// newRefused counts commands of streams.
+func newRefused() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hosho_paymentd_commands_refused_total",
+		Help: "Commands of streams that were answered an error, by reason.",
+	}, []string{"kind", "reason"})
 }
 
 // recordLate writes that line for a call of its own, whose line of every day is rpc's and tells no outcome.

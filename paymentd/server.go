@@ -34,6 +34,9 @@ type server struct {
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
 	log     *slog.Logger
 
+	refusals *rpc.Sampler // of commands of streams
+	refused  *prometheus.CounterVec
+
 	patience    time.Duration // of a stream
 	cardTimeout time.Duration // how long the card network may take to answer; 0: as long as a call
 	sendTimeout time.Duration // how long replies may go unread
@@ -49,6 +52,7 @@ func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, 
 	stopping, stop := context.WithCancel(context.Background())
 	return &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
+		refusals: rpc.NewSampler(log), refused: newRefused(),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
 		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),
 		stopping: stopping, stop: stop,
@@ -58,6 +62,9 @@ func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, 
 func (s *server) config(
 	listen daemon.Listen, registry *prometheus.Registry, ready func(context.Context) error,
 ) rpc.ServerConfig {
+	if registry != nil {
+		registry.MustRegister(s.refused)
+	}
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,

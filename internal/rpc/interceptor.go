@@ -18,7 +18,7 @@ import (
 // interceptor wraps every call: admission, panics, errors, and the one line in the log.
 type interceptor struct {
 	log      *slog.Logger
-	refusals *sampler
+	refusals *Sampler
 	metrics  metrics
 	toStatus func(error) error
 	admit    func() error

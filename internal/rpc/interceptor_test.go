@@ -131,7 +131,7 @@ func TestEachCallHasOneLineWithTheOrdersID(t *testing.T) {
 // interceptorOf makes an interceptor that lets everybody in.
 func interceptorOf(log *logLines) interceptor {
 	return interceptor{
-		log: log.logger(), refusals: newSampler(log.logger()), metrics: newMetrics(nil), toStatus: ToStatus,
+		log: log.logger(), refusals: NewSampler(log.logger()), metrics: newMetrics(nil), toStatus: ToStatus,
 		admit: func() error { return nil }, lane: func(string) *admission.Lane { return nil },
 		replies: newReplies(usual),
 	}

@@ -27,7 +27,7 @@ func (i interceptor) record(ctx context.Context, method string, start time.Time,
 	panicked := (*panicError)(nil)
 	loud := errors.As(err, &panicked) // whatever the client was told: it may have gone before
 	name, code := strings.TrimPrefix(method, "/"), status.Code(answer)
-	if refuses(answer) && !loud && !i.refusals.tells(name, code, Reason(answer)) {
+	if refuses(answer) && !loud && !i.refusals.Tells(name, code, Reason(answer)) {
 		return
 	}
 	attrs := []slog.Attr{

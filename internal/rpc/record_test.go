@@ -94,7 +94,7 @@ func TestTheRefusalsOfAnOutageAreToldTogether(t *testing.T) {
 		<-time.After(time.Minute)
 		answered("GetOrder", away)
 		answered("GetOrder", away)
-		i.refusals.stop()
+		i.refusals.Stop()
 
 		var got []string
 		lines, _ := log.of("rpc")

@@ -12,9 +12,9 @@ import (
 // sampleInterval is how long refusals of a kind are only counted after one was told.
 const sampleInterval = 10 * time.Second
 
-// sampler keeps refusals from filling the log. The first of a kind has a line of its own, at once; those that follow
+// Sampler keeps refusals from filling the log. The first of a kind has a line of its own, at once; those that follow
 // are told together, every ten seconds, until there was none for as long.
-type sampler struct {
+type Sampler struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
@@ -33,10 +33,11 @@ type sample struct {
 	timer  *time.Timer // rings when the interval is over
 }
 
-func newSampler(log *slog.Logger) *sampler { return &sampler{log: log, kinds: map[refusal]*sample{}} }
+// NewSampler makes a Sampler for a log.
+func NewSampler(log *slog.Logger) *Sampler { return &Sampler{log: log, kinds: map[refusal]*sample{}} }
 
-// tells reports whether a refusal is to have a line of its own.
-func (s *sampler) tells(method string, code codes.Code, reason string) bool {
+// Tells reports whether a refusal is to have a line of its own.
+func (s *Sampler) Tells(method string, code codes.Code, reason string) bool {
 	kind := refusal{method, code, reason}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +50,7 @@ func (s *sampler) tells(method string, code codes.Code, reason string) bool {
 }
 
 // interval tells of a kind's refusals since the last line, and goes on to listen if there were any.
-func (s *sampler) interval(kind refusal) {
+func (s *Sampler) interval(kind refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current, ok := s.kinds[kind]
@@ -63,14 +64,14 @@ func (s *sampler) interval(kind refusal) {
 	}
 }
 
-func (s *sampler) tell(kind refusal, current *sample) {
+func (s *Sampler) tell(kind refusal, current *sample) {
 	s.log.Warn("refused", "method", kind.method, "code", rpccode.Code(kind.code).String(), "reason", kind.reason,
 		"calls", current.untold)
 	current.untold = 0
 }
 
-// stop tells what was not told yet. It is called after the last call.
-func (s *sampler) stop() {
+// Stop tells what was not told yet. It is called after the last call.
+func (s *Sampler) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for kind, current := range s.kinds {

@@ -77,8 +77,8 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		c.limits = usual
 	}
 	gate := newGate(c.Ready, c.Doubt, c.Log)
-	metrics, refusals := newMetrics(c.Registry), newSampler(c.Log)
-	defer refusals.stop()
+	metrics, refusals := newMetrics(c.Registry), NewSampler(c.Log)
+	defer refusals.Stop()
 	calls := interceptor{
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
 		replies: newReplies(c.limits),

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+
+	"hosho/internal/pg"
+	"hosho/internal/rpc"
+)
+
+// The database is away for half a minute, and ten thousand commands are told so. The log has the first, and how many
+// there were; what became of others has a line each, and so has every other cause.
+func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogLines()
+		logger := slog.New(slog.NewJSONHandler(log, nil))
+		s := &server{log: logger, refusals: rpc.NewSampler(logger), refused: newRefused()}
+		say := func(id string, err error) {
+			a := answer{command: fromCharge(newCharge(500)), err: err}
+			a.asked.ID = id
+			s.record(t.Context(), toResult(a), a)
+		}
+		const perSecond, seconds = 333, 30
+		for range seconds {
+			for range perSecond {
+				say(newID(), pg.ErrUnanswered)
+			}
+			say("decided", nil)
+			<-time.After(time.Second)
+		}
+		s.refusals.Stop()
+		own, together := 0, 0
+		for _, line := range log.lines {
+			switch {
+			case line["msg"] == "refused":
+				together += int(line["calls"].(float64))
+			case line["code"] == "UNAVAILABLE":
+				own++
+			}
+		}
+		if own == 0 || own > 5 || own+together != perSecond*seconds {
+			t.Errorf("got %d lines and %d commands told together, want few lines, and %d in all", own, together,
+				perSecond*seconds)
+		}
+		if n := len(log.about("decided")); n != seconds {
+			t.Errorf("got %d lines of what was decided, want %d", n, seconds)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(s.refused)
+		families, err := registry.Gather()
+		if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 {
+			t.Fatalf("got %v, error %v, want one figure", families, err)
+		}
+		if counted := families[0].GetMetric()[0].GetCounter().GetValue(); counted != perSecond*seconds {
+			t.Errorf("counted %v, want %d", counted, perSecond*seconds)
+		}
+	})
+}
+
+// A request of a thousand commands that are none has few lines, and none of them is long.
+func TestAHostileRequestDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	k := s.open(t, t.Context())
+	var commands []proto.Message
+	for range maxCommands {
+		c := newCharge(500)
+		c.PaymentId, c.CustomerId = strings.Repeat("z", 200), strings.Repeat("\x01", 200)
+		commands = append(commands, c)
+	}
+	k.send(commands...)
+	k.receive(maxCommands)
+	s.log.changed.L.Lock()
+	defer s.log.changed.L.Unlock()
+	lines := 0
+	for _, line := range s.log.lines {
+		if line["msg"] == "payment" {
+			lines++
+			if text, _ := line["error"].(string); len(text) > longestError+100 {
+				t.Errorf("got an error of %d bytes, want at most %d", len(text), longestError)
+			}
+		}
+	}
+	if lines != 1 {
+		t.Errorf("got %d lines, want one", lines)
+	}
+}
