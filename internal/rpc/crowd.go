@@ -31,7 +31,7 @@ func (c *crowd) Accept() (net.Conn, error) {
 		if surplus == nil {
 			return m, nil
 		}
-		surplus.Close()
+		_ = surplus.Close()
 		c.refused()
 		if surplus != m {
 			return m, nil
