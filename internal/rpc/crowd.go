@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net"
 	"sync"
+	"time"
 )
 
 // crowd is a listener whose connections are counted. Of too many one is closed at once, so that its client knows and
@@ -18,6 +19,10 @@ type crowd struct {
 	mu   sync.Mutex
 	open list.List // of *member, the oldest first
 }
+
+// turnover is how long the next connection waits when an old one had to give way: whoever comes again and again is let
+// in a hundred times a second at most, and costs the process no more than that.
+const turnover = 10 * time.Millisecond
 
 // Accept waits for the next connection that there is room for.
 func (c *crowd) Accept() (net.Conn, error) {
@@ -34,6 +39,7 @@ func (c *crowd) Accept() (net.Conn, error) {
 		_ = surplus.Close()
 		c.refused()
 		if surplus != m {
+			time.Sleep(turnover)
 			return m, nil
 		}
 	}
