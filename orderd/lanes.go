@@ -24,7 +24,7 @@ type lanes struct {
 func newLanes(pools *pg.Pools) lanes {
 	const wakers, hubs = 2, 1
 	writes, reads := int(pools.Writes.Config().MaxConns), int(pools.Reads.Config().MaxConns)
-	cancels, quarter := max(writes/5, 1), max(reads/4, 1)
+	cancels, quarter := max(writes/3, 1), max(reads/4, 1)
 	return lanes{
 		create:   admission.NewLane("create", writes-cancels-wakers),
 		cancel:   admission.NewLane("cancel", cancels),
