@@ -26,12 +26,15 @@ func (c *rawClient) ask(t *testing.T, stream uint32) (refused string) {
 	return refused
 }
 
-// A client asks for replies of a MiB and takes none. It is refused when it has three of them; another client is not.
+// size is of each reply here. Encoding them is what takes time.
+const size = 256 << 10
+
+// A client asks for large replies and takes none. It is refused when it has three of them; another client is not.
 // When it has gone, so are they.
 func TestWhoTakesNoRepliesGetsNoMore(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	s := start(t, &orders{size: 1 << 20}, limited(func(l *limits) { l.unread = 3 << 20 }),
+	s := start(t, &orders{size: size}, limited(func(l *limits) { l.unread = 3 * size }),
 		func(c *ServerConfig) { c.Registry = registry })
 	c := dialRaw(t, s.address, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	for n := range uint32(3) {
@@ -49,8 +52,8 @@ func TestWhoTakesNoRepliesGetsNoMore(t *testing.T) {
 			t.Errorf("another client: %v", err)
 		}
 	}
-	if held := scrape(registry); !strings.Contains(held, "\nhosho_rpc_unread_bytes 3.14") {
-		t.Errorf("got %s, want 3 MiB held", held)
+	if held := scrape(registry); !strings.Contains(held, "\nhosho_rpc_unread_bytes 7864") {
+		t.Errorf("got %s, want three replies held", held)
 	}
 	c.conn.Close()
 	for deadline := time.Now().Add(longWait); !strings.Contains(scrape(registry), "\nhosho_rpc_unread_bytes 0\n"); {
@@ -64,7 +67,7 @@ func TestWhoTakesNoRepliesGetsNoMore(t *testing.T) {
 // All together take too little. Who has not taken much is refused, who takes his replies is not.
 func TestWhenAllHoldTooMuchThoseAreRefusedThatHoldIt(t *testing.T) {
 	t.Parallel()
-	s := start(t, &orders{size: 1 << 20}, limited(func(l *limits) { l.unreadByAll = 3 << 20 }))
+	s := start(t, &orders{size: size}, limited(func(l *limits) { l.unreadByAll = 3 * size }))
 	held := func(n int) (some []*rawClient) {
 		for range n {
 			c := dialRaw(t, s.address, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
