@@ -74,7 +74,7 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	if room.full() && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
 		return d.turnAway(ctx, name, c, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
 	}
-	if !method.IsClientStream && name != healthpb.Health_Check_FullMethodName {
+	if !method.IsClientStream {
 		var err error
 		if ctx, c.there, err = d.arriving.enter(ctx, party(ctx)); err != nil {
 			return d.turnAway(ctx, name, c, err)

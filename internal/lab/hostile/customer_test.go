@@ -16,13 +16,15 @@ import (
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/rpc"
+	"hosho/internal/wait"
 )
 
 // customer is somebody who uses a daemon as he should while others do not, twenty times a second.
 type customer struct {
-	use  func(ctx context.Context) error
-	took []time.Duration
-	errs []error
+	use     func(ctx context.Context) error
+	took    []time.Duration
+	refused int // calls that were told to come later, which ended otherwise
+	errs    []error
 }
 
 const (
@@ -79,6 +81,14 @@ var uses = map[string]func(*grpc.ClientConn) func(context.Context) error{
 	},
 }
 
+// call uses the daemon once. Who is told to come later does, as a client should.
+func (c *customer) call(ctx context.Context) (refused int, err error) {
+	for err = c.use(ctx); rpc.Reason(err) == "OVERLOADED" && wait.For(ctx, customersPace); err = c.use(ctx) {
+		refused = 1
+	}
+	return refused, err
+}
+
 // run uses the daemon until ctx ends, at its pace, however slow the daemon is.
 func (c *customer) run(ctx context.Context) {
 	var calls sync.WaitGroup
@@ -90,9 +100,10 @@ func (c *customer) run(ctx context.Context) {
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 			defer cancel()
 			began := time.Now()
-			err := c.use(bounded)
+			refused, err := c.call(bounded)
 			mu.Lock()
 			defer mu.Unlock()
+			c.refused += refused
 			c.took = append(c.took, time.Since(began))
 			if err != nil {
 				c.errs = append(c.errs, err)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"hosho/internal/lab/hostile"
+	"hosho/internal/lab/stack"
 	"hosho/internal/slow"
 )
 
@@ -35,6 +37,43 @@ func TestHostileClientsOneByOne(t *testing.T) {
 		}
 	}
 	t.Log("\n" + strings.Join(table, "\n"))
+}
+
+// Hostile clients of many kinds at once, against all three daemons. Each daemon stays small and loses no other client's
+// call, and stops when it is told to.
+func TestDaemonsLiveThroughHostileClientsOfManyKinds(t *testing.T) {
+	s := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	customers := map[*stack.Process]*customer{}
+	for _, daemon := range s.Daemons() {
+		c := newCustomer(t, daemon)
+		customers[daemon] = c
+		for _, attack := range hostile.All() {
+			if slices.Contains(together[daemon.Name], attack.Name) {
+				defer begin(t, attack, daemon.Address)()
+			}
+		}
+		all.Go(func() { c.run(ctx) })
+	}
+	all.Wait()
+	for daemon, c := range customers {
+		if got := peak(t, daemon); got > mostMemory {
+			t.Errorf("%s: got a peak of %d MB, want at most %d", daemon.Name, got>>20, mostMemory>>20)
+		}
+		for _, err := range c.errs {
+			t.Errorf("%s: a call of somebody else: %v", daemon.Name, err)
+		}
+		t.Logf("%s: %d MB at most; %d calls of others, p99 %v", daemon.Name, peak(t, daemon)>>20, len(c.took), c.p99())
+	}
+}
+
+// together is what attacks each daemon at once.
+var together = map[string][]string{
+	"orderd":   {"headers", "slow-headers", "unread-watches"},
+	"paymentd": {"unread", "streams", "slow-preface"},
+	"relay":    {"header-bomb", "unread-reflection", "garbage"},
 }
 
 // nothing is the first row: what others have while nobody attacks.

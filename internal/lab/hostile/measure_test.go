@@ -28,7 +28,7 @@ const (
 // result is what an attack on a daemon came to.
 type result struct {
 	attack, daemon string
-	calls          int
+	calls, refused int
 	errs           []error
 	peak           int64 // resident bytes
 	p99            time.Duration
@@ -38,13 +38,14 @@ type result struct {
 }
 
 func heading() string {
-	return fmt.Sprintf("%-18s %-9s %6s %7s %8s %6s %12s %12s %10s %6s", "attack", "daemon", "MB", "p99", "errors",
-		"back", "goroutines", "files", "heap MB", "stop")
+	return fmt.Sprintf("%-18s %-9s %6s %7s %8s %7s %6s %12s %12s %10s %6s", "attack", "daemon", "MB", "p99", "errors",
+		"refused", "back", "goroutines", "files", "heap MB", "stop")
 }
 
 func (r result) String() string {
-	return fmt.Sprintf("%-18s %-9s %6d %7v %4d/%-3d %6v %5d ->%4d %5d ->%4d %4d ->%3d %6v", r.attack, r.daemon,
-		r.peak>>20, r.p99.Round(time.Millisecond), len(r.errs), r.calls, r.back.Round(100*time.Millisecond),
+	return fmt.Sprintf("%-18s %-9s %6d %7v %4d/%-3d %7d %6v %5d ->%4d %5d ->%4d %4d ->%3d %6v", r.attack, r.daemon,
+		r.peak>>20, r.p99.Round(time.Millisecond), len(r.errs), r.calls, r.refused,
+		r.back.Round(100*time.Millisecond),
 		r.before.goroutines, r.after.goroutines, r.before.files, r.after.files, r.before.heap>>20, r.after.heap>>20,
 		r.stop.Round(100*time.Millisecond))
 }
@@ -73,7 +74,7 @@ func measure(t *testing.T, daemon *stack.Process, attack hostile.Attack, lasts t
 	end := begin(t, attack, address)
 	c.run(ctx)
 	end()
-	r.calls, r.errs, r.p99 = len(c.took), c.errs, c.p99()
+	r.calls, r.refused, r.errs, r.p99 = len(c.took), c.refused, c.errs, c.p99()
 	r.peak = peak(t, daemon)
 	r.back, r.after = r.recover(t, daemon)
 	r.stop = stopUnderAttack(t, daemon, attack, address)
