@@ -67,6 +67,19 @@ func TestTheDeliveriesOfAnOutageAreToldTogether(t *testing.T) {
 	})
 }
 
+// Whoever wants to see everything does.
+func TestAtDebugEachDeliveryIsTold(t *testing.T) {
+	t.Parallel()
+	log := &journal{level: slog.LevelDebug}
+	h := newExplainer(log)
+	for range 2 * ownLines {
+		h.Explain(vain("UNAVAILABLE", "nobody is there"))
+	}
+	if got := len(log.lines("delivery")); got != 2*ownLines {
+		t.Errorf("got %d lines, want %d", got, 2*ownLines)
+	}
+}
+
 // A peer says whatever it likes. It stays on its line, which is short, and it cannot make up sorts without end.
 func TestWhatAPeerSaysIsKeptInBounds(t *testing.T) {
 	t.Parallel()

@@ -33,15 +33,17 @@ type handler struct {
 // longestError bounds what a line tells of an error, in bytes.
 const longestError = 1 << 10
 
-// Explain logs the one line that a delivery gets: what came back, and what it means.
+// Explain logs the one line that a delivery gets: what came back, and what it means. Those that come to nothing by the
+// thousand are told together, unless the log is to tell everything.
 func (h *handler) Explain(r outbox.Report) {
+	ctx := context.Background()
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
 		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
 	}
 	level := severity(r)
-	vain := r.Result != outbox.Decided && level != slog.LevelError
-	if vain && !h.digest.tells(sort{r.Message.Kind, r.Code, r.Result.String()}, level) {
+	together := r.Result != outbox.Decided && level != slog.LevelError && !h.log.Enabled(ctx, slog.LevelDebug)
+	if together && !h.digest.tells(sort{r.Message.Kind, r.Code, r.Result.String()}, level) {
 		return
 	}
 	attrs := []any{
@@ -55,7 +57,7 @@ func (h *handler) Explain(r outbox.Report) {
 	if h.again(r) {
 		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
 	}
-	h.log.Log(context.Background(), level, "delivery", attrs...)
+	h.log.Log(ctx, level, "delivery", attrs...)
 }
 
 // severity is how loud the log is about a delivery.

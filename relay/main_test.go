@@ -395,15 +395,16 @@ type line map[string]string
 
 // journal is a log that tests can read.
 type journal struct {
-	also *journal // gets every line, too
+	also  *journal // gets every line, too
+	level slog.Level
 
 	mu  sync.Mutex
 	all []line
 }
 
-func (*journal) Enabled(context.Context, slog.Level) bool { return true }
-func (j *journal) WithAttrs([]slog.Attr) slog.Handler     { return j }
-func (j *journal) WithGroup(string) slog.Handler          { return j }
+func (j *journal) Enabled(_ context.Context, l slog.Level) bool { return l >= j.level }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler           { return j }
+func (j *journal) WithGroup(string) slog.Handler                { return j }
 
 func (j *journal) Handle(ctx context.Context, r slog.Record) error {
 	l := line{"msg": r.Message, "level": r.Level.String()}

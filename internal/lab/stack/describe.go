@@ -111,7 +111,13 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
 	p.Settings = append(env, prefix+"_LISTEN="+p.Address)
-	p.env = []string{prefix + "_LOG_FORMAT=json", prefix + "_LOG_LEVEL=info", failpoint.Variable + "=" + p.failpoints}
+	level := "info"
+	if s.config.LogTo != nil {
+		level = "debug" // whoever reads it misses nothing
+	}
+	p.env = []string{
+		prefix + "_LOG_FORMAT=json", prefix + "_LOG_LEVEL=" + level, failpoint.Variable + "=" + p.failpoints,
+	}
 	if s.config.Admin {
 		admin, err := proc.FreePort()
 		if err != nil {
