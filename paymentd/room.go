@@ -12,7 +12,7 @@ import (
 
 // What streams of commands may take up, whoever opened them. A relay has one, and three for a while at most.
 const (
-	maxStreams     = 48 // over all
+	maxStreams     = 32 // over all
 	maxStreamsEach = 8  // over one connection
 	// maxExtra is how many requests are at work over all streams besides the one that each may have at any time. No
 	// stream can take another's, so that a stream whose replies are not read slows itself.

@@ -35,7 +35,9 @@ func TestAStreamWhoseRepliesAreNotReadIsEnded(t *testing.T) {
 	for err == nil { // what is on its way comes before the end
 		_, err = deaf.Recv()
 	}
-	<-sent
+	if <-sent == nil {
+		t.Error("got a stream that takes more")
+	}
 	wantError(t, err, codes.ResourceExhausted, "REPLIES_UNREAD")
 	wantPayment(t, s.charge(t, first), first, charged)
 

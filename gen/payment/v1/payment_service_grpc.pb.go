@@ -78,7 +78,7 @@ type PaymentServiceClient interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops. A client that sends faster than it is served, or does not read what it is answered, is not read any
 	// more for a while; when it has taken nothing for 10 s the stream ends with RESOURCE_EXHAUSTED, reason REPLIES_UNREAD,
-	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 48 of all:
+	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 32 of all:
 	// one more ends with RESOURCE_EXHAUSTED, reason OVERLOADED.
 	ProcessPayments(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProcessPaymentsRequest, ProcessPaymentsResponse], error)
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
@@ -222,7 +222,7 @@ type PaymentServiceServer interface {
 	// The stream ends with INVALID_ARGUMENT on a request of 0 or more than 1,000 commands, and with UNAVAILABLE when the
 	// server stops. A client that sends faster than it is served, or does not read what it is answered, is not read any
 	// more for a while; when it has taken nothing for 10 s the stream ends with RESOURCE_EXHAUSTED, reason REPLIES_UNREAD,
-	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 48 of all:
+	// and whatever was not read is decided all the same. Of a connection's streams 8 are served at a time, and 32 of all:
 	// one more ends with RESOURCE_EXHAUSTED, reason OVERLOADED.
 	ProcessPayments(grpc.BidiStreamingServer[ProcessPaymentsRequest, ProcessPaymentsResponse]) error
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
