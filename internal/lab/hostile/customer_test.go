@@ -29,7 +29,7 @@ type customer struct {
 
 const (
 	customersPace = 50 * time.Millisecond
-	patience      = 5 * time.Second
+	patience      = 30 * time.Second
 )
 
 // newCustomer makes a customer of a daemon, by its name.

@@ -3,6 +3,7 @@ package hostile
 import (
 	"context"
 	"net"
+	"sync"
 
 	"golang.org/x/net/http2"
 )
@@ -62,12 +63,10 @@ func Windows(ctx context.Context, address string) error {
 
 // EmptyFrames sends DATA without data, and on other connections headers that go on without a byte.
 func EmptyFrames(ctx context.Context, address string) error {
-	half, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		done <- flood(half, address, true, func(f *http2.Framer) error { return f.WriteData(1, false, nil) })
-	}()
+	var both sync.WaitGroup
+	both.Go(func() {
+		_ = flood(ctx, address, true, func(f *http2.Framer) error { return f.WriteData(1, false, nil) }) // err tells
+	})
 	err := storm2(ctx, address, 4, func(ctx context.Context, c *connection) error {
 		first := frames(func(f *http2.Framer) error {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: request(methods[0])})
@@ -88,7 +87,6 @@ func EmptyFrames(ctx context.Context, address string) error {
 		}
 		return c.hold(ctx)
 	})
-	cancel()
-	<-done
+	both.Wait()
 	return err
 }
