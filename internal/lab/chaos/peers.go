@@ -136,21 +136,26 @@ func (s *system) retryParked(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	relay := relayv1.NewOutboxServiceClient(conn)
-	reply, err := relay.ListParked(ctx, &relayv1.ListParkedRequest{PageSize: 1000})
-	if err != nil {
-		return false
-	}
+	request := &relayv1.ListParkedRequest{PageSize: 1000}
 	parked := 0
-	for _, c := range reply.GetCommands() {
-		if c.GetParkTime() == nil {
-			continue // it keeps trying by itself
-		}
-		parked++
-		if _, err := relay.RetryParked(ctx, &relayv1.RetryParkedRequest{
-			OrderId: c.GetOrderId(), Kind: c.GetKind(),
-		}); err != nil {
+	for {
+		reply, err := relay.ListParked(ctx, request)
+		if err != nil {
 			return false
 		}
+		for _, c := range reply.GetCommands() {
+			if c.GetParkTime() == nil {
+				continue // it keeps trying by itself
+			}
+			parked++
+			if _, err := relay.RetryParked(ctx, &relayv1.RetryParkedRequest{
+				OrderId: c.GetOrderId(), Kind: c.GetKind(),
+			}); err != nil {
+				return false
+			}
+		}
+		if request.PageToken = reply.GetNextPageToken(); request.GetPageToken() == "" {
+			return parked == 0
+		}
 	}
-	return parked == 0
 }

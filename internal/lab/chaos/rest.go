@@ -19,8 +19,9 @@ import (
 // What the daemons may keep when nothing is left to do, beyond what they began with: the connections of a pool, and
 // those of each other. Whatever is lost with each order or fault would be far more after a run.
 const (
+	mostConns      = pg.DefaultMaxConns + pg.DefaultMaxConns/2 + 2 // writes, reads, readiness and LISTEN
 	moreGoroutines = 24
-	moreFiles      = pg.DefaultMaxConns + 16
+	moreFiles      = mostConns + 16
 )
 
 // What the outbox may keep.
@@ -100,13 +101,13 @@ func (r *run) crowds(ctx context.Context) (crowds []Violation, err error) {
 	running := map[string]int{"orderd": 1, "paymentd": 1, "relay": len(r.system.Relays)}
 	for _, pool := range []*pgxpool.Pool{r.orders, r.payments} {
 		rows, _ := pool.Query(ctx, `
-			SELECT application_name, count(*)
+			SELECT split_part(application_name, ' ', 1), count(*)
 			FROM pg_stat_activity
-			GROUP BY application_name`) // ForEachRow returns the error
+			GROUP BY 1`) // ForEachRow returns the error
 		var name string
 		var n int
 		_, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error {
-			if most := running[name] * (pg.DefaultMaxConns + 1); running[name] > 0 && n > most {
+			if most := running[name] * mostConns; running[name] > 0 && n > most {
 				crowds = append(crowds, Violation{
 					rules.I23, fmt.Sprintf("%s has %d connections to its database, want %d at most", name, n, most),
 				})

@@ -36,7 +36,7 @@ func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Dura
 		SELECT application_name, pid, state, extract(epoch FROM clock_timestamp() - xact_start)::float8,
 			regexp_replace(query, '\s+', ' ', 'g')
 		FROM pg_stat_activity
-		WHERE application_name IN ('orderd', 'paymentd', 'relay')
+		WHERE split_part(application_name, ' ', 1) IN ('orderd', 'paymentd', 'relay')
 			AND xact_start < clock_timestamp() - $1::interval
 			AND state_change < clock_timestamp() - $1::interval
 			AND wait_event_type IS DISTINCT FROM 'Lock'
