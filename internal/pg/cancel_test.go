@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -70,4 +71,28 @@ func TestACancelRequestThatIsLateMeetsNoCommit(t *testing.T) {
 	eventually(t, "the connection is closed instead of being used again", func() bool {
 		return count(t, db.Pool, `SELECT count(*) FROM pg_stat_activity WHERE pid = $1`, cancelled) == 0
 	})
+}
+
+// Who asks and goes at once, again and again, would have the server close a connection and open two for each question.
+// What is answered within moments is answered.
+func TestAStatementWhoseCallerGoesCostsNoConnection(t *testing.T) {
+	t.Parallel()
+	db := notes(t)
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Application: "test", MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	const asked = 20
+	sessions := map[int]bool{}
+	for range asked {
+		sessions[count(t, pool, `SELECT pg_backend_pid()`)] = true
+		ctx, giveUp := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, giveUp)
+		_, _ = pool.Exec(ctx, `SELECT pg_sleep(0.005)`) // whether it was answered in time or not
+		giveUp()
+	}
+	if got := len(sessions); got > asked/2 { // a busy machine may take longer for some
+		t.Errorf("got %d sessions for %d statements whose caller has gone, want one", got, asked)
+	}
 }

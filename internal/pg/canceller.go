@@ -8,6 +8,10 @@ import (
 )
 
 const (
+	// cancelGrace is how long a statement may go on whose caller has gone, before a cancel request is sent. Most are
+	// done by then, and their connection is as good as new: one that a request was sent for is closed, and two are
+	// opened in its place, so that a client which resets its calls would cost far more than one which waits.
+	cancelGrace = 100 * time.Millisecond
 	// cancelTimeout is how long a statement may go on whose cancel request was sent.
 	cancelTimeout = time.Second
 	// requestTimeout is how long a cancel request may wait for its answer, which is that its connection is closed. A
@@ -24,26 +28,30 @@ const (
 type canceller struct {
 	session  *session
 	conn     *pgconn.PgConn
+	request  *time.Timer // sends it
 	answered chan struct{}
 }
 
 // HandleCancel is pgx's hook.
 func (c *canceller) HandleCancel(context.Context) {
-	c.session.cancelled.Store(true)
-	_ = c.conn.Conn().SetDeadline(time.Now().Add(cancelTimeout)) // fails only when it is closed
 	answered := make(chan struct{})
 	c.answered = answered
-	go func() {
+	c.request = time.AfterFunc(cancelGrace, func() {
 		defer close(answered)
+		c.session.cancelled.Store(true)
+		_ = c.conn.Conn().SetDeadline(time.Now().Add(cancelTimeout)) // fails only when it is closed
 		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 		defer cancel()
 		_ = c.conn.CancelRequest(ctx) // the statement has a deadline besides
-	}()
+	})
 }
 
 // HandleUnwatchAfterCancel is pgx's hook. What comes next on the connection is a ROLLBACK at most: it is better not to
 // be met by the request.
 func (c *canceller) HandleUnwatchAfterCancel() {
+	if c.request.Stop() { // the statement was quicker
+		return
+	}
 	waited := time.NewTimer(cancelTimeout)
 	defer waited.Stop()
 	select {
