@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -60,6 +61,9 @@ func (f finding) Error() string { return string(f) }
 // errDiffers says that something is not as it must be. What it is has been printed by then.
 const errDiffers = finding("")
 
+// errUnread says that whoever read what is written has gone.
+var errUnread = errors.New("nobody reads it any more")
+
 // The exit codes. A shell's own, when a signal ended what it ran, is 128 and the signal.
 const (
 	exitDiffers     = 1
@@ -72,8 +76,10 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, unread := proc.WithGoRun(context.Background())
 	screen := terminal.New(os.Stdout, func(error) { unread() }) // what nobody can read need not be found out
+	var left atomic.Bool
 	go func(ctx context.Context) {
 		if screen.AwaitLeaving(ctx) {
+			left.Store(true)
 			unread()
 		}
 	}(ctx)
@@ -83,7 +89,11 @@ func main() {
 	err := run(ctx, screen, os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()
-	os.Exit(exitCode(os.Stderr, err, screen.Err(), interrupted))
+	unwritten := screen.Err()
+	if unwritten == nil && err != nil && left.Load() { // it ended before it wrote more
+		unwritten = errUnread
+	}
+	os.Exit(exitCode(os.Stderr, err, unwritten, interrupted))
 }
 
 // untilHangup returns a context that ends when the terminal is closed, unless nohup says that the program lives on. The
