@@ -146,7 +146,7 @@ func TestASilenceInAnOutageThatIsToldOfCancelsNobody(t *testing.T) {
 // not queue for their turns to hang alone.
 func TestASuspectThatHangsAloneGoesAmongTheOthersAgain(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "waits for timeouts")
+	slow.Long(t, "waits for timeouts, and internal/outbox shows the rule")
 	s := newSystem(t)
 	hanging := s.placeMany(4)
 	for i, o := range hanging {

@@ -102,7 +102,7 @@ func TestListHoldsAFewLargeOrdersAtATime(t *testing.T) {
 			SELECT jsonb_agg(jsonb_build_object('name', repeat('x', 400), 'quantity', 1, 'unit_price', 1))
 			FROM generate_series(1, 100)
 		), 100, 'JPY', clock_timestamp()
-		FROM generate_series(1, 250);
+		FROM generate_series(1, 120);
 		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM orders`)
 	s := orderdb.New(db.Pool, command.Encode)
 	for _, f := range []orderdb.Filter{{}, {CustomerID: "alice"}, {Status: order.Pending}} {
@@ -114,7 +114,7 @@ func TestListHoldsAFewLargeOrdersAtATime(t *testing.T) {
 			}
 			pages, after = append(pages, len(orders)), rest
 		}
-		if diff := cmp.Diff([]int{100, 100, 50}, pages); diff != "" {
+		if diff := cmp.Diff([]int{100, 20}, pages); diff != "" {
 			t.Errorf("%+v: orders of each call (-want +got):\n%s", f, diff)
 		}
 	}

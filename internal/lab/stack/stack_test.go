@@ -19,6 +19,7 @@ import (
 	"hosho/internal/lab/invariant"
 	"hosho/internal/lab/load"
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // Customers order and cancel while every process dies again and again, each time at another of its failpoints: between
@@ -153,6 +154,7 @@ func TestOrdersWaitWhilePaymentdIsDown(t *testing.T) {
 
 // One order after the other, on a system that has nothing else to do. The figures are printed, not judged.
 func TestLatencyOfAnIdleSystem(t *testing.T) {
+	slow.Long(t, "prints figures and judges none")
 	const orders = 200
 	s := start(t, bin, 1)
 	var took []time.Duration
