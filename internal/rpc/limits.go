@@ -27,7 +27,7 @@ type limits struct {
 // usual is what every server has. Connections end by age so that clients find new servers. The grace is longer than any
 // stream of a relay lives: it opens another every five minutes, and then no end by age cuts one off.
 var usual = limits{
-	connections: 1_000, calls: 25_000, reflections: 16, watches: 1_000, streams: 1_000, headers: 16 << 10,
+	connections: 1_000, calls: 25_000, reflections: 100, watches: 1_000, streams: 1_000, headers: 16 << 10,
 	handshake: 5 * time.Second, idle: 5 * time.Minute, age: 30 * time.Minute, grace: 10 * time.Minute,
 	unread: 8 << 20, unreadByAll: 64 << 20, window: 64 << 10,
 }
