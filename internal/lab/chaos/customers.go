@@ -18,21 +18,23 @@ import (
 var customerFaults = []fault{
 	{
 		name: "hanging", says: "the charge of a tenth of the orders hangs in the card network",
-		lasts: between(5*time.Second, 15*time.Second), run: hanging(),
+		targets: []string{cards},
+		lasts:   between(5*time.Second, 15*time.Second), run: hanging(),
 	},
 	{
 		name: "hanging-unanswered", says: "the charge of a tenth of the orders hangs, and paymentd waits for ever",
-		targets: []string{paymentd}, special: "a setting for experiments: hanging is what paymentd makes of it",
+		targets: []string{cards, paymentd}, special: "a setting for experiments: hanging is what paymentd makes of it",
 		lasts: between(5*time.Second, 15*time.Second), run: hanging("PAYMENTD_CARD_TIMEOUT=0"),
 	},
 	{
 		name: "unread-streams", says: "thousands of streams ask paymentd and orderd, and read no answer",
-		lasts: between(5*time.Second, 12*time.Second), run: unreadStreams,
+		targets: []string{crowd},
+		lasts:   between(5*time.Second, 12*time.Second), run: unreadStreams,
 	},
 	{
 		name: "overload", says: "four times as many orders are asked for as orderd can accept",
-		special: "it measures first what orderd can do, with --clients 1",
-		lasts:   between(30*time.Second, 30*time.Second), run: overload,
+		targets: []string{crowd}, special: "it measures first what orderd can do, with --clients 1",
+		lasts: between(30*time.Second, 30*time.Second), run: overload,
 	},
 }
 

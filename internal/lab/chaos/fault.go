@@ -51,6 +51,8 @@ const (
 	net        = "the links between relays and paymentd"
 	dbNet      = "the links to the databases"
 	peer       = "what paymentd answers"
+	cards      = "the card network"
+	crowd      = "clients without number"
 )
 
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes

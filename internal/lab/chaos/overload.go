@@ -25,7 +25,7 @@ const (
 	overloadBy    = 4      // times what orderd can do
 	mostOffered   = 10_000 // calls a second
 	mostWaiting   = 4_000  // calls at a time
-	fullyLoaded   = 64     // callers who find out what orderd can do
+	fullyLoaded   = 32     // callers who find out what orderd can do, and are not refused
 	peakShare     = 0.9    // of it that is done under overload
 	refusedWithin = 50 * time.Millisecond
 	othersWithin  = 500 * time.Millisecond // reads and cancellations meanwhile, 99 of 100
@@ -144,7 +144,11 @@ func (d *door) saturate(ctx context.Context, length time.Duration) float64 {
 	for range fullyLoaded {
 		callers.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := d.order(ctx); err == nil && time.Now().After(from) {
+				_, err := d.order(ctx)
+				switch {
+				case err != nil:
+					wait.For(ctx, askPause)
+				case time.Now().After(from):
 					counted.Add(1)
 				}
 			}
