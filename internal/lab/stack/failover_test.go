@@ -24,6 +24,7 @@ import (
 // both databases agree about all of them.
 func TestNothingIsLostWhenStandbysTakeOver(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "fails over again and again, as chaos does by name")
 	s := start(t, bin, 2, func(c *stack.Config) { c.Standbys = true })
 	pids := s.pids()
 	seed := rand.Uint64()

@@ -32,7 +32,7 @@ ALTER TABLE %[1]s DROP COLUMN note;
 // for the next release alone they are not, say why, and the next ones take over. Nothing is lost.
 func TestDaemonsServeTheNextReleasesSchemaUntilItContracts(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "builds the daemons of a release to come")
+	slow.Long(t, "builds the daemons of a release to come")
 	later := buildNext(t)
 	current := t.TempDir() // links, so that a daemon that starts again is of the next release
 	link(t, bin, current)
