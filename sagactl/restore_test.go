@@ -34,7 +34,7 @@ import (
 // COMPLETED orders.
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes, and restores its databases")
+	slow.Long(t, "runs the whole system as processes, and restores its databases")
 	s := &restored{Stack: startStack(t), t: t}
 	s.orders = orderv1.NewOrderServiceClient(dial(t, s.Orderd.Address))
 	s.payments = paymentv1.NewPaymentServiceClient(dial(t, s.Paymentd.Address))
