@@ -220,7 +220,7 @@ func TestAnUpperCaseKeyIsTheSameKey(t *testing.T) {
 	wantPayment(t, s.void(t, voidOf(c)), c, refunded)
 }
 
-func TestAMessageOverFourMebibytesIsRefused(t *testing.T) {
+func TestAMessageThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newCharge(500)
