@@ -33,6 +33,9 @@ func (p *peer) streams() int {
 func (s *system) traffic(streams int) (orders []order.Order) {
 	s.t.Helper()
 	eventually(s.t, "there were streams enough", func() bool {
+		if s.count(`SELECT count(*) FROM outbox`) > 100 {
+			return false // a slow machine is given no more than it settles
+		}
 		more := s.placeMany(20)
 		s.peer.script(more[0].ID, order.Charge, waits(50*time.Millisecond))
 		orders = append(orders, more...)
@@ -67,11 +70,12 @@ func TestConnectionsThatEndByAgeBreakNoCommand(t *testing.T) {
 }
 
 // The same with connections that are closed sooner than the relay leaves them, with commands on them. They are sent
-// again at once, and nothing is a failure.
+// again at once, and nothing is a failure. The grace is long enough for the relay to hear that it should leave: what is
+// closed before that was heard cannot be told from a crash.
 func TestAStreamThatIsEndedAsPlannedHarmsNothing(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "waits for connections to become old")
-	s := aging(t, time.Millisecond)
+	s := aging(t, 400*time.Millisecond)
 	s.relay(func(p *pace) { p.MaxAttempts, p.BreakerStreak, p.BreakerAmbiguousStreak = 1, 1, 1 })
 	s.traffic(slow.Times(2, 30))
 	s.unharmed()
