@@ -121,7 +121,7 @@ chaos := \
 	"--duration 10s --faults hanging-unanswered --length 60s" \
 	"--duration 10s --faults net-slow --length 60s" \
 	"--duration 10s --faults unread-streams --length 30s" \
-	"--duration 10s --faults overload --clients 1" \
+	"--duration 10s --faults overload --length 40s --clients 1" \
 	"--duration 1m --quick --faults forgotten-payment" \
 	"--duration 1m --faults backlog"
 

@@ -18,9 +18,9 @@ import (
 
 // meanwhile is what others feel of an overload.
 type meanwhile struct {
-	slow    Spread // reads and cancellations
-	failure error  // one of theirs
-	memory  int64  // that orderd took at most, in bytes
+	took    []time.Duration // by reads and cancellations
+	failure error           // one of theirs
+	memory  int64           // that orderd took at most, in bytes
 }
 
 const askPause = 50 * time.Millisecond
@@ -29,7 +29,6 @@ const askPause = 50 * time.Millisecond
 // called.
 func (s *system) askMeanwhile(ctx context.Context, d *door) func() meanwhile {
 	var m meanwhile
-	var all []time.Duration
 	asking, enough := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	others.Go(func() {
@@ -52,7 +51,7 @@ func (s *system) askMeanwhile(ctx context.Context, d *door) func() meanwhile {
 					m.failed(asking, err)
 					continue
 				}
-				all = append(all, time.Since(began))
+				m.took = append(m.took, time.Since(began))
 			}
 			if memory, err := metric(asking, s.Orderd, "process_resident_memory_bytes"); err == nil {
 				m.memory = max(m.memory, int64(memory))
@@ -62,8 +61,18 @@ func (s *system) askMeanwhile(ctx context.Context, d *door) func() meanwhile {
 	return func() meanwhile {
 		enough()
 		others.Wait()
-		m.slow = spreadOf(all)
 		return m
+	}
+}
+
+func (m *meanwhile) spread() Spread { return spreadOf(m.took) }
+
+// add takes in what was felt another time.
+func (m *meanwhile) add(other meanwhile) {
+	m.took = append(m.took, other.took...)
+	m.memory = max(m.memory, other.memory)
+	if other.failure != nil {
+		m.failure = other.failure
 	}
 }
 

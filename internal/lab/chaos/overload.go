@@ -5,88 +5,102 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	errorv1 "hosho/gen/error/v1"
-	orderv1 "hosho/gen/order/v1"
-	"hosho/internal/lab/load"
-	"hosho/internal/rpc"
 	"hosho/internal/rules"
-	"hosho/internal/wait"
 )
 
 const (
-	overloadBy    = 4      // times what orderd can do
-	mostOffered   = 10_000 // calls a second
-	mostWaiting   = 4_000  // calls at a time
-	fullyLoaded   = 32     // callers who find out what orderd can do, and are not refused
-	peakShare     = 0.9    // of it that is done under overload
+	overloads     = 3   // times in one fault
+	overloadBy    = 4   // times what orderd can do
+	peakShare     = 0.9 // of it that is done under overload, in the middle one of the overloads
+	steadyShare   = 0.5 // of the worst second at the peak that is done in the worst one under overload
 	refusedWithin = 50 * time.Millisecond
 	othersWithin  = 500 * time.Millisecond // reads and cancellations meanwhile, 99 of 100
 	mostMemory    = 200 << 20              // bytes
-
-	overloadCall = 3 * time.Second
-	offerPause   = 5 * time.Millisecond
-	overloadDoor = 8 // connections
 )
 
-// overload measures for a third of its time how many orders orderd accepts when it has enough to do, and then asks it
-// for more than it can do.
+// overload asks orderd for more orders than it can accept, a few times, and measures before and after each how many it
+// accepts when it has just enough to do: a disk that is slower than it was a while ago is no overload.
 func overload(ctx context.Context, s *system, _ *rand.Rand) error {
 	door, err := openDoor(s.Orderd.Address)
 	if err != nil {
 		return err
 	}
 	defer door.close()
-	end, _ := ctx.Deadline()
-	peak := door.saturate(ctx, time.Until(end)/3)
-	if peak == 0 {
-		return ctx.Err()
-	}
 	before, err := refusalsOf(ctx, s.Orderd)
 	if err != nil {
 		return err
 	}
-	others := s.askMeanwhile(ctx, door)
-	offered := min(mostOffered, int(overloadBy*peak))
-	seen := door.offer(ctx, offered)
-	beside := others()
-	forever := context.WithoutCancel(ctx)
-	after, err := refusalsOf(forever, s.Orderd)
-	if err != nil {
+	end, _ := ctx.Deadline()
+	part := time.Until(end) / (1 + 3*overloads)
+	var v underLoad
+	for at := door.saturate(ctx, part); ctx.Err() == nil && len(v.over) < overloads; {
+		others := s.askMeanwhile(ctx, door)
+		over := door.offer(ctx, 2*part, min(mostOffered, overloadBy*at.goodput()))
+		v.beside.add(others())
+		next := door.saturate(ctx, part)
+		v.note(at, over, next)
+		at = next
+	}
+	after, err := refusalsOf(context.WithoutCancel(ctx), s.Orderd)
+	if err != nil || len(v.over) == 0 {
 		return err
 	}
-	refusals := after.since(before)
-	s.tell("  overload: peak %.0f/s; offered %.0f/s, accepted %.0f/s (%.0f %%; worst second %d), refused %.0f/s, "+
-		"failed %d, not offered %d", peak, seen.rate(seen.offered), seen.rate(seen.accepted),
-		100*seen.rate(seen.accepted)/peak, seen.worstSecond(), seen.rate(seen.refused), seen.failed, seen.withheld)
-	s.tell("  overload: refusals at orderd p99 <= %s (at the client p99 %s), reads and cancels p99 %s, memory %d MB",
-		ms(refusals.p99()), ms(spreadOf(seen.refusals).P99), ms(beside.slow.P99), beside.memory>>20)
+	v.refusal = after.since(before).p99()
+	v.tell(s)
 	if s.alone {
-		s.judgeOverload(peak, seen, refusals.p99(), beside)
+		v.judge(s)
 	}
 	return nil
 }
 
-func (s *system) judgeOverload(peak float64, seen *offering, refusal time.Duration, beside meanwhile) {
+// underLoad is what was seen of orderd when it had just enough to do, and when it had more.
+type underLoad struct {
+	just, over []*offering
+	shares     []float64 // of what it does at the peak that it did in each overload
+	refusal    time.Duration
+	beside     meanwhile
+}
+
+// note adds an overload, and what orderd could do right before and right after it.
+func (v *underLoad) note(before, over, after *offering) {
+	v.just = append(v.just, before, after)
+	v.over = append(v.over, over)
+	v.shares = append(v.shares, over.goodput()/((before.goodput()+after.goodput())/2))
+}
+
+// share is the middle one of the shares.
+func (v *underLoad) share() float64 { return slices.Sorted(slices.Values(v.shares))[len(v.shares)/2] }
+
+func (v *underLoad) tell(s *system) {
+	peak, seen := merge(v.just), merge(v.over)
+	s.tell("  overload: peak %.0f/s (worst second %d); offered %.0f/s, accepted %.0f/s (worst second %d), "+
+		"refused %.0f/s, failed %d, not offered %d", peak.goodput(), peak.worstSecond(), seen.rate(seen.offered),
+		seen.goodput(), seen.worstSecond(), seen.rate(seen.refused), seen.failed, seen.withheld)
+	s.tell("  overload: of the peak %s; refusals at orderd p99 <= %s (at the client p99 %s), "+
+		"reads and cancels p99 %s, memory %d MB", percents(v.shares), ms(v.refusal), ms(spreadOf(seen.refusals).P99),
+		ms(v.beside.spread().P99), v.beside.memory>>20)
+}
+
+func (v *underLoad) judge(s *system) {
+	peak, seen, slow := merge(v.just), merge(v.over), v.beside.spread()
 	for _, bound := range []struct {
 		broken bool
 		what   string
 	}{
-		{seen.rate(seen.accepted) < peakShare*peak, fmt.Sprintf("%.0f orders a second are accepted under overload, "+
-			"want %.0f %% of %.0f", seen.rate(seen.accepted), 100*peakShare, peak)},
+		{v.share() < peakShare, fmt.Sprintf("%s of the peak's orders are accepted under overload, want %.0f %% "+
+			"in the middle", percents(v.shares), 100*peakShare)},
+		{float64(seen.worstSecond()) < steadyShare*float64(peak.worstSecond()), fmt.Sprintf(
+			"%d orders are accepted in the worst second under overload, want %.0f %% of the peak's worst, %d",
+			seen.worstSecond(), 100*steadyShare, peak.worstSecond())},
 		{seen.failed > 0, fmt.Sprintf("%d calls failed otherwise than by OVERLOADED: %v", seen.failed, seen.failure)},
-		{refusal > refusedWithin, fmt.Sprintf("refusals take up to %s at p99, want %s", refusal, refusedWithin)},
-		{beside.slow.P99 > othersWithin, fmt.Sprintf("reads and cancellations take %s at p99, want %s",
-			ms(beside.slow.P99), othersWithin)},
-		{beside.failure != nil, fmt.Sprintf("a read or a cancellation failed: %v", beside.failure)},
-		{beside.memory > mostMemory, fmt.Sprintf("orderd takes %d MB, want %d", beside.memory>>20, mostMemory>>20)},
+		{v.refusal > refusedWithin, fmt.Sprintf("refusals take up to %s at p99, want %s", v.refusal, refusedWithin)},
+		{slow.P99 > othersWithin, fmt.Sprintf("reads and cancellations take %s at p99, want %s",
+			ms(slow.P99), othersWithin)},
+		{v.beside.failure != nil, fmt.Sprintf("a read or a cancellation failed: %v", v.beside.failure)},
+		{v.beside.memory > mostMemory, fmt.Sprintf("orderd takes %d MB, want %d", v.beside.memory>>20, mostMemory>>20)},
 	} {
 		if bound.broken {
 			s.blame(Violation{rules.Steady, "overload: " + bound.what})
@@ -94,143 +108,10 @@ func (s *system) judgeOverload(peak float64, seen *offering, refusal time.Durati
 	}
 }
 
-// door is the connections of customers without number.
-type door struct {
-	conns   []*grpc.ClientConn
-	clients []orderv1.OrderServiceClient
-	next    atomic.Int64
-	run     int64 // tells the requests of one run from those of another
-}
-
-func openDoor(address string) (*door, error) {
-	d := &door{run: time.Now().UnixNano()}
-	for range overloadDoor {
-		conn, err := rpc.Dial(address)
-		if err != nil {
-			return nil, err
-		}
-		d.conns = append(d.conns, conn)
-		d.clients = append(d.clients, orderv1.NewOrderServiceClient(conn))
+func percents(shares []float64) string {
+	var all []string
+	for _, share := range shares {
+		all = append(all, fmt.Sprintf("%.0f %%", 100*share))
 	}
-	return d, nil
-}
-
-func (d *door) close() {
-	for _, conn := range d.conns {
-		conn.Close()
-	}
-}
-
-// order asks for one order more.
-func (d *door) order(ctx context.Context) (*orderv1.CreateOrderResponse, error) {
-	n := d.next.Add(1)
-	id := fmt.Sprintf("overload-%d-%d", d.run, n)
-	ctx, cancel := context.WithTimeout(ctx, overloadCall)
-	defer cancel()
-	return d.clients[n%overloadDoor].CreateOrder(ctx, &orderv1.CreateOrderRequest{
-		CustomerId: fmt.Sprint(load.Customer, "crowd-", n%1000), RequestId: &id, CurrencyCode: "JPY",
-		Items: []*orderv1.Item{{Name: load.Item, Quantity: 1, UnitPrice: 1 + n%load.MostAmount}},
-	})
-}
-
-// saturate has so many callers that orderd is never idle, and returns how many orders it accepts a second. What it does
-// in the beginning, with nothing behind, is left out.
-func (d *door) saturate(ctx context.Context, length time.Duration) float64 {
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
-	var counted atomic.Int64
-	var callers sync.WaitGroup
-	from := time.Now().Add(length / 3)
-	for range fullyLoaded {
-		callers.Go(func() {
-			for ctx.Err() == nil {
-				_, err := d.order(ctx)
-				switch {
-				case err != nil:
-					wait.For(ctx, askPause)
-				case time.Now().After(from):
-					counted.Add(1)
-				}
-			}
-		})
-	}
-	callers.Wait()
-	return float64(counted.Load()) / time.Since(from).Seconds()
-}
-
-// offering is what became of calls that were made whether or not those before were answered.
-type offering struct {
-	began time.Time
-	took  time.Duration
-
-	mu                                           sync.Mutex
-	offered, accepted, refused, failed, withheld int
-	refusals                                     []time.Duration
-	seconds                                      []int // accepted, by the second
-	failure                                      error // one of those that failed
-}
-
-// offer makes so many calls a second until ctx ends, and waits for the last answer.
-func (d *door) offer(ctx context.Context, rate int) *offering {
-	o := &offering{began: time.Now()}
-	var calls sync.WaitGroup
-	places := make(chan struct{}, mostWaiting)
-	forever := context.WithoutCancel(ctx)
-	for due := 0; wait.For(ctx, offerPause); {
-		for until := int(time.Since(o.began).Seconds() * float64(rate)); due < until; due++ {
-			select {
-			case places <- struct{}{}:
-			default:
-				o.withheld++ // whoever would call has given up by now
-				continue
-			}
-			o.offered++
-			calls.Go(func() {
-				defer func() { <-places }()
-				began := time.Now()
-				_, err := d.order(forever)
-				o.note(time.Since(began), err)
-			})
-		}
-	}
-	o.took = time.Since(o.began)
-	calls.Wait()
-	return o
-}
-
-func (o *offering) note(took time.Duration, err error) {
-	second := int(time.Since(o.began).Seconds())
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case err == nil:
-		o.accepted++
-		for len(o.seconds) <= second {
-			o.seconds = append(o.seconds, 0)
-		}
-		o.seconds[second]++
-	case overloaded(err):
-		o.refused++
-		o.refusals = append(o.refusals, took)
-	default:
-		o.failed++
-		o.failure = err
-	}
-}
-
-// overloaded reports whether an error says that there is too much to do, and when to come again.
-func overloaded(err error) bool {
-	return status.Code(err) == codes.ResourceExhausted && rpc.RetryDelay(err) > 0 &&
-		rpc.Reason(err) == rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
-}
-
-func (o *offering) rate(n int) float64 { return float64(n) / o.took.Seconds() }
-
-// worstSecond leaves out the last one, which is not whole, and those after it.
-func (o *offering) worstSecond() int {
-	whole := min(len(o.seconds), int(o.took.Seconds()))
-	if whole == 0 {
-		return 0
-	}
-	return slices.Min(o.seconds[:whole])
+	return strings.Join(all, ", ")
 }
