@@ -45,7 +45,7 @@ func TestTheDeliveriesOfAnOutageAreToldTogether(t *testing.T) {
 		for range 2 * ownLines {
 			h.Explain(conflict)
 		}
-		h.digest.stop()
+		h.digest.Stop()
 		lines, together := map[string]int{}, 0
 		for _, l := range log.lines("delivery") {
 			lines[l["code"]]++
@@ -93,8 +93,12 @@ func TestWhatAPeerSaysIsKeptInBounds(t *testing.T) {
 	for n := range 10 * mostSorts {
 		h.Explain(vain("REASON_"+strconv.Itoa(n), ""))
 	}
-	if got := len(h.digest.sorts); got > mostSorts+1 {
-		t.Errorf("got %d sorts, want %d and one for all others", got, mostSorts)
+	h.digest.Stop()
+	if got := len(log.lines("delivery")); got > mostSorts+ownLines {
+		t.Errorf("got %d lines of made-up reasons, want one each of %d, and %d of all others", got, mostSorts, ownLines)
 	}
-	h.digest.stop()
+	together := log.lines("deliveries")
+	if len(together) != 1 || together[0]["code"] != "OTHERS" {
+		t.Errorf("got %v, want all others together", together)
+	}
 }

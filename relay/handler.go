@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"hosho/internal/digest"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -26,7 +27,7 @@ type handler struct {
 	backoff     func(kind string) outbox.Backoff
 	giveUps     *giveUps
 	persons     *persons
-	digest      *digest // of deliveries that came to nothing
+	digest      *digest.Digest[sort] // of deliveries that came to nothing
 	log         *slog.Logger
 }
 
@@ -43,7 +44,7 @@ func (h *handler) Explain(r outbox.Report) {
 	}
 	level := severity(r)
 	together := r.Result != outbox.Decided && level != slog.LevelError && !h.log.Enabled(ctx, slog.LevelDebug)
-	if together && !h.digest.tells(sort{r.Message.Kind, r.Code, r.Result.String()}, level) {
+	if together && !h.digest.Tells(sort{r.Message.Kind, r.Code, r.Result.String(), level}) {
 		return
 	}
 	attrs := []any{

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"hosho/internal/lab/proxy"
 	"hosho/internal/order"
 	"hosho/internal/payment"
@@ -71,4 +73,22 @@ func TestALateDecisionAboutASuspectIsSettled(t *testing.T) {
 	})
 	close(told)
 	s.await(late.ID, order.Completed)
+}
+
+// A charge is silent for so long that its destination is taken to be down, and each probe of that fails. Then the
+// charge is decided after all: the destination was not down, and is back.
+func TestALateDecisionClosesTheBreaker(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	late, told := s.place(), make(chan struct{})
+	s.peer.script(late.ID, order.Charge, holds(told))
+	s.relay(func(p *pace) {
+		p.CallTimeout, p.BreakerStreak = time.Second, 1
+		p.BackoffBase, p.BackoffCap, p.VoidBackoffCap = time.Hour, time.Hour, time.Hour
+	})
+	eventually(t, "the destination is down", func() bool { return len(s.log.lines(destinationDown)) == 1 })
+	s.peer.always(s.place().ID, order.Charge, fails(codes.Unavailable, "", 0))
+	close(told)
+	s.await(late.ID, order.Completed)
+	eventually(t, "it is back", func() bool { return len(s.log.lines("the destination is back")) > 0 })
 }

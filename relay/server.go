@@ -17,6 +17,7 @@ import (
 	"hosho/internal/admission"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
+	"hosho/internal/digest"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -43,7 +44,7 @@ type server struct {
 	watchers   *pg.Waker      // tells the orderds that orders have changed
 	listener   *pg.Listener   // hears that something is due
 	dispatcher *dispatch.Dispatcher
-	digest     *digest
+	digest     *digest.Digest[sort]
 	trust      *trust
 	operators  *admission.Lane // of all calls
 	stuckAfter time.Duration
@@ -110,7 +111,7 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 
 // work delivers the outbox until ctx ends and what is under way is finished.
 func (s *server) work(ctx context.Context, ready func(context.Context) error) {
-	defer s.digest.stop()
+	defer s.digest.Stop()
 	defer s.dispatcher.Close()
 	for ready(ctx) != nil {
 		if !wait.For(ctx, readyPoll) {

@@ -47,7 +47,7 @@ terminal   | *             | plain
 main
 orderd     | *             | admission gen/error gen/money gen/order command daemon migrations order orderdb outbox page
            |               | pg rpc validate wait
-relay      | *             | admission gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
+relay      | *             | admission digest gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
            |               | page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon migrations page payment
            |               | paymentdb pg rpc validate
@@ -55,7 +55,7 @@ paymentd   | *             | admission batch card gen/error gen/money gen/paymen
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
 daemon     | *             | migrations pg plain rpc version wait
-rpc        | *             | admission gen/error pg validate version wait
+rpc        | *             | admission digest gen/error pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | protobuf uuid | validate
 validate   | currency uuid | plain
@@ -72,6 +72,7 @@ migrations | goose pgx     | pg wait
 domain
 admission  |               |
 batch      |               | wait
+digest     |               |
 order      |               |
 payment    |               |
 failpoint  |               |

@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"io"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -136,6 +138,44 @@ func TestAStreamLastsLongerThanItsRequestMayTake(t *testing.T) {
 			t.Errorf("got %v of the one whose request came, %v of the other", lasts.Err(), late.Err())
 		}
 	})
+}
+
+// The document's table of limits says what they are.
+func TestTheDocumentSaysWhatTheLimitsAre(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../doc/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n## Limits\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	number := func(n int) string {
+		s := strconv.Itoa(n)
+		if at := len(s) - 3; at > 0 {
+			s = s[:at] + "," + s[at:]
+		}
+		return s
+	}
+	minutes := func(d time.Duration) string { return number(int(d.Minutes())) + " min" }
+	u := usual
+	for what, bound := range map[string]string{
+		"connections at a time":           number(u.connections),
+		"a new connection's greeting":     number(int(u.handshake.Seconds())) + " s",
+		"a connection without a call":     minutes(u.idle),
+		"a connection's age":              minutes(u.age) + ", and " + number(int(u.grace.Minutes())) + " more",
+		"streams of a connection":         number(int(u.streams)),
+		"calls at a time":                 number(int(u.calls)),
+		"gRPC reflection":                 number(int(u.reflections)) + " at a time",
+		"watches of a daemon's health":    number(int(u.watches)),
+		"headers of a call":               number(int(u.headers>>10)) + " KiB",
+		"replies that a client does not":  number(int(u.unread>>20)) + " MiB of a connection",
+		"requests of which only the head": number(arrivingBytes>>20) + " MiB are messages, " + number(fewArriving) + " at",
+	} {
+		row := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(what) + `[^|]*\| [^|]*` + regexp.QuoteMeta(bound))
+		if !row.MatchString(table) {
+			t.Errorf("%s: the table of limits does not say %q", what, bound)
+		}
+	}
 }
 
 // The relay opens another stream every five minutes. A connection that ends by age cuts none off before.

@@ -57,7 +57,7 @@ func largeMessages() []Attack {
 	return []Attack{
 		{Name: "huge", Does: "messages that say they have 1 GiB, 64 at a time", Run: Huge},
 		{
-			Name: "empty-items", Does: "2 million empty commands in 4 MiB, 16 at a time",
+			Name: "empty-items", Does: "a quarter of a million empty commands in 512 KiB, 16 at a time",
 			On: onPaymentd, Run: EmptyItems,
 		},
 		{Name: "bombs", Does: "gzip of 64 MiB of zeros, 64 at a time", Run: Bombs},

@@ -16,9 +16,11 @@ func Huge(ctx context.Context, address string) error {
 	return calls{methods: all, body: body, then: hold}.keep(ctx, address, 4, 16)
 }
 
-// EmptyItems sends paymentd messages of 4 MiB that are commands of two bytes: each costs it many times as much.
+// EmptyItems sends paymentd the largest messages that it takes, of commands of two bytes: each costs it many times as
+// much.
 func EmptyItems(ctx context.Context, address string) error {
-	body := append(binary.BigEndian.AppendUint32([]byte{0}, 4<<20), bytes.Repeat([]byte{0x0a, 0}, 2<<20)...)
+	const size = 512 << 10
+	body := append(binary.BigEndian.AppendUint32([]byte{0}, size), bytes.Repeat([]byte{0x0a, 0}, size/2)...)
 	return calls{methods: []string{process}, body: body, then: again}.keep(ctx, address, 4, 4)
 }
 
