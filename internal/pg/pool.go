@@ -1,9 +1,9 @@
 // Package pg is how hosho's processes talk to PostgreSQL: a pool, transactions whose every end is known or said to be
 // unknown, servers that are not trusted with a commit, and wake-ups between processes.
 //
-// Its promise: InTx and Write never report a definite failure for a commit that may have happened, and never cancel
-// one; Parse is the one way to read a URL; and Classify tells its callers what an error means for them. Nothing here
-// keeps session state that a pooler in transaction mode would break, but for a Listener, which has a connection to
+// Its promise: InTx, Pipeline and Write never report a definite failure for a commit that may have happened, and never
+// cancel one; Parse is the one way to read a URL; and Classify tells its callers what an error means for them. Nothing
+// here keeps session state that a pooler in transaction mode would break, but for a Listener, which has a connection to
 // itself.
 package pg
 

@@ -23,7 +23,7 @@ import (
 type session struct {
 	unfinished *unfinished
 	patience   string          // the timeout of a statement that reads, as SET takes it; "": there is none
-	known      map[string]bool // those that have been read with in that time
+	known      map[string]bool // the statements of which pgx need not ask the server first
 	tracer     pgx.QueryTracer // may be nil
 	committing atomic.Bool     // no cancel request is sent
 	cancelled  atomic.Bool     // one was sent, and may still be on its way: no COMMIT is sent
@@ -39,7 +39,9 @@ func sessionOf(conn *pgx.Conn) *session {
 	if s, ok := conn.PgConn().CustomData()[sessionKey].(*session); ok {
 		return s
 	}
-	s := &session{unfinished: newUnfinished(1, nil), tracer: conn.Config().Tracer}
+	s := &session{
+		unfinished: newUnfinished(1, nil), known: map[string]bool{}, tracer: conn.Config().Tracer,
+	}
 	conn.PgConn().CustomData()[sessionKey] = s
 	return s
 }
