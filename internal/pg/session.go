@@ -67,6 +67,7 @@ var errCommitting = errors.New("a COMMIT is not cancelled")
 
 func (s *session) attach(config *pgx.ConnConfig) {
 	s.tracer = config.Tracer
+	config.Tracer = lender{s.tracer}
 	dial := config.DialFunc // which pgx sends cancel requests with as well
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if s.committing.Load() {
