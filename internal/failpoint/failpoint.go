@@ -32,10 +32,10 @@ const (
 	SettleCommitted Point = "settle.committed" // they are committed
 
 	ChargeBefore    Point = "charge.before"    // charges are about to be decided
-	ChargeInside    Point = "charge.inside"    // they are decided, and not committed
-	ChargeCommitted Point = "charge.committed" // they are committed, and the relay does not know
-	VoidInside      Point = "void.inside"      // voids are decided, and not committed
-	VoidCommitted   Point = "void.committed"   // they are committed, and the relay does not know
+	ChargeInside    Point = "charge.inside"    // new ones are committed, and what was there before was not read
+	ChargeCommitted Point = "charge.committed" // all are known, and the relay does not know
+	VoidInside      Point = "void.inside"      // tombstones are committed, and what was there before is as it was
+	VoidCommitted   Point = "void.committed"   // all are committed, and the relay does not know
 )
 
 // Points lists, for each daemon, the points that it passes.

@@ -1,47 +1,99 @@
 package paymentdb
 
-import "hosho/internal/payment"
+import (
+	"encoding/hex"
+	"fmt"
 
-// arrays are requests and what is decided of them, a column each, as unnest takes them.
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"hosho/internal/payment"
+)
+
+// key is a payment's key as the database holds it. It is sent and received as 16 bytes, of which nobody parses a text.
+type key = [16]byte
+
+// keyOf reads a key in the one form that the Store's keys have.
+func keyOf(id string) (k key, err error) {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return k, fmt.Errorf("key %.64q is no UUID", id)
+	}
+	var digits [32]byte
+	n := 0
+	for _, part := range [...]string{id[:8], id[9:13], id[14:18], id[19:23], id[24:]} {
+		n += copy(digits[n:], part)
+	}
+	if _, err := hex.Decode(k[:], digits[:]); err != nil {
+		return k, fmt.Errorf("key %q is no UUID", id)
+	}
+	return k, nil
+}
+
+// keyed is requests with their keys. Of the same key twice the first decides.
+type keyed struct {
+	requests []payment.Request
+	keys     []key       // of each request
+	first    map[key]int // which request is the first of its key
+}
+
+func newKeyed(requests []payment.Request) (*keyed, error) {
+	k := &keyed{requests, make([]key, len(requests)), make(map[key]int, len(requests))}
+	for i, r := range requests {
+		var err error
+		if k.keys[i], err = keyOf(r.ID); err != nil {
+			return nil, err
+		}
+		if _, known := k.first[k.keys[i]]; !known {
+			k.first[k.keys[i]] = i
+		}
+	}
+	return k, nil
+}
+
+// decides reports whether a request is the first of its key.
+func (k *keyed) decides(i int) bool { return k.first[k.keys[i]] == i }
+
+// without returns the keys that are not stored, each once.
+func (k *keyed) without(stored map[key]payment.Payment) (others []key) {
+	if len(stored) == len(k.first) {
+		return nil
+	}
+	for i, at := range k.keys {
+		if _, ok := stored[at]; !ok && k.decides(i) {
+			others = append(others, at)
+		}
+	}
+	return others
+}
+
+// uuids are keys as pgx sends them without looking at each by reflection.
+func uuids(keys []key) pgtype.FlatArray[pgtype.UUID] {
+	out := make(pgtype.FlatArray[pgtype.UUID], len(keys))
+	for i, k := range keys {
+		out[i] = pgtype.UUID{Bytes: k, Valid: true}
+	}
+	return out
+}
+
+// arrays are the first requests of their keys, a column each, as unnest takes them.
 type arrays struct {
-	ids        []string
+	ids        pgtype.FlatArray[pgtype.UUID]
 	customers  []string
 	amounts    []int64
 	currencies []string
-	statuses   []payment.Status
-	reasons    []payment.DeclineReason
-	entries    []payment.Entry
 }
 
-func newArrays(n int) *arrays {
-	return &arrays{
-		ids: make([]string, 0, n), customers: make([]string, 0, n),
-		amounts: make([]int64, 0, n), currencies: make([]string, 0, n),
-		statuses: make([]payment.Status, 0, n), reasons: make([]payment.DeclineReason, 0, n),
-		entries: make([]payment.Entry, 0, n),
+func (k *keyed) arrays() *arrays {
+	n := len(k.first)
+	a := &arrays{
+		make(pgtype.FlatArray[pgtype.UUID], 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
 	}
-}
-
-func (a *arrays) add(r payment.Request, d payment.Decision) {
-	a.ids = append(a.ids, r.ID)
-	a.customers = append(a.customers, r.CustomerID)
-	a.amounts = append(a.amounts, r.AmountMinor)
-	a.currencies = append(a.currencies, r.Currency)
-	a.statuses = append(a.statuses, d.Status)
-	a.reasons = append(a.reasons, d.Reason)
-	a.entries = append(a.entries, d.Entry)
-}
-
-// firstOfEachKey returns the items without those whose key came before: of the same key twice in a batch, the first
-// decides.
-func firstOfEachKey[T any](items []T, key func(T) string) []T {
-	seen := make(map[string]bool, len(items))
-	first := make([]T, 0, len(items))
-	for _, item := range items {
-		if !seen[key(item)] {
-			seen[key(item)] = true
-			first = append(first, item)
+	for i, r := range k.requests {
+		if k.decides(i) {
+			a.ids = append(a.ids, pgtype.UUID{Bytes: k.keys[i], Valid: true})
+			a.customers = append(a.customers, r.CustomerID)
+			a.amounts = append(a.amounts, r.AmountMinor)
+			a.currencies = append(a.currencies, r.Currency)
 		}
 	}
-	return first
+	return a
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
-	"hosho/internal/payment"
 	"hosho/internal/pg"
 )
 
@@ -37,34 +37,52 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	return found, nil
 }
 
-// collectFrom returns the payments that a statement returns, or ErrWrongDatabase where this is not the database that is
-// meant, if one is. It asks for the identity along with the statement, at the cost of no round trip: the answer is of
-// the very session that the statement runs in, whatever the URL, a pooler or a failover makes of the next one. The
-// caller's transaction must not commit what the statement did to the wrong one.
-func collectFrom(
-	ctx context.Context, tx pgx.Tx, meant []string, sql string, args ...any,
-) (payments []payment.Payment, err error) {
-	batch := &pgx.Batch{}
-	batch.Queue(identityQuery)
-	batch.Queue(sql, args...)
-	results := tx.SendBatch(ctx, batch)
-	defer func() {
-		if closed := results.Close(); err == nil {
-			err = closed
-		}
-	}()
-	rows, err := results.Query()
-	if err != nil {
-		return nil, err
-	}
-	is, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Identity])
-	if err != nil {
-		return nil, fmt.Errorf("ask the payments database who it is: %w", err)
-	}
+// here is the part of a statement that asks which database this is, along with it and at the cost of no round trip: the
+// answer is of the very session that the statement runs in, whatever the URL, a pooler or a failover makes of the next
+// one. What is written and read is joined with it: where another database is meant there is nothing to join with. A
+// statement that commits by itself could not be taken back.
+//
+// There is one row. LIMIT tells the planner, which has never seen statistics of so small a table and would think of a
+// thousand times the work.
+//
+// It also says how long a lock is waited for, before the first is taken. Its parameters come first: the identities that
+// are meant, and that time, ” for as long as ever.
+const here = `here AS MATERIALIZED (
+			SELECT id AS identity, id = ALL($1::uuid[]) AS meant,
+				CASE WHEN $2 <> '' THEN set_config('lock_timeout', $2, true) END AS lock_timeout
+			FROM database_identity
+			LIMIT 1
+		)`
+
+// identities are those that are meant, as a statement compares them. What is no identity is NULL, which none equals.
+func identities(meant []string) pgtype.FlatArray[pgtype.UUID] {
+	ids := make(pgtype.FlatArray[pgtype.UUID], 0, 1)
 	for _, m := range meant {
-		if m != "" && !strings.EqualFold(m, is.ID) {
-			return nil, fmt.Errorf("%w: got %s, want %.64q", ErrWrongDatabase, is.ID, m)
+		if m != "" {
+			id, err := keyOf(m)
+			ids = append(ids, pgtype.UUID{Bytes: id, Valid: err == nil})
 		}
 	}
-	return collect(results.Query())
+	return ids
+}
+
+// check returns ErrWrongDatabase where the identity that a statement returned is not the one that is meant, if one is.
+func check(identity pgtype.UUID, meant []string) error {
+	for _, m := range meant {
+		if m != "" && !strings.EqualFold(m, identity.String()) {
+			return fmt.Errorf("%w: got %s, want %.64q", ErrWrongDatabase, identity, m)
+		}
+	}
+	return nil
+}
+
+// identified is a row that a statement returns beside its here.
+type identified interface{ of() pgtype.UUID }
+
+// checkRows checks the database that rows came from. There is one row at least.
+func checkRows[T identified](rows []T, meant []string) error {
+	if len(rows) == 0 {
+		return errors.New("the payments database has no identity")
+	}
+	return check(rows[0].of(), meant)
 }

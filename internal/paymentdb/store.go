@@ -5,11 +5,14 @@
 // decided here. What the card network says is brought by the caller, and never asked for while a transaction is open.
 // paymentd is its only user, and nobody else writes these tables. The rules that it keeps are in doc/rules.md.
 //
-// Charge, Void and Lookup may be told by its identity which database is meant: where this is another one they return
-// ErrWrongDatabase.
+// What is new is decided by one statement, which commits by itself; what was there is read, or refunded, after it. A
+// call that fails in between is one to repeat: the key is known then.
 //
-// Locks are taken by ascending key, and new keys before stored ones, so that batches which overlap wait for each other
-// and never deadlock.
+// Charge, Void and Lookup may be told by its identity which database is meant: where this is another one they return
+// ErrWrongDatabase, and nothing was written.
+//
+// Locks are taken by ascending key, and never those of new keys along with those of stored ones, so that batches which
+// overlap wait for each other and never deadlock.
 package paymentdb
 
 import (
@@ -18,7 +21,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/payment"
@@ -35,8 +37,9 @@ var (
 // Store reads and writes payments. Its keys are UUIDs in lower case, as PostgreSQL writes them. Errors keep their
 // meaning for pg.Classify.
 type Store struct {
-	pool  *pgxpool.Pool
-	reads *pgxpool.Pool // what clients read goes over it
+	pool     *pgxpool.Pool
+	reads    *pgxpool.Pool // what clients read goes over it
+	lockWait string        // how long a lock is waited for, as set_config takes it; "": as long as pg has it
 }
 
 // New makes a Store on the payments database.
@@ -49,33 +52,41 @@ func NewOver(pools *pg.Pools) *Store {
 	return &Store{pool: pools.Writes, reads: pools.Reads}
 }
 
+// Impatient returns a Store that waits no longer than d for each key that somebody else holds. Then nothing of the
+// batch was done, and the error is one that pg.Classify calls a Collision: the others may be tried without that key.
+func (s *Store) Impatient(d time.Duration) *Store {
+	impatient := *s
+	impatient.lockWait = fmt.Sprintf("%dms", d.Milliseconds())
+	return &impatient
+}
+
 // Result is what became of one command of a batch.
 type Result struct {
 	Payment payment.Payment // what is decided under the key
-	Err     error           // ErrKeyReused or ErrNotFound, and no Payment
+	Err     error           // and no Payment: ErrKeyReused, ErrNotFound, or a failure that is this one's alone
 }
 
 // Lookup returns for each request, in their order, what is decided under its key: ErrNotFound when nothing is,
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
-	var stored []payment.Payment
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		stored, err = collectFrom(ctx, tx, meant, readQuery, keys(requests))
-		return err
-	})
+	k, err := newKeyed(requests)
+	var stored map[key]payment.Payment
+	if err == nil {
+		stored, err = s.read(ctx, k.without(nil), meant)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}
-	return results(requests, byKey(stored)), nil
+	return k.results(stored, ErrNotFound), nil
 }
 
-// results returns for each request what is stored under its key.
-func results(requests []payment.Request, stored map[string]payment.Payment) []Result {
-	out := make([]Result, len(requests))
-	for i, r := range requests {
-		switch p, ok := stored[r.ID]; {
+// results returns for each request what is stored under its key, or else the error that says why nothing is known.
+func (k *keyed) results(stored map[key]payment.Payment, otherwise error) []Result {
+	out := make([]Result, len(k.requests))
+	for i, r := range k.requests {
+		switch p, ok := stored[k.keys[i]]; {
 		case !ok:
-			out[i] = Result{Err: ErrNotFound}
+			out[i] = Result{Err: otherwise}
 		case !p.Matches(r):
 			out[i] = Result{Err: ErrKeyReused}
 		default:
@@ -83,14 +94,6 @@ func results(requests []payment.Request, stored map[string]payment.Payment) []Re
 		}
 	}
 	return out
-}
-
-func keys(requests []payment.Request) []string {
-	ids := make([]string, len(requests))
-	for i, r := range requests {
-		ids[i] = r.ID
-	}
-	return ids
 }
 
 // row is a row of payments, as columns lists it.
@@ -116,25 +119,4 @@ func (r row) payment() payment.Payment {
 		p.DeclineReason = *r.DeclineReason
 	}
 	return p
-}
-
-func collect(rows pgx.Rows, err error) ([]payment.Payment, error) {
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (payment.Payment, error) {
-		got, err := pgx.RowToStructByName[row](r)
-		return got.payment(), err
-	})
-}
-
-// readQuery reads the payments that are stored under the keys.
-const readQuery = `SELECT ` + columns + ` FROM payments WHERE id = ANY($1)`
-
-func byKey(payments []payment.Payment) map[string]payment.Payment {
-	found := make(map[string]payment.Payment, len(payments))
-	for _, p := range payments {
-		found[p.ID] = p
-	}
-	return found
 }

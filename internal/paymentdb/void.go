@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/failpoint"
 	"hosho/internal/payment"
@@ -13,127 +14,150 @@ import (
 )
 
 // Void sees to it that no money is held under the keys and returns a result for each request, in their order: what is
-// decided under its key now, or ErrKeyReused. An error means that nothing was changed, unless it is
-// pg.ErrCommitUnknown.
+// decided under its key now, ErrKeyReused, or why what was stored before could not be voided. An error means that
+// nothing was changed, unless it is pg.ErrCommitUnknown.
+//
+// It is one statement that commits by itself, and a transaction after it where a key was known.
 func (s *Store) Void(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
-	first := firstOfEachKey(requests, func(r payment.Request) string { return r.ID })
-	var stored map[string]payment.Payment
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		tombstones, err := insertTombstones(ctx, tx, first, meant)
-		if err != nil {
-			return err
-		}
-		stored = byKey(tombstones)
-		failpoint.Here(failpoint.VoidInside)
-		return voidStored(ctx, tx, stored, requests)
-	})
+	k, err := newKeyed(requests)
+	var stored map[key]payment.Payment
+	if err == nil {
+		stored, err = s.insertTombstones(ctx, k, meant)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
 	}
+	failpoint.Here(failpoint.VoidInside)
+	err = s.voidStored(ctx, stored, k, meant)
+	if err != nil && len(stored) == 0 {
+		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
+	}
 	failpoint.Here(failpoint.VoidCommitted)
-	return results(requests, stored), nil
+	return k.results(stored, err), nil
 }
 
 // insertTombstones decides the keys that nothing was decided under, so that a charge which arrives later finds them
 // taken (rule 3 of doc/rules.md; ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
-func insertTombstones(
-	ctx context.Context, tx pgx.Tx, requests []payment.Request, meant []string,
-) ([]payment.Payment, error) {
-	a := newArrays(len(requests))
-	for _, r := range requests {
-		a.add(r, payment.Apply(payment.None, payment.Void))
-	}
-	return collectFrom(ctx, tx, meant, `
-		INSERT INTO payments (id, customer_id, amount_minor, currency, status)
-		SELECT id, customer_id, amount_minor, currency, status
-		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[])
-			AS a (id, customer_id, amount_minor, currency, status)
-		ORDER BY id
-		ON CONFLICT (id) DO NOTHING
-		RETURNING `+columns,
-		a.ids, a.customers, a.amounts, a.currencies, a.statuses)
+func (s *Store) insertTombstones(ctx context.Context, k *keyed, meant []string) (map[key]payment.Payment, error) {
+	a := k.arrays()
+	tombstone := payment.Apply(payment.None, payment.Void)
+	decision := func(payment.DeclineReason) payment.Status { return tombstone.Status }
+	return s.decide(ctx, k, meant, decision, `
+		WITH `+here+`, decided AS (
+			INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+			SELECT id, customer_id, amount_minor, currency, $7 AS status
+			FROM here, unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[])
+				AS a (id, customer_id, amount_minor, currency)
+			WHERE meant
+			ORDER BY id
+			ON CONFLICT (id) DO NOTHING
+			RETURNING `+columns+`
+		)
+		SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true`,
+		a.ids, a.customers, a.amounts, a.currencies, tombstone.Status)
 }
 
-// voidStored voids what was stored before, and adds all of it to stored.
-func voidStored(ctx context.Context, tx pgx.Tx, stored map[string]payment.Payment, requests []payment.Request) error {
-	others := undecided(stored, requests)
+// voidStored voids what was stored before, and adds all of it to stored when that has committed.
+func (s *Store) voidStored(
+	ctx context.Context, stored map[key]payment.Payment, k *keyed, meant []string,
+) error {
+	others := k.without(stored)
 	if len(others) == 0 {
 		return nil
 	}
-	found, err := lock(ctx, tx, others)
+	var now map[key]payment.Payment
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		if now, err = s.lock(ctx, tx, others, meant); err != nil {
+			return err
+		}
+		changed, err := change(ctx, tx, changes(now, k))
+		if err != nil {
+			return err
+		}
+		for _, at := range changed {
+			p := now[at.id.Bytes]
+			p.Status, p.UpdatedAt = at.status, at.updatedAt.Time
+			now[at.id.Bytes] = p
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	maps.Copy(stored, found)
-	if err := complete(stored, requests); err != nil {
-		return err
-	}
-	changed, err := change(ctx, tx, changes(found, requests))
-	if err != nil {
-		return err
-	}
-	maps.Copy(stored, changed)
-	return nil
+	maps.Copy(stored, now)
+	return k.complete(stored)
 }
 
 // lock reads payments and keeps them as they are until the transaction ends, by ascending key. It is a statement after
 // the INSERT for the reason that withStored gives. NO KEY is the lock that the UPDATE takes: it does not collide with
 // the ledger's foreign key.
-func lock(ctx context.Context, tx pgx.Tx, ids []string) (map[string]payment.Payment, error) {
-	found, err := collect(tx.Query(ctx, `
-		SELECT `+columns+`
-		FROM payments
-		WHERE id = ANY($1)
-		ORDER BY id
-		FOR NO KEY UPDATE`, ids))
-	return byKey(found), err
+func (s *Store) lock(ctx context.Context, tx pgx.Tx, keys []key, meant []string) (map[key]payment.Payment, error) {
+	rows, err := tx.Query(ctx, `
+		WITH `+here+`, locked AS (
+			SELECT `+columns+`
+			FROM payments
+			WHERE id = ANY($3) AND (SELECT meant FROM here)
+			ORDER BY id
+			FOR NO KEY UPDATE
+		)
+		SELECT identity, `+columns+` FROM here LEFT JOIN locked ON true`,
+		identities(meant), s.lockWait, uuids(keys))
+	return collect(rows, err, meant)
 }
 
 // transition is a stored payment and what a void makes of it.
 type transition struct {
-	payment.Payment
+	key
+	from     payment.Status
 	decision payment.Decision
 }
 
 // changes asks of each request that matches its payment what a void does to it, and returns those that change, once
 // each. A request that does not match changes nothing, wherever in the batch it stands.
-func changes(found map[string]payment.Payment, requests []payment.Request) []transition {
-	var out []transition
-	for _, r := range firstOfEachKey(matching(found, requests), func(r payment.Request) string { return r.ID }) {
-		p := found[r.ID]
+func changes(stored map[key]payment.Payment, k *keyed) (out []transition) {
+	asked := make(map[key]bool, len(stored))
+	for i, r := range k.requests {
+		at := k.keys[i]
+		p, ok := stored[at]
+		if !ok || asked[at] || !p.Matches(r) {
+			continue
+		}
+		asked[at] = true
 		if d := payment.Apply(p.Status, payment.Void); d.Status != p.Status {
-			out = append(out, transition{p, d})
+			out = append(out, transition{at, p.Status, d})
 		}
 	}
 	return out
 }
 
-func matching(found map[string]payment.Payment, requests []payment.Request) []payment.Request {
-	var out []payment.Request
-	for _, r := range requests {
-		if p, ok := found[r.ID]; ok && p.Matches(r) {
-			out = append(out, r)
-		}
-	}
-	return out
+// changed is what a transition made of a payment.
+type changed struct {
+	id        pgtype.UUID
+	status    payment.Status
+	updatedAt pgtype.Timestamptz
 }
 
-// change writes the transitions and their ledger entries, and returns the payments as they are then.
+func scanChanged(r pgx.CollectableRow) (c changed, err error) {
+	err = r.Scan(&c.id, &c.status, &c.updatedAt)
+	return c, err
+}
+
+// change writes the transitions and their ledger entries.
 //
 // WHERE names the status to be left: a row that is no longer in it is not updated, and the row count fails the
 // transaction. It cannot happen while lock holds the rows; the money rests on it all the same.
-func change(ctx context.Context, tx pgx.Tx, transitions []transition) (map[string]payment.Payment, error) {
+func change(ctx context.Context, tx pgx.Tx, transitions []transition) ([]changed, error) {
 	if len(transitions) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(transitions))
+	ids := make([]key, len(transitions))
 	from := make([]payment.Status, len(transitions))
 	to := make([]payment.Status, len(transitions))
 	entries := make([]payment.Entry, len(transitions))
 	for i, t := range transitions {
-		ids[i], from[i], to[i], entries[i] = t.ID, t.Status, t.decision.Status, t.decision.Entry
+		ids[i], from[i], to[i], entries[i] = t.key, t.from, t.decision.Status, t.decision.Entry
 	}
-	changed, err := collect(tx.Query(ctx, `
+	rows, err := tx.Query(ctx, `
 		WITH asked AS (
 			SELECT key, from_status, to_status, entry
 			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
@@ -150,13 +174,14 @@ func change(ctx context.Context, tx pgx.Tx, transitions []transition) (map[strin
 			FROM changed JOIN asked ON id = key
 			WHERE entry <> ''
 		)
-		SELECT `+columns+` FROM changed`,
-		ids, from, to, entries))
+		SELECT id, status, updated_at FROM changed`,
+		uuids(ids), from, to, entries)
 	if err != nil {
 		return nil, err
 	}
-	if len(changed) != len(transitions) {
-		return nil, fmt.Errorf("changed %d payments, want %d", len(changed), len(transitions))
+	out, err := pgx.CollectRows(rows, scanChanged)
+	if err == nil && len(out) != len(transitions) {
+		err = fmt.Errorf("changed %d payments, want %d", len(out), len(transitions))
 	}
-	return byKey(changed), nil
+	return out, err
 }

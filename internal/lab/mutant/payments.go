@@ -19,8 +19,8 @@ var noTombstone = Mutant{
 		},
 		{
 			File: "internal/paymentdb/void.go",
-			Old:  "ON CONFLICT (id) DO NOTHING\n\t\tRETURNING `+columns,",
-			New:  ") AS asked WHERE NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)`,",
+			Old:  "ON CONFLICT (id) DO NOTHING\n\t\t\tRETURNING `+columns+`",
+			New:  ") AS asked WHERE NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)",
 		},
 	},
 }
@@ -35,16 +35,17 @@ var unstickyDecline = Mutant{
 		{
 			File: "internal/paymentdb/charge.go",
 			Old:  "FROM asked\n\t\t\tORDER BY id",
-			New:  "FROM asked\n\t\t\tWHERE status <> 'DECLINED'\n\t\t\tORDER BY id",
+			New:  "FROM asked\n\t\t\tWHERE ($10::text[])[command] <> 'DECLINED'\n\t\t\tORDER BY id",
 		},
 		{
 			File: "internal/paymentdb/charge.go",
-			Old:  "SELECT `+columns+` FROM decided`,",
-			New: "SELECT `+columns+` FROM decided" + `
+			Old:  "SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true`,",
+			New: "SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true" + `
 		UNION ALL
-		SELECT id, customer_id, amount_minor, currency, status, reason, clock_timestamp(), clock_timestamp()
+		SELECT NULL, id, ($11::text[])[command], clock_timestamp(), clock_timestamp()
 		FROM asked
-		WHERE status = 'DECLINED' AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`,",
+		WHERE ($10::text[])[command] = 'DECLINED'
+			AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`,",
 		},
 	},
 }
@@ -123,17 +124,16 @@ var prunedKey = Mutant{
 	Oracle: []rules.ID{rules.I3, rules.I16, rules.I7},
 	Edits: []Edit{{
 		File: "internal/paymentdb/void.go",
-		Old:  `		tombstones, err := insertTombstones(ctx, tx, first, meant)`,
-		New: "		_, err := tx.Exec(ctx, `" + `
-			DELETE FROM payments
-			WHERE id IN (
-				SELECT id
-				FROM payments
-				WHERE status IN ('DECLINED', 'VOIDED') AND updated_at < clock_timestamp() - interval '1 second'
-				FOR UPDATE SKIP LOCKED)` + "`)" + `
-		if err != nil {
-			return err
-		}
-		tombstones, err := insertTombstones(ctx, tx, first, meant)`,
+		Old:  `	a := k.arrays()`,
+		New: "	a := k.arrays()" + `
+	if err := pg.Exec(ctx, s.pool, ` + "`" + `
+		DELETE FROM payments
+		WHERE id IN (
+			SELECT id
+			FROM payments
+			WHERE status IN ('DECLINED', 'VOIDED') AND updated_at < clock_timestamp() - interval '1 second'
+			FOR UPDATE SKIP LOCKED)` + "`" + `); err != nil {
+		return nil, err
+	}`,
 	}},
 }
