@@ -44,7 +44,7 @@ export GIT_CONFIG_VALUE_$(configs) := $(CURDIR)
 help: ## List the targets.
 	@bold= plain=; if test -t 1; then bold=$$(printf '\033[1m') plain=$$(printf '\033[0m'); fi; \
 		awk -F ':.*## ' -v bold="$$bold" -v plain="$$plain" \
-			'/^[a-z-]+:.*## / { printf "%s%-10s%s %s\n", bold, $$1, plain, $$2 }' Makefile
+			'/^[a-z-]+:.*## / { printf "%s%-16s%s %s\n", bold, $$1, plain, $$2 }' Makefile
 
 .PHONY: demo
 demo: compiling postgres ## Run the whole system and watch it keep its promise.
@@ -135,7 +135,11 @@ mutants: postgres ## Break each rule of the saga in the source, and see chaos fi
 	@go run ./sagactl mutants
 
 .PHONY: bench
-bench: compiling postgres ## Measure what every order costs: the statements, without the disk.
+bench: compiling postgres ## Measure sagas a second, beside pgbench's bare inserts; sagactl bench --help has more.
+	@go run ./sagactl bench
+
+.PHONY: bench-statements
+bench-statements: compiling postgres ## Measure the statements that every order costs, without the disk.
 	go test -run '^$$' -bench . -benchmem ./internal/orderdb ./internal/outbox ./internal/paymentdb
 
 .PHONY: build

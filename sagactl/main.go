@@ -43,6 +43,7 @@ type commands struct {
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
 
 	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and see nothing lost."`
+	Bench   benchRun `cmd:"" group:"experiment" help:"Measure how many sagas a second, how fast, and what each costs."`
 	Mutants mutants  `cmd:"" group:"experiment" help:"Break each rule of the saga in the source: chaos finds out."`
 }
 
@@ -113,7 +114,10 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 	}
 	parser := kong.Must(&commands{}, kong.Name("sagactl"), kong.Description(description), groups, usage,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Vars{"stuck_after": order.StuckAfter.String(), "account": account()},
+		kong.Vars{
+			"stuck_after": order.StuckAfter.String(), "account": account(),
+			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
+		},
 		kong.Writers(screen, os.Stderr), kong.Exit(func(code int) {
 			if code != 0 || screen.Err() != nil {
 				code = exitFailed

@@ -20,13 +20,14 @@ sagactl    | *             | failpoint gen/... lab/... order pg plain proc recon
            |               | wait
 
 laboratory
+lab/bench     | *          | command gen/order lab/invariant lab/load lab/stack order pg pgembed proc rpc wait
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant lab/load
               |            | lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rpc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
-lab/load      | *          | gen/order rules wait
+lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |
 lab/stack     | *          | failpoint pgembed proc rpc
 lab/invariant | pgx        | money rules

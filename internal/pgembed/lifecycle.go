@@ -25,6 +25,9 @@ const (
 // ErrNotRunning says that something was asked for that only a running server can do.
 var ErrNotRunning = errors.New("the PostgreSQL server is not running")
 
+// Pid returns the process id of the postmaster that was started last.
+func (s *Server) Pid() int { return s.process.Load().Pid() }
+
 // Stop shuts the server down, with force where it does not listen, and removes what Start made. A second Stop does
 // nothing.
 func (s *Server) Stop() error {

@@ -1,0 +1,70 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hosho/internal/lab/stack"
+	"hosho/internal/pgtest"
+	"hosho/internal/slow"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// measured runs a short measurement and checks what every one must have.
+func measured(t *testing.T, c Config) Result {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "hosho-b-") // short: the databases' sockets are in there
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // the databases may run as another user
+		t.Fatal(err)
+	}
+	c.Bin, c.Dir = filepath.Join(dir, "bin"), filepath.Join(dir, "data")
+	if err := stack.Build(t.Context(), c.Bin); err != nil {
+		t.Fatal(err)
+	}
+	c.Pgbench, c.Tell = time.Second, func(text string) { t.Log(text) }
+	r, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range r.Broken {
+		t.Error(text)
+	}
+	if r.Postgres["fsync"] != "on" || r.Postgres["synchronous_commit"] != "on" {
+		t.Errorf("got %v, want settings that keep what was acknowledged", r.Postgres)
+	}
+	return r
+}
+
+// Two seconds of load: every figure is there, and sane.
+func TestTheFiguresAreSane(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "runs the whole system, and pgbench")
+	r := measured(t, Config{Duration: 2 * time.Second, Clients: 8, Mode: Watch, Relays: 1})
+	if r.SagasPerSecond <= 0 || r.PgbenchTPS <= 0 || r.Ratio <= 0 || len(r.Pgbench) != 2 || r.Orders == 0 {
+		t.Errorf("got %.0f sagas/s, pgbench %v, ratio %v, %d orders; want all of them", r.SagasPerSecond, r.Pgbench,
+			r.Ratio, r.Orders)
+	}
+	for what, of := range map[string]*Spread{"create": r.LatencyMS.Create, "settled": r.LatencyMS.Settled} {
+		if of == nil || of.P50 <= 0 || of.P50 > of.P90 || of.P90 > of.P99 || of.P99 > of.Max || of.N == 0 {
+			t.Errorf("latency of %s: got %+v", what, of)
+		}
+	}
+	if r.LatencyMS.Settled != nil && r.LatencyMS.Settled.P50 < r.LatencyMS.Create.P50 {
+		t.Errorf("orders are settled before they are accepted: %+v", r.LatencyMS)
+	}
+	for table, most := range map[string]float64{"orders": 2, "outbox": 3, "payments": 1, "ledger": 1} {
+		if got := r.RowVersions[table]; got < 1 || got > most+0.5 { // one that is tried again costs more
+			t.Errorf("row versions of %s: got %v, want 1 to %v", table, got, most)
+		}
+	}
+	if r.WALBytes < 100 || len(r.Depths) < 2 || r.Statements["orders"] < 0 || r.FsyncMS < 0 {
+		t.Errorf("got %+v", r.Load)
+	}
+}

@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/rpc"
+	"hosho/internal/wait"
+)
+
+// What is ordered.
+const (
+	customers = 1000
+	item      = "tea"
+	price     = 1200
+	currency  = "JPY"
+)
+
+const (
+	callTimeout = 20 * time.Second // of one try: none is given up that may be answered
+	retryPause  = 20 * time.Millisecond
+)
+
+func customer(n int64) string { return fmt.Sprintf("bench-%03d", n%customers) }
+
+// caller places one order after the other, each with a request_id by chance, as clients draw them.
+type caller struct {
+	*system
+	orders orderv1.OrderServiceClient
+	mode   Mode
+	to     *recorder
+}
+
+// order places one order, for which somebody has waited since begin.
+func (c *caller) order(ctx context.Context, begin time.Time) {
+	requestID := uuid.NewString()
+	request := &orderv1.CreateOrderRequest{
+		CustomerId: customer(c.next.Add(1)), RequestId: &requestID, CurrencyCode: currency,
+		Items: []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: price}},
+	}
+	var reply *orderv1.CreateOrderResponse
+	err := c.persist(ctx, func(ctx context.Context) (err error) {
+		reply, err = c.orders.CreateOrder(ctx, request)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	c.to.acknowledged(begin, time.Now())
+	c.placed.Add(1)
+	if c.mode == Create || !c.watch(ctx, reply.GetOrder().GetOrderId()) {
+		return
+	}
+	c.to.settled(begin, time.Now())
+	c.settled.Add(1)
+}
+
+// watch waits until somebody says that the order is settled, and reports whether anybody did.
+func (c *caller) watch(ctx context.Context, id string) (settled bool) {
+	err := c.persist(ctx, func(ctx context.Context) error {
+		stream, err := c.orders.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: id})
+		if err != nil {
+			return err
+		}
+		for {
+			reply, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			settled = settled || c.isSettled(reply.GetOrder())
+		}
+	})
+	if err == nil && !settled {
+		c.broke("order %s: its watch ended before it was settled", id)
+	}
+	return settled
+}
+
+// isSettled reports whether an order is, and notes one that did not end as it must: nothing is declined here.
+func (c *caller) isSettled(o *orderv1.Order) bool {
+	switch o.GetStatus() {
+	case orderv1.Order_STATUS_COMPLETED:
+		return true
+	case orderv1.Order_STATUS_CANCELLED:
+		c.broke("order %s was CANCELLED: %s", o.GetOrderId(), o.GetCancelReason())
+		return true
+	}
+	return false
+}
+
+// persist calls until it is answered, or ctx ends: what may be tried again is, with the same request_id.
+func (c *caller) persist(ctx context.Context, call func(context.Context) error) error {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(bounded)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !transient(err) {
+			c.broke("a call was refused: %v", err)
+			return err
+		}
+		c.to.repeated(err)
+		pause := max(rpc.RetryDelay(err), retryPause)
+		wait.For(ctx, pause/2+rand.N(pause)) // so that those who were refused together come back apart
+	}
+}
+
+// transient reports whether an error says: ask again.
+func transient(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted:
+		return true
+	}
+	return false
+}
+
+// crowd is the callers of one load.
+type crowd struct {
+	clients []work
+}
+
+// callers returns as many as a load has.
+func (s *system) callers(p spec, to *recorder) *crowd {
+	c := &crowd{}
+	for n := range p.clients {
+		one := &caller{system: s, orders: s.clients[n%len(s.clients)], mode: p.mode, to: to}
+		c.clients = append(c.clients, one.order)
+	}
+	return c
+}

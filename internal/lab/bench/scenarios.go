@@ -1,0 +1,253 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/wait"
+)
+
+// keep notes a load.
+func (s *system) keep(l Load) { s.result.Loads = append(s.result.Loads, l) }
+
+// about makes a load the one that the result is about.
+func (s *system) about(l Load) {
+	s.result.Load = l
+	if len(s.result.Pgbench) > 0 {
+		s.result.relate()
+	}
+}
+
+// beside compares a rate with the one that came first.
+func (s *system) beside(what string, l, first Load) {
+	share := 0.0
+	if first.SagasPerSecond > 0 {
+		share = l.SagasPerSecond / first.SagasPerSecond
+	}
+	s.result.Shares = append(s.result.Shares, Share{What: what, Share: share})
+	s.tell(fmt.Sprintf("%s: %.1f %% of the rate before", what, 100*share))
+}
+
+// plain measures one load, and where it is asked for how it changes with the clients and with what is offered.
+func (s *system) plain(ctx context.Context) error {
+	l, err := s.load(ctx, s.spec("load"))
+	s.about(l)
+	if err != nil || ctx.Err() != nil || !s.config.Sweep {
+		return err
+	}
+	return s.sweep(ctx, l)
+}
+
+// sweep measures the load with fewer clients, and a part of its rate.
+func (s *system) sweep(ctx context.Context, full Load) error {
+	for clients := 1; clients < s.config.Clients; clients *= 4 {
+		p := s.spec(fmt.Sprintf("%d clients", clients))
+		p.clients, p.rate = clients, 0
+		l, err := s.load(ctx, p)
+		s.result.byClients = append(s.result.byClients, l)
+		s.keep(l)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	if s.config.Rate == 0 {
+		s.result.byClients = append(s.result.byClients, full)
+	}
+	peak := full.SagasPerSecond
+	for _, share := range []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1} {
+		p := s.spec(fmt.Sprintf("%.0f %% of the peak", 100*share))
+		if p.rate = share * peak; p.rate < 1 {
+			continue
+		}
+		l, err := s.load(ctx, p)
+		s.result.byRate = append(s.result.byRate, l)
+		s.keep(l)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshot measures the load beside a transaction that keeps every row that was there when it began.
+func (s *system) snapshot(ctx context.Context) error {
+	p := s.spec("without a snapshot")
+	p.duration = min(p.duration, usual)
+	first, err := s.load(ctx, p)
+	s.keep(first)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	held, err := s.orders.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = held.Rollback(context.WithoutCancel(ctx)) }() // it has nothing to lose
+	if _, err := held.Exec(ctx, `SELECT count(*) FROM outbox`); err != nil {
+		return err
+	}
+	l, err := s.load(ctx, s.spec("a snapshot is held"))
+	s.keep(l)
+	s.about(l)
+	s.beside("with a snapshot held", l, first)
+	return err
+}
+
+// rows measures the load on empty tables, and on tables that have millions of settled orders.
+func (s *system) rows(ctx context.Context) error {
+	first, err := s.load(ctx, s.spec("empty tables"))
+	s.keep(first)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	if err := s.fill(ctx, s.config.Rows); err != nil || ctx.Err() != nil {
+		return ignoreEnd(ctx, err)
+	}
+	l, err := s.load(ctx, s.spec(fmt.Sprintf("%d settled orders", s.config.Rows)))
+	s.keep(l)
+	s.about(l)
+	s.beside(fmt.Sprintf("with %d settled orders", s.config.Rows), l, first)
+	return err
+}
+
+// relays measures the load with more and more relays. They all ran before, so that each begins when it is needed.
+func (s *system) relays(ctx context.Context) error {
+	for _, relay := range s.Relays {
+		if err := relay.Stop(); err != nil {
+			return err
+		}
+	}
+	var first Load
+	running := 0
+	for _, n := range []int{1, 2, 4, mostRelays} {
+		for ; running < n; running++ {
+			if err := s.Relays[running].Start(); err != nil {
+				return err
+			}
+			if err := s.Relays[running].WaitReady(ctx); err != nil {
+				return ignoreEnd(ctx, err)
+			}
+		}
+		p := s.spec(fmt.Sprintf("%d relays", n))
+		p.relays = n
+		l, err := s.load(ctx, p)
+		s.keep(l)
+		s.about(l)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		if n == 1 {
+			first = l
+			continue
+		}
+		s.beside(p.name, l, first)
+	}
+	return nil
+}
+
+// Bloat is how large the tables are.
+type Bloat struct {
+	Second         float64 `json:"second"`
+	OutboxBytes    int64   `json:"outbox_bytes"`       // the heap
+	OutboxIndexes  int64   `json:"outbox_index_bytes"` //
+	OutboxDead     int64   `json:"outbox_dead_rows"`   // as PostgreSQL counts them
+	OrdersBytes    int64   `json:"orders_bytes"`       // with its indexes
+	PaymentsBytes  int64   `json:"payments_bytes"`     // likewise, with the ledger
+	SagasPerSecond float64 `json:"sagas_per_second"`   // since the minute before
+}
+
+// hour measures the load for long, and how large the tables are each minute, or sixty times in all.
+func (s *system) hour(ctx context.Context) error {
+	p := s.spec("an hour")
+	p.every = min(p.duration/60, time.Minute)
+	began, settled := time.Now(), s.settled.Load()
+	last := began
+	p.observe = func(ctx context.Context) error {
+		now := time.Now()
+		b, err := s.bloat(ctx)
+		if err != nil {
+			return err
+		}
+		b.Second = now.Sub(began).Seconds()
+		n := s.settled.Load()
+		b.SagasPerSecond = float64(n-settled) / now.Sub(last).Seconds()
+		last, settled = now, n
+		s.result.Minutes = append(s.result.Minutes, b)
+		s.tell(fmt.Sprintf("%.0f s: %.0f sagas/s; outbox %d kB and %d kB of indexes, %d dead rows; orders %d MB",
+			b.Second, b.SagasPerSecond, b.OutboxBytes>>10, b.OutboxIndexes>>10, b.OutboxDead, b.OrdersBytes>>20))
+		return nil
+	}
+	l, err := s.load(ctx, p)
+	s.about(l)
+	return err
+}
+
+func (s *system) bloat(ctx context.Context) (b Bloat, err error) {
+	err = s.orders.QueryRow(ctx, `
+		SELECT pg_relation_size('outbox'), pg_indexes_size('outbox'), pg_total_relation_size('orders'),
+			(SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'outbox')`).
+		Scan(&b.OutboxBytes, &b.OutboxIndexes, &b.OrdersBytes, &b.OutboxDead)
+	if err != nil {
+		return b, err
+	}
+	err = s.payments.QueryRow(ctx, `
+		SELECT pg_total_relation_size('payments') + pg_total_relation_size('ledger')`).Scan(&b.PaymentsBytes)
+	return b, err
+}
+
+// Idle is what the daemons ask their databases while nothing happens.
+type Idle struct {
+	Seconds   float64            `json:"seconds"`
+	PerSecond map[string]float64 `json:"statements_per_second"` // by database
+	Asked     []Asked            `json:"asked"`                 // the most frequent first
+}
+
+// Asked is a statement and how often it was asked.
+type Asked struct {
+	Database  string  `json:"database"`
+	Statement string  `json:"statement"`
+	PerSecond float64 `json:"per_second"`
+}
+
+// restTime is how long daemons that have just begun are given until they are idle.
+const restTime = 15 * time.Second
+
+// idle counts statements while nothing happens.
+func (s *system) idle(ctx context.Context) error {
+	if !s.counted {
+		return fmt.Errorf("count statements: this PostgreSQL has no pg_stat_statements")
+	}
+	s.tell(fmt.Sprintf("idle: for %v, after %v of rest", s.config.Duration, min(restTime, s.config.Duration)))
+	wait.For(ctx, min(restTime, s.config.Duration))
+	for _, pool := range s.databases() {
+		if _, err := pool.Exec(ctx, `SELECT pg_stat_statements_reset()`); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+	}
+	began := time.Now()
+	wait.For(ctx, s.config.Duration)
+	found := &Idle{Seconds: time.Since(began).Seconds(), PerSecond: map[string]float64{}}
+	s.result.Idle = found
+	for name, pool := range s.databases() {
+		rows, _ := pool.Query(context.WithoutCancel(ctx), `
+			SELECT regexp_replace(left(query, 400), '\s+', ' ', 'g'), calls::float8 / $1
+			FROM pg_stat_statements
+			WHERE userid = 'hosho'::regrole
+				AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+			ORDER BY calls DESC`, found.Seconds) // ForEachRow returns the error
+		a := Asked{Database: name}
+		_, err := pgx.ForEachRow(rows, []any{&a.Statement, &a.PerSecond}, func() error {
+			found.PerSecond[name] += a.PerSecond
+			found.Asked = append(found.Asked, a)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		s.tell(fmt.Sprintf("idle: %s is asked %.2f statements/s", name, found.PerSecond[name]))
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/stack"
+	"hosho/internal/pg"
+	"hosho/internal/pgembed"
+	"hosho/internal/rpc"
+)
+
+const (
+	// password is the daemons' own role's: what their statements cost is told apart from those that look on.
+	password = "bench"
+	// connections are those of unary callers, who share them: a server takes a thousand calls of each.
+	connections = 8
+)
+
+// system is a running system that is measured.
+type system struct {
+	*stack.Stack
+	config  Config
+	pgbench string // the program
+
+	orders, payments *pgxpool.Pool
+	conns            []*grpc.ClientConn
+	clients          []orderv1.OrderServiceClient
+	counted          bool // the databases count statements
+
+	placed  atomic.Int64 // orders that were acknowledged, ever
+	settled atomic.Int64 // and of which somebody was told that they are settled
+	next    atomic.Int64 // numbers the orders
+
+	mu     sync.Mutex
+	broken []string // what contradicted itself at once
+	rows0  map[string]int64
+	result Result
+}
+
+// mostRelays is how many relays the scenario relays has at most.
+const mostRelays = 8
+
+func start(ctx context.Context, c Config, pgbench string) (*system, error) {
+	s := &system{config: c, pgbench: pgbench}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+func (s *system) start(ctx context.Context) (err error) {
+	settings := map[string]string{}
+	if s.counted = countsStatements(); s.counted {
+		settings["shared_preload_libraries"] = "pg_stat_statements"
+	}
+	relays := s.config.Relays
+	if s.config.Scenario == "relays" {
+		relays = max(relays, mostRelays)
+	}
+	s.Stack, err = stack.Start(ctx, stack.Config{
+		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Password: password, Settings: settings,
+		Progress: s.tell,
+	})
+	if err != nil {
+		return err
+	}
+	if s.orders, err = pg.Open(ctx, pg.Config{URL: s.OrdersURL(), Application: "bench"}); err != nil {
+		return err
+	}
+	if s.payments, err = pg.Open(ctx, pg.Config{URL: s.PaymentsURL(), Application: "bench"}); err != nil {
+		return err
+	}
+	if s.counted {
+		for _, pool := range []*pgxpool.Pool{s.orders, s.payments} {
+			if _, err := pool.Exec(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`); err != nil {
+				return err
+			}
+		}
+	}
+	if s.rows0, err = s.rowVersions(ctx); err != nil {
+		return err
+	}
+	for range connections {
+		conn, err := rpc.Dial(s.Orderd.Address)
+		if err != nil {
+			return err
+		}
+		s.conns = append(s.conns, conn)
+		s.clients = append(s.clients, orderv1.NewOrderServiceClient(conn))
+	}
+	return s.prepare(ctx)
+}
+
+// countsStatements reports whether the servers have the library that counts statements.
+func countsStatements() bool {
+	bin, err := pgembed.Find()
+	if err != nil {
+		return false
+	}
+	folders := []string{filepath.Join(bin, "..", "lib")}
+	if out, err := exec.Command(filepath.Join(bin, "pg_config"), "--pkglibdir").Output(); err == nil {
+		folders = append(folders, strings.TrimSpace(string(out)))
+	}
+	return slices.ContainsFunc(folders, func(dir string) bool {
+		files, err := filepath.Glob(filepath.Join(dir, "pg_stat_statements.*"))
+		return err == nil && len(files) > 0
+	})
+}
+
+// describe notes what everything runs on.
+func (s *system) describe(ctx context.Context) error {
+	s.result.Scenario = s.config.Scenario
+	s.result.Broken = []string{}
+	s.result.Machine = Machine{
+		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+	}
+	s.result.Postgres = map[string]string{}
+	for _, name := range []string{
+		"server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size",
+	} {
+		var value string
+		if err := s.orders.QueryRow(ctx, `SELECT current_setting($1)`, name).Scan(&value); err != nil {
+			return err
+		}
+		s.result.Postgres[name] = value
+	}
+	took, err := probe(ctx, s.Dir)
+	s.result.FsyncMS = millis(took)
+	if err != nil {
+		return fmt.Errorf("probe the disk: %w", err)
+	}
+	s.tell(fmt.Sprintf("the disk keeps 8 KiB in %.2f ms", s.result.FsyncMS))
+	return nil
+}
+
+func (s *system) tell(text string) {
+	if s.config.Tell != nil {
+		s.config.Tell(text)
+	}
+}
+
+func (s *system) tick(text string) {
+	if s.config.Tick != nil {
+		s.config.Tick(text)
+	}
+}
+
+// broke notes that something is not as it must be. The first few tell enough.
+func (s *system) broke(format string, args ...any) {
+	const most = 20
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.broken) < most {
+		s.broken = append(s.broken, fmt.Sprintf(format, args...))
+	}
+}
+
+// stop stops what has been started.
+func (s *system) stop() error {
+	var err error
+	for _, conn := range s.conns {
+		err = errors.Join(err, conn.Close())
+	}
+	for _, pool := range []*pgxpool.Pool{s.orders, s.payments} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	if s.Stack != nil {
+		err = errors.Join(err, s.Stack.Stop())
+	}
+	return err
+}
