@@ -48,8 +48,8 @@ terminal   | *             | plain
 main
 orderd     | *             | admission gen/error gen/money gen/order command daemon migrations order orderdb outbox page
            |               | pg rpc validate wait
-relay      | *             | admission digest gen/error gen/payment gen/relay command daemon migrations order orderdb outbox
-           |               | page pg plain relay/internal/dispatch rpc validate wait
+relay      | *             | admission digest gen/error gen/payment gen/relay command daemon migrations order orderdb
+           |               | outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon migrations page payment
            |               | paymentdb pg rpc validate
 
