@@ -14,7 +14,8 @@ const (
 // lanes bound how many calls of each kind are at work. What has a lane has a connection: where a pool has eight or
 // more, the slots are no more than it has, less those of the wake-ups and of the hub. So nobody waits in a pool, and no
 // kind of call waits for another: orders are cancelled while more are placed than can be, and single ones are read
-// while somebody lists all of them, or begins to watch thousands.
+// while somebody lists all of them, or begins to watch thousands. Orders that are placed share the creator's
+// connections, many at a time: its lane has as many slots as it can place in time.
 type lanes struct {
 	create, cancel    *admission.Lane
 	read, list, watch *admission.Lane // a watch has a slot for its first reading alone
@@ -22,17 +23,26 @@ type lanes struct {
 }
 
 func newLanes(pools *pg.Pools) lanes {
-	const wakers, hubs = 2, 1
-	writes, reads := int(pools.Writes.Config().MaxConns), int(pools.Reads.Config().MaxConns)
-	cancels, quarter := max(writes/3, 1), max(reads/4, 1)
+	const hubs = 1
+	reads := int(pools.Reads.Config().MaxConns)
+	cancels, quarter := cancellers(pools), max(reads/4, 1)
 	return lanes{
-		create:   admission.NewLane("create", writes-cancels-wakers),
+		create:   admission.NewLane("create", firstAtOnce),
 		cancel:   admission.NewLane("cancel", cancels),
 		read:     admission.NewLane("read", reads-2*quarter-hubs),
 		list:     admission.NewLane("list", quarter),
 		watch:    admission.NewLane("watch", quarter),
 		watchers: admission.NewLane("watchers", maxWatchers),
 	}
+}
+
+// cancellers is how many connections are for cancelling.
+func cancellers(pools *pg.Pools) int { return max(int(pools.Writes.Config().MaxConns)/3, 1) }
+
+// creators is how many are for placing orders.
+func creators(pools *pg.Pools) int {
+	const wakers = 2
+	return int(pools.Writes.Config().MaxConns) - cancellers(pools) - wakers
 }
 
 // of returns the lane of a method.

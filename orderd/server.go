@@ -33,6 +33,7 @@ type server struct {
 	store    *orderdb.Store
 	deadline time.Duration // of a new order
 	lanes    lanes
+	creator  *creator
 	hub      *hub
 	unread   *semaphore.Weighted // bytes that watchers may leave unread
 	relays   *pg.Waker           // tells the relays that there is a command
@@ -52,6 +53,7 @@ func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *serve
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
 	s.hub.poll = s.listener.Poll
+	s.creator = newCreator(store, s.lanes.create, creators(pools), s.relays.Wake)
 	return s
 }
 
@@ -87,12 +89,11 @@ func (s *server) CreateOrder(
 	if err != nil {
 		return nil, err
 	}
-	o, fresh, err := s.store.Place(ctx, wanted)
+	o, fresh, err := s.creator.place(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	if fresh {
-		s.relays.Wake()
 		s.tell(ctx, o, "accepted")
 	}
 	return &orderv1.CreateOrderResponse{Order: toOrder(o)}, nil

@@ -49,6 +49,21 @@ func NewLane(name string, slots int) *Lane {
 	return &Lane{name: name, slots: max(slots, 1), mean: firstGuess}
 }
 
+// Resize gives the lane another number of slots; one at least. Whoever is at work stays so.
+func (l *Lane) Resize(slots int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slots = max(slots, 1)
+	for now := time.Now(); l.busy < l.slots; l.busy++ {
+		next := l.queue.pop()
+		if next == nil {
+			return
+		}
+		l.changed = now
+		close(next.turn)
+	}
+}
+
 // Full returns an *Overloaded if a call that came now would be refused. It holds no place and never blocks.
 func (l *Lane) Full() error { return l.FullFor(nil) }
 
@@ -147,12 +162,14 @@ func (l *Lane) leave(began time.Time) {
 	l.pass(now)
 }
 
-// pass gives a slot that was left to whose turn it is.
+// pass gives a slot that was left to whose turn it is, unless there are too many by now.
 func (l *Lane) pass(now time.Time) {
 	l.changed = now
-	if next := l.queue.pop(); next != nil {
-		close(next.turn)
-		return
+	if l.busy <= l.slots {
+		if next := l.queue.pop(); next != nil {
+			close(next.turn)
+			return
+		}
 	}
 	l.busy--
 }

@@ -18,15 +18,18 @@ import (
 )
 
 // Encode makes the payload of an order's command: the request of ChargePayment or VoidPayment. The order's id is the
-// payment's key, and its deadline the charge's not_after.
+// payment's key, and its deadline the charge's not_after. An order that has no deadline yet has none in its charge:
+// whoever gives it one adds that to the payload (internal/orderdb), which without it is not sent.
 func Encode(kind order.Command, o order.Order) ([]byte, error) {
 	amount := &moneyv1.Money{CurrencyCode: o.Currency, AmountMinor: o.AmountMinor}
 	var request proto.Message
 	switch kind {
 	case order.Charge:
-		request = &paymentv1.ChargePaymentRequest{
-			PaymentId: o.ID, CustomerId: o.CustomerID, Amount: amount, NotAfter: timestamppb.New(o.DeadlineAt),
+		charge := &paymentv1.ChargePaymentRequest{PaymentId: o.ID, CustomerId: o.CustomerID, Amount: amount}
+		if !o.DeadlineAt.IsZero() {
+			charge.NotAfter = timestamppb.New(o.DeadlineAt)
 		}
+		request = charge
 	case order.Void:
 		request = &paymentv1.VoidPaymentRequest{PaymentId: o.ID, CustomerId: o.CustomerID, Amount: amount}
 	default:

@@ -6,7 +6,7 @@
 //
 // The file holds rules, separated by semicolons, and is read again whenever it changes:
 //
-//	place.between=kill; charge.before=hold(5s)@0.01; charge.before=panic@0.001
+//	cancel.between=kill; charge.before=hold(5s)@0.01; charge.before=panic@0.001
 //
 // kill ends the process with SIGKILL, stop has it stand still by SIGSTOP until it gets a SIGCONT, hold waits, and panic
 // panics; @ gives the probability of each passing, 1 if left out.
@@ -17,9 +17,8 @@ type Point string
 
 // The points, by what is under way there.
 const (
-	PlaceBefore    Point = "place.before"    // an order is about to be written
-	PlaceBetween   Point = "place.between"   // the order is written, its command is not, nothing is committed
-	PlaceCommitted Point = "place.committed" // both are committed, and the client does not know
+	PlaceBefore    Point = "place.before"    // orders are about to be written
+	PlaceCommitted Point = "place.committed" // they and their commands are committed, and the clients do not know
 
 	CancelBetween   Point = "cancel.between"   // the order is CANCELLING, its VOID is not written, nothing is committed
 	CancelCommitted Point = "cancel.committed" // both are committed, and the client does not know
@@ -40,7 +39,7 @@ const (
 
 // Points lists, for each daemon, the points that it passes.
 var Points = map[string][]Point{
-	"orderd":   {PlaceBefore, PlaceBetween, PlaceCommitted, CancelBetween, CancelCommitted},
+	"orderd":   {PlaceBefore, PlaceCommitted, CancelBetween, CancelCommitted},
 	"relay":    {RelayClaimed, RelaySent, RelayAnswered, SettleInside, SettleGivingUp, SettleCommitted},
 	"paymentd": {ChargeBefore, ChargeInside, ChargeCommitted, VoidInside, VoidCommitted},
 }

@@ -80,7 +80,7 @@ func parse(text string) (map[Point][]rule, error) {
 		}
 		point, rest, found := strings.Cut(part, "=")
 		if !found || !known(Point(point)) {
-			return nil, fmt.Errorf("rule %q: want one of the points, and an action, such as place.between=kill", part)
+			return nil, fmt.Errorf("rule %q: want one of the points, and an action, such as cancel.between=kill", part)
 		}
 		r, err := parseRule(rest)
 		if err != nil {

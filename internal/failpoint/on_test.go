@@ -17,11 +17,11 @@ func TestAProcessDiesAtItsPoint(t *testing.T) {
 	const child = "HOSHO_FAILPOINT_CHILD"
 	if os.Getenv(child) != "" {
 		Here(PlaceBefore) // not asked for
-		Here(PlaceBetween)
+		Here(CancelBetween)
 		os.Exit(0)
 	}
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte("place.between=kill"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("cancel.between=kill"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAProcessDiesAtItsPoint$")
@@ -71,23 +71,23 @@ func TestAProcessStandsStillAtItsPoint(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	rules, err := parse(" place.between=kill; charge.before=hold(5s)@0.5;charge.before=panic@0.001;")
+	rules, err := parse(" cancel.between=kill; charge.before=hold(5s)@0.5;charge.before=panic@0.001;")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := rules[ChargeBefore]; len(got) != 2 || got[0].probability != 0.5 || got[1].probability != 0.001 {
 		t.Errorf("got %+v, want the two rules of charge.before", got)
 	}
-	if got := rules[PlaceBetween]; len(got) != 1 || got[0].probability != 1 {
-		t.Errorf("got %+v, want the one rule of place.between, always", got)
+	if got := rules[CancelBetween]; len(got) != 1 || got[0].probability != 1 {
+		t.Errorf("got %+v, want the one rule of cancel.between, always", got)
 	}
 	for text, want := range map[string]string{
-		"place.beween=kill":       "one of the points",
-		"place.between":           "and an action",
-		"place.between=die":       `got the action "die"`,
-		"place.between=kill@x":    "invalid syntax",
-		"place.between=hold(5)":   "missing unit",
-		"place.between=hold(5s)@": "invalid syntax",
+		"cancel.beween=kill":       "one of the points",
+		"cancel.between":           "and an action",
+		"cancel.between=die":       `got the action "die"`,
+		"cancel.between=kill@x":    "invalid syntax",
+		"cancel.between=hold(5)":   "missing unit",
+		"cancel.between=hold(5s)@": "invalid syntax",
 	} {
 		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", text, err, want)

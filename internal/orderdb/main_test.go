@@ -195,3 +195,13 @@ func claimAll(t testing.TB, pool *pgxpool.Pool, lease time.Duration, limit, alon
 	}
 	return claimed
 }
+
+func poolOf(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}

@@ -1,22 +1,30 @@
 package orderdb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"hosho/internal/batch"
 	"hosho/internal/failpoint"
 	"hosho/internal/order"
-	"hosho/internal/outbox"
 	"hosho/internal/pg"
 )
 
 // ErrRequestIDReused says that the customer used the request id before, for another order.
 var ErrRequestIDReused = errors.New("the request id was used before with other fields")
+
+const (
+	// aloneWaits is how long an order that is placed by itself waits for whoever is about to use its request id.
+	aloneWaits = 3 * time.Second
+	// batchWaits is how long a batch does: all of it waits for one.
+	batchWaits = 500 * time.Millisecond
+	// partWaits is how long a part of it does, when it is known that one of the batch has to wait and not which one.
+	partWaits = 50 * time.Millisecond
+	// mostWaits is how often that is done: where a whole table is locked, each of them would have to wait.
+	mostWaits = 20
+)
 
 // NewOrder is an order to be placed. Its fields have been validated.
 type NewOrder struct {
@@ -30,81 +38,101 @@ type NewOrder struct {
 	Traceparent string        // W3C trace context of the request; may be empty
 }
 
-// Place writes an order and its CHARGE command, both or neither. When the customer's request id was used before for
-// the same fields, it returns that order as it is now, and fresh is false; for other fields, ErrRequestIDReused.
+// Placed is what became of one of the orders that were to be placed together.
+type Placed struct {
+	Order order.Order // as it is now
+	Fresh bool        // it was written now, and not by an earlier request with the same id
+	Err   error       // its own fault: then neither the order nor a command was written, but for pg.ErrCommitUnknown
+}
+
+// Place is PlaceAll for one order.
 func (s *Store) Place(ctx context.Context, n NewOrder) (o order.Order, fresh bool, err error) {
-	failpoint.Here(failpoint.PlaceBefore)
-	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		o, fresh, err = s.place(ctx, tx, n)
-		return err
-	})
+	placed, err := s.PlaceAll(ctx, []NewOrder{n})
 	if err != nil {
-		return order.Order{}, false, fmt.Errorf("place order %s: %w", n.ID, err)
+		return order.Order{}, false, err
+	}
+	return placed[0].Order, placed[0].Fresh, placed[0].Err
+}
+
+// PlaceAll writes orders with their CHARGE commands, each with its command or not at all, and all in one statement. It
+// returns what became of each, in their order: one whose customer used the request id before, for the same fields, is
+// that order as it is now; for other fields its Err is ErrRequestIDReused. What is one order's fault is no other's: the
+// statement is done again without it. One that would have to wait for somebody else who is about to use its request id
+// has an Err that pg.Classify calls a Collision; given alone, it waits for seconds.
+//
+// An error is that of all of them, and nothing was written, unless it is pg.ErrCommitUnknown. No context reaches the
+// statement, which commits by itself. When its answer is lost it is sent again with the same ids: whatever of it was
+// written is found by them. It is not taken apart then: a part that fails would say nothing of the first time.
+func (s *Store) PlaceAll(ctx context.Context, news []NewOrder) ([]Placed, error) {
+	failpoint.Here(failpoint.PlaceBefore)
+	placed := make([]Placed, len(news))
+	wanted := s.inOrder(news, placed)
+	waits, waited := batchWaits, 0
+	if len(news) == 1 {
+		waits = aloneWaits
+	}
+	var collision error
+	do := func(part []*wanting) (written []born, err error) {
+		if waited > mostWaits {
+			return nil, collision
+		}
+		if written, err = s.insert(ctx, part, waits); pg.Classify(err) == pg.Collision {
+			waits, collision = partWaits, err
+			waited++
+		}
+		return written, err
+	}
+	var missing []*wanting
+	for part := range batch.Bisect(wanted, do, ofOne) {
+		switch {
+		case part.Err == nil:
+			missing = append(missing, take(part.Items, part.Result)...)
+		case len(part.Items) == len(news) && !ofOne(part.Err):
+			return nil, fmt.Errorf("place %d orders: %w", len(news), part.Err)
+		default:
+			refuse(part.Items, part.Err)
+		}
+	}
+	if len(missing) > 0 {
+		if err := s.find(ctx, missing); err != nil {
+			refuse(missing, err)
+		}
 	}
 	failpoint.Here(failpoint.PlaceCommitted)
-	return o, fresh, nil
+	return placed, nil
 }
 
-func (s *Store) place(ctx context.Context, tx pgx.Tx, n NewOrder) (o order.Order, fresh bool, err error) {
-	o, err = insert(ctx, tx, n)
-	if errors.Is(err, ErrNotFound) { // ON CONFLICT DO NOTHING wrote no row
-		o, err = earlier(ctx, tx, n)
-		return o, false, err
-	}
-	if err != nil {
-		return o, false, err
-	}
-	failpoint.Here(failpoint.PlaceBetween)
-	payload, err := s.encode(order.Charge, o)
-	if err != nil {
-		return o, false, err
-	}
-	return o, true, Outbox.Append(ctx, tx, outbox.New{
-		Key: o.ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: o.DeadlineAt, Traceparent: n.Traceparent,
-	})
+// ofOne reports whether an error of a batch may be one order's: a row that the database does not take, or a request id
+// that somebody else is about to use.
+func ofOne(err error) bool {
+	fault := pg.Classify(err)
+	return fault == pg.Unexpected || fault == pg.Collision
 }
 
-// insert returns ErrNotFound, and writes nothing, when the customer's request id is taken: UNIQUE (customer_id,
-// request_id) decides who was first. ON CONFLICT waits for a concurrent transaction that wrote the same id: if that one
-// rolls back, this one writes. NULLs never conflict, so an order without a request id is always written.
-func insert(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
-	requestID, requestHash := n.request()
-	return collectOne(tx.Query(ctx, `
-		INSERT INTO orders (id, customer_id, request_id, request_hash, items, amount_minor, currency, deadline_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)
-		ON CONFLICT (customer_id, request_id) DO NOTHING
-		RETURNING `+orderColumns,
-		n.ID, n.CustomerID, requestID, requestHash, n.Items, n.AmountMinor, n.Currency, n.Deadline))
+// refuse gives orders an error.
+func refuse(wanted []*wanting, err error) {
+	for _, w := range wanted {
+		w.placed.Err = fmt.Errorf("place order %s: %w", w.new.ID, err)
+	}
 }
 
-// earlier returns the order that the request id belongs to. It is a statement of its own, since the insert's snapshot
-// may be older than the order that stood in its way; under READ COMMITTED this one's is not.
-func earlier(ctx context.Context, tx pgx.Tx, n NewOrder) (order.Order, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT `+orderColumns+`, request_hash
-		FROM orders
-		WHERE customer_id = $1 AND request_id = $2`,
-		n.CustomerID, n.RequestID)
-	if err != nil {
-		return order.Order{}, err
+// take notes which orders were written, and returns the others.
+func take(wanted []*wanting, written []born) (missing []*wanting) {
+	byID := make(map[[16]byte]born, len(written))
+	for _, b := range written {
+		byID[b.ID.Bytes] = b
 	}
-	got, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[struct {
-		row
-		RequestHash []byte
-	}])
-	if err != nil {
-		return order.Order{}, fmt.Errorf("read the order of request %s: %w", n.RequestID, err)
+	for _, w := range wanted {
+		b, ok := byID[w.id.Bytes]
+		if !ok {
+			missing = append(missing, w)
+			continue
+		}
+		n := w.new
+		*w.placed = Placed{Fresh: true, Order: order.Order{
+			ID: n.ID, CustomerID: n.CustomerID, Items: n.Items, AmountMinor: n.AmountMinor, Currency: n.Currency,
+			Status: order.Pending, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt, DeadlineAt: b.DeadlineAt,
+		}}
 	}
-	if _, hash := n.request(); !bytes.Equal(got.RequestHash, hash) {
-		return order.Order{}, ErrRequestIDReused
-	}
-	return got.order(), nil
-}
-
-// request returns the request's id and its fingerprint, both nil when there is no id: in the database absent is NULL.
-func (n NewOrder) request() (id *string, hash []byte) {
-	if n.RequestID == "" {
-		return nil, nil
-	}
-	return &n.RequestID, order.Fingerprint(n.CustomerID, n.Currency, n.Items)
+	return missing
 }

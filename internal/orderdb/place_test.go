@@ -57,13 +57,31 @@ func TestPlaceWritesTheOrderWithItsCharge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if want := o.DeadlineAt; !notAfter(t, o.ID, got.Payload).Equal(want) {
+		t.Errorf("got not_after %s, want the deadline, %s", notAfter(t, o.ID, got.Payload), want)
+	}
 	charge := command{
-		Kind: "CHARGE", Payload: encoded(t, order.Charge, o), ExpiresAt: o.DeadlineAt, Traceparent: n.Traceparent,
+		Kind: "CHARGE", Payload: got.Payload, ExpiresAt: o.DeadlineAt, Traceparent: n.Traceparent,
 		Together: true, // written by one transaction
 	}
 	if diff := cmp.Diff(charge, got); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
 	}
+}
+
+// notAfter reads the payload of a charge, which must ask for newOrder.
+func notAfter(t *testing.T, id string, payload []byte) time.Time {
+	t.Helper()
+	got, err := command.Decode(order.Charge, id, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	charge := got.GetCharge()
+	if amount := charge.GetAmount(); charge.GetCustomerId() != "alice" || amount.GetAmountMinor() != 900 ||
+		amount.GetCurrencyCode() != "JPY" {
+		t.Errorf("got %v, want what was ordered", charge)
+	}
+	return charge.GetNotAfter().AsTime()
 }
 
 func encoded(t *testing.T, kind order.Command, o order.Order) []byte {
@@ -202,84 +220,81 @@ func TestAHundredPlacesOfOneRequestIDMakeOneOrder(t *testing.T) {
 	}
 }
 
-// A second Place of the same request id comes while the first one's transaction is open, between its two inserts. It
-// waits for the first: when that one rolls back, it writes the order itself; when that one commits, it returns its
-// order.
+// hold has a session write the order of a request and not commit it.
+func hold(t *testing.T, db *pgtest.Database, n orderdb.NewOrder) pgx.Tx {
+	t.Helper()
+	tx, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }) // it may have ended
+	_, err = tx.Exec(t.Context(), `
+		INSERT INTO orders (id, customer_id, request_id, request_hash, items, amount_minor, currency, deadline_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + interval '15 minutes')`,
+		n.ID, n.CustomerID, n.RequestID, order.Fingerprint(n.CustomerID, n.Currency, n.Items), n.Items, n.AmountMinor,
+		n.Currency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// A Place of a request id comes while another transaction that wrote it is open. It waits for that one: when it rolls
+// back, it writes the order itself; when it commits, it returns that order.
 func TestPlaceWaitsForItsCompetitor(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("broken")
-	for name, outcome := range map[string]error{"that rolls back": broken, "that commits": nil} {
+	for name, end := range map[string]func(pgx.Tx, context.Context) error{
+		"that rolls back": pgx.Tx.Rollback, "that commits": pgx.Tx.Commit,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := pgtest.Orders(t)
-			inserted, released := make(chan struct{}), make(chan struct{})
-			release := sync.OnceFunc(func() { close(released) })
-			slow := orderdb.New(db.Pool, func(kind order.Command, o order.Order) ([]byte, error) {
-				close(inserted)
-				<-released
-				if outcome != nil {
-					return nil, outcome
-				}
-				return command.Encode(kind, o)
-			})
 			first, second := request("r-1"), request("r-1")
+			competitor := hold(t, db, first)
 			var wait sync.WaitGroup
 			defer wait.Wait()
-			defer release()
-			wait.Go(func() {
-				if _, _, err := slow.Place(t.Context(), first); !errors.Is(err, outcome) {
-					t.Errorf("the first: got error %v, want %v", err, outcome)
-				}
-			})
-			<-inserted
 			wait.Go(func() {
 				o, fresh, err := orderdb.New(db.Pool, command.Encode).Place(t.Context(), second)
 				want, wantFresh := second.ID, true
-				if outcome == nil {
+				if name == "that commits" {
 					want, wantFresh = first.ID, false
 				}
 				if err != nil || o.ID != want || fresh != wantFresh {
-					t.Errorf("the second: got order %s, fresh %v, error %v; want %s, %v",
-						o.ID, fresh, err, want, wantFresh)
+					t.Errorf("got order %s, fresh %v, error %v; want %s, %v", o.ID, fresh, err, want, wantFresh)
 				}
 			})
 			awaitBlocked(t, db, 1)
-			release()
+			if err := end(competitor, t.Context()); err != nil {
+				t.Error(err)
+			}
 			wait.Wait()
-			for _, table := range []string{"orders", "outbox"} {
-				if got := count(t, db.Pool, `SELECT count(*) FROM `+table); got != 1 {
-					t.Errorf("got %d rows in %s, want 1", got, table)
-				}
+			if got := count(t, db.Pool, `SELECT count(*) FROM orders`); got != 1 {
+				t.Errorf("got %d orders, want 1", got)
 			}
 		})
 	}
 }
 
-// The crash window between the two inserts: the order is written, its command is not, and the session dies. Nothing may
-// stay behind, and the same request must then make the order.
+// The session dies when the order is written and its command is not. Nothing may stay behind, and the same request must
+// then make the order.
 func TestASessionThatDiesBetweenTheTwoInsertsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
-	dying := orderdb.New(db.Pool, func(kind order.Command, o order.Order) ([]byte, error) {
-		killed := count(t, db.Pool, `
-			SELECT count(pg_terminate_backend(pid))
-			FROM pg_stat_activity
-			WHERE datname = current_database() AND state = 'idle in transaction'`)
-		if killed != 1 {
-			t.Errorf("got %d sessions killed, want 1", killed)
-		}
-		return command.Encode(kind, o)
-	})
-	_, _, err := dying.Place(t.Context(), request("r-1"))
-	if got := pg.Classify(err); err == nil || got != pg.Unreachable {
-		t.Errorf("got error %v of class %d, want one of class Unreachable", err, got)
+	s := orderdb.New(db.Pool, command.Encode)
+	execute(t, db, `
+		CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+		CREATE TRIGGER die BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION die();`)
+	if _, _, err := s.Place(t.Context(), request("r-1")); !errors.Is(err, pg.ErrCommitUnknown) {
+		t.Errorf("got error %v, want ErrCommitUnknown", err)
 	}
 	for _, table := range []string{"orders", "outbox"} {
 		if got := count(t, db.Pool, `SELECT count(*) FROM `+table); got != 0 {
 			t.Errorf("got %d rows in %s, want none", got, table)
 		}
 	}
-	place(t, orderdb.New(db.Pool, command.Encode), request("r-1"))
+	execute(t, db, `DROP TRIGGER die ON outbox`)
+	place(t, s, request("r-1"))
 }
 
 // The session dies while it commits: a deferred trigger kills it there. Nobody can know whether the order was written,

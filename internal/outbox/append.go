@@ -32,6 +32,18 @@ func (t Table) Ensure(ctx context.Context, tx pgx.Tx, messages ...New) error {
 	return t.append(ctx, tx, messages, ` ON CONFLICT DO NOTHING`)
 }
 
+// AppendFrom is Append as a part of a statement, for what must be written along with its message in one round trip. It
+// is the INSERT that goes into a WITH; from names the query or the table there that has the messages, with the columns
+//
+//	key, kind, payload, expires, traceparent   as New has them; NULL for what is missing
+func (t Table) AppendFrom(from string) string {
+	return t.sql(`
+		INSERT INTO {table} (key, kind, payload, expires_at, traceparent)
+		SELECT key, kind, payload, expires, traceparent
+		FROM ` + pgx.Identifier{from}.Sanitize() + `
+		ORDER BY key`)
+}
+
 func (t Table) append(ctx context.Context, tx pgx.Tx, messages []New, conflict string) error {
 	if len(messages) == 0 {
 		return nil

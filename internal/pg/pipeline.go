@@ -27,12 +27,19 @@ const commit = `COMMIT`
 // other, in a goroutine of their own, which may still run when nothing waits for it any more: what they set counts, and
 // may be looked at, when Pipeline has returned nil.
 func Pipeline(ctx context.Context, pool *pgxpool.Pool, queue func(b *pgx.Batch)) error {
+	return pipelined(ctx, pool, (*writer).repeat, queue)
+}
+
+// repetition runs a transaction, and again when it thinks so.
+type repetition func(w *writer, once func() error) error
+
+func pipelined(ctx context.Context, pool *pgxpool.Pool, repeat repetition, queue func(b *pgx.Batch)) error {
 	w, err := newWriter(ctx, pool)
 	if err != nil {
 		return err
 	}
 	defer w.end()
-	return w.repeat(func() error {
+	return repeat(w, func() error {
 		if err := w.mayCommit(ctx); err != nil {
 			return err
 		}

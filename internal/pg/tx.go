@@ -15,6 +15,10 @@ import (
 // happened, or may still happen. Do it again under the same key.
 var ErrCommitUnknown = errors.New("the outcome of the commit is unknown")
 
+// ErrNotReplicated comes along with ErrCommitUnknown when the transaction happened on this server, which then stopped
+// waiting for its synchronous standby to have it too. To find what it wrote proves nothing.
+var ErrNotReplicated = errors.New("the server stopped waiting for its synchronous standby")
+
 // collisions is how often a transaction starts over that collides with others, before its caller is told.
 const collisions = 3
 
@@ -154,7 +158,7 @@ func (w *writer) await(ctx context.Context, commit func() (answered bool, err er
 			_ = conn.Close(context.Background()) // nobody uses it any more
 			err = fmt.Errorf("%w: %w", ErrCommitUnknown, err)
 		case err == nil && w.alone.Load():
-			err = fmt.Errorf("%w: the server stopped waiting for its synchronous standby", ErrCommitUnknown)
+			err = fmt.Errorf("%w: %w", ErrCommitUnknown, ErrNotReplicated)
 			fallthrough
 		default:
 			w.committing.Store(false)

@@ -14,8 +14,22 @@ import (
 func Write[T any](
 	ctx context.Context, pool *pgxpool.Pool, row pgx.RowToFunc[T], sql string, args ...any,
 ) ([]T, error) {
+	return write(ctx, pool, (*writer).repeat, row, sql, args)
+}
+
+// WriteOnce is Write, but that a statement which collides with others is not repeated: its caller knows better what to
+// do about that.
+func WriteOnce[T any](
+	ctx context.Context, pool *pgxpool.Pool, row pgx.RowToFunc[T], sql string, args ...any,
+) ([]T, error) {
+	return write(ctx, pool, func(_ *writer, once func() error) error { return once() }, row, sql, args)
+}
+
+func write[T any](
+	ctx context.Context, pool *pgxpool.Pool, repeat repetition, row pgx.RowToFunc[T], sql string, args []any,
+) ([]T, error) {
 	var written []T
-	err := Pipeline(ctx, pool, func(b *pgx.Batch) {
+	err := pipelined(ctx, pool, repeat, func(b *pgx.Batch) {
 		b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
 			written, err = pgx.CollectRows(rows, row)
 			return err

@@ -71,9 +71,10 @@ var processFaults = []fault{
 		lasts:   between(3*time.Second, 6*time.Second), run: starving,
 	},
 	{
-		name: "slow-commit", says: "one in a hundred orders takes 5 s to commit", targets: []string{orderd},
-		lasts: between(3*time.Second, 8*time.Second),
-		run:   armed((*system).orderd, failpoint.PlaceBetween, "hold(5s)@0.01"),
+		name: "slow-commit", says: "one in a hundred batches of orders takes 5 s to commit",
+		targets: []string{orderd},
+		lasts:   between(3*time.Second, 8*time.Second),
+		run:     armed((*system).orderd, failpoint.PlaceBefore, "hold(5s)@0.01"),
 	},
 	{
 		name: "slow-settle", says: "one in twenty settlements takes 200 ms to commit", targets: []string{relays},

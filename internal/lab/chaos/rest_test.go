@@ -90,12 +90,12 @@ func TestAProcessThatWasSparedMayDieLate(t *testing.T) {
 		dies time.Duration // after it was spared
 		want bool
 	}{{"at once", 0, true}, {"after some checks", hearsWithin, true}, {"much later", hearsWithin + 1, false}} {
-		s.spare(orderd, failpoint.PlaceBetween, began)
+		s.spare(orderd, failpoint.CancelBetween, began)
 		if _, late := s.late(relay, began); late {
 			t.Errorf("%s: got a late death of a relay that was never to die", tt.name)
 		}
 		at, late := s.late(orderd, began.Add(tt.dies))
-		if late != tt.want || late && at != failpoint.PlaceBetween {
+		if late != tt.want || late && at != failpoint.CancelBetween {
 			t.Errorf("%s: got %t at %q, want %t", tt.name, late, at, tt.want)
 		}
 		if _, late := s.late(orderd, began); late {

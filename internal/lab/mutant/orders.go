@@ -104,12 +104,58 @@ var splitTransaction = Mutant{
 	Needs:  "orderd killed between the two: under load, or at a failpoint there",
 	Faults: []string{"die-orderd", "kill-orderd"},
 	Oracle: []rules.ID{rules.I5, rules.I14},
-	Edits: []Edit{{
-		File: "internal/orderdb/place.go",
-		Old:  `	o, err = insert(ctx, tx, n)`,
-		New: `	o, err = insert(ctx, tx, n)
-	if err == nil {
-		_, err = tx.Exec(ctx, "COMMIT AND CHAIN")
-	}`,
-	}},
+	Edits: []Edit{
+		{
+			File: "internal/orderdb/place_insert.go",
+			Old:  `		FROM written JOIN given USING (id)`,
+			New:  `		FROM written JOIN given USING (id) WHERE false`,
+		},
+		{
+			File: "internal/orderdb/place.go",
+			Old:  `			missing = append(missing, take(part.Items, part.Result)...)`,
+			New: `			missing = append(missing, take(part.Items, part.Result)...)
+			failpoint.Here(failpoint.PlaceCommitted)
+			if err := s.command(ctx, part.Items); err != nil {
+				return nil, err
+			}`,
+		},
+		{
+			File: "internal/orderdb/place.go",
+			Old:  `// ofOne reports`,
+			New: `func (s *Store) command(ctx context.Context, wanted []*wanting) error {
+	var messages []outbox.New
+	for _, w := range wanted {
+		if o := w.placed.Order; w.placed.Fresh {
+			payload, err := s.encode(order.Charge, o)
+			if err != nil {
+				return err
+			}
+			messages = append(messages, outbox.New{
+				Key: o.ID, Kind: string(order.Charge), Payload: payload, ExpiresAt: o.DeadlineAt,
+				Traceparent: w.new.Traceparent,
+			})
+		}
+	}
+	return pg.InTx(ctx, s.pool, func(tx pgx.Tx) error { return Outbox.Append(ctx, tx, messages...) })
+}
+
+// ofOne reports`,
+		},
+		{
+			File: "internal/orderdb/place.go",
+			Old: `
+	"hosho/internal/batch"
+	"hosho/internal/failpoint"
+	"hosho/internal/order"
+`,
+			New: `
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/batch"
+	"hosho/internal/failpoint"
+	"hosho/internal/order"
+	"hosho/internal/outbox"
+`,
+		},
+	},
 }
