@@ -2,10 +2,16 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 
+	rpccode "google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorv1 "hosho/gen/error/v1"
+	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
 )
@@ -20,4 +26,46 @@ func toStatus(err error) error {
 			"the request_id was used before with other fields")
 	}
 	return rpc.ToStatus(err)
+}
+
+// toOrderError puts on a stream what CreateOrder would have answered.
+func toOrderError(err error) *orderv1.OrderError {
+	answered := status.Convert(toStatus(err))
+	out := &orderv1.OrderError{Code: int32(answered.Code()), Message: answered.Message()}
+	for _, detail := range answered.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			out.Reason = detail.GetReason()
+		case *errdetails.RetryInfo:
+			out.RetryDelay = durationpb.New(detail.GetRetryDelay().AsDuration())
+		case *errdetails.BadRequest:
+			for _, v := range detail.GetFieldViolations() {
+				out.FieldViolations = append(out.FieldViolations, &orderv1.OrderError_FieldViolation{
+					Field: v.GetField(), Description: v.GetDescription(),
+				})
+			}
+		}
+	}
+	return out
+}
+
+// isUndecodable reports whether gRPC could make no message of what came.
+func isUndecodable(err error) bool { return status.Code(err) == codes.Internal }
+
+func codeName(e *orderv1.OrderError) string { return rpccode.Code(e.GetCode()).String() }
+
+// tells reports whether an order that is refused is to have a line of its own in the log.
+func tells(s *rpc.Sampler, e *orderv1.OrderError) bool {
+	return s.Tells("order", codes.Code(e.GetCode()), e.GetReason())
+}
+
+// severity is how loud the log is about an error: faults of ours, faults of the moment, the rest.
+func severity(e *orderv1.OrderError) slog.Level {
+	switch codes.Code(e.GetCode()) {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/fuzz"
@@ -33,15 +35,20 @@ func anyRequests(t testing.TB) fuzz.Service {
 		Conn:       r.conn,
 		Descriptor: orderv1.File_order_v1_order_service_proto.Services().ByName("OrderService"),
 		Codes: map[string][]codes.Code{
-			"CreateOrder": {codes.InvalidArgument, codes.AlreadyExists},
-			"GetOrder":    {codes.InvalidArgument, codes.NotFound},
-			"ListOrders":  {codes.InvalidArgument},
-			"CancelOrder": {codes.InvalidArgument, codes.NotFound},
-			"WatchOrder":  {codes.InvalidArgument, codes.NotFound},
+			"CreateOrder":  {codes.InvalidArgument, codes.AlreadyExists},
+			"CreateOrders": {codes.InvalidArgument},
+			"GetOrder":     {codes.InvalidArgument, codes.NotFound},
+			"ListOrders":   {codes.InvalidArgument},
+			"CancelOrder":  {codes.InvalidArgument, codes.NotFound},
+			"WatchOrder":   {codes.InvalidArgument, codes.NotFound},
 		},
 		Seeds: []proto.Message{
 			create,
 			&orderv1.CreateOrderRequest{CustomerId: "alice", RequestId: proto.String("first"), CurrencyCode: "EUR"},
+			&orderv1.CreateOrderRequest{CustomerId: "alice", Wait: durationpb.New(time.Millisecond)},
+			&orderv1.CreateOrdersRequest{Orders: []*orderv1.SequencedOrder{
+				{Sequence: 1, Order: create, TellSettled: true}, {Sequence: 1, Order: request()}, {},
+			}},
 			&orderv1.GetOrderRequest{OrderId: made.GetOrder().GetOrderId()},
 			&orderv1.ListOrdersRequest{PageSize: 1, CustomerId: "alice", Status: orderv1.Order_STATUS_PENDING},
 		},

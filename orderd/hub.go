@@ -3,24 +3,27 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
-	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
 const (
-	hubPoll    = time.Second          // wake-ups are hints, polling is the truth
-	hubPause   = 5 * time.Millisecond // the least time between two queries
-	hubTimeout = 5 * time.Second      // of one query
+	hubPoll    = time.Second      // wake-ups are hints, polling is the truth
+	hubPause   = time.Millisecond // the least time between two queries
+	hubTimeout = 5 * time.Second  // of one query
+	// hubStep is how many orders are looked at before those are again that a wake-up has named.
+	hubStep = 1000
 )
 
-// hub tells the watchers of this process what happens to their orders. Few queries serve all of them, when a wake-up
-// says that orders have changed and once a second; without watchers there is none. A watcher that reads slowly skips
-// statuses and holds up nobody.
+// hub tells the watchers of this process what happens to their orders. Few queries serve all of them: of those orders
+// that somebody begins to watch or a wake-up names, at once; and once a second, or when a wake-up names none, of all.
+// Without watchers there is none. What a wake-up says is looked for among the orders that are watched, and no more is
+// made of it.
 type hub struct {
 	store    *orderdb.Store
 	log      *slog.Logger
@@ -30,16 +33,38 @@ type hub struct {
 
 	mu     sync.Mutex
 	orders map[string]*watched // by order id; each has a watcher
+	round  int                 // counts queries, so that a watcher can tell whether one began before it came
+	named  []string            // are to be looked at next
+	all    bool                // all are to be looked at
+
+	rest []string // of all, what has not been looked at; for the goroutine of run alone
 }
 
 // watched is an order that somebody watches.
 type watched struct {
-	seen     order.Status // what its watchers were told last, "" for nothing
-	watchers map[watcher]struct{}
+	seen     order.Status // what its watchers were told last; "" when one of them knows nothing yet
+	items    bool         // some watcher wants them
+	named    bool         // it is among those that are looked at next
+	watchers []*seat
 }
 
-// watcher holds the latest state that was not taken yet. Only the hub's goroutine sends.
-type watcher chan order.Order
+// seat is a watcher's place at an order.
+type seat struct {
+	watcher
+	asks int // the first query that may tell it how the order is; 0: it knows
+}
+
+// watcher hears of one order, from the hub, which holds its lock meanwhile: heard must not block. It reports whether
+// there is nothing more to hear.
+type watcher interface {
+	heard(news) (enough bool)
+}
+
+// news is a state of an order; or why there is none, for who has asked for one.
+type news struct {
+	order order.Order
+	err   error
+}
 
 func newHub(store *orderdb.Store, log *slog.Logger) *hub {
 	return &hub{
@@ -49,106 +74,112 @@ func newHub(store *orderdb.Store, log *slog.Logger) *hub {
 	}
 }
 
-// wake asks for a query soon. It never blocks.
-func (h *hub) wake() { h.wanted.Ring() }
-
 // stop ends every watcher with rpc.ErrStopping. It is called once.
 func (h *hub) stop() { close(h.stopping) }
 
-func (h *hub) watch(id string) watcher {
-	w := make(watcher, 1)
+// wake asks for a query soon, of the orders whose ids it is given, between commas, or of all. It never blocks.
+func (h *hub) wake(ids string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ids == "" {
+		h.all = h.all || len(h.orders) > 0
+		h.wanted.Ring()
+		return
+	}
+	for id := range strings.SplitSeq(ids, ",") {
+		h.name(id)
+	}
+}
+
+// name has an order looked at soon, if it is watched.
+func (h *hub) name(id string) {
+	if h.mark(id) {
+		h.wanted.Ring()
+	}
+}
+
+// mark has an order among those that are looked at next, and reports whether it is new there.
+func (h *hub) mark(id string) bool {
+	o := h.orders[id]
+	if o == nil || o.named {
+		return false
+	}
+	o.named = true
+	h.named = append(h.named, id)
+	return true
+}
+
+// expect has a watcher hear of an order that is about to be placed, from the first change on, without its items.
+func (h *hub) expect(id string, w watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.orders[id] == nil {
-		h.orders[id] = &watched{watchers: map[watcher]struct{}{}}
+		h.orders[id] = &watched{seen: order.Pending}
 	}
-	h.orders[id].watchers[w] = struct{}{}
-	return w
+	h.orders[id].watchers = append(h.orders[id].watchers, &seat{watcher: w})
 }
 
+// watch has a watcher hear how an order is, soon, then of each change; or that there is no such order. What a query
+// says that began earlier is passed over: it may be older than what the watcher's client knows.
+func (h *hub) watch(id string, w watcher, items bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.orders[id]
+	if o == nil {
+		o = &watched{}
+		h.orders[id] = o
+	}
+	o.seen, o.items = "", o.items || items
+	o.watchers = append(o.watchers, &seat{w, h.round + 1})
+	h.name(id)
+}
+
+// forget is for a watcher that has not said that it has heard enough, and does nothing if it has.
 func (h *hub) forget(id string, w watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.orders[id].watchers, w)
-	if len(h.orders[id].watchers) == 0 {
-		delete(h.orders, id)
+	if o := h.orders[id]; o != nil {
+		h.keep(id, o, func(one *seat) bool { return one.watcher != w })
 	}
 }
 
-// next waits until the order is further than status. What the hub read before the watcher read by itself is older, and
-// is passed over: the statuses decide that, not a clock.
-func (h *hub) next(ctx context.Context, w watcher, status order.Status) (order.Order, error) {
-	for {
-		select {
-		case o := <-w:
-			if status.Before(o.Status) {
-				return o, nil
-			}
-		case <-h.stopping:
-			return order.Order{}, rpc.ErrStopping
-		case <-ctx.Done():
-			return order.Order{}, ctx.Err()
+// keep leaves an order those watchers that are to be kept.
+func (h *hub) keep(id string, o *watched, keeps func(*seat) bool) {
+	kept := o.watchers[:0]
+	for _, one := range o.watchers {
+		if keeps(one) {
+			kept = append(kept, one)
 		}
+	}
+	clear(o.watchers[len(kept):])
+	if o.watchers = kept; len(kept) == 0 {
+		delete(h.orders, id)
 	}
 }
 
 // run keeps the watchers up to date until ctx ends. While the database is down they wait.
 func (h *hub) run(ctx context.Context) {
-	behind := false
+	behind, polled := false, time.Now()
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := h.refresh(ctx)
+		more, err := h.refresh(ctx)
 		if failed := err != nil; failed != behind && ctx.Err() == nil {
 			behind = failed
 			h.log.Warn("watchers", "behind", behind, "error", err) // when it begins and ends, not each second
 		}
 		// At most half of the time goes into queries, however many orders are watched.
 		wait.For(ctx, max(hubPause, time.Since(began)))
+		if more && err == nil {
+			continue
+		}
+		poll := time.NewTimer(max(0, h.poll(hubPoll)-time.Since(polled)))
 		select {
 		case <-ctx.Done():
 		case <-h.wanted:
-		case <-time.After(h.poll(hubPoll)):
+		case <-poll.C:
+			polled = time.Now()
+			h.wake("")
 		}
-	}
-}
-
-// refresh asks once for all orders that are watched, and tells their watchers.
-func (h *hub) refresh(ctx context.Context) error {
-	seen := h.seen()
-	if len(seen) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
-	defer cancel()
-	return h.store.Watched(ctx, seen, h.publish)
-}
-
-func (h *hub) seen() map[string]order.Status {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	seen := make(map[string]order.Status, len(h.orders))
-	for id, w := range h.orders {
-		seen[id] = w.seen
-	}
-	return seen
-}
-
-// publish replaces what a watcher has not taken yet, and so never waits for one.
-func (h *hub) publish(orders []order.Order) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, o := range orders {
-		w := h.orders[o.ID]
-		if w == nil {
-			continue // the last watcher left while the query ran
-		}
-		w.seen = o.Status
-		for watcher := range w.watchers {
-			select {
-			case <-watcher:
-			default:
-			}
-			watcher <- o // has room: nobody else sends
-		}
+		poll.Stop()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,21 +61,43 @@ func (*queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)
 
 func (f *fixture) place(t *testing.T) order.Order {
 	t.Helper()
-	o, _, err := f.store.Place(t.Context(), orderdb.NewOrder{
-		ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "alice", Currency: "JPY", AmountMinor: 900,
-		Items: []order.Item{{Name: "tea", Quantity: 2, UnitPrice: 450}}, Deadline: time.Minute,
-	})
+	o, _, err := f.store.Place(t.Context(), unplaced())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
+// unplaced is an order that was not placed yet.
+func unplaced() orderdb.NewOrder {
+	return orderdb.NewOrder{
+		ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "alice", Currency: "JPY", AmountMinor: 900,
+		Items: []order.Item{{Name: "tea", Quantity: 2, UnitPrice: 450}}, Deadline: time.Minute,
+	}
+}
+
 func (f *fixture) refresh(t *testing.T) {
 	t.Helper()
-	if err := f.hub.refresh(t.Context()); err != nil {
+	if _, err := f.hub.refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// watch has somebody watch an order.
+func (f *fixture) watch(id string) latest {
+	w := newLatest()
+	f.hub.watch(id, w, true)
+	return w
+}
+
+// next waits for what a watcher hears next of an order that it knows with a status.
+func (f *fixture) next(t *testing.T, w latest, known order.Status) order.Order {
+	t.Helper()
+	o, err := w.next(t.Context(), f.hub, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 func TestManyWatchersCostOneQuery(t *testing.T) {
@@ -90,28 +113,32 @@ func TestManyWatchersCostOneQuery(t *testing.T) {
 	for i := range ids {
 		ids[i] = f.place(t).ID
 	}
-	all := make([]watcher, watchers)
+	all := make([]latest, watchers)
 	for i := range all {
-		all[i] = f.hub.watch(ids[i%orders])
+		all[i] = f.watch(ids[i%orders])
+	}
+	f.refresh(t)
+	if got := f.queries.Load(); got != 1 {
+		t.Errorf("got %d queries for what %d watchers begin with, want 1", got, watchers)
 	}
 	if _, err := f.db.Pool.Exec(t.Context(), `UPDATE orders SET status = 'COMPLETED'`); err != nil {
 		t.Fatal(err)
 	}
+	f.hub.wake("")
 	f.refresh(t)
-	if got := f.queries.Load(); got != 1 {
-		t.Errorf("got %d queries for %d watchers, want 1", got, watchers)
+	if got := f.queries.Load(); got != 2 {
+		t.Errorf("got %d queries for %d watchers, want 2", got, watchers)
 	}
 	for i, w := range all {
-		o, err := f.hub.next(t.Context(), w, order.Pending)
-		if err != nil || o.ID != ids[i%orders] || o.Status != order.Completed {
-			t.Errorf("watcher %d: got order %s %s, error %v; want %s %s",
-				i, o.ID, o.Status, err, ids[i%orders], order.Completed)
+		if o := f.next(t, w, order.Pending); o.ID != ids[i%orders] || o.Status != order.Completed || len(o.Items) != 1 {
+			t.Errorf("watcher %d: got %+v, want %s %s", i, o, ids[i%orders], order.Completed)
 		}
 		f.hub.forget(ids[i%orders], w)
 	}
+	f.hub.wake("")
 	f.refresh(t)
-	if got := f.queries.Load(); got != 1 {
-		t.Errorf("got %d queries after the last watcher left, want still 1", got)
+	if got := f.queries.Load(); got != 2 {
+		t.Errorf("got %d queries after the last watcher left, want still 2", got)
 	}
 }
 
@@ -120,7 +147,7 @@ func TestWakeUpsThatComeTogetherAreOne(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for range 1000 {
-		f.hub.wake()
+		f.hub.wake("")
 	}
 	if got := len(f.hub.wanted); got != 1 {
 		t.Errorf("got %d wake-ups, want 1", got)
@@ -134,7 +161,7 @@ func TestTheHubLooksAsOftenAsItIsTold(t *testing.T) {
 	f := newFixture(t)
 	f.hub.poll = func(usual time.Duration) time.Duration { return min(usual, time.Millisecond) }
 	o := f.place(t)
-	w := f.hub.watch(o.ID)
+	w := f.watch(o.ID)
 	defer f.hub.forget(o.ID, w)
 	ctx, stop := context.WithTimeout(t.Context(), longWait)
 	defer stop()
@@ -158,7 +185,7 @@ func TestASlowWatcherSkipsStatusesAndHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	slow, quick := f.hub.watch(o.ID), f.hub.watch(o.ID)
+	slow, quick := f.watch(o.ID), f.watch(o.ID)
 	var seen []order.Status
 	last := order.Status("")
 	for _, to := range order.Statuses {
@@ -171,41 +198,39 @@ func TestASlowWatcherSkipsStatusesAndHoldsUpNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		f.hub.wake(o.ID)
 		f.refresh(t)
-		got, err := f.hub.next(t.Context(), quick, last)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last = got.Status
+		last = f.next(t, quick, last).Status
 		seen = append(seen, last)
 	}
 	if diff := cmp.Diff(order.Statuses, seen); diff != "" {
 		t.Errorf("what the quick one saw (-want +got):\n%s", diff)
 	}
-	got, err := f.hub.next(t.Context(), slow, order.Pending)
-	if err != nil || got.Status != order.Cancelled {
-		t.Errorf("the slow one: got %s, error %v; want %s", got.Status, err, order.Cancelled)
+	if got := f.next(t, slow, order.Pending); got.Status != order.Cancelled {
+		t.Errorf("the slow one: got %s, want %s", got.Status, order.Cancelled)
 	}
 }
 
-// A watcher has read its order by itself, COMPLETED, when the hub comes with what it read a moment earlier. The old
+// A watcher has been told that its order is COMPLETED when the hub comes with what it read a moment earlier. The old
 // news is passed over, the next news is not.
 func TestAWatcherNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(nil, slog.New(slog.DiscardHandler)) // it is told what to publish
 		o := order.Order{ID: "1"}
-		w := h.watch(o.ID)
+		w := newLatest()
+		h.watch(o.ID, w, true)
+		_, _, round := h.next()
 		var got order.Status
 		go func() {
-			o, _ := h.next(t.Context(), w, order.Completed)
+			o, _ := w.next(t.Context(), h, order.Completed)
 			got = o.Status
 		}()
 		for _, s := range []order.Status{order.Pending, order.Completed, order.Cancelling} {
 			if o.Status = s; got != "" {
 				t.Errorf("got %s, want it passed over", got)
 			}
-			h.publish([]order.Order{o})
+			h.publish(round, orderdb.News{Orders: []order.Order{o}})
 			synctest.Wait() // it has been taken
 		}
 		if got != order.Cancelling {
@@ -214,19 +239,129 @@ func TestAWatcherNeverGoesBack(t *testing.T) {
 	})
 }
 
-// The order changes after the watcher has registered and read it, and before the hub has ever asked: the change is not
-// missed, since the hub has told nobody anything of the order yet.
-func TestAChangeRightAfterTheFirstReadingIsNotMissed(t *testing.T) {
+// Somebody begins to watch while a query is under way. What that says is older than his call: his client may have
+// cancelled the order since, or made it. The next query is for him, although the other one's watcher has seen all.
+func TestAWatcherTakesNothingThatIsOlderThanItself(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	w := f.hub.watch(o.ID)
+	first := f.watch(o.ID)
+	_, _, round := f.hub.next()
 	if _, _, err := f.store.Cancel(t.Context(), o.ID, ""); err != nil {
 		t.Fatal(err)
 	}
+	second := f.watch(o.ID)
+	f.hub.publish(round, orderdb.News{Orders: []order.Order{o}})
+	if got := f.next(t, first, "").Status; got != order.Pending || len(second) != 0 {
+		t.Errorf("the first got %s, and there are %d news for the second; want %s and none", got, len(second), o.Status)
+	}
+	f.hub.publish(round, orderdb.News{Missing: []string{o.ID}})
 	f.refresh(t)
-	if got, err := f.hub.next(t.Context(), w, o.Status); err != nil || got.Status != order.Cancelling {
-		t.Errorf("got %s, error %v; want %s", got.Status, err, order.Cancelling)
+	if got := f.next(t, second, "").Status; got != order.Cancelling {
+		t.Errorf("the second got %s, want %s", got, order.Cancelling)
+	}
+}
+
+// A wake-up names the orders that have changed, and others that nobody watches, and what is no id at all. One query
+// looks at those that are watched.
+func TestAWakeUpThatNamesOrdersIsAboutThem(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	changed, other, unwatched := f.place(t), f.place(t), f.place(t)
+	w, o := f.watch(changed.ID), f.watch(other.ID)
+	f.refresh(t)
+	f.next(t, w, "")
+	f.next(t, o, "")
+	if _, err := f.db.Pool.Exec(t.Context(), `UPDATE orders SET status = 'COMPLETED'`); err != nil {
+		t.Fatal(err)
+	}
+	f.hub.wake(strings.Join([]string{unwatched.ID, changed.ID, "'; DROP TABLE orders; --", changed.ID, ""}, ","))
+	f.refresh(t)
+	if got := f.next(t, w, order.Pending).Status; got != order.Completed || len(o) != 0 {
+		t.Errorf("got %s, and %d news of the other; want %s and none", got, len(o), order.Completed)
+	}
+	f.hub.wake(unwatched.ID)
+	f.refresh(t)
+	if got := f.queries.Load(); got != 2 {
+		t.Errorf("got %d queries, want 2", got)
+	}
+	f.hub.wake("")
+	f.refresh(t)
+	if got := f.next(t, o, order.Pending).Status; got != order.Completed {
+		t.Errorf("the other: got %s, want %s", got, order.Completed)
+	}
+}
+
+// Many are watched, and all are looked at, step by step. What is named meanwhile does not wait for the last step.
+func TestWhatIsNamedDoesNotWaitForAll(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for range 3 * hubStep {
+		f.hub.expect(uuid.NewString(), newLatest())
+	}
+	f.hub.wake("")
+	if more, err := f.hub.refresh(t.Context()); !more || err != nil {
+		t.Fatalf("got more %v, error %v; want more", more, err)
+	}
+	o := f.place(t)
+	w := f.watch(o.ID)
+	if more, err := f.hub.refresh(t.Context()); !more || err != nil {
+		t.Fatalf("got more %v, error %v; want more", more, err)
+	}
+	if len(w) != 1 {
+		t.Error("got no news after the next step, want them")
+	}
+	if more, err := f.hub.refresh(t.Context()); more || err != nil {
+		t.Errorf("got more %v, error %v; want no more", more, err)
+	}
+}
+
+// An order is expected, and somebody who has guessed its id watches it: he is told that there is none, and the one who
+// expects it hears of it once it is there.
+func TestAnOrderThatIsExpectedIsNotMissing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	n := unplaced()
+	expects := newLatest()
+	f.hub.expect(n.ID, expects)
+	guesses := f.watch(n.ID)
+	f.refresh(t)
+	if _, err := guesses.next(t.Context(), f.hub, ""); !errors.Is(err, orderdb.ErrNotFound) {
+		t.Errorf("got error %v, want %v", err, orderdb.ErrNotFound)
+	}
+	if _, _, err := f.store.Place(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.store.Cancel(t.Context(), n.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	f.hub.wake(n.ID)
+	f.refresh(t)
+	if got := f.next(t, expects, order.Pending).Status; got != order.Cancelling {
+		t.Errorf("got %s, want %s", got, order.Cancelling)
+	}
+}
+
+// The database is away. Who begins to watch is told so, who watches waits.
+func TestWhoBeginsToWatchIsToldThatTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	o := f.place(t)
+	before := f.watch(o.ID)
+	f.refresh(t)
+	f.next(t, before, "")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	after := f.watch(o.ID)
+	f.hub.wake("")
+	if _, err := f.hub.refresh(ended); err == nil {
+		t.Fatal("got no error of a query that could not be sent")
+	}
+	if _, err := after.next(t.Context(), f.hub, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want the query's", err)
+	}
+	if len(before) != 0 {
+		t.Error("got news for who watched before, want none")
 	}
 }
 
@@ -234,8 +369,11 @@ func TestAWatcherThatLeavesWhileTheHubReadsIsNoProblem(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	f.hub.forget(o.ID, f.hub.watch(o.ID))
-	f.hub.publish([]order.Order{o})
+	w := f.watch(o.ID)
+	_, _, round := f.hub.next()
+	f.hub.forget(o.ID, w)
+	f.hub.forget(o.ID, w) // once more is no problem either
+	f.hub.publish(round, orderdb.News{Orders: []order.Order{o}})
 	if got := len(f.hub.orders); got != 0 {
 		t.Errorf("got %d orders watched, want none", got)
 	}
@@ -246,7 +384,7 @@ func TestAClientThatGoesEndsItsWatch(t *testing.T) {
 	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := f.hub.next(ctx, f.hub.watch(uuid.NewString()), order.Pending); !errors.Is(err, context.Canceled) {
+	if _, err := f.watch(uuid.NewString()).next(ctx, f.hub, order.Pending); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want the context's", err)
 	}
 }

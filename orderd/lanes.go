@@ -7,19 +7,21 @@ import (
 )
 
 const (
-	maxWatchers = 20_000   // of all clients
-	maxUnread   = 64 << 20 // bytes of messages that they may not have read: nothing tells who has
+	maxWatchers = 20_000 // who wait or watch, of all clients
+	// maxUnread is how many bytes they may hold: messages that watchers may not have read, since nothing tells who has,
+	// and the requests of those who wait.
+	maxUnread = 64 << 20
 )
 
 // lanes bound how many calls of each kind are at work. What has a lane has a connection: where a pool has eight or
 // more, the slots are no more than it has, less those of the wake-ups and of the hub. So nobody waits in a pool, and no
 // kind of call waits for another: orders are cancelled while more are placed than can be, and single ones are read
-// while somebody lists all of them, or begins to watch thousands. Orders that are placed share the creator's
-// connections, many at a time: its lane has as many slots as it can place in time.
+// while somebody lists all of them. Orders that are placed share the creator's connections, many at a time: its lane
+// has as many slots as it can place in time.
 type lanes struct {
-	create, cancel    *admission.Lane
-	read, list, watch *admission.Lane // a watch has a slot for its first reading alone
-	watchers          *admission.Lane // and one of these while it lasts
+	create, cancel *admission.Lane
+	read, list     *admission.Lane
+	watchers       *admission.Lane // of who waits or watches, whom the hub reads for
 }
 
 func newLanes(pools *pg.Pools) lanes {
@@ -29,9 +31,8 @@ func newLanes(pools *pg.Pools) lanes {
 	return lanes{
 		create:   admission.NewLane("create", firstAtOnce),
 		cancel:   admission.NewLane("cancel", cancels),
-		read:     admission.NewLane("read", reads-2*quarter-hubs),
+		read:     admission.NewLane("read", reads-quarter-hubs),
 		list:     admission.NewLane("list", quarter),
-		watch:    admission.NewLane("watch", quarter),
 		watchers: admission.NewLane("watchers", maxWatchers),
 	}
 }
@@ -55,7 +56,9 @@ func (l lanes) of(method string) *admission.Lane {
 	case orderv1.OrderService_ListOrders_FullMethodName:
 		return l.list
 	case orderv1.OrderService_WatchOrder_FullMethodName:
-		return l.watch
+		return l.watchers
+	case orderv1.OrderService_CreateOrders_FullMethodName:
+		return nil // it is slowed, and refused by none
 	}
 	return l.read
 }

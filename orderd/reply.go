@@ -19,8 +19,8 @@ func toOrder(o order.Order) *orderv1.Order {
 		OrderId:      o.ID,
 		CustomerId:   o.CustomerID,
 		Total:        &moneyv1.Money{CurrencyCode: o.Currency, AmountMinor: o.AmountMinor},
-		Status:       orderv1.Order_Status(orderv1.Order_Status_value[statusPrefix+string(o.Status)]),
-		CancelReason: orderv1.Order_CancelReason(orderv1.Order_CancelReason_value[reasonPrefix+string(o.CancelReason)]),
+		Status:       toStatusOf(o),
+		CancelReason: toReason(o),
 		CreateTime:   timestamppb.New(o.CreatedAt),
 		UpdateTime:   timestamppb.New(o.UpdatedAt),
 		DeadlineTime: timestamppb.New(o.DeadlineAt),
@@ -31,4 +31,12 @@ func toOrder(o order.Order) *orderv1.Order {
 		})
 	}
 	return out
+}
+
+func toStatusOf(o order.Order) orderv1.Order_Status {
+	return orderv1.Order_Status(orderv1.Order_Status_value[statusPrefix+string(o.Status)])
+}
+
+func toReason(o order.Order) orderv1.Order_CancelReason {
+	return orderv1.Order_CancelReason(orderv1.Order_CancelReason_value[reasonPrefix+string(o.CancelReason)])
 }

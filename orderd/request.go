@@ -21,17 +21,40 @@ import (
 )
 
 // fromCreate reads a request once, as all of this file do: it returns what is asked for, in the domain's values, or a
-// *validate.Error that names every field at fault.
+// *validate.Error that names every field at fault; here also how long the answer may wait.
 func fromCreate(
+	ctx context.Context, r *orderv1.CreateOrderRequest, deadline time.Duration,
+) (wanted orderdb.NewOrder, wait time.Duration, err error) {
+	var f validate.Fields
+	wait = fromWait(&f, r.GetWait())
+	wanted, err = fromOrder(ctx, &f, r, deadline)
+	return wanted, wait, err
+}
+
+// fromSequenced reads an order of a stream.
+func fromSequenced(
 	ctx context.Context, r *orderv1.CreateOrderRequest, deadline time.Duration,
 ) (orderdb.NewOrder, error) {
 	var f validate.Fields
+	if r == nil {
+		r = &orderv1.CreateOrderRequest{}
+	}
+	if r.GetWait() != nil {
+		f.Add("wait", "got one, want none: tell_settled asks for the end")
+	}
+	return fromOrder(ctx, &f, r, deadline)
+}
+
+// fromOrder also returns what other fields were found at fault for.
+func fromOrder(
+	ctx context.Context, f *validate.Fields, r *orderv1.CreateOrderRequest, deadline time.Duration,
+) (orderdb.NewOrder, error) {
 	f.ID("customer_id", r.GetCustomerId())
 	f.Currency("currency_code", r.GetCurrencyCode())
 	if r.RequestId != nil { // an empty one was meant as one: to take it for none would make the repeat a second order
 		f.ID("request_id", r.GetRequestId())
 	}
-	items, total := fromItems(&f, r.GetItems())
+	items, total := fromItems(f, r.GetItems())
 	if err := f.Err(); err != nil {
 		return orderdb.NewOrder{}, err
 	}

@@ -35,19 +35,25 @@ type server struct {
 	lanes    lanes
 	creator  *creator
 	hub      *hub
-	unread   *semaphore.Weighted // bytes that watchers may leave unread
+	alarms   *alarms
+	room     *room
+	unread   *semaphore.Weighted // bytes that who waits or watches may hold
 	relays   *pg.Waker           // tells the relays that there is a command
 	watchers *pg.Waker           // tells the hubs of all orderds that an order has changed
 	listener *pg.Listener        // hears what this and other processes tell the hubs
 	log      *slog.Logger
 
-	unreadTimeout time.Duration // how long a message to a watcher may stand
+	unreadTimeout time.Duration // how long a message of a stream may stand
+	streamAge     time.Duration // when a stream of orders ends
+	mostUnsettled int           // how many settlements it may wait for
+	refusals      *rpc.Sampler  // of orders of streams
 }
 
 func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *server {
 	store := orderdb.NewOver(pools, command.Encode)
 	s := &server{
-		store: store, deadline: deadline, hub: newHub(store, log),
+		store: store, deadline: deadline, hub: newHub(store, log), alarms: newAlarms(), room: newRoom(),
+		streamAge: maxStreamAge, mostUnsettled: maxUnsettled, refusals: rpc.NewSampler(log),
 		lanes: newLanes(pools), unread: semaphore.NewWeighted(maxUnread), unreadTimeout: rpc.UnreadTimeout,
 		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
@@ -76,25 +82,35 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 	all.Go(func() { s.watchers.Run(ctx) })
 	all.Go(func() { s.hub.run(ctx) })
 	if listen {
-		all.Go(func() { s.listener.Run(ctx, listening, s.hub.wake) })
+		all.Go(func() { s.listener.Hear(ctx, listening, s.hub.wake) })
 	}
 	all.Wait()
+	s.refusals.Stop()
 }
 
-// CreateOrder accepts an order, or returns the one that the same request made before.
+// CreateOrder accepts an order, or returns the one that the same request made before, and may wait until it is settled.
 func (s *server) CreateOrder(
 	ctx context.Context, r *orderv1.CreateOrderRequest,
 ) (*orderv1.CreateOrderResponse, error) {
-	wanted, err := fromCreate(ctx, r, s.deadline)
+	wanted, wait, err := fromCreate(ctx, r, s.deadline)
 	if err != nil {
 		return nil, err
 	}
+	end, err := s.expect(ctx, r, wanted.ID, wait)
+	if err != nil {
+		return nil, err
+	}
+	defer end.end()
 	o, fresh, err := s.creator.place(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	if fresh {
 		s.tell(ctx, o, "accepted")
+	}
+	if wait > 0 {
+		rpc.LeaveLane(ctx)
+		o = end.await(ctx, o)
 	}
 	return &orderv1.CreateOrderResponse{Order: toOrder(o)}, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
 )
 
@@ -53,7 +53,7 @@ func watching(
 func TestAWatcherThatDoesNotReadIsEnded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+	s := f.server(t)
 	s.unreadTimeout = time.Millisecond
 	_, ended, _ := watching(t, s, f.place(t).ID)
 	err := receive(t, "the watch is ended", ended)
@@ -61,7 +61,7 @@ func TestAWatcherThatDoesNotReadIsEnded(t *testing.T) {
 		t.Errorf("got %v, want %v", err, rpc.ErrRepliesUnread)
 	}
 	wantError(t, toStatus(err), codes.ResourceExhausted, "REPLIES_UNREAD")
-	if got := len(s.hub.seen()); got != 0 {
+	if got := s.hub.count(); got != 0 {
 		t.Errorf("got %d orders watched, want none", got)
 	}
 	if !s.unread.TryAcquire(maxUnread) {
@@ -78,7 +78,7 @@ func TestWatchersHaveACapOfTheirOwn(t *testing.T) {
 		"watchers": func(s *server) { s.lanes.watchers = admission.NewLane("watchers", 2) },
 		"bytes":    func(s *server) { s.unread = semaphore.NewWeighted(300) }, // of messages of about 120
 	} {
-		s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+		s := f.server(t)
 		limit(s)
 		var leave func()
 		for range 2 {
@@ -111,11 +111,14 @@ func TestEachStateThatAWatcherIsSentCounts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+	s := f.server(t)
 	s.unread = semaphore.NewWeighted(200)
 	taken, ended, _ := watching(t, s, o.ID)
 	receive(t, "the present state", taken)
 	o.Status = order.Completed
-	s.hub.publish([]order.Order{o})
+	s.hub.mu.Lock()
+	round := s.hub.round
+	s.hub.mu.Unlock()
+	s.hub.publish(round, orderdb.News{Orders: []order.Order{o}})
 	wantOverloaded(t, toStatus(receive(t, "the second state is too much", ended)))
 }

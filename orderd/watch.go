@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -33,36 +32,21 @@ func (s *server) WatchOrder(
 	defer leave()
 	told := s.telling(stream)
 	defer told.end()
-	// Registered before the present state is read: a change after that reading reaches the watcher.
-	w := s.hub.watch(id)
+	w := newLatest()
+	s.hub.watch(id, w, true)
 	defer s.hub.forget(id, w)
-	o, err := s.present(ctx, id)
-	if err != nil {
-		return err
-	}
-	for {
+	for known := order.Status(""); ; {
+		o, err := w.next(ctx, s.hub, known)
+		if err != nil {
+			return err
+		}
 		if err := told.send(&orderv1.WatchOrderResponse{Order: toOrder(o)}); err != nil {
 			return err
 		}
-		if o.Status.Settled() {
+		if known = o.Status; known.Settled() {
 			return nil
 		}
-		if o, err = s.hub.next(ctx, w, o.Status); err != nil {
-			return err
-		}
 	}
-}
-
-// present reads an order within the time of a call: the stream itself has no deadline.
-func (s *server) present(ctx context.Context, id string) (order.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	leave, err := s.lanes.watch.Enter(ctx)
-	if err != nil {
-		return order.Order{}, err
-	}
-	defer leave()
-	return s.store.Get(ctx, id)
 }
 
 // told is what a watcher was sent. As long as he watches it may be in this process's memory: gRPC takes a message that

@@ -185,7 +185,7 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := f.place(t)
-	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+	s := f.server(t)
 	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	var wait sync.WaitGroup
@@ -206,14 +206,35 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 				return err
 			}
 		}
-		if got := s.hub.seen(); len(got) != 1 {
-			t.Errorf("got %d orders watched while the first reading waits, want 1", len(got))
+		if got := s.hub.count(); got != 1 {
+			t.Errorf("got %d orders watched while the first reading waits, want 1", got)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// server is an orderd without a gRPC server, whose hub is at work.
+func (f *fixture) server(t *testing.T) *server {
+	t.Helper()
+	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.hub.run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	return s
+}
+
+// count returns how many orders are watched.
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.orders)
 }
 
 // over has one pool do the work of all.

@@ -53,8 +53,8 @@ func TestOrderdNeedsNoMoreThanItsGrants(t *testing.T) {
 	if got := list(t, s, orderdb.Filter{Status: order.Cancelling}, "", 10); len(got) != 1 {
 		t.Errorf("list everybody's: got %d orders, want 1", len(got))
 	}
-	if got := watched(t, s, map[string]order.Status{o.ID: order.Pending}); len(got) != 1 {
-		t.Errorf("watched: got %d orders, want 1", len(got))
+	if got := told(t, s.Watched, []orderdb.Seen{{ID: o.ID, Status: order.Pending}}); len(got.Orders) != 1 {
+		t.Errorf("watched: got %d orders, want 1", len(got.Orders))
 	}
 	get(t, s, o.ID)
 }

@@ -143,11 +143,14 @@ func TestNoPageReadsTheWholeTable(t *testing.T) {
 					}
 				}
 			}
-			seen := map[string]order.Status{middle: ""}
-			if err := s.Watched(t.Context(), seen, func([]order.Order) {}); err != nil {
+			seen := []orderdb.Seen{{ID: middle}}
+			if err := s.Watched(t.Context(), seen, func(orderdb.News) {}); err != nil {
 				t.Fatal(err)
 			}
-			wantBounded(t, 1, plans(), "statistics %s, %s, a watched order", statistics.name, mode)
+			if err := s.Progress(t.Context(), seen, func(orderdb.News) {}); err != nil {
+				t.Fatal(err)
+			}
+			wantBounded(t, 2, plans(), "statistics %s, %s, a watched order", statistics.name, mode)
 			if _, _, err := s.Stuck(t.Context(), time.Hour, 0, 50); err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func TestReadsGoOnWhileWritesHaveEveryConnection(t *testing.T) {
 			return err
 		},
 		"watch": func(ctx context.Context) error {
-			return s.Watched(ctx, map[string]order.Status{o.ID: ""}, func([]order.Order) {})
+			return s.Watched(ctx, []orderdb.Seen{{ID: o.ID}}, func(orderdb.News) {})
 		},
 	} {
 		if err := read(t.Context()); err != nil {

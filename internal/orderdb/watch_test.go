@@ -1,6 +1,7 @@
 package orderdb_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,25 +21,31 @@ func TestWatchedAnswersWhatHasChangedWithOneQuery(t *testing.T) {
 	placed(t, db, order.Cancelled) // watched by nobody
 	s, queries := traced(t, db)
 
-	byID := watched(t, s, map[string]order.Status{
-		same.ID:          order.Pending,
-		changed.ID:       order.Pending,
-		fresh.ID:         "",
-		uuid.NewString(): order.Pending,
-	})
-	if diff := cmp.Diff(map[string]order.Order{changed.ID: changed, fresh.ID: fresh}, byID); diff != "" {
+	none := uuid.NewString()
+	seen := []orderdb.Seen{
+		{same.ID, order.Pending}, {none, ""}, {changed.ID, order.Pending}, {fresh.ID, ""},
+		{uuid.NewString(), order.Pending},
+	}
+	want := orderdb.News{Orders: []order.Order{changed, fresh}, Missing: []string{none}}
+	if diff := cmp.Diff(want, told(t, s.Watched, seen)); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
 	}
 	if got := queries.count.Load(); got != 1 {
 		t.Errorf("got %d queries, want 1", got)
+	}
+	for i := range want.Orders {
+		want.Orders[i].Items = nil
+	}
+	if diff := cmp.Diff(want, told(t, s.Progress, seen)); diff != "" {
+		t.Errorf("their progress (-want +got):\n%s", diff)
 	}
 }
 
 func TestWatchedOfNothingIsNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := traced(t, pgtest.Orders(t))
-	if got := watched(t, s, nil); len(got) != 0 {
-		t.Errorf("got %d orders, want none", len(got))
+	if got := told(t, s.Watched, nil); len(got.Orders)+len(got.Missing) != 0 {
+		t.Errorf("got %v, want nothing", got)
 	}
 }
 
@@ -59,41 +66,42 @@ func TestWatchedTellsOfFewOrdersAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, told := map[string]order.Status{}, map[string]int{}
+	seen, times := make([]orderdb.Seen, len(ids)), map[string]int{}
 	for i, id := range ids {
-		if seen[id] = ""; i%5 == 4 {
-			seen[id] = order.Pending
+		if seen[i].ID = id; i%5 == 4 {
+			seen[i].Status = order.Pending
 		}
 	}
 	s, _ := traced(t, db)
-	err = s.Watched(t.Context(), seen, func(orders []order.Order) {
-		if len(orders) > most {
-			t.Errorf("got %d orders at once, want %d at most", len(orders), most)
+	err = s.Watched(t.Context(), seen, func(told orderdb.News) {
+		if len(told.Orders) > most || len(told.Missing) > 0 {
+			t.Errorf("got %d orders at once, and %q are missing; want %d at most", len(told.Orders), told.Missing, most)
 		}
-		for _, o := range orders {
-			told[o.ID]++
+		for _, o := range told.Orders {
+			times[o.ID]++
 		}
 	})
-	if err != nil || len(told) != all*4/5 {
-		t.Errorf("got %d orders, error %v; want %d", len(told), err, all*4/5)
+	if err != nil || len(times) != all*4/5 {
+		t.Errorf("got %d orders, error %v; want %d", len(times), err, all*4/5)
 	}
-	for id, times := range told {
-		if times != 1 || seen[id] != "" {
-			t.Errorf("order %s, seen %q: got it %d times", id, seen[id], times)
+	for _, one := range seen {
+		if one.Status == "" != (times[one.ID] == 1) || times[one.ID] > 1 {
+			t.Errorf("order %s, seen %q: got it %d times", one.ID, one.Status, times[one.ID])
 		}
 	}
 }
 
-func watched(t *testing.T, s *orderdb.Store, seen map[string]order.Status) map[string]order.Order {
+// told gathers what a method tells.
+func told(
+	t *testing.T, method func(context.Context, []orderdb.Seen, func(orderdb.News)) error, seen []orderdb.Seen,
+) (all orderdb.News) {
 	t.Helper()
-	byID := map[string]order.Order{}
-	err := s.Watched(t.Context(), seen, func(orders []order.Order) {
-		for _, o := range orders {
-			byID[o.ID] = o
-		}
+	err := method(t.Context(), seen, func(told orderdb.News) {
+		all.Orders = append(all.Orders, told.Orders...)
+		all.Missing = append(all.Missing, told.Missing...)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return byID
+	return all
 }

@@ -21,7 +21,7 @@ const (
 	hearWithin = 3 * time.Second
 )
 
-// ownPrefix is what the payload of a wake-up begins with that a listener has sent itself. Those of others are empty.
+// ownPrefix is what the payload of a wake-up begins with that a listener has sent itself, and no other.
 const ownPrefix = "own "
 
 // errUnheard says that a listener did not hear the wake-up that it had sent itself.
@@ -31,8 +31,8 @@ var errUnheard = errors.New("a NOTIFY of this process was not heard")
 type hearing struct {
 	*Listener
 
-	conn *pgx.Conn
-	wake func()
+	conn  *pgx.Conn
+	heard func(payload string)
 
 	check  time.Time // when it is asked whether its server is the right one
 	probe  time.Time // when its own wake-up is sent, or should have been heard
@@ -69,7 +69,7 @@ func (h *hearing) hear(payload string) {
 		h.back()
 	case strings.HasPrefix(payload, ownPrefix): // another process's own
 	default:
-		h.wake()
+		h.heard(payload)
 	}
 }
 

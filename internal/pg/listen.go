@@ -57,9 +57,15 @@ func (l *Listener) Poll(usual time.Duration) time.Duration {
 // another one than the pool's, which leads to the server itself. Why wake-ups are lost is logged once, and again when
 // the reason is another: a password that is wrong for a night is not told twice a second.
 func (l *Listener) Run(ctx context.Context, c Config, wake func()) {
+	l.Hear(ctx, c, func(string) { wake() })
+}
+
+// Hear is Run for who reads what a wake-up says. That is a hint like the wake-up, and from anybody who may connect: ""
+// says nothing, and comes whenever some may have been missed.
+func (l *Listener) Hear(ctx context.Context, c Config, heard func(payload string)) {
 	c.Application += " listener"
 	for ctx.Err() == nil {
-		pause, err := l.listen(ctx, c, wake)
+		pause, err := l.listen(ctx, c, heard)
 		if ctx.Err() != nil {
 			return
 		}
@@ -68,7 +74,7 @@ func (l *Listener) Run(ctx context.Context, c Config, wake func()) {
 			l.told = reason
 		}
 		if !l.lost.Swap(true) {
-			wake()
+			heard("")
 		}
 		wait.For(ctx, pause)
 	}
@@ -84,7 +90,7 @@ func (l *Listener) back() {
 }
 
 // listen returns why a connection is of no use any more, and how long to wait before the next.
-func (l *Listener) listen(ctx context.Context, c Config, wake func()) (time.Duration, error) {
+func (l *Listener) listen(ctx context.Context, c Config, heard func(string)) (time.Duration, error) {
 	config, err := c.Single()
 	if err != nil {
 		return listenPause, err
@@ -97,9 +103,9 @@ func (l *Listener) listen(ctx context.Context, c Config, wake func()) (time.Dura
 	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{l.channel}.Sanitize()); err != nil {
 		return listenPause, err
 	}
-	wake()
+	heard("")
 	now := time.Now()
-	h := &hearing{Listener: l, conn: conn, wake: wake, check: now.Add(listenCheck), probe: now}
+	h := &hearing{Listener: l, conn: conn, heard: heard, check: now.Add(listenCheck), probe: now}
 	err = h.run(ctx)
 	if errors.Is(err, errUnheard) && !h.proven {
 		return unheardPause, err

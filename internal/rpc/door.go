@@ -150,6 +150,18 @@ type call struct {
 	arrived time.Time
 	late    *time.Timer // ends a stream whose request does not come
 	there   func()      // says that the request is; nil where it does not count
+	leave   func()      // gives back the slot of a unary call; nil when it has none any more
+}
+
+// LeaveLane gives a unary call's slot in its lane back before the call is answered: its work is done, and it waits for
+// somebody else's. It is for the handler's own goroutine.
+func LeaveLane(ctx context.Context) { callOf(ctx).left() }
+
+func (c *call) left() {
+	if c.leave != nil {
+		c.leave()
+		c.leave = nil
+	}
 }
 
 type callKey struct{}

@@ -29,11 +29,12 @@ type interceptor struct {
 func (i interceptor) unary(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
 ) (any, error) {
-	callOf(ctx).came()
+	call := callOf(ctx)
+	call.came()
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}
-	start := callOf(ctx).arrived
+	start := call.arrived
 	var reply any
 	err := i.guard(func() (err error) {
 		if err := i.replies.check(ctx); err != nil {
@@ -43,7 +44,8 @@ func (i interceptor) unary(
 		if err != nil {
 			return err
 		}
-		defer leave()
+		call.leave = leave
+		defer call.left()
 		if err := i.replies.check(ctx); err != nil { // others were at work on theirs meanwhile
 			return err
 		}

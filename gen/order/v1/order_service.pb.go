@@ -9,6 +9,8 @@ package orderv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -31,7 +33,10 @@ type CreateOrderRequest struct {
 	// The currency of every price: three capital letters, an active code of ISO 4217.
 	CurrencyCode string `protobuf:"bytes,3,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	// Makes the call repeatable (AIP-155): 1 to 64 of A-Z a-z 0-9 . _ : - ; unique per customer.
-	RequestId     *string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	RequestId *string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// How long the answer may wait for the order to be settled: at most 9 s; not at all when 0 or unset. It is no part of
+	// what a repeat must say again. CreateOrders takes none: it has tell_settled.
+	Wait          *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,10 +99,17 @@ func (x *CreateOrderRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateOrderRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
 // CreateOrderResponse answers CreateOrder.
 type CreateOrderResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The order, PENDING when it is new.
+	// The order, PENDING when it is new and was not waited for.
 	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -140,6 +152,430 @@ func (x *CreateOrderResponse) GetOrder() *Order {
 	return nil
 }
 
+// CreateOrdersRequest carries orders.
+type CreateOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 orders.
+	Orders        []*SequencedOrder `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOrdersRequest) Reset() {
+	*x = CreateOrdersRequest{}
+	mi := &file_order_v1_order_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOrdersRequest) ProtoMessage() {}
+
+func (x *CreateOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOrdersRequest.ProtoReflect.Descriptor instead.
+func (*CreateOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CreateOrdersRequest) GetOrders() []*SequencedOrder {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+// SequencedOrder asks for one order of a stream.
+type SequencedOrder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the client: the events about this order repeat it.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// As in CreateOrder, without a wait.
+	Order *CreateOrderRequest `protobuf:"bytes,2,opt,name=order,proto3" json:"order,omitempty"`
+	// Whether to tell when the order is settled.
+	TellSettled   bool `protobuf:"varint,3,opt,name=tell_settled,json=tellSettled,proto3" json:"tell_settled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SequencedOrder) Reset() {
+	*x = SequencedOrder{}
+	mi := &file_order_v1_order_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SequencedOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SequencedOrder) ProtoMessage() {}
+
+func (x *SequencedOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SequencedOrder.ProtoReflect.Descriptor instead.
+func (*SequencedOrder) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SequencedOrder) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *SequencedOrder) GetOrder() *CreateOrderRequest {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *SequencedOrder) GetTellSettled() bool {
+	if x != nil {
+		return x.TellSettled
+	}
+	return false
+}
+
+// CreateOrdersResponse carries events about orders that were sent earlier on the stream.
+type CreateOrdersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least one event.
+	Events        []*OrderEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOrdersResponse) Reset() {
+	*x = CreateOrdersResponse{}
+	mi := &file_order_v1_order_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOrdersResponse) ProtoMessage() {}
+
+func (x *CreateOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOrdersResponse.ProtoReflect.Descriptor instead.
+func (*CreateOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateOrdersResponse) GetEvents() []*OrderEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// OrderEvent is what became of one order.
+type OrderEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence of the order, as it was sent.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What became of it.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*OrderEvent_Acknowledged
+	//	*OrderEvent_Settled
+	//	*OrderEvent_Refused
+	Outcome       isOrderEvent_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderEvent) Reset() {
+	*x = OrderEvent{}
+	mi := &file_order_v1_order_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderEvent) ProtoMessage() {}
+
+func (x *OrderEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderEvent.ProtoReflect.Descriptor instead.
+func (*OrderEvent) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OrderEvent) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *OrderEvent) GetOutcome() isOrderEvent_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *OrderEvent) GetAcknowledged() *Order {
+	if x != nil {
+		if x, ok := x.Outcome.(*OrderEvent_Acknowledged); ok {
+			return x.Acknowledged
+		}
+	}
+	return nil
+}
+
+func (x *OrderEvent) GetSettled() *OrderSettled {
+	if x != nil {
+		if x, ok := x.Outcome.(*OrderEvent_Settled); ok {
+			return x.Settled
+		}
+	}
+	return nil
+}
+
+func (x *OrderEvent) GetRefused() *OrderError {
+	if x != nil {
+		if x, ok := x.Outcome.(*OrderEvent_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
+type isOrderEvent_Outcome interface {
+	isOrderEvent_Outcome()
+}
+
+type OrderEvent_Acknowledged struct {
+	// It is accepted, and committed. The order is as it was then: PENDING when it is new.
+	Acknowledged *Order `protobuf:"bytes,2,opt,name=acknowledged,proto3,oneof"`
+}
+
+type OrderEvent_Settled struct {
+	// It is settled.
+	Settled *OrderSettled `protobuf:"bytes,3,opt,name=settled,proto3,oneof"`
+}
+
+type OrderEvent_Refused struct {
+	// It was not accepted by this request; with the reason COMMIT_UNKNOWN that is not known.
+	Refused *OrderError `protobuf:"bytes,4,opt,name=refused,proto3,oneof"`
+}
+
+func (*OrderEvent_Acknowledged) isOrderEvent_Outcome() {}
+
+func (*OrderEvent_Settled) isOrderEvent_Outcome() {}
+
+func (*OrderEvent_Refused) isOrderEvent_Outcome() {}
+
+// OrderSettled is how an order ended. Its other fields are those of the acknowledgement.
+type OrderSettled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order's id.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// STATUS_COMPLETED or STATUS_CANCELLED.
+	Status Order_Status `protobuf:"varint,2,opt,name=status,proto3,enum=order.v1.Order_Status" json:"status,omitempty"`
+	// Why it was given up; set when the status is STATUS_CANCELLED.
+	CancelReason Order_CancelReason `protobuf:"varint,3,opt,name=cancel_reason,json=cancelReason,proto3,enum=order.v1.Order_CancelReason" json:"cancel_reason,omitempty"`
+	// When it came to this status.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderSettled) Reset() {
+	*x = OrderSettled{}
+	mi := &file_order_v1_order_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderSettled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderSettled) ProtoMessage() {}
+
+func (x *OrderSettled) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderSettled.ProtoReflect.Descriptor instead.
+func (*OrderSettled) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OrderSettled) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderSettled) GetStatus() Order_Status {
+	if x != nil {
+		return x.Status
+	}
+	return Order_STATUS_UNSPECIFIED
+}
+
+func (x *OrderSettled) GetCancelReason() Order_CancelReason {
+	if x != nil {
+		return x.CancelReason
+	}
+	return Order_CANCEL_REASON_UNSPECIFIED
+}
+
+func (x *OrderSettled) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+// OrderError is the error that CreateOrder would have answered.
+type OrderError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A google.rpc.Code.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The reason of the google.rpc.ErrorInfo, "REQUEST_ID_REUSED".
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The message, for people.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Do not ask again before this has passed; unset when there is nothing to wait for.
+	RetryDelay *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
+	// The fields at fault, when the code is INVALID_ARGUMENT: the first 20.
+	FieldViolations []*OrderError_FieldViolation `protobuf:"bytes,5,rep,name=field_violations,json=fieldViolations,proto3" json:"field_violations,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *OrderError) Reset() {
+	*x = OrderError{}
+	mi := &file_order_v1_order_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderError) ProtoMessage() {}
+
+func (x *OrderError) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderError.ProtoReflect.Descriptor instead.
+func (*OrderError) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OrderError) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *OrderError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *OrderError) GetRetryDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetryDelay
+	}
+	return nil
+}
+
+func (x *OrderError) GetFieldViolations() []*OrderError_FieldViolation {
+	if x != nil {
+		return x.FieldViolations
+	}
+	return nil
+}
+
 // GetOrderRequest names an order.
 type GetOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -151,7 +587,7 @@ type GetOrderRequest struct {
 
 func (x *GetOrderRequest) Reset() {
 	*x = GetOrderRequest{}
-	mi := &file_order_v1_order_service_proto_msgTypes[2]
+	mi := &file_order_v1_order_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +599,7 @@ func (x *GetOrderRequest) String() string {
 func (*GetOrderRequest) ProtoMessage() {}
 
 func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[2]
+	mi := &file_order_v1_order_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +612,7 @@ func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{2}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetOrderRequest) GetOrderId() string {
@@ -197,7 +633,7 @@ type GetOrderResponse struct {
 
 func (x *GetOrderResponse) Reset() {
 	*x = GetOrderResponse{}
-	mi := &file_order_v1_order_service_proto_msgTypes[3]
+	mi := &file_order_v1_order_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +645,7 @@ func (x *GetOrderResponse) String() string {
 func (*GetOrderResponse) ProtoMessage() {}
 
 func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[3]
+	mi := &file_order_v1_order_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +658,7 @@ func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderResponse.ProtoReflect.Descriptor instead.
 func (*GetOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{3}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetOrderResponse) GetOrder() *Order {
@@ -249,7 +685,7 @@ type ListOrdersRequest struct {
 
 func (x *ListOrdersRequest) Reset() {
 	*x = ListOrdersRequest{}
-	mi := &file_order_v1_order_service_proto_msgTypes[4]
+	mi := &file_order_v1_order_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -261,7 +697,7 @@ func (x *ListOrdersRequest) String() string {
 func (*ListOrdersRequest) ProtoMessage() {}
 
 func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[4]
+	mi := &file_order_v1_order_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -274,7 +710,7 @@ func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
 func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{4}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListOrdersRequest) GetPageSize() int32 {
@@ -318,7 +754,7 @@ type ListOrdersResponse struct {
 
 func (x *ListOrdersResponse) Reset() {
 	*x = ListOrdersResponse{}
-	mi := &file_order_v1_order_service_proto_msgTypes[5]
+	mi := &file_order_v1_order_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +766,7 @@ func (x *ListOrdersResponse) String() string {
 func (*ListOrdersResponse) ProtoMessage() {}
 
 func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[5]
+	mi := &file_order_v1_order_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,7 +779,7 @@ func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
 func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{5}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListOrdersResponse) GetOrders() []*Order {
@@ -371,7 +807,7 @@ type CancelOrderRequest struct {
 
 func (x *CancelOrderRequest) Reset() {
 	*x = CancelOrderRequest{}
-	mi := &file_order_v1_order_service_proto_msgTypes[6]
+	mi := &file_order_v1_order_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +819,7 @@ func (x *CancelOrderRequest) String() string {
 func (*CancelOrderRequest) ProtoMessage() {}
 
 func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[6]
+	mi := &file_order_v1_order_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +832,7 @@ func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
 func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{6}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelOrderRequest) GetOrderId() string {
@@ -417,7 +853,7 @@ type CancelOrderResponse struct {
 
 func (x *CancelOrderResponse) Reset() {
 	*x = CancelOrderResponse{}
-	mi := &file_order_v1_order_service_proto_msgTypes[7]
+	mi := &file_order_v1_order_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +865,7 @@ func (x *CancelOrderResponse) String() string {
 func (*CancelOrderResponse) ProtoMessage() {}
 
 func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[7]
+	mi := &file_order_v1_order_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +878,7 @@ func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
 func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{7}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelOrderResponse) GetOrder() *Order {
@@ -463,7 +899,7 @@ type WatchOrderRequest struct {
 
 func (x *WatchOrderRequest) Reset() {
 	*x = WatchOrderRequest{}
-	mi := &file_order_v1_order_service_proto_msgTypes[8]
+	mi := &file_order_v1_order_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +911,7 @@ func (x *WatchOrderRequest) String() string {
 func (*WatchOrderRequest) ProtoMessage() {}
 
 func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[8]
+	mi := &file_order_v1_order_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +924,7 @@ func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchOrderRequest.ProtoReflect.Descriptor instead.
 func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{8}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchOrderRequest) GetOrderId() string {
@@ -509,7 +945,7 @@ type WatchOrderResponse struct {
 
 func (x *WatchOrderResponse) Reset() {
 	*x = WatchOrderResponse{}
-	mi := &file_order_v1_order_service_proto_msgTypes[9]
+	mi := &file_order_v1_order_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +957,7 @@ func (x *WatchOrderResponse) String() string {
 func (*WatchOrderResponse) ProtoMessage() {}
 
 func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_service_proto_msgTypes[9]
+	mi := &file_order_v1_order_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +970,7 @@ func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchOrderResponse.ProtoReflect.Descriptor instead.
 func (*WatchOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_service_proto_rawDescGZIP(), []int{9}
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchOrderResponse) GetOrder() *Order {
@@ -544,21 +980,109 @@ func (x *WatchOrderResponse) GetOrder() *Order {
 	return nil
 }
 
+// FieldViolation is a field that breaks its rule.
+type OrderError_FieldViolation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field, "items[0].quantity".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What it is and what it should be, for people.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderError_FieldViolation) Reset() {
+	*x = OrderError_FieldViolation{}
+	mi := &file_order_v1_order_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderError_FieldViolation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderError_FieldViolation) ProtoMessage() {}
+
+func (x *OrderError_FieldViolation) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderError_FieldViolation.ProtoReflect.Descriptor instead.
+func (*OrderError_FieldViolation) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_service_proto_rawDescGZIP(), []int{7, 0}
+}
+
+func (x *OrderError_FieldViolation) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *OrderError_FieldViolation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 var File_order_v1_order_service_proto protoreflect.FileDescriptor
 
 const file_order_v1_order_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1corder/v1/order_service.proto\x12\border.v1\x1a\x14order/v1/order.proto\"\xb3\x01\n" +
+	"\x1corder/v1/order_service.proto\x12\border.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14order/v1/order.proto\"\xe2\x01\n" +
 	"\x12CreateOrderRequest\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12$\n" +
 	"\x05items\x18\x02 \x03(\v2\x0e.order.v1.ItemR\x05items\x12#\n" +
 	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\x12\"\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tH\x00R\trequestId\x88\x01\x01B\r\n" +
+	"request_id\x18\x04 \x01(\tH\x00R\trequestId\x88\x01\x01\x12-\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04waitB\r\n" +
 	"\v_request_id\"<\n" +
 	"\x13CreateOrderResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\",\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"G\n" +
+	"\x13CreateOrdersRequest\x120\n" +
+	"\x06orders\x18\x01 \x03(\v2\x18.order.v1.SequencedOrderR\x06orders\"\x83\x01\n" +
+	"\x0eSequencedOrder\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x122\n" +
+	"\x05order\x18\x02 \x01(\v2\x1c.order.v1.CreateOrderRequestR\x05order\x12!\n" +
+	"\ftell_settled\x18\x03 \x01(\bR\vtellSettled\"D\n" +
+	"\x14CreateOrdersResponse\x12,\n" +
+	"\x06events\x18\x01 \x03(\v2\x14.order.v1.OrderEventR\x06events\"\xd0\x01\n" +
+	"\n" +
+	"OrderEvent\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x125\n" +
+	"\facknowledged\x18\x02 \x01(\v2\x0f.order.v1.OrderH\x00R\facknowledged\x122\n" +
+	"\asettled\x18\x03 \x01(\v2\x16.order.v1.OrderSettledH\x00R\asettled\x120\n" +
+	"\arefused\x18\x04 \x01(\v2\x14.order.v1.OrderErrorH\x00R\arefusedB\t\n" +
+	"\aoutcome\"\xd9\x01\n" +
+	"\fOrderSettled\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12.\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x16.order.v1.Order.StatusR\x06status\x12A\n" +
+	"\rcancel_reason\x18\x03 \x01(\x0e2\x1c.order.v1.Order.CancelReasonR\fcancelReason\x12;\n" +
+	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"\xa8\x02\n" +
+	"\n" +
+	"OrderError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
+	"\vretry_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryDelay\x12N\n" +
+	"\x10field_violations\x18\x05 \x03(\v2#.order.v1.OrderError.FieldViolationR\x0ffieldViolations\x1aH\n" +
+	"\x0eFieldViolation\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\",\n" +
 	"\x0fGetOrderRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\"9\n" +
 	"\x10GetOrderResponse\x12%\n" +
@@ -580,9 +1104,10 @@ const file_order_v1_order_service_proto_rawDesc = "" +
 	"\x11WatchOrderRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\";\n" +
 	"\x12WatchOrderResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order2\xfd\x02\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order2\xd0\x03\n" +
 	"\fOrderService\x12J\n" +
-	"\vCreateOrder\x12\x1c.order.v1.CreateOrderRequest\x1a\x1d.order.v1.CreateOrderResponse\x12A\n" +
+	"\vCreateOrder\x12\x1c.order.v1.CreateOrderRequest\x1a\x1d.order.v1.CreateOrderResponse\x12Q\n" +
+	"\fCreateOrders\x12\x1d.order.v1.CreateOrdersRequest\x1a\x1e.order.v1.CreateOrdersResponse(\x010\x01\x12A\n" +
 	"\bGetOrder\x12\x19.order.v1.GetOrderRequest\x1a\x1a.order.v1.GetOrderResponse\x12G\n" +
 	"\n" +
 	"ListOrders\x12\x1b.order.v1.ListOrdersRequest\x1a\x1c.order.v1.ListOrdersResponse\x12J\n" +
@@ -603,45 +1128,69 @@ func file_order_v1_order_service_proto_rawDescGZIP() []byte {
 	return file_order_v1_order_service_proto_rawDescData
 }
 
-var file_order_v1_order_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_order_v1_order_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_order_v1_order_service_proto_goTypes = []any{
-	(*CreateOrderRequest)(nil),  // 0: order.v1.CreateOrderRequest
-	(*CreateOrderResponse)(nil), // 1: order.v1.CreateOrderResponse
-	(*GetOrderRequest)(nil),     // 2: order.v1.GetOrderRequest
-	(*GetOrderResponse)(nil),    // 3: order.v1.GetOrderResponse
-	(*ListOrdersRequest)(nil),   // 4: order.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),  // 5: order.v1.ListOrdersResponse
-	(*CancelOrderRequest)(nil),  // 6: order.v1.CancelOrderRequest
-	(*CancelOrderResponse)(nil), // 7: order.v1.CancelOrderResponse
-	(*WatchOrderRequest)(nil),   // 8: order.v1.WatchOrderRequest
-	(*WatchOrderResponse)(nil),  // 9: order.v1.WatchOrderResponse
-	(*Item)(nil),                // 10: order.v1.Item
-	(*Order)(nil),               // 11: order.v1.Order
-	(Order_Status)(0),           // 12: order.v1.Order.Status
+	(*CreateOrderRequest)(nil),        // 0: order.v1.CreateOrderRequest
+	(*CreateOrderResponse)(nil),       // 1: order.v1.CreateOrderResponse
+	(*CreateOrdersRequest)(nil),       // 2: order.v1.CreateOrdersRequest
+	(*SequencedOrder)(nil),            // 3: order.v1.SequencedOrder
+	(*CreateOrdersResponse)(nil),      // 4: order.v1.CreateOrdersResponse
+	(*OrderEvent)(nil),                // 5: order.v1.OrderEvent
+	(*OrderSettled)(nil),              // 6: order.v1.OrderSettled
+	(*OrderError)(nil),                // 7: order.v1.OrderError
+	(*GetOrderRequest)(nil),           // 8: order.v1.GetOrderRequest
+	(*GetOrderResponse)(nil),          // 9: order.v1.GetOrderResponse
+	(*ListOrdersRequest)(nil),         // 10: order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),        // 11: order.v1.ListOrdersResponse
+	(*CancelOrderRequest)(nil),        // 12: order.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil),       // 13: order.v1.CancelOrderResponse
+	(*WatchOrderRequest)(nil),         // 14: order.v1.WatchOrderRequest
+	(*WatchOrderResponse)(nil),        // 15: order.v1.WatchOrderResponse
+	(*OrderError_FieldViolation)(nil), // 16: order.v1.OrderError.FieldViolation
+	(*Item)(nil),                      // 17: order.v1.Item
+	(*durationpb.Duration)(nil),       // 18: google.protobuf.Duration
+	(*Order)(nil),                     // 19: order.v1.Order
+	(Order_Status)(0),                 // 20: order.v1.Order.Status
+	(Order_CancelReason)(0),           // 21: order.v1.Order.CancelReason
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
 }
 var file_order_v1_order_service_proto_depIdxs = []int32{
-	10, // 0: order.v1.CreateOrderRequest.items:type_name -> order.v1.Item
-	11, // 1: order.v1.CreateOrderResponse.order:type_name -> order.v1.Order
-	11, // 2: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
-	12, // 3: order.v1.ListOrdersRequest.status:type_name -> order.v1.Order.Status
-	11, // 4: order.v1.ListOrdersResponse.orders:type_name -> order.v1.Order
-	11, // 5: order.v1.CancelOrderResponse.order:type_name -> order.v1.Order
-	11, // 6: order.v1.WatchOrderResponse.order:type_name -> order.v1.Order
-	0,  // 7: order.v1.OrderService.CreateOrder:input_type -> order.v1.CreateOrderRequest
-	2,  // 8: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
-	4,  // 9: order.v1.OrderService.ListOrders:input_type -> order.v1.ListOrdersRequest
-	6,  // 10: order.v1.OrderService.CancelOrder:input_type -> order.v1.CancelOrderRequest
-	8,  // 11: order.v1.OrderService.WatchOrder:input_type -> order.v1.WatchOrderRequest
-	1,  // 12: order.v1.OrderService.CreateOrder:output_type -> order.v1.CreateOrderResponse
-	3,  // 13: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
-	5,  // 14: order.v1.OrderService.ListOrders:output_type -> order.v1.ListOrdersResponse
-	7,  // 15: order.v1.OrderService.CancelOrder:output_type -> order.v1.CancelOrderResponse
-	9,  // 16: order.v1.OrderService.WatchOrder:output_type -> order.v1.WatchOrderResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	17, // 0: order.v1.CreateOrderRequest.items:type_name -> order.v1.Item
+	18, // 1: order.v1.CreateOrderRequest.wait:type_name -> google.protobuf.Duration
+	19, // 2: order.v1.CreateOrderResponse.order:type_name -> order.v1.Order
+	3,  // 3: order.v1.CreateOrdersRequest.orders:type_name -> order.v1.SequencedOrder
+	0,  // 4: order.v1.SequencedOrder.order:type_name -> order.v1.CreateOrderRequest
+	5,  // 5: order.v1.CreateOrdersResponse.events:type_name -> order.v1.OrderEvent
+	19, // 6: order.v1.OrderEvent.acknowledged:type_name -> order.v1.Order
+	6,  // 7: order.v1.OrderEvent.settled:type_name -> order.v1.OrderSettled
+	7,  // 8: order.v1.OrderEvent.refused:type_name -> order.v1.OrderError
+	20, // 9: order.v1.OrderSettled.status:type_name -> order.v1.Order.Status
+	21, // 10: order.v1.OrderSettled.cancel_reason:type_name -> order.v1.Order.CancelReason
+	22, // 11: order.v1.OrderSettled.update_time:type_name -> google.protobuf.Timestamp
+	18, // 12: order.v1.OrderError.retry_delay:type_name -> google.protobuf.Duration
+	16, // 13: order.v1.OrderError.field_violations:type_name -> order.v1.OrderError.FieldViolation
+	19, // 14: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
+	20, // 15: order.v1.ListOrdersRequest.status:type_name -> order.v1.Order.Status
+	19, // 16: order.v1.ListOrdersResponse.orders:type_name -> order.v1.Order
+	19, // 17: order.v1.CancelOrderResponse.order:type_name -> order.v1.Order
+	19, // 18: order.v1.WatchOrderResponse.order:type_name -> order.v1.Order
+	0,  // 19: order.v1.OrderService.CreateOrder:input_type -> order.v1.CreateOrderRequest
+	2,  // 20: order.v1.OrderService.CreateOrders:input_type -> order.v1.CreateOrdersRequest
+	8,  // 21: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
+	10, // 22: order.v1.OrderService.ListOrders:input_type -> order.v1.ListOrdersRequest
+	12, // 23: order.v1.OrderService.CancelOrder:input_type -> order.v1.CancelOrderRequest
+	14, // 24: order.v1.OrderService.WatchOrder:input_type -> order.v1.WatchOrderRequest
+	1,  // 25: order.v1.OrderService.CreateOrder:output_type -> order.v1.CreateOrderResponse
+	4,  // 26: order.v1.OrderService.CreateOrders:output_type -> order.v1.CreateOrdersResponse
+	9,  // 27: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
+	11, // 28: order.v1.OrderService.ListOrders:output_type -> order.v1.ListOrdersResponse
+	13, // 29: order.v1.OrderService.CancelOrder:output_type -> order.v1.CancelOrderResponse
+	15, // 30: order.v1.OrderService.WatchOrder:output_type -> order.v1.WatchOrderResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_service_proto_init() }
@@ -651,13 +1200,18 @@ func file_order_v1_order_service_proto_init() {
 	}
 	file_order_v1_order_proto_init()
 	file_order_v1_order_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_order_v1_order_service_proto_msgTypes[5].OneofWrappers = []any{
+		(*OrderEvent_Acknowledged)(nil),
+		(*OrderEvent_Settled)(nil),
+		(*OrderEvent_Refused)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_service_proto_rawDesc), len(file_order_v1_order_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OrderService_CreateOrder_FullMethodName = "/order.v1.OrderService/CreateOrder"
-	OrderService_GetOrder_FullMethodName    = "/order.v1.OrderService/GetOrder"
-	OrderService_ListOrders_FullMethodName  = "/order.v1.OrderService/ListOrders"
-	OrderService_CancelOrder_FullMethodName = "/order.v1.OrderService/CancelOrder"
-	OrderService_WatchOrder_FullMethodName  = "/order.v1.OrderService/WatchOrder"
+	OrderService_CreateOrder_FullMethodName  = "/order.v1.OrderService/CreateOrder"
+	OrderService_CreateOrders_FullMethodName = "/order.v1.OrderService/CreateOrders"
+	OrderService_GetOrder_FullMethodName     = "/order.v1.OrderService/GetOrder"
+	OrderService_ListOrders_FullMethodName   = "/order.v1.OrderService/ListOrders"
+	OrderService_CancelOrder_FullMethodName  = "/order.v1.OrderService/CancelOrder"
+	OrderService_WatchOrder_FullMethodName   = "/order.v1.OrderService/WatchOrder"
 )
 
 // OrderServiceClient is the client API for OrderService service.
@@ -48,14 +49,38 @@ const (
 //   - INTERNAL, for a fault of the service, whose details are in its log alone.
 type OrderServiceClient interface {
 	// CreateOrder accepts an order and answers at once, with the order PENDING. The payment follows by itself: WatchOrder
-	// tells how it ends.
+	// tells how it ends. Or the call waits for that: with a wait it answers when the order is COMPLETED or CANCELLED, and
+	// with the order as it is when the wait is over, 100 ms before the caller's deadline, and when the server stops. The
+	// order is accepted all the same, and the answer is OK.
 	//
 	// With a request_id the call may be repeated safely: the same customer_id, request_id and fields answer the order
-	// that the first call made, as it is now. Without one each call makes an order.
+	// that the first call made, as it is now, or, with a wait, when it is settled. Without one each call makes an order.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. ALREADY_EXISTS, reason REQUEST_ID_REUSED: the request_id was used before
-	// with other fields.
+	// with other fields. RESOURCE_EXHAUSTED, reason OVERLOADED, with a wait also when 20,000 wait or watch: nothing was
+	// written.
 	CreateOrder(ctx context.Context, in *CreateOrderRequest, opts ...grpc.CallOption) (*CreateOrderResponse, error)
+	// CreateOrders accepts orders in bulk, each as CreateOrder would. A request carries 1 to 100 orders, each with a
+	// sequence, a number of the client's own, by which the events about it are known; that numbers differ is the client's
+	// affair. Events come in any order and grouping, but of one order as it went: acknowledged, once it is committed; then
+	// settled, if that was asked for; or refused, alone, with the error that CreateOrder would have answered. A bad order
+	// neither fails nor delays another.
+	//
+	// Orders without an event when the stream ends may have been accepted: send them again with the same request_id, on
+	// another stream or by CreateOrder. That answers the same orders, as they are now. Of one that was acknowledged,
+	// WatchOrder and GetOrder tell the rest.
+	//
+	// When the client has sent its last request, what is still to be acknowledged and asked settlements are told, and the
+	// stream ends with OK. It ends with INVALID_ARGUMENT on a request of 0 or more than 100 orders, and on what is no
+	// request; with UNAVAILABLE, reason STOPPING, when the server stops, and after about nine minutes. In all of these
+	// cases nothing more is read, and what was read is acknowledged or refused first. A client that goes away ends the
+	// events and no order.
+	//
+	// A client that sends faster than orders are committed, or does not read its events, is not read any more for a while,
+	// nor is one that waits for 10,000 settlements. When it has taken nothing for 10 s the stream ends with
+	// RESOURCE_EXHAUSTED, reason REPLIES_UNREAD. Of a connection's streams 8 are served at a time, and 64 of all: one more
+	// ends with RESOURCE_EXHAUSTED, reason OVERLOADED, of which nothing was read.
+	CreateOrders(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CreateOrdersRequest, CreateOrdersResponse], error)
 	// GetOrder answers one order as it is now. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
@@ -80,7 +105,7 @@ type OrderServiceClient interface {
 	// It may leave a status out, and never goes back. A repeat starts from the present state.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order. UNAVAILABLE: the server is stopping.
-	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 are watching, or were sent 64 MiB in all; reason REPLIES_UNREAD
+	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 wait or watch, or hold 64 MiB in all; reason REPLIES_UNREAD
 	// when the client does not take what it is sent.
 	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOrderResponse], error)
 }
@@ -102,6 +127,19 @@ func (c *orderServiceClient) CreateOrder(ctx context.Context, in *CreateOrderReq
 	}
 	return out, nil
 }
+
+func (c *orderServiceClient) CreateOrders(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CreateOrdersRequest, CreateOrdersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &OrderService_ServiceDesc.Streams[0], OrderService_CreateOrders_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CreateOrdersRequest, CreateOrdersResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OrderService_CreateOrdersClient = grpc.BidiStreamingClient[CreateOrdersRequest, CreateOrdersResponse]
 
 func (c *orderServiceClient) GetOrder(ctx context.Context, in *GetOrderRequest, opts ...grpc.CallOption) (*GetOrderResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -135,7 +173,7 @@ func (c *orderServiceClient) CancelOrder(ctx context.Context, in *CancelOrderReq
 
 func (c *orderServiceClient) WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOrderResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &OrderService_ServiceDesc.Streams[0], OrderService_WatchOrder_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &OrderService_ServiceDesc.Streams[1], OrderService_WatchOrder_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,14 +212,38 @@ type OrderService_WatchOrderClient = grpc.ServerStreamingClient[WatchOrderRespon
 //   - INTERNAL, for a fault of the service, whose details are in its log alone.
 type OrderServiceServer interface {
 	// CreateOrder accepts an order and answers at once, with the order PENDING. The payment follows by itself: WatchOrder
-	// tells how it ends.
+	// tells how it ends. Or the call waits for that: with a wait it answers when the order is COMPLETED or CANCELLED, and
+	// with the order as it is when the wait is over, 100 ms before the caller's deadline, and when the server stops. The
+	// order is accepted all the same, and the answer is OK.
 	//
 	// With a request_id the call may be repeated safely: the same customer_id, request_id and fields answer the order
-	// that the first call made, as it is now. Without one each call makes an order.
+	// that the first call made, as it is now, or, with a wait, when it is settled. Without one each call makes an order.
 	//
 	// INVALID_ARGUMENT: a field breaks its rule. ALREADY_EXISTS, reason REQUEST_ID_REUSED: the request_id was used before
-	// with other fields.
+	// with other fields. RESOURCE_EXHAUSTED, reason OVERLOADED, with a wait also when 20,000 wait or watch: nothing was
+	// written.
 	CreateOrder(context.Context, *CreateOrderRequest) (*CreateOrderResponse, error)
+	// CreateOrders accepts orders in bulk, each as CreateOrder would. A request carries 1 to 100 orders, each with a
+	// sequence, a number of the client's own, by which the events about it are known; that numbers differ is the client's
+	// affair. Events come in any order and grouping, but of one order as it went: acknowledged, once it is committed; then
+	// settled, if that was asked for; or refused, alone, with the error that CreateOrder would have answered. A bad order
+	// neither fails nor delays another.
+	//
+	// Orders without an event when the stream ends may have been accepted: send them again with the same request_id, on
+	// another stream or by CreateOrder. That answers the same orders, as they are now. Of one that was acknowledged,
+	// WatchOrder and GetOrder tell the rest.
+	//
+	// When the client has sent its last request, what is still to be acknowledged and asked settlements are told, and the
+	// stream ends with OK. It ends with INVALID_ARGUMENT on a request of 0 or more than 100 orders, and on what is no
+	// request; with UNAVAILABLE, reason STOPPING, when the server stops, and after about nine minutes. In all of these
+	// cases nothing more is read, and what was read is acknowledged or refused first. A client that goes away ends the
+	// events and no order.
+	//
+	// A client that sends faster than orders are committed, or does not read its events, is not read any more for a while,
+	// nor is one that waits for 10,000 settlements. When it has taken nothing for 10 s the stream ends with
+	// RESOURCE_EXHAUSTED, reason REPLIES_UNREAD. Of a connection's streams 8 are served at a time, and 64 of all: one more
+	// ends with RESOURCE_EXHAUSTED, reason OVERLOADED, of which nothing was read.
+	CreateOrders(grpc.BidiStreamingServer[CreateOrdersRequest, CreateOrdersResponse]) error
 	// GetOrder answers one order as it is now. A repeat does the same.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order.
@@ -206,7 +268,7 @@ type OrderServiceServer interface {
 	// It may leave a status out, and never goes back. A repeat starts from the present state.
 	//
 	// INVALID_ARGUMENT: order_id is no UUID. NOT_FOUND: there is no such order. UNAVAILABLE: the server is stopping.
-	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 are watching, or were sent 64 MiB in all; reason REPLIES_UNREAD
+	// RESOURCE_EXHAUSTED: reason OVERLOADED when 20,000 wait or watch, or hold 64 MiB in all; reason REPLIES_UNREAD
 	// when the client does not take what it is sent.
 	WatchOrder(*WatchOrderRequest, grpc.ServerStreamingServer[WatchOrderResponse]) error
 	mustEmbedUnimplementedOrderServiceServer()
@@ -221,6 +283,9 @@ type UnimplementedOrderServiceServer struct{}
 
 func (UnimplementedOrderServiceServer) CreateOrder(context.Context, *CreateOrderRequest) (*CreateOrderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) CreateOrders(grpc.BidiStreamingServer[CreateOrdersRequest, CreateOrdersResponse]) error {
+	return status.Error(codes.Unimplemented, "method CreateOrders not implemented")
 }
 func (UnimplementedOrderServiceServer) GetOrder(context.Context, *GetOrderRequest) (*GetOrderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrder not implemented")
@@ -272,6 +337,13 @@ func _OrderService_CreateOrder_Handler(srv interface{}, ctx context.Context, dec
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _OrderService_CreateOrders_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(OrderServiceServer).CreateOrders(&grpc.GenericServerStream[CreateOrdersRequest, CreateOrdersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OrderService_CreateOrdersServer = grpc.BidiStreamingServer[CreateOrdersRequest, CreateOrdersResponse]
 
 func _OrderService_GetOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetOrderRequest)
@@ -363,6 +435,12 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "CreateOrders",
+			Handler:       _OrderService_CreateOrders_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "WatchOrder",
 			Handler:       _OrderService_WatchOrder_Handler,

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+
+	"hosho/internal/order"
+	"hosho/internal/orderdb"
+	"hosho/internal/rpc"
+)
+
+// refresh asks once for the orders that are to be looked at, or for as many as one step is, tells their watchers, and
+// reports whether there are more to look at. When that fails, whoever has asked for the present state is told so.
+func (h *hub) refresh(ctx context.Context) (more bool, err error) {
+	whole, brief, round := h.next()
+	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
+	defer cancel()
+	tell := func(n orderdb.News) { h.publish(round, n) }
+	if err = h.store.Progress(ctx, brief, tell); err == nil {
+		err = h.store.Watched(ctx, whole, tell)
+	}
+	if err != nil {
+		h.fail(round, whole, err)
+		h.fail(round, brief, err)
+	}
+	return len(h.rest) > 0, err
+}
+
+// next returns what to look at, with items and without, and which query that is.
+func (h *hub) next() (whole, brief []orderdb.Seen, round int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all && len(h.rest) == 0 {
+		h.all = false
+		for id := range h.orders {
+			h.rest = append(h.rest, id)
+		}
+	}
+	step := min(len(h.rest), hubStep)
+	for _, id := range h.rest[:step] {
+		h.mark(id)
+	}
+	h.rest = h.rest[step:]
+	for _, id := range h.named {
+		o := h.orders[id]
+		if o == nil || !o.named {
+			continue // its last watcher has left; another may have come
+		}
+		o.named = false
+		seen := orderdb.Seen{ID: id, Status: o.seen}
+		if o.items {
+			whole = append(whole, seen)
+		} else {
+			brief = append(brief, seen)
+		}
+	}
+	h.named = h.named[:0]
+	h.round++
+	return whole, brief, h.round
+}
+
+// publish tells watchers what a query has found.
+func (h *hub) publish(round int, found orderdb.News) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range found.Orders {
+		if w := h.orders[o.ID]; w != nil {
+			w.seen = o.Status
+			h.hear(o.ID, w, round, news{order: o})
+		}
+	}
+	for _, id := range found.Missing {
+		h.failOne(round, id, orderdb.ErrNotFound)
+	}
+}
+
+// hear tells those watchers of an order who were there when the query began. Where one was not, the order's present
+// state is asked for once more.
+func (h *hub) hear(id string, o *watched, round int, n news) {
+	h.keep(id, o, func(one *seat) bool {
+		if one.asks > round {
+			o.seen = ""
+			return true
+		}
+		one.asks = 0
+		return !one.heard(n)
+	})
+}
+
+// fail tells those who have asked how their orders are that it cannot be told.
+func (h *hub) fail(round int, seen []orderdb.Seen, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, one := range seen {
+		h.failOne(round, one.ID, err)
+	}
+}
+
+func (h *hub) failOne(round int, id string, err error) {
+	if o := h.orders[id]; o != nil {
+		h.keep(id, o, func(one *seat) bool {
+			return one.asks == 0 || one.asks > round || !one.heard(news{err: err})
+		})
+	}
+}
+
+// latest is a watcher that waits. It holds the latest news that was not taken yet, and skips statuses when it is slow.
+type latest chan news
+
+func newLatest() latest { return make(latest, 1) }
+
+func (l latest) heard(n news) bool {
+	select {
+	case <-l:
+	default:
+	}
+	l <- n // has room: nobody else sends
+	return n.err != nil
+}
+
+// next waits until the order is further than status.
+func (l latest) next(ctx context.Context, h *hub, status order.Status) (order.Order, error) {
+	for {
+		select {
+		case n := <-l:
+			if n.err != nil || status.Before(n.order.Status) {
+				return n.order, n.err
+			}
+		case <-h.stopping:
+			return order.Order{}, rpc.ErrStopping
+		case <-ctx.Done():
+			return order.Order{}, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/order"
+)
+
+// sequenced is an order of a stream, and who hears what becomes of it.
+type sequenced struct {
+	*conversation
+
+	sequence int64
+	bytes    int64 // of its request, about
+	tells    bool  // its end is asked for
+
+	// Guarded by conversation.mu once the order is being placed.
+	id           string // of the order
+	acknowledged bool
+	settled      *order.Order // how it ended, when that is known
+}
+
+// begin has the orders of a request placed. They are, whatever becomes of the stream: they were read.
+func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
+	c.handling.Lock()
+	defer c.handling.Unlock()
+	share, unasked := bytes/int64(len(orders)), 0
+	all := make([]placing, 0, len(orders))
+	for n, sent := range orders {
+		i := &sequenced{conversation: c, sequence: sent.GetSequence(), bytes: share, tells: sent.GetTellSettled()}
+		if n == 0 {
+			i.bytes += bytes % int64(len(orders))
+		}
+		if !i.tells {
+			unasked++
+		}
+		wanted, err := fromSequenced(c.stream.Context(), sent.GetOrder(), c.deadline)
+		if err != nil {
+			c.room.placing.Release(1)
+			i.refuse(err)
+			continue
+		}
+		i.id = wanted.ID
+		if i.tells && !c.gone {
+			c.attend(i)
+		}
+		all = append(all, placing{order: wanted, done: i.placed})
+	}
+	c.creator.add(all...)
+	c.release(0, 0, unasked)
+}
+
+// attend has an order's item hear how its order ends, before it is placed.
+func (c *conversation) attend(i *sequenced) {
+	c.mu.Lock()
+	c.watched[i] = struct{}{}
+	c.mu.Unlock()
+	c.hub.expect(i.id, i)
+}
+
+// placed is told by the creator what came of placing the order.
+func (i *sequenced) placed(o order.Order, fresh bool, err error) {
+	i.room.placing.Release(1)
+	switch {
+	case err != nil:
+		if i.tells {
+			i.hub.forget(i.id, i)
+		}
+		i.refuse(err)
+		return
+	case fresh:
+		i.tell(i.stream.Context(), o, "accepted")
+	case i.tells:
+		i.follow(o)
+	}
+	i.acknowledge(o)
+}
+
+// follow has an item hear of an order that the same request made before, in place of the one that it did not make.
+func (i *sequenced) follow(o order.Order) {
+	i.hub.forget(i.id, i)
+	if o.Status.Settled() {
+		i.ends(o)
+		return
+	}
+	i.hub.watch(o.ID, i, false)
+	i.mu.Lock()
+	gone := i.gone
+	i.id = o.ID
+	i.mu.Unlock()
+	if gone { // the conversation has forgotten the other one
+		i.hub.forget(o.ID, i)
+	}
+}
+
+// heard is told by the hub. What it cannot tell now it will tell later.
+func (i *sequenced) heard(n news) (enough bool) {
+	if n.err != nil || !n.order.Status.Settled() {
+		return false
+	}
+	i.ends(n.order)
+	return true
+}
+
+// ends notes how the order ended. That is told after its acknowledgement.
+func (i *sequenced) ends(o order.Order) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.settled = &o
+	if i.acknowledged {
+		i.put(event{sequenced: i, kind: settled})
+	}
+}
+
+func (i *sequenced) acknowledge(o order.Order) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.acknowledged = true
+	i.put(event{sequenced: i, kind: acknowledged, order: o})
+	if i.settled != nil {
+		i.put(event{sequenced: i, kind: settled})
+	}
+}
+
+func (i *sequenced) refuse(err error) {
+	refusal := toOrderError(err)
+	i.record(i.stream.Context(), refusal, err)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.put(event{sequenced: i, kind: refused, refusal: refusal})
+}
