@@ -91,6 +91,7 @@ const fromLocks = `
 // leftNothingBehind looks at each of the pooler's sessions, all of which it has at once, each in a transaction.
 func leftNothingBehind(t *testing.T, url string) {
 	t.Helper()
+	url += "&default_query_exec_mode=cache_describe"
 	pool, err := pg.Open(t.Context(), pg.Config{URL: url, Application: "test"})
 	if err != nil {
 		t.Fatal(err)

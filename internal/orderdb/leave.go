@@ -25,6 +25,8 @@ type change struct {
 
 // leave is the compare-and-set by which every order leaves a status: the WHERE on the old status decides, and the count
 // must come out. The caller has the rows locked, so a count that does not come out is a fault of the program.
+//
+// = ANY(ARRAY[id]) says what = would, but that no plan can turn the lookup around and read all orders.
 func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
 	if len(changes) == 0 {
 		return nil
@@ -48,7 +50,7 @@ func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
 			cancel_reason = coalesce(c.reason, orders.cancel_reason),
 			updated_at = clock_timestamp()
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, from_status, to_status, reason)
-		WHERE orders.id = c.id AND orders.status = c.from_status`,
+		WHERE orders.id = ANY(ARRAY[c.id]) AND orders.status = c.from_status`,
 		ids, froms, tos, reasons)
 	if err != nil {
 		return fmt.Errorf("leave a status: %w", err)

@@ -159,7 +159,7 @@ func traced(t testing.TB, db *pgtest.Database) (*orderdb.Store, *queries) {
 	}
 	seen := &queries{}
 	config.ConnConfig.Tracer = seen
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

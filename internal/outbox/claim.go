@@ -61,6 +61,9 @@ func (q *Queue) ClaimUntried(ctx context.Context, limit int) ([]Message, error) 
 	return q.claim(ctx, limit, 0, true)
 }
 
+// claim looks each message up by = ANY(ARRAY[id]), here as in the statements below. It says what = would, but that a
+// plan cannot turn it around, and go through all messages for each that was found: a plan is made once, perhaps when
+// there were none.
 func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Message, error) {
 	messages, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[Message], q.table.sql(`
 		WITH plain AS (
@@ -91,12 +94,12 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 		), gone AS (
 			DELETE FROM {table} AS m
 			USING due
-			WHERE m.id = due.id AND due.superseded
+			WHERE m.id = ANY(ARRAY[due.id]) AND due.superseded
 		)
 		UPDATE {table} AS m
 		SET lease_token = $3, claims = claims + 1, ready_at = clock_timestamp() + $4::interval
 		FROM due
-		WHERE m.id = due.id AND NOT due.superseded
+		WHERE m.id = ANY(ARRAY[due.id]) AND NOT due.superseded
 		RETURNING `+messageColumns+`, m.ready_at AS leased_until, due.alone`),
 		limit, alone, uuid.NewString(), q.lease, q.kind, untried, q.table.Supersedes)
 	if err != nil {
@@ -108,7 +111,7 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 // Expired finds messages past their ExpiresAt that nobody holds, parked ones included, without the first skip of them.
 // It does not claim them: giving up needs no lease.
 func (q *Queue) Expired(ctx context.Context, limit, skip int) ([]Message, error) {
-	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
+	rows, err := pg.QueryInOrder(ctx, q.pool, q.table.sql(`
 		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
 		FROM {table} AS m
 		WHERE expires_at <= (SELECT clock_timestamp())
@@ -132,9 +135,13 @@ func (q *Queue) Expired(ctx context.Context, limit, skip int) ([]Message, error)
 // It looks before it writes: there is nothing but once in a blue moon.
 func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
-		SELECT coalesce(max(ready_at) > clock_timestamp() + $2::interval, false)
-		FROM {table}
-		WHERE parked_at IS NULL AND kind = $1`), q.kind, longest)
+		SELECT coalesce((
+			SELECT ready_at
+			FROM {table}
+			WHERE parked_at IS NULL AND kind = $1
+			ORDER BY ready_at DESC
+			LIMIT 1
+		) > clock_timestamp() + $2::interval, false)`), q.kind, longest)
 	if err != nil {
 		return 0, fmt.Errorf("look for messages from the future: %w", err)
 	}
@@ -159,7 +166,7 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 		UPDATE {table} AS m
 		SET ready_at = clock_timestamp()
 		FROM ahead
-		WHERE m.id = ahead.id
+		WHERE m.id = ANY(ARRAY[ahead.id])
 		RETURNING m.id`), q.kind, longest, limit)
 	if err != nil {
 		return 0, fmt.Errorf("recall messages from the future: %w", err)
@@ -172,9 +179,13 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 // wait for them.
 func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
-		SELECT extract(epoch FROM min(ready_at) - clock_timestamp())::float8
-		FROM {table}
-		WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2`), alone, q.kind)
+		SELECT extract(epoch FROM (
+			SELECT ready_at
+			FROM {table}
+			WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2
+			ORDER BY ready_at
+			LIMIT 1
+		) - clock_timestamp())::float8`), alone, q.kind)
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}
@@ -196,13 +207,13 @@ func (q *Queue) Release(ctx context.Context, messages []Message) error {
 			SELECT m.id
 			FROM {table} AS m
 			JOIN unnest($1::bigint[], $2::uuid[]) AS claimed (id, token)
-				ON claimed.id = m.id AND claimed.token = m.lease_token
+				ON m.id = ANY(ARRAY[claimed.id]) AND claimed.token = m.lease_token
 			FOR UPDATE OF m SKIP LOCKED
 		)
 		UPDATE {table} AS m
 		SET lease_token = NULL, claims = claims - 1, ready_at = clock_timestamp()
 		FROM held
-		WHERE m.id = held.id`), ids, tokens)
+		WHERE m.id = ANY(ARRAY[held.id])`), ids, tokens)
 	if err != nil {
 		return fmt.Errorf("release %d claims: %w", len(messages), err)
 	}

@@ -10,6 +10,8 @@ import (
 
 // The statements below belong into the transaction that applies what became of the messages. The caller holds the locks
 // of the things that the messages are about, taken before, so that no two transactions here meet on a row.
+//
+// = ANY(ARRAY[id]) is a lookup in any plan: see Queue.claim.
 
 // Remove takes messages out of the outbox, whoever holds them: their outcome is applied.
 func (t Table) Remove(ctx context.Context, tx pgx.Tx, ids []int64) error {
@@ -86,7 +88,7 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 			payload = coalesce(r.payload, m.payload)
 		FROM unnest($1::bigint[], $2::uuid[], $3::interval[], $4::text[], $5::integer[], $6::integer[], $7::bytea[])
 			AS r (id, token, delay, code, spends, answered, payload)
-		WHERE m.id = r.id AND m.lease_token = r.token`),
+		WHERE m.id = ANY(ARRAY[r.id]) AND m.lease_token = r.token`),
 		ids, tokens, delays, codes, spends, answered, payloads)
 	if err != nil {
 		return fmt.Errorf("reschedule: %w", err)
@@ -104,7 +106,7 @@ func (t Table) Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []
 		UPDATE {table} AS m
 		SET lease_token = NULL, parked_at = clock_timestamp(), answers = answers + 1, last_code = p.code
 		FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS p (id, token, code)
-		WHERE m.id = p.id AND m.lease_token = p.token`),
+		WHERE m.id = ANY(ARRAY[p.id]) AND m.lease_token = p.token`),
 		ids, tokens, codes)
 	if err != nil {
 		return fmt.Errorf("park: %w", err)

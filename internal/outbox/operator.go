@@ -85,7 +85,7 @@ type Backlog struct {
 
 // Backlog counts, at one moment, the messages of each kind that there are any of.
 func (t Table) Backlog(ctx context.Context, pool *pgxpool.Pool) ([]Backlog, error) {
-	rows, err := pg.Query(ctx, pool, t.sql(`
+	rows, err := pg.QueryWhole(ctx, pool, t.sql(`
 		SELECT kind,
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at <= at.now) AS due,
 			count(*) FILTER (WHERE parked_at IS NULL AND ready_at > at.now) AS waiting,

@@ -145,7 +145,8 @@ func scanChanged(r pgx.CollectableRow) (c changed, err error) {
 // change writes the transitions and their ledger entries.
 //
 // WHERE names the status to be left: a row that is no longer in it is not updated, and the row count fails the
-// transaction. It cannot happen while lock holds the rows; the money rests on it all the same.
+// transaction. It cannot happen while lock holds the rows; the money rests on it all the same. = ANY(ARRAY[key]) says
+// what = would, but that no plan can turn the lookup around and read all payments.
 func change(ctx context.Context, tx pgx.Tx, transitions []transition) ([]changed, error) {
 	if len(transitions) == 0 {
 		return nil, nil
@@ -166,7 +167,7 @@ func change(ctx context.Context, tx pgx.Tx, transitions []transition) ([]changed
 			UPDATE payments
 			SET status = to_status, updated_at = clock_timestamp()
 			FROM asked
-			WHERE id = key AND status = from_status
+			WHERE id = ANY(ARRAY[key]) AND status = from_status
 			RETURNING `+columns+`
 		), booked AS (
 			INSERT INTO ledger (payment_id, kind, amount_minor, currency)

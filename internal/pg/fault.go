@@ -77,7 +77,7 @@ func classifyCode(err *pgconn.PgError) Fault {
 		return Exhausted
 	}
 	switch {
-	case lost(err):
+	case lost(err), misnamed(err), outdated(err):
 		return Unreachable
 	case misconfigured(err):
 		return Misconfigured
@@ -86,8 +86,7 @@ func classifyCode(err *pgconn.PgError) Fault {
 }
 
 // misconfigured reports whether the schema, the rights or the login are not those that the program was made for. The
-// program's statements are always the same, so that whatever they miss is missing for all that comes. 42P05 and 26000
-// are not among the codes: a prepared statement that is there twice, or not at all, is a pooler's doing.
+// program's statements are always the same, so that whatever they miss is missing for all that comes.
 func misconfigured(err *pgconn.PgError) bool {
 	switch err.Code {
 	case "42501", // insufficient_privilege

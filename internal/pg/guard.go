@@ -30,6 +30,7 @@ type Guard struct {
 	doubt       wait.Bell
 	leaver      *leaver    // has all pools that were opened with the guard leave a server at once
 	favourite   *favourite // is theirs in common
+	naming      *naming    // and so is this
 
 	mu    sync.Mutex
 	known string // the server that was logged last, and its settings
@@ -41,6 +42,7 @@ func NewGuard(log *slog.Logger, allowUnsafe bool) *Guard {
 	doubt := wait.NewBell()
 	return &Guard{
 		log: log, allowUnsafe: allowUnsafe, doubt: doubt, leaver: &leaver{doubt: doubt}, favourite: &favourite{},
+		naming: &naming{log: log},
 	}
 }
 

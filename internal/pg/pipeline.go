@@ -10,11 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// bounds is what begin sets, as one statement: those that are sent ahead, with parameters, come one by one.
-const bounds = `
-	SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '3s', true),
-		set_config('statement_timeout', '10s', true), set_config('client_min_messages', 'warning', true)`
-
 const commit = `COMMIT`
 
 // Pipeline runs statements that do not wait for each other's results in one READ COMMITTED transaction, in one round
@@ -30,16 +25,8 @@ func Pipeline(ctx context.Context, pool *pgxpool.Pool, queue func(b *pgx.Batch))
 	return pipelined(ctx, pool, (*writer).repeat, queue)
 }
 
-// repetition runs a transaction, and again when it thinks so.
-type repetition func(w *writer, once func() error) error
-
 func pipelined(ctx context.Context, pool *pgxpool.Pool, repeat repetition, queue func(b *pgx.Batch)) error {
-	w, err := newWriter(ctx, pool)
-	if err != nil {
-		return err
-	}
-	defer w.end()
-	return repeat(w, func() error {
+	return withWriter(ctx, pool, repeat, func(w *writer) error {
 		if err := w.mayCommit(ctx); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ package pg
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,8 @@ const (
 	// acquireTimeout is how long a transaction waits for a connection of the pool. Callers that would wait longer are
 	// better told to come back: what is under way is served, and nobody hangs until the deadline.
 	acquireTimeout = time.Second
+	// statementCache is more than there are statements.
+	statementCache = 512
 )
 
 // Config says to which database connections are made, and how.
@@ -53,14 +56,14 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		config.MinConns = min(config.MinConns, c.MaxConns)
 		config.MinIdleConns = min(config.MinIdleConns, c.MaxConns)
 	}
-	leaver, favourite := &leaver{}, &favourite{}
+	leaver, favourite, naming := &leaver{}, &favourite{}, &naming{log: slog.New(slog.DiscardHandler)}
 	if c.Guard != nil {
-		leaver, favourite = c.Guard.leaver, c.Guard.favourite
+		leaver, favourite, naming = c.Guard.leaver, c.Guard.favourite, c.Guard.naming
 	}
 	// A pooler may lend a session that somebody else has LISTEN in: pgx would keep what comes there for ever.
 	config.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	leaver.attach(config)
-	c.giveSessions(config)
+	c.giveSessions(config, naming, leaver)
 	favourite.attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -82,8 +85,8 @@ func (c Config) tune(config *pgx.ConnConfig) {
 	if c.Guard != nil {
 		c.Guard.watch(config)
 	}
-	// No named prepared statements: they are session state that poolers break, and their generic plans go wrong on a
-	// queue that was once analyzed while it was empty.
-	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	// What is known of a statement is not forgotten: asking again, outside of its transaction, is bounded by nothing.
+	config.StatementCacheCapacity = max(config.StatementCacheCapacity, statementCache)
+	config.DescriptionCacheCapacity = max(config.DescriptionCacheCapacity, statementCache)
 	config.DialFunc = dialer().DialContext
 }

@@ -24,7 +24,8 @@ func TestNothingIsLeftBehindInAPoolersSessions(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
 	execute(t, db.Pool, `CREATE TABLE notes (n integer)`)
-	url := pgtest.Pooler(t, db.URL, map[string]string{"default_pool_size": "3"})
+	url := pgtest.Pooler(t, db.URL, map[string]string{"default_pool_size": "3"}) +
+		"&default_query_exec_mode=cache_describe"
 	guard := pg.NewGuard(discard, true)
 	pools, err := pg.OpenPools(t.Context(), pg.Config{URL: url, Application: "test", Guard: guard})
 	if err != nil {
@@ -60,6 +61,9 @@ func TestNothingIsLeftBehindInAPoolersSessions(t *testing.T) {
 			}
 			return err
 		})
+		use("a pipeline", func() error {
+			return pg.Pipeline(t.Context(), pools.Writes, noteEach(n, n))
+		})
 		use("a refused statement", func() error {
 			err := pg.Exec(t.Context(), pools.Writes, `SELECT 1 / $1`, 0)
 			if err == nil || !strings.Contains(err.Error(), "division by zero") {
@@ -70,8 +74,8 @@ func TestNothingIsLeftBehindInAPoolersSessions(t *testing.T) {
 	}
 	use("readiness", func() error { return ready(t.Context()) })
 	using.Wait()
-	if got := count(t, db.Pool, `SELECT count(*) FROM notes`); got != 2*4*30 {
-		t.Errorf("got %d notes, want %d", got, 2*4*30)
+	if got := count(t, db.Pool, `SELECT count(*) FROM notes`); got != 4*4*30 {
+		t.Errorf("got %d notes, want %d", got, 4*4*30)
 	}
 	cleanSessions(t, pools.Writes, 3)
 }

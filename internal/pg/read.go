@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,60 +15,79 @@ import (
 const beginRead = beginLevel + ` READ ONLY`
 
 // Query reads with one statement, in a READ COMMITTED transaction of its own, in one round trip when the connection
-// knows the statement. It is pool.Query for what does not write; the end of ctx ends it, and so does the server after
-// Config.StatementTimeout, which is ErrBusy. What is returned must be closed, as pgx's collectors do, and tells the
-// error as well.
+// knows the statement. It is pool.Query for what does not write, and finds its rows by an index; the end of ctx ends
+// it, and so does the server after Config.StatementTimeout, which is ErrBusy. What is returned must be closed, as pgx's
+// collectors do, and tells the error as well.
 func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	return query(ctx, pool, nil, sql, args)
+	return query(ctx, pool, pinned, sql, args)
 }
 
 // QueryInOrder is Query for a statement that reads a little from where an index begins or a key stands in it, in the
 // order of that index. Whatever the statistics say, or do not say yet, nothing is sorted: a plan that sorts would read
 // everything before.
 func QueryInOrder(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	return query(ctx, pool, []string{`SET LOCAL enable_sort = off`}, sql, args)
+	return query(ctx, pool, inOrder, sql, args)
 }
 
-// query reads with one statement, after some that say how.
-func query(ctx context.Context, pool *pgxpool.Pool, ahead []string, sql string, args []any) (pgx.Rows, error) {
-	conn, err := acquire(ctx, pool)
-	if err != nil {
-		return &rows{err: err}, err
-	}
-	s := sessionOf(conn.Conn())
-	ahead = append([]string{beginRead}, ahead...)
-	if s.patience != "" { // for this transaction only, as a pooler needs it
-		ahead = append(ahead, `SET LOCAL statement_timeout = `+s.patience)
-	}
-	r := &rows{ctx: ctx, session: s, conn: conn}
-	if s.patience != "" && !s.known[sql] {
-		err = r.first(ahead, sql, args)
-	} else {
-		err = r.again(ahead, sql, args)
-	}
-	if err != nil {
-		r.Close()
-	}
-	return r, r.err
+// QueryWhole is Query for a statement that reads all of a table.
+func QueryWhole(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
+	return query(ctx, pool, whole, sql, args)
 }
 
-// again reads in one round trip.
-func (r *rows) again(ahead []string, sql string, args []any) (err error) {
-	b := &pgx.Batch{}
-	for _, statement := range ahead {
-		b.Queue(statement)
+func query(ctx context.Context, pool *pgxpool.Pool, plans, sql string, args []any) (pgx.Rows, error) {
+	for tries := int32(1); ; tries++ {
+		conn, err := acquire(ctx, pool)
+		if err != nil {
+			return &rows{err: err}, err
+		}
+		r := &rows{ctx: ctx, session: sessionOf(conn.Conn()), conn: conn}
+		err = r.read(plans, sql, args)
+		if err == nil {
+			return r, nil
+		}
+		again := r.session.unnamed(err, tries)
+		if r.Close(); !again {
+			return r, r.err
+		}
 	}
-	b.Queue(sql, args...)
-	b.Queue(`COMMIT`)
+}
+
+// read sends the statement along with its transaction. One that the connection does not know has pgx ask the server
+// first what it takes and returns, and that waits for the locks for which the statement itself would: so the
+// transaction, with its bounds, is begun before, in a round trip of its own.
+func (r *rows) read(plans, sql string, args []any) (err error) {
 	ended := r.session.trace(r.ctx, r.conn.Conn(), sql, args)
+	r.finish = func() error {
+		ended(err)
+		return err
+	}
+	b := &pgx.Batch{}
+	b.Queue(beginRead)
+	b.Queue(r.session.readBounds(plans))
+	if ahead := b.QueuedQueries; !r.session.known[sql] {
+		lent := lend(r.ctx)
+		_, err = r.conn.Conn().PgConn().Exec(lent, ahead[0].SQL+`; `+ahead[1].SQL).ReadAll()
+		if lent.end(); err != nil {
+			return err
+		}
+		b.QueuedQueries = nil
+	}
+	ahead := len(b.QueuedQueries)
+	b.Queue(sql, args...)
+	b.Queue(commit)
 	results := r.conn.SendBatch(r.ctx, b)
 	r.finish = func() error {
 		err := results.Close()
 		ended(err)
+		if err != nil {
+			clear(r.session.known) // pgx has forgotten what was in the batch
+		} else {
+			r.session.known[sql] = true
+		}
 		return err
 	}
 	for range ahead {
-		if _, err := results.Exec(); err != nil {
+		if _, err = results.Exec(); err != nil {
 			return err
 		}
 	}
@@ -77,41 +95,33 @@ func (r *rows) again(ahead []string, sql string, args []any) (err error) {
 	return err
 }
 
-// first reads with a statement that the connection does not know. pgx then asks the server what the statement takes and
-// returns, and that waits for the locks for which the statement itself would: so the transaction, with its bounds, has
-// begun before.
-func (r *rows) first(ahead []string, sql string, args []any) error {
-	tx, err := r.conn.BeginTx(r.ctx, pgx.TxOptions{BeginQuery: strings.Join(ahead, `; `)})
-	if err != nil {
-		r.finish = func() error { return err }
-		return err
-	}
-	r.Rows, err = tx.Query(r.ctx, sql, args...)
-	r.finish = func() error {
-		if err := r.Rows.Err(); err != nil {
-			rollBack(r.ctx, tx)
+// Snapshot has f read with as many statements as it likes, all of which see one moment: what is written meanwhile is
+// seen as a whole or not at all. Each of them is bounded and planned as Query's is. f may be called more than once, and
+// leaves its results in variables that it sets anew each time.
+func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+	for tries := int32(1); ; tries++ {
+		again, err := snapshot(ctx, pool, tries, f)
+		if !again {
 			return err
 		}
-		r.session.known[sql] = true
-		return tx.Commit(r.ctx)
 	}
-	return err
 }
 
-// Snapshot has f read with as many statements as it likes, all of which see one moment: what is written meanwhile is
-// seen as a whole or not at all. Each of them is bounded as Query's is.
-func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+// snapshot reads over one connection, which is closed when that is to be done again over another.
+func snapshot(ctx context.Context, pool *pgxpool.Pool, tries int32, f func(tx pgx.Tx) error) (again bool, err error) {
 	conn, err := acquire(ctx, pool)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Release()
 	s := sessionOf(conn.Conn())
-	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '10s'`
-	if s.patience != "" {
-		moment += `; SET LOCAL statement_timeout = ` + s.patience
+	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ` +
+		s.readBounds(locally("idle_in_transaction_session_timeout", "10s")+`, `+pinned)
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: moment}, f)
+	if again = s.unnamed(err, tries); again {
+		_ = conn.Conn().Close(ctx) // nobody uses it any more
 	}
-	return s.slow(ctx, pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: moment}, f))
+	return again, s.slow(ctx, err)
 }
 
 // queryCanceled is what a statement is answered that took too long, or that somebody stopped.

@@ -22,8 +22,10 @@ import (
 // the socket passes, or a read fails; nor one that was sent during an earlier statement and is late.
 type session struct {
 	unfinished *unfinished
-	patience   string          // the timeout of a statement that reads, as SET takes it; "": there is none
+	patience   string          // the timeout of a statement that reads; "": there is none
 	known      map[string]bool // the statements of which pgx need not ask the server first
+	naming     *naming         // nil when the statements have no names
+	leaver     *leaver         // of the pool
 	tracer     pgx.QueryTracer // may be nil
 	committing atomic.Bool     // no cancel request is sent
 	cancelled  atomic.Bool     // one was sent, and may still be on its way: no COMMIT is sent
@@ -48,14 +50,22 @@ func sessionOf(conn *pgx.Conn) *session {
 
 // giveSessions gives each connection of a pool a session. One that a cancel request may still be on its way to is
 // closed instead of being used again: nobody else's COMMIT must meet it.
-func (c Config) giveSessions(config *pgxpool.Config) {
+func (c Config) giveSessions(config *pgxpool.Config, naming *naming, leaver *leaver) {
 	unfinished := newUnfinished(config.MaxConns, c.Guard)
 	patience := ""
 	if c.StatementTimeout > 0 {
-		patience = fmt.Sprintf("'%dms'", c.StatementTimeout.Milliseconds())
+		patience = fmt.Sprintf("%dms", c.StatementTimeout.Milliseconds())
 	}
 	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
-		(&session{unfinished: unfinished, patience: patience, known: map[string]bool{}}).attach(config)
+		s := &session{unfinished: unfinished, patience: patience, known: map[string]bool{}, leaver: leaver}
+		switch {
+		case config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement:
+		case naming.off.Load():
+			config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		default:
+			s.naming = naming
+		}
+		s.attach(config)
 		return nil
 	}
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {

@@ -23,5 +23,6 @@ func (c Config) Single() (*pgx.ConnConfig, error) {
 		return nil, err
 	}
 	c.tune(config.ConnConfig)
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	return config.ConnConfig, nil
 }

@@ -31,11 +31,7 @@ const collisions = 3
 // tells that the server stopped waiting for its standby is a WARNING, which a database may be set to keep to itself.
 //
 // All of it goes along with BEGIN, at the cost of no round trip, and for this transaction only, as a pooler needs it.
-var begin = pgx.TxOptions{
-	BeginQuery: beginLevel + `; SET LOCAL idle_in_transaction_session_timeout = '10s'` +
-		`; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '10s'` +
-		`; SET LOCAL client_min_messages = 'warning'`,
-}
+var begin = pgx.TxOptions{BeginQuery: beginLevel + `; ` + bounds}
 
 const beginLevel = `BEGIN ISOLATION LEVEL READ COMMITTED`
 
@@ -47,12 +43,34 @@ const beginLevel = `BEGIN ISOLATION LEVEL READ COMMITTED`
 // and leaves it to itself: its connection is the pool's no more, and is read until the answer comes, the server is
 // gone, or the process ends. With as many of those as the pool is large, it returns ErrUnanswered at once.
 func InTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
-	w, err := newWriter(ctx, pool)
-	if err != nil {
-		return err
+	return withWriter(ctx, pool, (*writer).repeat, func(w *writer) error { return w.inTx(ctx, f) })
+}
+
+// repetition runs a transaction, and again when it thinks so.
+type repetition func(w *writer, once func() error) error
+
+// withWriter has a writer do what writes, until it is done or refused.
+func withWriter(ctx context.Context, pool *pgxpool.Pool, repeat repetition, once func(w *writer) error) error {
+	for tries := int32(1); ; tries++ {
+		w, err := newWriter(ctx, pool)
+		if err != nil {
+			return err
+		}
+		again, err := w.write(tries, repeat, once)
+		if !again {
+			return err
+		}
 	}
+}
+
+// write does so over one connection, which is closed when that is to be done again over another.
+func (w *writer) write(tries int32, repeat repetition, once func(w *writer) error) (again bool, err error) {
 	defer w.end()
-	return w.repeat(func() error { return w.inTx(ctx, f) })
+	err = repeat(w, func() error { return once(w) })
+	if again = w.unnamed(err, tries); again {
+		_ = w.conn.Conn().Close(context.Background()) // nobody uses it any more
+	}
+	return again, err
 }
 
 // writer is a connection that one caller writes over, and the right to do so.

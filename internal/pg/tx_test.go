@@ -242,9 +242,6 @@ func TestOpenMakesThePoolThatTheDaemonsNeed(t *testing.T) {
 		WHERE pid = pg_backend_pid() AND application_name = 'a daemon'`); got != 1 {
 		t.Error("the sessions do not bear the daemon's name")
 	}
-	if got := count(t, pool, `SELECT count(*) FROM pg_prepared_statements`); got != 0 {
-		t.Errorf("got %d prepared statements, want none: poolers break them", got)
-	}
 	if got := pool.Config().MaxConns; got != pg.DefaultMaxConns {
 		t.Errorf("got %d connections at most, want %d", got, pg.DefaultMaxConns)
 	}

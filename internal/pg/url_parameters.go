@@ -30,6 +30,9 @@ var choices = map[string][]string{
 	"sslcertmode":          {"disable", "allow", "require"},
 	"sslnegotiation":       {"postgres", "direct"},
 	"channel_binding":      {"disable", "prefer", "require"},
+
+	// pgx has more, which ask the server about each statement each time, or send parameters as text.
+	"default_query_exec_mode": {"cache_statement", "cache_describe"},
 }
 
 // shown is what a name may look like that an error quotes.

@@ -20,13 +20,20 @@ import (
 // connected.
 func listen(t *testing.T, db *pgtest.Database) <-chan struct{} {
 	t.Helper()
+	_, heard := listener(t, db)
+	return heard
+}
+
+func listener(t *testing.T, db *pgtest.Database) (*pg.Listener, <-chan struct{}) {
+	t.Helper()
 	heard := make(chan struct{}, 1000)
+	l := pg.NewListener(db.Pool, channel, discard)
 	run(t, func(ctx context.Context) {
 		c := pg.Config{URL: db.URL, Application: "test"}
-		pg.NewListener(db.Pool, channel, discard).Run(ctx, c, func() { heard <- struct{}{} })
+		l.Run(ctx, c, func() { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
-	return heard
+	return l, heard
 }
 
 const channel = `the "outbox"`
@@ -54,8 +61,9 @@ func TestListenHearsWhatAWakerSends(t *testing.T) {
 func TestListenComesBack(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Empty(t)
-	heard := listen(t, db)
+	l, heard := listener(t, db)
 	for range 2 {
+		eventually(t, "the listener knows that it hears", func() bool { return l.Poll(time.Hour) == time.Hour })
 		killed := count(t, db.Pool, `
 			SELECT count(pg_terminate_backend(pid))
 			FROM pg_stat_activity

@@ -76,7 +76,7 @@ func TestDatabaseIsDroppedWithItsSessions(t *testing.T) {
 func TestPoolIsAsTheDaemons(t *testing.T) {
 	t.Parallel()
 	config := pgtest.Empty(t).Pool.Config()
-	if got, want := config.ConnConfig.DefaultQueryExecMode, pgx.QueryExecModeCacheDescribe; got != want {
+	if got, want := config.ConnConfig.DefaultQueryExecMode, pgx.QueryExecModeCacheStatement; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got, want := config.MaxConns, int32(16); got != want {

@@ -20,7 +20,7 @@ func hooked(t *testing.T, db *pgtest.Database, table string, before func(n int))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	config.ConnConfig.Tracer = &hook{table: table, before: before}
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {

@@ -105,7 +105,7 @@ var frozenTransaction = Mutant{
 	Faults: []string{"stop-settling"}, Length: 20 * time.Second,
 	Oracle: []rules.ID{rules.I21},
 	Edits: []Edit{{
-		File: "internal/pg/tx.go",
-		Old:  `; SET LOCAL idle_in_transaction_session_timeout = '10s'`,
+		File: "internal/pg/plans.go",
+		Old:  `"idle_in_transaction_session_timeout", "10s", `,
 	}},
 }

@@ -41,6 +41,9 @@ func (s *Stack) pooled(database, direct string) string {
 		return direct
 	}
 	address.Host = s.poolers[database].Address()
+	query := address.Query()
+	query.Set("default_query_exec_mode", "cache_describe") // as doc/operations.md has it
+	address.RawQuery = query.Encode()
 	return address.String()
 }
 
