@@ -20,7 +20,8 @@ import (
 type benchRun struct {
 	Duration time.Duration `help:"How long each load is measured; 0: 20s, idle 1m, hour 1h." placeholder:"TIME"`
 	Clients  int           `default:"1024" help:"How many clients order at a time."`
-	Mode     string        `default:"watch" help:"How clients learn the end: ${bench_modes}." placeholder:"MODE"`
+	Mode     string        `default:"stream" help:"How clients learn the end: ${bench_modes}." placeholder:"MODE"`
+	Streams  int           `default:"8" help:"How many streams the clients share, with --mode stream."`
 	Relays   int           `default:"1" help:"How many relays run."`
 	Rate     float64       `help:"Orders a second, answered or not; 0: each client, when it is done." placeholder:"N"`
 	Scenario string        `help:"What happens meanwhile: ${bench_scenarios}." placeholder:"NAME"`
@@ -35,6 +36,7 @@ const (
 	mostClients    = 100_000
 	mostOffered    = 1_000_000 // orders a second
 	mostWatchers   = 20_000    // that orderd takes
+	mostStreams    = 64        // likewise
 	longestPgbench = 5 * time.Second
 )
 
@@ -57,6 +59,7 @@ func (b *benchRun) Validate() error {
 		got, least, most int
 	}{
 		{"clients", b.Clients, 1, mostClients},
+		{"streams", b.Streams, 1, mostStreams},
 		{"relays", b.Relays, 1, 64},
 		{"rows", b.Rows, 1, 1_000_000_000},
 		{"backlog", b.Backlog, 1, 100_000_000},
@@ -137,7 +140,8 @@ func (b *benchRun) measure(ctx context.Context, dir string, progress *terminal.T
 	return bench.Run(ctx, bench.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Scenario: b.Scenario, Duration: duration,
 		Pgbench: min(duration, longestPgbench),
-		Clients: b.Clients, Mode: bench.Mode(b.Mode), Relays: b.Relays, Rate: b.Rate, Sweep: b.SVG != "",
+		Clients: b.Clients, Mode: bench.Mode(b.Mode), Streams: b.Streams,
+		Relays: b.Relays, Rate: b.Rate, Sweep: b.SVG != "",
 		Rows: b.Rows, Backlog: b.Backlog, Watchers: b.Watchers,
 		Tell: func(text string) { progress.Line("%s", progress.Paint(terminal.Dim, text)) },
 		Tick: func(text string) { progress.Footer("%s", text) },

@@ -9,7 +9,7 @@ import (
 func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ args, want string }{
-		{"--mode fast", `--mode: got "fast", want create, watch`},
+		{"--mode fast", `--mode: got "fast", want stream, wait, watch, create`},
 		{
 			"--scenario rain",
 			`--scenario: got "rain", want one of idle, snapshot, rows, backlog, relays, watchers, hour`,
@@ -18,6 +18,7 @@ func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 		{"--rate=-1", "--rate: got -1, want 0 to 1000000"},
 		{"--rate=NaN", "--rate: got NaN, want 0 to 1000000"},
 		{"--clients 0", "--clients: got 0, want 1 to 100000"},
+		{"--streams 0", "--streams: got 0, want 1 to 64"},
 		{"--relays 65", "--relays: got 65, want 1 to 64"},
 		{"--rows 0", "--rows: got 0, want 1 to 1000000000"},
 		{"--backlog 0", "--backlog: got 0, want 1 to 100000000"},

@@ -19,12 +19,14 @@ type Mode string
 
 // The modes.
 const (
-	Create Mode = "create" // it does not: CreateOrder alone
+	Stream Mode = "stream" // it shares a stream with others, CreateOrders, which tells both
+	Wait   Mode = "wait"   // CreateOrder answers when the order is settled
 	Watch  Mode = "watch"  // CreateOrder, then WatchOrder until the order is settled
+	Create Mode = "create" // it does not: CreateOrder alone
 )
 
 // Modes are all of them.
-var Modes = []Mode{Create, Watch}
+var Modes = []Mode{Stream, Wait, Watch, Create}
 
 // Config says what to measure. Every field is needed that does not say otherwise.
 type Config struct {
@@ -35,6 +37,7 @@ type Config struct {
 	Pgbench  time.Duration // of each of its runs, in whole seconds
 	Clients  int
 	Mode     Mode
+	Streams  int // that the clients share, with Stream
 	Relays   int
 	Rate     float64 // orders a second, whether or not those before were answered; 0: each client when it is done
 	Sweep    bool    // also from one client to all of them, and from a tenth of the peak rate to all of it

@@ -42,11 +42,11 @@ func measured(t *testing.T, c Config) Result {
 	return r
 }
 
-// Two seconds of load: every figure is there, and sane.
+// Two seconds of load, the way it is measured by default: every figure is there, and sane.
 func TestTheFiguresAreSane(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "runs the whole system, and pgbench")
-	r := measured(t, Config{Duration: 2 * time.Second, Clients: 8, Mode: Watch, Relays: 1})
+	r := measured(t, Config{Duration: 2 * time.Second, Clients: 8, Mode: Stream, Streams: 2, Relays: 1})
 	if r.SagasPerSecond <= 0 || r.PgbenchTPS <= 0 || r.Ratio <= 0 || len(r.Pgbench) != 2 || r.Orders == 0 {
 		t.Errorf("got %.0f sagas/s, pgbench %v, ratio %v, %d orders; want all of them", r.SagasPerSecond, r.Pgbench,
 			r.Ratio, r.Orders)
@@ -66,5 +66,24 @@ func TestTheFiguresAreSane(t *testing.T) {
 	}
 	if r.WALBytes < 100 || len(r.Depths) < 2 || r.Statements["orders"] < 0 || r.FsyncMS < 0 {
 		t.Errorf("got %+v", r.Load)
+	}
+}
+
+// However a client learns what became of its order, it does, at the rate that is asked for.
+func TestEachModeIsMeasured(t *testing.T) {
+	slow.Long(t, "runs the whole system once for each mode")
+	for _, mode := range Modes {
+		t.Run(string(mode), func(t *testing.T) {
+			const rate = 20
+			r := measured(t, Config{
+				Duration: 3 * time.Second, Clients: 8, Mode: mode, Streams: 2, Relays: 1, Rate: rate,
+			})
+			if r.Unsent > 0 || r.CreatesPerSecond < rate/2 || r.CreatesPerSecond > 2*rate {
+				t.Errorf("got %.1f creates/s and %d orders unsent, want about %d, and none", r.CreatesPerSecond, r.Unsent, rate)
+			}
+			if told := r.LatencyMS.Settled != nil; told != (mode != Create) {
+				t.Errorf("got latencies until settled: %v", told)
+			}
+		})
 	}
 }

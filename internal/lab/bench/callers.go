@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rpc"
@@ -28,6 +30,7 @@ const (
 const (
 	callTimeout = 20 * time.Second // of one try: none is given up that may be answered
 	retryPause  = 20 * time.Millisecond
+	longestWait = 9 * time.Second // that an answer may wait for the order to be settled; after that it is watched
 )
 
 func customer(n int64) string { return fmt.Sprintf("bench-%03d", n%customers) }
@@ -40,12 +43,20 @@ type caller struct {
 	to     *recorder
 }
 
+// request is for an order that nobody has asked for before.
+func (s *system) request() *orderv1.CreateOrderRequest {
+	requestID := uuid.NewString()
+	return &orderv1.CreateOrderRequest{
+		CustomerId: customer(s.next.Add(1)), RequestId: &requestID, CurrencyCode: currency,
+		Items: []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: price}},
+	}
+}
+
 // order places one order, for which somebody has waited since begin.
 func (c *caller) order(ctx context.Context, begin time.Time) {
-	requestID := uuid.NewString()
-	request := &orderv1.CreateOrderRequest{
-		CustomerId: customer(c.next.Add(1)), RequestId: &requestID, CurrencyCode: currency,
-		Items: []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: price}},
+	request := c.request()
+	if c.mode == Wait {
+		request.Wait = durationpb.New(longestWait)
 	}
 	var reply *orderv1.CreateOrderResponse
 	err := c.persist(ctx, func(ctx context.Context) (err error) {
@@ -57,7 +68,11 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	}
 	c.to.acknowledged(begin, time.Now())
 	c.placed.Add(1)
-	if c.mode == Create || !c.watch(ctx, reply.GetOrder().GetOrderId()) {
+	if c.mode == Create {
+		return
+	}
+	waited := c.mode == Wait && c.isSettled(reply.GetOrder())
+	if !waited && !c.watch(ctx, reply.GetOrder().GetOrderId()) {
 		return
 	}
 	c.to.settled(begin, time.Now())
@@ -131,14 +146,35 @@ func transient(err error) bool {
 // crowd is the callers of one load.
 type crowd struct {
 	clients []work
+	streams sync.WaitGroup
+	end     context.CancelFunc // of the streams
 }
 
-// callers returns as many as a load has.
-func (s *system) callers(p spec, to *recorder) *crowd {
+// callers returns as many as a load has, and opens the streams that they share.
+func (s *system) callers(ctx context.Context, p spec, to *recorder) *crowd {
 	c := &crowd{}
+	ctx, c.end = context.WithCancel(ctx)
+	var lines []*line
+	if p.mode == Stream {
+		for n := range min(s.config.Streams, p.clients) {
+			l := newLine(s, s.clients[n%len(s.clients)], to)
+			lines = append(lines, l)
+			c.streams.Go(func() { l.run(ctx) })
+		}
+	}
 	for n := range p.clients {
+		if p.mode == Stream {
+			c.clients = append(c.clients, lines[n%len(lines)].caller())
+			continue
+		}
 		one := &caller{system: s, orders: s.clients[n%len(s.clients)], mode: p.mode, to: to}
 		c.clients = append(c.clients, one.order)
 	}
 	return c
+}
+
+// close ends the streams.
+func (c *crowd) close() {
+	c.end()
+	c.streams.Wait()
 }

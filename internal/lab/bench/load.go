@@ -14,6 +14,7 @@ type Load struct {
 	Name    string  `json:"name,omitempty"`
 	Mode    Mode    `json:"mode,omitempty"`
 	Clients int     `json:"clients,omitempty"`
+	Streams int     `json:"streams,omitempty"` // that the clients share, if that is their mode
 	Relays  int     `json:"relays,omitempty"`
 	Offered float64 `json:"offered_per_second,omitempty"`
 	Seconds float64 `json:"seconds"`
@@ -70,6 +71,14 @@ const (
 	drainTime     = 10 * time.Minute
 )
 
+// streams returns how many streams the clients of a load share; 0: they make calls.
+func (s *system) streams(p spec) int {
+	if p.mode != Stream {
+		return 0
+	}
+	return min(s.config.Streams, p.clients)
+}
+
 func warmUp(d time.Duration) time.Duration { return min(d/4, longestWarmUp) }
 
 // load puts a load on the system, measures it, and waits until nothing is under way any more. When ctx ends it returns
@@ -83,7 +92,8 @@ func (s *system) load(ctx context.Context, p spec) (Load, error) {
 	after, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	to := newRecorder(p.rate > 0)
-	crowd := s.callers(p, to)
+	crowd := s.callers(after, p, to)
+	defer crowd.close()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -99,8 +109,11 @@ func (s *system) load(ctx context.Context, p spec) (Load, error) {
 	defer giving.Stop()
 	<-done
 	l.LatencyMS = Latency{to.create.spread(), to.settle.spread()}
-	if p.mode == Create { // nobody waited for the end
+	switch p.mode {
+	case Create: // nobody waited for the end
 		l.LatencyMS.Settled = nil
+	case Wait: // nor was anybody told of the beginning
+		l.LatencyMS.Create = nil
 	}
 	l.Unsent, l.Repeats = to.unsent.Load(), to.repetitions()
 	l.KeptUp = l.keptUp()
@@ -115,7 +128,8 @@ func (s *system) load(ctx context.Context, p spec) (Load, error) {
 // window waits until the load has warmed up, and measures it for its time.
 func (s *system) window(ctx context.Context, p spec, to *recorder) (Load, error) {
 	l := Load{
-		Name: p.name, Mode: p.mode, Clients: p.clients, Relays: p.relays, Offered: p.rate, Depths: []Depth{},
+		Name: p.name, Mode: p.mode, Clients: p.clients, Streams: s.streams(p), Relays: p.relays, Offered: p.rate,
+		Depths: []Depth{},
 	}
 	s.tell(p.String())
 	wait.For(ctx, warmUp(p.duration))

@@ -69,14 +69,19 @@ func (r *recorder) missed(due time.Time) {
 	r.settle.add(waited)
 }
 
-// repeated notes a try that is made again.
+// repeated notes a try that is made again, after an error.
 func (r *recorder) repeated(err error) {
-	if !r.within(time.Now()) {
-		return
-	}
 	reason := rpc.Reason(err)
 	if reason == "" {
 		reason = status.Code(err).String()
+	}
+	r.repeatedFor(reason)
+}
+
+// repeatedFor notes a try that is made again, by why that is.
+func (r *recorder) repeatedFor(reason string) {
+	if !r.within(time.Now()) {
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
