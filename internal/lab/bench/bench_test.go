@@ -79,7 +79,8 @@ func TestEachModeIsMeasured(t *testing.T) {
 				Duration: 3 * time.Second, Clients: 8, Mode: mode, Streams: 2, Relays: 1, Rate: rate,
 			})
 			if r.Unsent > 0 || r.CreatesPerSecond < rate/2 || r.CreatesPerSecond > 2*rate {
-				t.Errorf("got %.1f creates/s and %d orders unsent, want about %d, and none", r.CreatesPerSecond, r.Unsent, rate)
+				t.Errorf("got %.1f creates/s and %d orders unsent, want about %d, and none", r.CreatesPerSecond,
+					r.Unsent, rate)
 			}
 			if told := r.LatencyMS.Settled != nil; told != (mode != Create) {
 				t.Errorf("got latencies until settled: %v", told)
