@@ -3,7 +3,6 @@ package orderdb
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -30,21 +29,22 @@ type News struct {
 // Watched reads many orders with few queries, and tells of them a few at a time, so that their items need not all be
 // held at once. An order that still has the status that was seen is left out, so that a wake-up costs what has changed.
 func (s *Store) Watched(ctx context.Context, seen []Seen, tell func(News)) error {
-	return s.watched(ctx, seen, orderColumns, window, tell)
+	return watched(ctx, seen, s.changed, tell)
 }
 
-// withoutItems is orderColumns for who asks for the status of many: an order's items may be a hundred times longer.
-var withoutItems = strings.Replace(orderColumns, ` items,`, ` NULL::jsonb AS items,`, 1)
-
-// Progress is Watched of orders without their items.
+// Progress is Watched of orders of which only what changes is wanted: id, status, cancel reason, and when. The rest may
+// be a hundred times longer.
 func (s *Store) Progress(ctx context.Context, seen []Seen, tell func(News)) error {
-	return s.watched(ctx, seen, withoutItems, watchedAtOnce, tell)
+	return watched(ctx, seen, s.progressed, tell)
 }
 
-func (s *Store) watched(ctx context.Context, seen []Seen, columns string, most int, tell func(News)) error {
+func watched(
+	ctx context.Context, seen []Seen,
+	read func(context.Context, []Seen) (orders []order.Order, looked int, err error), tell func(News),
+) error {
 	for len(seen) > 0 {
 		n := min(len(seen), watchedAtOnce)
-		changed, looked, err := s.changed(ctx, seen[:n], columns, most)
+		changed, looked, err := read(ctx, seen[:n])
 		if err != nil {
 			return fmt.Errorf("read %d watched orders: %w", n, err)
 		}
@@ -67,29 +67,24 @@ func missing(seen []Seen, found []order.Order) (ids []string) {
 	return ids
 }
 
-// changed returns the first of some orders that have left their status, most of them at most, and how many it has
-// looked at. OFFSET 0 keeps the lookup of each a lookup.
-func (s *Store) changed(
-	ctx context.Context, seen []Seen, columns string, most int,
-) (orders []order.Order, looked int, err error) {
-	ids, statuses := make([]pgtype.UUID, len(seen)), make([]string, len(seen))
-	for i, one := range seen {
-		if err := ids[i].Scan(one.ID); err != nil {
-			return nil, 0, err
-		}
-		statuses[i] = string(one.Status)
+// changed returns the first of some orders that have left their status, and how many it has looked at. OFFSET 0 keeps
+// the lookup of each a lookup.
+func (s *Store) changed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
+	ids, statuses, err := arrays(seen)
+	if err != nil {
+		return nil, 0, err
 	}
 	rows, err := pg.QueryInOrder(ctx, s.reads, `
 		SELECT `+orderColumns+`, at
 		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS seen (seen_id, seen_status, at)
 		CROSS JOIN LATERAL (
-			SELECT `+columns+`
+			SELECT `+orderColumns+`
 			FROM orders
 			WHERE id = seen_id AND status <> seen_status
 			OFFSET 0
 		) AS o
 		ORDER BY at
-		LIMIT $3`, ids, statuses, most)
+		LIMIT $3`, ids, statuses, window)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -98,11 +93,57 @@ func (s *Store) changed(
 		row
 		At int
 	}])
-	if len(found) == most {
-		looked = found[most-1].At
+	if len(found) == window {
+		looked = found[window-1].At
 	}
 	for _, r := range found {
 		orders = append(orders, r.order())
 	}
 	return orders, looked, err
+}
+
+// progressed returns what has changed of all of some orders that have left their status.
+func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
+	ids, statuses, err := arrays(seen)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, err := pg.QueryInOrder(ctx, s.reads, `
+		SELECT at, status, coalesce(cancel_reason, ''), updated_at, completed_at
+		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS seen (seen_id, seen_status, at)
+		CROSS JOIN LATERAL (
+			SELECT status, cancel_reason, updated_at, completed_at
+			FROM orders
+			WHERE id = seen_id AND status <> seen_status
+			OFFSET 0
+		) AS o
+		ORDER BY at`, ids, statuses)
+	if err != nil {
+		return nil, 0, err
+	}
+	orders, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (order.Order, error) {
+		var (
+			at        int
+			o         order.Order
+			completed pgtype.Timestamptz
+		)
+		err := r.Scan(&at, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed)
+		if err == nil {
+			o.ID, o.CompletedAt = seen[at-1].ID, completed.Time
+		}
+		return o, err
+	})
+	return orders, len(seen), err
+}
+
+// arrays returns what is seen as parameters: ids as bytes, which the server need not parse.
+func arrays(seen []Seen) (ids []pgtype.UUID, statuses []string, err error) {
+	ids, statuses = make([]pgtype.UUID, len(seen)), make([]string, len(seen))
+	for i, one := range seen {
+		if err := ids[i].Scan(one.ID); err != nil {
+			return nil, nil, err
+		}
+		statuses[i] = string(one.Status)
+	}
+	return ids, statuses, nil
 }

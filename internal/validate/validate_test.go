@@ -3,6 +3,7 @@ package validate_test
 import (
 	"errors"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -116,6 +117,23 @@ func check(check func(*validate.Fields, string), got string) error {
 	var f validate.Fields
 	check(&f, got)
 	return f.Err()
+}
+
+// Every byte at either end of an id, and every length.
+func TestAnIDIsWhatTheContractSays(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`\A[A-Za-z0-9._:-]{1,64}\z`)
+	ids := []string{""}
+	for c := range 256 {
+		b := string([]byte{byte(c)})
+		ids = append(ids, b, "a"+b, b+"a", strings.Repeat(b, c))
+	}
+	for _, id := range ids {
+		err := check(func(f *validate.Fields, got string) { f.ID("x", got) }, id)
+		if want := form.MatchString(id); (err == nil) != want {
+			t.Errorf("%q: got error %v, want it valid: %v", id, err, want)
+		}
+	}
 }
 
 func TestRangeAllowsItsBounds(t *testing.T) {
