@@ -27,8 +27,8 @@ import (
 )
 
 // The documentation calls grpcurl, which takes minutes to compile. This test program is it, when it is called by that
-// name: it asks a server by reflection what it serves, and calls a unary or server-streaming method for real. The flags
-// are those that the pages use, and exit codes and output are grpcurl's.
+// name: it asks a server by reflection what it serves, and calls a method for real, with one request. The flags are
+// those that the pages use, and exit codes and output are grpcurl's.
 
 // callTimeout bounds one call, so that a page that asks for too much says so.
 const callTimeout = 30 * time.Second
@@ -94,8 +94,8 @@ func ask(ctx context.Context, conn *grpc.ClientConn, what, data string) error {
 		return fmt.Errorf("service %q does not include a method named %q", service, method)
 	}
 	descriptor, ok := found.(protoreflect.MethodDescriptor)
-	if !ok || descriptor.IsStreamingClient() {
-		return fmt.Errorf("%s is no method with one request", what)
+	if !ok {
+		return fmt.Errorf("%s is no method", what)
 	}
 	return call(ctx, conn, files, descriptor, what, data)
 }
