@@ -27,6 +27,7 @@ func TestOrdersTables(t *testing.T) {
 			"traceparent text null", "attempts integer", "claims integer", "answers integer",
 			"ready_at timestamp with time zone", "lease_token uuid null", "parked_at timestamp with time zone null",
 			"last_code text null", "created_at timestamp with time zone",
+			"leased_until timestamp with time zone null", "suspect boolean null",
 		},
 		"audit": {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",

@@ -233,7 +233,8 @@ func (s *system) row(id string, kind order.Command) (row, bool) {
 	s.t.Helper()
 	rows, err := s.db.Pool.Query(s.t.Context(), `
 		SELECT attempts, claims, answers, coalesce(last_code, '') AS last_code, parked_at IS NOT NULL AS parked,
-			lease_token IS NOT NULL AS leased, extract(epoch FROM ready_at - clock_timestamp())::float8 AS ready_in,
+			lease_token IS NOT NULL AS leased,
+			extract(epoch FROM greatest(ready_at, leased_until) - clock_timestamp())::float8 AS ready_in,
 			extract(epoch FROM ready_at - created_at)::float8 AS ready_after, payload
 		FROM outbox
 		WHERE key = $1 AND kind = $2`, id, string(kind))

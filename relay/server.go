@@ -69,7 +69,7 @@ func newServer(
 		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
 		Renew: p.renew, Listen: p.listen,
 	})
-	config.Poll = s.listener.Poll
+	config.Poll, config.Wakes = s.listener.Poll, p.Wake
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,

@@ -48,7 +48,8 @@ func inOutbox(t testing.TB, db *pgtest.Database, o order.Order) []stored {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
 		SELECT kind, attempts, answers, lease_token IS NOT NULL AS leased, parked_at IS NOT NULL AS parked,
-			ready_at <= clock_timestamp() AS due, coalesce(last_code, '') AS last_code,
+			parked_at IS NULL AND greatest(ready_at, leased_until) <= clock_timestamp() AS due,
+			coalesce(last_code, '') AS last_code,
 			payload = CASE kind WHEN 'VOID' THEN $2::bytea ELSE $3::bytea END AS rebuilt
 		FROM outbox
 		WHERE key = $1
@@ -398,7 +399,8 @@ func TestAFindingAboutNoOrderIsLeftForLater(t *testing.T) {
 // reclaimed claims what was claimed before: its lease is over.
 func reclaimed(t testing.TB, db *pgtest.Database, id string) outbox.Message {
 	t.Helper()
-	_, err := db.Pool.Exec(t.Context(), `UPDATE outbox SET ready_at = clock_timestamp() WHERE key = $1`, id)
+	_, err := db.Pool.Exec(t.Context(),
+		`UPDATE outbox SET ready_at = clock_timestamp(), leased_until = NULL WHERE key = $1`, id)
 	if err != nil {
 		t.Fatal(err)
 	}

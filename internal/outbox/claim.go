@@ -50,28 +50,56 @@ func NewQueue(pool *pgxpool.Pool, table Table, kind string, lease time.Duration)
 }
 
 // Claim leases up to limit messages that are due, the longest due first, and up to alone (0 or 1) of those that must
-// be delivered alone. Rows that another worker is claiming are passed over, not waited for. Where the table supersedes,
-// a row with a younger row of the same key, of whatever kind, is deleted instead.
+// be delivered alone. Rows that another worker is claiming are passed over, not waited for. Where the table
+// supersedes, a row with a younger row of the same key, of whatever kind, is deleted instead.
 func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) {
-	return q.claim(ctx, limit, alone, false)
+	found, err := q.claim(ctx, ask{limit: limit, alone: alone})
+	return messagesOf(found), err
 }
 
-// ClaimUntried leases like Claim, but only messages that nobody has claimed before, and none that must go alone.
-func (q *Queue) ClaimUntried(ctx context.Context, limit int) ([]Message, error) {
-	return q.claim(ctx, limit, 0, true)
+// ask says what a claim may take.
+type ask struct {
+	limit, alone int
+	untried      bool      // only messages that nobody has claimed before
+	from         time.Time // those due before are passed over, but for the ones that go alone; zero: none are
 }
 
-// claim looks each message up by = ANY(ARRAY[id]), here as in the statements below. It says what = would, but that a
-// plan cannot turn it around, and go through all messages for each that was found: a plan is made once, perhaps when
-// there were none.
-func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Message, error) {
-	messages, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[Message], q.table.sql(`
+// claimed is a Message with what only its claim knows.
+type claimed struct {
+	Message
+
+	ReadyAt time.Time // since when it was due
+	At      time.Time // when the claim was made; both by the database's clock
+}
+
+func messagesOf(found []claimed) []Message {
+	var messages []Message
+	for _, c := range found {
+		messages = append(messages, c.Message)
+	}
+	return messages
+}
+
+// held says that a lease has not ended yet. A lease without an end is one of an earlier release, which moved ready_at
+// there. A token that is gone took its lease with it.
+const held = `(lease_token IS NOT NULL AND leased_until > (SELECT clock_timestamp())) IS TRUE`
+
+// claim changes no column that an index or its predicate names: the new version of a row stays on its page, and no
+// index hears of it. suspect changes only when it becomes one.
+//
+// It looks each message up by = ANY(ARRAY[id]), as the statements below do. It says what = would, but that a plan
+// cannot turn it around, and go through all messages for each that was found: a plan is made once, perhaps when there
+// were none.
+func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
+	found, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[claimed], q.table.sql(`
 		WITH plain AS (
 			SELECT id, key, false AS alone
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
-				AND claims - answers < 3
+				AND ready_at >= $8
+				AND NOT suspect
+				AND NOT `+held+`
 				AND kind = $5
 				AND (NOT $6 OR claims = 0)
 			ORDER BY ready_at
@@ -82,9 +110,10 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
-				AND claims - answers >= 3 -- the index outbox_suspect_of_kind says the same
+				AND suspect -- the index outbox_suspects says the same
+				AND NOT `+held+`
 				AND kind = $5
-			ORDER BY ready_at
+			ORDER BY `+dueAt+` -- whose lease has just ended goes last: what kills its relay keeps no other waiting
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED
 		), due AS (
@@ -97,106 +126,15 @@ func (q *Queue) claim(ctx context.Context, limit, alone int, untried bool) ([]Me
 			WHERE m.id = ANY(ARRAY[due.id]) AND due.superseded
 		)
 		UPDATE {table} AS m
-		SET lease_token = $3, claims = claims + 1, ready_at = clock_timestamp() + $4::interval
+		SET lease_token = $3, claims = claims + 1, leased_until = clock_timestamp() + $4::interval
 		FROM due
 		WHERE m.id = ANY(ARRAY[due.id]) AND NOT due.superseded
-		RETURNING `+messageColumns+`, m.ready_at AS leased_until, due.alone`),
-		limit, alone, uuid.NewString(), q.lease, q.kind, untried, q.table.Supersedes)
+		RETURNING `+messageColumns+`, m.leased_until, due.alone, m.ready_at, statement_timestamp() AS at`),
+		a.limit, a.alone, uuid.NewString(), q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from))
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
-	return messages, nil
-}
-
-// Expired finds messages past their ExpiresAt that nobody holds, parked ones included, without the first skip of them.
-// It does not claim them: giving up needs no lease.
-func (q *Queue) Expired(ctx context.Context, limit, skip int) ([]Message, error) {
-	rows, err := pg.QueryInOrder(ctx, q.pool, q.table.sql(`
-		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
-		FROM {table} AS m
-		WHERE expires_at <= (SELECT clock_timestamp())
-			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
-			AND kind = $2
-		ORDER BY expires_at
-		LIMIT $1
-		OFFSET $3`), limit, q.kind, skip)
-	if err != nil {
-		return nil, fmt.Errorf("find expired messages: %w", err)
-	}
-	messages, err := pgx.CollectRows(rows, pgx.RowToStructByName[Message])
-	if err != nil {
-		return nil, fmt.Errorf("find expired messages: %w", err)
-	}
-	return messages, nil
-}
-
-// Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back
-// after that was written, and says nothing any more about what their waits or their leases were. It returns how many.
-// It looks before it writes: there is nothing but once in a blue moon.
-func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
-	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
-		SELECT coalesce((
-			SELECT ready_at
-			FROM {table}
-			WHERE parked_at IS NULL AND kind = $1
-			ORDER BY ready_at DESC
-			LIMIT 1
-		) > clock_timestamp() + $2::interval, false)`), q.kind, longest)
-	if err != nil {
-		return 0, fmt.Errorf("look for messages from the future: %w", err)
-	}
-	ahead, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
-	if err != nil {
-		return 0, fmt.Errorf("look for messages from the future: %w", err)
-	}
-	if !ahead {
-		return 0, nil
-	}
-	ids, err := pg.Write(ctx, q.pool, pgx.RowTo[int64], q.table.sql(`
-		WITH ahead AS (
-			SELECT id
-			FROM {table}
-			WHERE parked_at IS NULL
-				AND ready_at > (SELECT clock_timestamp() + $2::interval)
-				AND kind = $1
-			ORDER BY ready_at DESC
-			LIMIT $3
-			FOR UPDATE SKIP LOCKED
-		)
-		UPDATE {table} AS m
-		SET ready_at = clock_timestamp()
-		FROM ahead
-		WHERE m.id = ANY(ARRAY[ahead.id])
-		RETURNING m.id`), q.kind, longest, limit)
-	if err != nil {
-		return 0, fmt.Errorf("recall messages from the future: %w", err)
-	}
-	return len(ids), nil
-}
-
-// NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
-// none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
-// wait for them.
-func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
-	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
-		SELECT extract(epoch FROM (
-			SELECT ready_at
-			FROM {table}
-			WHERE parked_at IS NULL AND ($1 > 0 OR claims - answers < 3) AND kind = $2
-			ORDER BY ready_at
-			LIMIT 1
-		) - clock_timestamp())::float8`), alone, q.kind)
-	if err != nil {
-		return 0, false, fmt.Errorf("find the next message due: %w", err)
-	}
-	seconds, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[*float64])
-	if err != nil {
-		return 0, false, fmt.Errorf("find the next message due: %w", err)
-	}
-	if seconds == nil {
-		return 0, false, nil
-	}
-	return time.Duration(*seconds * float64(time.Second)), true, nil
+	return found, nil
 }
 
 // Release gives claims back that were not used, as if they had not been made: the worker stops before it delivered.
@@ -211,7 +149,7 @@ func (q *Queue) Release(ctx context.Context, messages []Message) error {
 			FOR UPDATE OF m SKIP LOCKED
 		)
 		UPDATE {table} AS m
-		SET lease_token = NULL, claims = claims - 1, ready_at = clock_timestamp()
+		SET lease_token = NULL, claims = claims - 1, leased_until = NULL
 		FROM held
 		WHERE m.id = ANY(ARRAY[held.id])`), ids, tokens)
 	if err != nil {

@@ -118,7 +118,7 @@ func TestALeaseLastsAsLongAsTheQueueSays(t *testing.T) {
 	n := number(t, db, `
 		SELECT count(*)
 		FROM outbox
-		WHERE ready_at BETWEEN clock_timestamp() + interval '6 hours' AND clock_timestamp() + interval '7 hours'`)
+		WHERE leased_until BETWEEN clock_timestamp() + interval '6 hours' AND clock_timestamp() + interval '7 hours'`)
 	if n != 1 {
 		t.Error("the row is not leased for 7 hours")
 	}
@@ -274,7 +274,7 @@ func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 	late.ExpiresAt = time.Unix(0, 0)
 	put(t, db, late)
 
-	swept, err := queue(db).Expired(t.Context(), 10, 0)
+	swept, _, err := queue(db).Expired(t.Context(), 10, place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestExpiryIsByTheDatabasesClock(t *testing.T) {
 	if diff := cmp.Diff([]string{"expired, parked", "expired, due"}, texts); diff != "" {
 		t.Errorf("swept, the longest expired first and no goodbye (-want +got):\n%s", diff)
 	}
-	if swept, err = queue(db).Expired(t.Context(), 1, 0); err != nil || len(swept) != 1 {
+	if swept, _, err = queue(db).Expired(t.Context(), 1, place{}); err != nil || len(swept) != 1 {
 		t.Errorf("got %d messages, error %v, want no more than asked for", len(swept), err)
 	}
 	claimed := map[string]bool{}

@@ -22,8 +22,8 @@ func (w *Worker) claimLoop(ctx, working context.Context) {
 				w.log.Error("cannot claim", "error", err)
 			}
 			w.idle(ctx, w.config.PollInterval, nil)
-		case err == nil && found == 0:
-			w.idle(ctx, w.untilDue(ctx, p.alone), nil)
+		case err == nil && found < p.limit:
+			w.rest(ctx, p.alone)
 		}
 	}
 }
@@ -53,6 +53,7 @@ func (w *Worker) admit() permit {
 
 // claimOnce makes one pass, and returns how many messages it found.
 func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) {
+	w.hush()
 	until := time.Now().Add(w.config.Lease)
 	messages, err := w.claim(working, p)
 	if err != nil || len(messages) == 0 {
@@ -71,55 +72,123 @@ func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) 
 func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	ctx, cancel := context.WithTimeout(working, w.config.SettleTimeout)
 	defer cancel()
-	if !p.probe {
-		return w.queue.Claim(ctx, p.limit, p.alone)
+	if p.probe {
+		return w.claimProbe(ctx, p)
 	}
-	// One that was not tried yet is the better probe: those that were may be what fails, while the others would not.
-	messages, err := w.queue.ClaimUntried(ctx, p.limit)
-	if err != nil || len(messages) > 0 {
-		return messages, err
+	a := ask{limit: p.limit, alone: p.alone, from: w.frontier.from}
+	if w.behind.Swap(false) {
+		a.from = time.Time{}
 	}
-	messages, err = w.queue.Claim(ctx, p.limit, 0)
-	if err != nil || len(messages) > 0 || p.alone == 0 {
-		return messages, err
+	found, err := w.queue.claim(ctx, a)
+	if err == nil {
+		w.frontier.moved(found, p.limit)
 	}
-	// In a long outage every message may have been claimed in vain so often that it must go alone. Then one of those
-	// is the probe, or the breaker would stay open for ever.
-	return w.queue.Claim(ctx, 0, p.alone)
+	return messagesOf(found), err
+}
+
+// claimProbe claims one message. One that was not tried yet is the better probe: those that were may be what fails,
+// while the others would not.
+func (w *Worker) claimProbe(ctx context.Context, p permit) ([]Message, error) {
+	for _, a := range []ask{
+		{limit: p.limit, untried: true},
+		{limit: p.limit},
+		// In a long outage every message may have been claimed in vain so often that it must go alone. Then one of
+		// those is the probe, or the breaker would stay open for ever.
+		{alone: p.alone},
+	} {
+		found, err := w.queue.claim(ctx, a)
+		if err != nil || len(found) > 0 || a.limit > 0 && !a.untried && p.alone == 0 {
+			return messagesOf(found), err
+		}
+	}
+	return nil, nil
 }
 
 func (w *Worker) giveBack(working context.Context, messages []Message) error {
 	ctx, cancel := context.WithTimeout(working, w.config.SettleTimeout)
 	defer cancel()
+	w.behind.Store(true)
 	return w.queue.Release(ctx, messages)
 }
 
-// idle waits for a wake-up, for another signal, or for the time to pass.
-func (w *Worker) idle(ctx context.Context, d time.Duration, other <-chan struct{}) {
+// idle waits for a wake-up, for another signal, or for the time to pass, and reports whether it passed.
+func (w *Worker) idle(ctx context.Context, d time.Duration, other <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-w.wake:
 	case <-other:
 	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	}
+	return false
+}
+
+const (
+	// minWait keeps a worker from spinning on a row that is due and that another worker has locked.
+	minWait = 5 * time.Millisecond
+	// linger is a worker's, unless a test sets it.
+	linger = 10 * time.Millisecond
+	// few is how many messages in flight keep no wake-up waiting.
+	few = 8
+	// longRest is longer than any rest: whatever there is to do, somebody wakes the worker for it.
+	longRest = time.Hour
+)
+
+// rest waits for a wake-up, or until something is due. While many messages are in flight, a wake-up waits until some of
+// them are settled, and the next claim takes what has come in the meantime: few large batches cost less than many small
+// ones. A worker that has nothing to do claims at once.
+func (w *Worker) rest(ctx context.Context, alone int) {
+	if w.unsure.Swap(false) {
+		w.due = w.untilDue(ctx, alone)
+	}
+	d := longRest
+	if !w.due.IsZero() {
+		d = max(time.Until(w.due), minWait)
+	}
+	if w.idle(ctx, d, nil) {
+		w.due = time.Time{}
+		w.unsure.Store(true)
+		return
+	}
+	w.mu.Lock()
+	many := w.inFlight > few
+	w.mu.Unlock()
+	if many {
+		w.settled(ctx)
+	}
+}
+
+// hush has the bell silent of what was settled before.
+func (w *Worker) hush() {
+	select {
+	case <-w.room:
+	default:
+	}
+}
+
+// settled waits until something is settled that was in flight, but not for long.
+func (w *Worker) settled(ctx context.Context) {
+	timer := time.NewTimer(w.linger)
+	defer timer.Stop()
+	select {
+	case <-w.room:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// minWait keeps a worker from spinning on a row that is due and that another worker has locked.
-const minWait = 5 * time.Millisecond
-
-// untilDue returns how long nothing is due, a poll interval at most.
-func (w *Worker) untilDue(ctx context.Context, alone int) time.Duration {
+// untilDue returns when the next message is due, by this process's clock; zero: there is none, or it is not known.
+func (w *Worker) untilDue(ctx context.Context, alone int) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
 	next, any, err := w.queue.NextDue(ctx, alone)
-	poll := w.config.PollInterval
-	if w.config.Poll != nil {
-		poll = w.config.Poll(poll)
-	}
 	if err != nil || !any {
-		return poll
+		return time.Time{}
 	}
-	return min(max(next, minWait), poll)
+	if next <= 0 {
+		w.behind.Store(true)
+	}
+	return time.Now().Add(next)
 }

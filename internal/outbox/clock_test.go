@@ -10,7 +10,10 @@ import (
 // setBack is as if the database's clock had been set back: what was written lies ahead by so much.
 func setBack(t testing.TB, db *pgtest.Database, by time.Duration) {
 	t.Helper()
-	exec(t, db, `UPDATE outbox SET ready_at = ready_at + $1::interval, created_at = created_at + $1::interval`, by)
+	exec(t, db, `
+		UPDATE outbox
+		SET ready_at = ready_at + $1::interval, created_at = created_at + $1::interval,
+			leased_until = leased_until + $1::interval`, by)
 }
 
 // The clock is set back by hours, while messages are due, wait, are claimed and parked. Within the longest wait of the

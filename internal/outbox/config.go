@@ -20,6 +20,23 @@ type Config struct {
 	LongestDelay    time.Duration // no message waits longer than this for its next try
 	// Poll returns how often to look at present, as wake-ups that are lost may have it; nil: each PollInterval.
 	Poll func(usual time.Duration) time.Duration
+	// Wakes says that somebody wakes the workers, unless Poll says that it is lost. While there is nothing in the
+	// outbox they then look ten times less often.
+	Wakes bool
+}
+
+// poll returns how often to look at present.
+func (c Config) poll() time.Duration {
+	if c.Poll == nil {
+		return c.PollInterval
+	}
+	return c.Poll(c.PollInterval)
+}
+
+// woken reports whether wake-ups are heard at present.
+func (c Config) woken() bool {
+	const usual = time.Hour
+	return c.Wakes && (c.Poll == nil || c.Poll(usual) == usual)
 }
 
 // longestWait is how far ahead the time may lie from which a message may be claimed.

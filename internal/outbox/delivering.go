@@ -6,29 +6,16 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
-	"hosho/internal/wait"
 )
 
-// sweepLoop looks after messages that no claim finds. It gives up those that are too late and parked, or kept by an
-// open breaker, and recalls those that wait for a time which a clock that was set back has yet to come to.
-func (w *Worker) sweepLoop(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := w.sweep(ctx); err != nil && ctx.Err() == nil && w.complaints.news("sweep", err, time.Now()) {
-			w.log.Error("cannot look for expired messages", "error", err)
-		}
-		if err := w.recall(ctx); err != nil && ctx.Err() == nil && w.complaints.news("recall", err, time.Now()) {
-			w.log.Error("cannot look for messages from the future", "error", err)
-		}
-		wait.For(ctx, w.config.PollInterval)
-	}
-}
-
+// recall makes due what waits for a time that may be long in coming.
 func (w *Worker) recall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
 	n, err := w.queue.Recall(ctx, w.config.longestWait(), w.config.Batch)
 	if err == nil && n > 0 {
 		w.log.Warn("the database's clock was set back: messages that were to wait are due", "messages", n)
+		w.behind.Store(true)
 		w.Wake()
 	}
 	return err
@@ -39,25 +26,15 @@ func (w *Worker) sweep(ctx context.Context) error {
 	until := time.Now().Add(w.config.SettleTimeout)
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	messages, err := w.queue.Expired(bounded, w.config.Batch, w.passed)
+	messages, next, err := w.queue.Expired(bounded, w.config.Batch, w.place)
 	if err != nil {
 		return err
 	}
+	w.place = next
 	going, _ := w.handler.Check(bounded, messages) // what is kept back is nobody's, and stays as it is
 	late := slices.DeleteFunc(going, func(m Message) bool { return !m.Expired })
-	w.pass(len(messages), len(messages)-len(late))
 	w.send(ctx, late, nil, until)
 	return nil
-}
-
-// pass notes how many of those that a sweep found stay as they are: were the next sweep to find the same, it would get
-// no farther. At the end of all it begins anew.
-func (w *Worker) pass(found, stay int) {
-	if found < w.config.Batch {
-		w.passed = 0
-	} else {
-		w.passed += stay
-	}
 }
 
 // deliver has claimed messages checked, and sends what may go.

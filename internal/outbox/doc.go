@@ -23,6 +23,10 @@
 //	   gone <-- a younger row of its key supersedes it, where its Table says so: the claim deletes it       |
 //	   given up (expired) --> the handler settles it without delivering <-----------------------------------+
 //
+// A claim changes no indexed column. What it leaves in its place in the index of what is due, later claims pass over,
+// and where they begin to look is a hint (frontier). What they miss is found by a look (Table.Look), which each
+// worker's kinds share.
+//
 // A lease saves work and is no lock: two workers may hold the same row, one of them too late. What they settle must
 // therefore be decided by the state of the thing that the message is about, under its own row's lock. Only reschedule,
 // park and release go by the lease: they say nothing about the thing, and a worker that is too late must not move a

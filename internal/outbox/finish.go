@@ -81,6 +81,7 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 	_, err := tx.Exec(ctx, t.sql(`
 		UPDATE {table} AS m
 		SET lease_token = NULL,
+			leased_until = NULL,
 			ready_at = clock_timestamp() + r.delay,
 			attempts = attempts + r.spends,
 			answers = answers + r.answered,
@@ -104,7 +105,8 @@ func (t Table) Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []
 	ids, tokens := leases(messages)
 	_, err := tx.Exec(ctx, t.sql(`
 		UPDATE {table} AS m
-		SET lease_token = NULL, parked_at = clock_timestamp(), answers = answers + 1, last_code = p.code
+		SET lease_token = NULL, leased_until = NULL, parked_at = clock_timestamp(), answers = answers + 1,
+			last_code = p.code
 		FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS p (id, token, code)
 		WHERE m.id = ANY(ARRAY[p.id]) AND m.lease_token = p.token`),
 		ids, tokens, codes)

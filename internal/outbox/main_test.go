@@ -103,7 +103,7 @@ func rows(t testing.TB, db *pgtest.Database) []row {
 	t.Helper()
 	found, err := db.Pool.Query(t.Context(), `
 		SELECT key, kind, convert_from(payload, 'UTF8') AS payload, attempts, claims, answers,
-			lease_token IS NOT NULL AS leased, parked_at IS NOT NULL AS parked, ready_at <= clock_timestamp() AS due,
+			lease_token IS NOT NULL AS leased, parked_at IS NOT NULL AS parked, `+dueAt+` <= clock_timestamp() AS due,
 			coalesce(last_code, '') AS last_code
 		FROM outbox
 		ORDER BY id`)
@@ -127,7 +127,9 @@ func exec(t testing.TB, db *pgtest.Database, sql string, args ...any) {
 // leasesEnd moves the rows in time: all leases are over.
 func leasesEnd(t testing.TB, db *pgtest.Database) {
 	t.Helper()
-	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp() - interval '1 second'`)
+	exec(t, db, `
+		UPDATE outbox
+		SET ready_at = clock_timestamp() - interval '1 second', leased_until = clock_timestamp() - interval '1 second'`)
 }
 
 func number(t testing.TB, db *pgtest.Database, sql string, args ...any) (n int) {

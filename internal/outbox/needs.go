@@ -5,7 +5,7 @@ import "hosho/internal/pg"
 // columns are all of a table.
 var columns = []string{
 	"id", "key", "kind", "payload", "expires_at", "traceparent", "attempts", "claims", "answers",
-	"ready_at", "lease_token", "parked_at", "last_code", "created_at",
+	"ready_at", "leased_until", "lease_token", "suspect", "parked_at", "last_code", "created_at",
 }
 
 // ToAppend is what a program needs of the table that puts messages into it.
@@ -21,7 +21,7 @@ func (t Table) ToWork() pg.Need {
 	need := t.ToAppend()
 	need.Select = columns
 	need.Update = []string{
-		"payload", "attempts", "claims", "answers", "ready_at", "lease_token", "parked_at", "last_code",
+		"payload", "attempts", "claims", "answers", "ready_at", "leased_until", "lease_token", "parked_at", "last_code",
 	}
 	need.Delete = true
 	return need

@@ -55,7 +55,7 @@ func (t Table) makeDue(ctx context.Context, tx pgx.Tx, key, kind, set string, ch
 func (t Table) lock(ctx context.Context, tx pgx.Tx, key, kind string) (State, error) {
 	var parked, due, leased bool
 	err := tx.QueryRow(ctx, t.sql(`
-		SELECT parked_at IS NOT NULL, ready_at <= clock_timestamp(), lease_token IS NOT NULL
+		SELECT parked_at IS NOT NULL, `+dueAt+` <= clock_timestamp(), lease_token IS NOT NULL
 		FROM {table}
 		WHERE key = $1 AND kind = $2
 		FOR UPDATE`), key, kind).Scan(&parked, &due, &leased)
@@ -87,8 +87,8 @@ type Backlog struct {
 func (t Table) Backlog(ctx context.Context, pool *pgxpool.Pool) ([]Backlog, error) {
 	rows, err := pg.QueryWhole(ctx, pool, t.sql(`
 		SELECT kind,
-			count(*) FILTER (WHERE parked_at IS NULL AND ready_at <= at.now) AS due,
-			count(*) FILTER (WHERE parked_at IS NULL AND ready_at > at.now) AS waiting,
+			count(*) FILTER (WHERE parked_at IS NULL AND `+dueAt+` <= at.now) AS due,
+			count(*) FILTER (WHERE parked_at IS NULL AND `+dueAt+` > at.now) AS waiting,
 			count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
 			greatest(max(at.now - created_at), '0') AS oldest_age
 		FROM {table}, (SELECT clock_timestamp() AS now) AS at

@@ -125,15 +125,15 @@ var sendings = []sending{
 	{"claim", queued(func(ctx context.Context, q *Queue, _ []Message) error {
 		_, err := q.Claim(ctx, 500, 1)
 		return err
-	}), []string{"outbox_ready_of_kind", "outbox_suspect_of_kind"}},
+	}), []string{"outbox_ready_of_kind", "outbox_suspects"}},
 	{"claim untried", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, err := q.ClaimUntried(ctx, 1)
+		_, err := q.claim(ctx, ask{limit: 1, untried: true})
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"expired", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, err := q.Expired(ctx, 500, 0)
+		_, _, err := q.Expired(ctx, 500, place{})
 		return err
-	}), []string{"outbox_expiring"}},
+	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
 	{"recall", queued(func(ctx context.Context, q *Queue, _ []Message) error {
 		_, err := q.Recall(ctx, 26*time.Hour, 500)
 		return err
@@ -142,6 +142,10 @@ var sendings = []sending{
 		_, _, err := q.NextDue(ctx, 1)
 		return err
 	}), []string{"outbox_ready_of_kind"}},
+	{"look", queued(func(ctx context.Context, q *Queue, _ []Message) error {
+		_, err := q.table.Look(ctx, q.pool, 26*time.Hour, "HELLO", "GOODBYE")
+		return err
+	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
 	{"release", queued(func(ctx context.Context, q *Queue, claimed []Message) error {
 		return q.Release(ctx, claimed)
 	}), []string{"outbox_pkey"}},

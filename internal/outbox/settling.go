@@ -73,7 +73,8 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 		case err == nil:
 			later = append(later, w.done(part.Items, part.Result.Later)...)
 			if part.Result.More {
-				w.more()
+				w.unsure.Store(true)
+				w.others.Wake()
 			}
 		case ctx.Err() != nil: // abandoned: nobody will settle them here
 		case poison(err):

@@ -38,6 +38,10 @@ func (t Table) Keys() string { return t.sql(`(SELECT key, kind FROM {table})`) }
 func (t Table) View() string {
 	return t.sql(`(
 		SELECT id, key, kind, attempts, claims, traceparent, expires_at AS expires, created_at AS appended,
-			ready_at AS due, lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
+			` + dueAt + ` AS due, lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
 		FROM {table})`)
 }
+
+// dueAt is from when on a row may be claimed: it is due, and nobody holds it. A claim of an earlier release moved
+// ready_at itself to the end of its lease.
+const dueAt = `greatest(ready_at, CASE WHEN lease_token IS NOT NULL THEN leased_until END)`

@@ -46,7 +46,7 @@ func TestEveryStatementIsAboutTheTableThatItIsGiven(t *testing.T) {
 	m := hello()
 	m.ExpiresAt = time.Unix(0, 0)
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return letters.Append(ctx, tx, m, goodbye(hello().Key)) })
-	expired, err := queue.Expired(t.Context(), 10, 0)
+	expired, _, err := queue.Expired(t.Context(), 10, place{})
 	if err != nil || len(expired) != 1 {
 		t.Errorf("expired: got %d messages, error %v, want 1", len(expired), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hosho/internal/batch"
@@ -17,14 +18,19 @@ type Worker struct {
 	handler Handler
 	log     *slog.Logger
 	breaker *Breaker
-	more    func() // wakes whoever has the messages that a settling makes due
+	others  Workers // this one among them: they have the messages that a settling makes due
 
 	wake    wait.Bell             // something may be due
 	room    wait.Bell             // something left the hands of this worker
 	reports *batch.Gather[Report] // to be settled
 
 	complaints complaints
-	passed     int // messages that the sweep leaves out, since it can do nothing about them; its own
+	place      place         // of the sweep; its own
+	frontier   frontier      // of the claims; theirs
+	linger     time.Duration // how long a wake-up waits at most for what is in flight
+	due        time.Time     // when something is due that waits, as far as the claiming knows; its own
+	behind     atomic.Bool   // something is due that may lie behind the frontier
+	unsure     atomic.Bool   // something may become due at a time that the claiming does not know
 
 	mu       sync.Mutex
 	budget   *budget
@@ -42,7 +48,7 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		room:    wait.NewBell(),
 		reports: batch.NewGather[Report](),
 	}
-	w.more = w.Wake
+	w.others, w.linger = Workers{w}, linger
 	return w
 }
 
@@ -51,14 +57,16 @@ func (w *Worker) Wake() { w.wake.Ring() }
 
 // Run works until ctx ends. Then it claims nothing more, waits for what is under way as long as a delivery may take,
 // settles it, and returns; what is not settled by then is delivered again after its lease.
-func (w *Worker) Run(ctx context.Context) {
+func (w *Worker) Run(ctx context.Context) { Workers{w}.Run(ctx) }
+
+// run is Run beside others, and a look for all of them. It ends what is under way when looking has ended, too.
+func (w *Worker) run(ctx context.Context, looking *sync.WaitGroup) {
 	working, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	var claiming, settling sync.WaitGroup
-	claiming.Go(func() { w.claimLoop(ctx, working) })
-	claiming.Go(func() { w.sweepLoop(ctx) })
+	var settling sync.WaitGroup
 	settling.Go(func() { w.settleLoop(working) })
-	claiming.Wait()
+	w.claimLoop(ctx, working)
+	looking.Wait()
 	w.drain()
 	abandon()
 	settling.Wait()

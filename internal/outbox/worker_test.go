@@ -267,7 +267,7 @@ func TestHoweverManyWorkersEachMessageHasOneEffect(t *testing.T) {
 				moves++
 				exec(t, db, `
 					UPDATE outbox
-					SET ready_at = clock_timestamp(), parked_at = NULL
+					SET ready_at = clock_timestamp(), leased_until = NULL, parked_at = NULL
 					WHERE id IN (
 						SELECT id FROM outbox WHERE parked_at IS NOT NULL OR $1 FOR UPDATE SKIP LOCKED
 					)`, moves < 10)

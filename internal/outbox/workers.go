@@ -22,7 +22,7 @@ func NewWorkers(
 		all = append(all, NewWorker(config, queue, handler, log.With("kind", kind)))
 	}
 	for _, w := range all {
-		w.more = all.Wake // what comes of a message of one kind may be one of another
+		w.others = all // what comes of a message of one kind may be one of another
 	}
 	return all
 }
@@ -46,9 +46,10 @@ func (all Workers) BreakerOpen(kind string) bool {
 
 // Run works until ctx ends, and returns when each of them has stopped; see Worker.Run.
 func (all Workers) Run(ctx context.Context) {
-	var working sync.WaitGroup
+	var looking, working sync.WaitGroup
+	looking.Go(func() { all.lookLoop(ctx) })
 	for _, w := range all {
-		working.Go(func() { w.Run(ctx) })
+		working.Go(func() { w.run(ctx, &looking) })
 	}
 	working.Wait()
 }

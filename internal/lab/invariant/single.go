@@ -45,9 +45,10 @@ func (c *checker) checkOrders(ctx context.Context) error {
 	}
 	if c.options.LongestWait > 0 {
 		all = append(all, rule{breaks: rules.I13, what: "a command waits too long", query: `
-			SELECT key::text, kind || ' until ' || ready_at
+			SELECT key::text, kind || ' until ' || greatest(ready_at, leased_until)
 			FROM outbox
-			WHERE ready_at > clock_timestamp() + $1::interval`, args: []any{c.options.LongestWait}})
+			WHERE greatest(ready_at, leased_until) > clock_timestamp() + $1::interval`,
+			args: []any{c.options.LongestWait}})
 	}
 	if c.options.MaxAttempts > 0 {
 		all = append(all, rule{breaks: rules.I13, what: "more attempts than allowed", query: `

@@ -55,8 +55,8 @@ var claimForEver = Mutant{
 	Oracle: []rules.ID{rules.I14},
 	Edits: []Edit{{
 		File: "internal/outbox/claim.go",
-		Old:  `AND claims - answers < 3`,
-		New:  `AND claims - answers < 3 AND lease_token IS NULL`,
+		Old:  `AND NOT suspect`,
+		New:  `AND NOT suspect AND lease_token IS NULL`,
 	}},
 }
 

@@ -138,7 +138,9 @@ func (s *system) await(t *testing.T, what, query string, args ...any) {
 const (
 	allSettled = `SELECT NOT EXISTS (SELECT FROM orders WHERE status IN ('PENDING', 'CANCELLING'))`
 	holdsAll   = `
-		SELECT count(*) FILTER (WHERE lease_token IS NOT NULL AND ready_at > clock_timestamp()) = $1
+		SELECT count(*) FILTER (
+			WHERE lease_token IS NOT NULL AND greatest(ready_at, leased_until) > clock_timestamp()
+		) = $1
 		FROM outbox`
 )
 

@@ -1,0 +1,235 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/pg"
+)
+
+// lookAtMost bounds how many messages a statement looks at that does not claim: there may be a million.
+const lookAtMost = 10_000
+
+// place is how far a sweep has got. The zero place is the beginning.
+type place struct {
+	parked int64     // the number of the last parked message
+	ready  time.Time // since when the last one was due that is not parked, by the database's clock
+}
+
+// candidate is what a sweep came by: a message that is late, or the last one that it looked at.
+type candidate struct {
+	ID      int64
+	ReadyAt *time.Time // nil: it is parked
+	Late    bool
+	Looked  int64 // at so many messages that are due
+}
+
+// Expired finds messages past their ExpiresAt that nobody holds, parked ones included. It does not claim them: giving
+// up needs no lease. One pass finds no more than limit, and looks at 10,000 of those that are due; the next one goes on
+// from the place that it returns.
+func (q *Queue) Expired(ctx context.Context, limit int, from place) ([]Message, place, error) {
+	found, err := collect[candidate](ctx, q.pool, q.table.sql(`
+		(
+			SELECT id, NULL::timestamptz AS ready_at, true AS late, 0 AS looked
+			FROM {table}
+			WHERE parked_at IS NOT NULL AND kind = $1 AND id > $2 AND expires_at <= (SELECT clock_timestamp())
+			ORDER BY id
+			LIMIT $4
+		) UNION ALL (
+			SELECT id, ready_at, late, looked
+			FROM (
+				SELECT id, ready_at, late, row_number() OVER (ORDER BY ready_at) AS n, count(*) OVER () AS looked
+				FROM (
+					SELECT id, ready_at,
+						coalesce(expires_at <= (SELECT clock_timestamp()), false) AND NOT `+held+` AS late
+					FROM {table}
+					WHERE parked_at IS NULL AND kind = $1
+						AND ready_at >= $3 AND ready_at <= (SELECT clock_timestamp())
+					ORDER BY ready_at
+					LIMIT $5
+				) AS due
+			) AS numbered
+			WHERE late OR n = looked
+			ORDER BY n
+		)`), q.kind, from.parked, orBeginning(from.ready), limit, lookAtMost)
+	if err != nil {
+		return nil, from, fmt.Errorf("look for expired messages: %w", err)
+	}
+	ids, next := late(found, limit, from)
+	if len(ids) == 0 {
+		return nil, next, nil
+	}
+	messages, err := collect[Message](ctx, q.pool, q.table.sql(`
+		SELECT `+messageColumns+`, NULL::timestamptz AS leased_until, false AS alone
+		FROM {table} AS m
+		WHERE id = ANY($1) AND expires_at <= (SELECT clock_timestamp()) AND NOT `+held+`
+			AND (parked_at IS NOT NULL OR ready_at <= (SELECT clock_timestamp()))
+		ORDER BY expires_at`), ids)
+	if err != nil {
+		return nil, from, fmt.Errorf("find expired messages: %w", err)
+	}
+	return messages, next, nil
+}
+
+// late returns the messages of a pass that are late, and where the next one goes on. At the end it begins anew.
+func late(found []candidate, limit int, from place) (ids []int64, next place) {
+	for _, c := range found {
+		if c.ReadyAt != nil && (len(ids) == limit || c.Looked == lookAtMost) {
+			next.ready = *c.ReadyAt
+		}
+		if len(ids) == limit {
+			break
+		}
+		if c.Late {
+			ids = append(ids, c.ID)
+		}
+		if c.ReadyAt == nil && len(ids) == limit {
+			next.parked, next.ready = c.ID, from.ready
+		}
+	}
+	if !next.ready.IsZero() && next.parked == 0 && !next.ready.After(from.ready) {
+		next.ready = from.ready.Add(time.Microsecond) // so many became due at one moment
+	}
+	return ids, next
+}
+
+func orBeginning(at time.Time) pgtype.Timestamptz {
+	if at.IsZero() {
+		return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+	}
+	return pgtype.Timestamptz{Time: at, Valid: true}
+}
+
+// Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back
+// after that was written, and says nothing any more about what their waits or their leases were. It returns how many.
+// Look says whether there are any.
+func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
+	ids, err := pg.Write(ctx, q.pool, pgx.RowTo[int64], q.table.sql(`
+		WITH ahead AS (
+			SELECT id
+			FROM {table}
+			WHERE parked_at IS NULL
+				AND ready_at > (SELECT clock_timestamp() + $2::interval)
+				AND kind = $1
+			ORDER BY ready_at DESC
+			LIMIT $3
+			FOR UPDATE SKIP LOCKED
+		), leased AS (
+			SELECT id
+			FROM {table}
+			WHERE id = ANY(ARRAY(`+leasedAhead(`$1`, `$2`)+` LIMIT $3))
+			FOR UPDATE SKIP LOCKED
+		)
+		UPDATE {table} AS m
+		SET ready_at = least(ready_at, clock_timestamp()), leased_until = NULL
+		FROM (SELECT id FROM ahead UNION ALL SELECT id FROM leased) AS recalled
+		WHERE m.id = ANY(ARRAY[recalled.id])
+		RETURNING m.id`), q.kind, longest, limit)
+	if err != nil {
+		return 0, fmt.Errorf("recall messages from the future: %w", err)
+	}
+	return len(ids), nil
+}
+
+// leasedAhead finds leases that end farther ahead than any does. No index knows of leases, but what is leased was due,
+// and is among the first.
+func leasedAhead(kind, longest string) string {
+	return fmt.Sprintf(`
+		SELECT id
+		FROM (
+			SELECT id, lease_token, leased_until
+			FROM {table}
+			WHERE parked_at IS NULL AND kind = %s AND ready_at <= (SELECT clock_timestamp())
+			ORDER BY ready_at
+			LIMIT %d
+		) AS due
+		WHERE lease_token IS NOT NULL AND leased_until > (SELECT clock_timestamp() + %s::interval)`,
+		kind, lookAtMost, longest)
+}
+
+// untilNext is how many seconds it is until the next message of a kind is due. Those that nobody holds are due in the
+// order of the index. Where the first of them is due in the future, what is due before it is held, and becomes due by
+// the end of its lease.
+func untilNext(kind, alone string) string {
+	which := `parked_at IS NULL AND kind = ` + kind + ` AND (` + alone + ` OR NOT suspect)`
+	return `(
+		SELECT extract(epoch FROM least(
+			first.at,
+			CASE WHEN (first.at <= first.now) IS NOT TRUE THEN (
+				SELECT min(leased_until)
+				FROM {table}
+				WHERE ` + which + ` AND ready_at <= (SELECT clock_timestamp()) AND ` + held + `
+			) END) - first.now)::float8
+		FROM (
+			SELECT clock_timestamp() AS now, (
+				SELECT least(ready_at, clock_timestamp() + interval '1 year') -- of the infinite there is no difference
+				FROM {table}
+				WHERE ` + which + ` AND NOT ` + held + `
+				ORDER BY {table}.ready_at
+				LIMIT 1
+			) AS at
+			OFFSET 0
+		) AS first
+	)`
+}
+
+// NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
+// none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
+// wait for them.
+func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
+	found, err := collect[struct{ Next *float64 }](ctx, q.pool,
+		q.table.sql(`SELECT `+untilNext(`$1`, `$2 > 0`)+` AS next`), q.kind, alone)
+	if err != nil {
+		return 0, false, fmt.Errorf("find the next message due: %w", err)
+	}
+	if found[0].Next == nil {
+		return 0, false, nil
+	}
+	return seconds(*found[0].Next), true, nil
+}
+
+// Sight is what there is to be done about the messages of a kind.
+type Sight struct {
+	Kind   string
+	Next   *float64 // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
+	Late   bool     // a parked message is past its ExpiresAt
+	Future bool     // a message is to wait for longer than any may
+}
+
+// Look looks at the messages of several kinds with one statement. longest is the longest that any may wait.
+func (t Table) Look(ctx context.Context, pool *pgxpool.Pool, longest time.Duration, kinds ...string) ([]Sight, error) {
+	found, err := collect[Sight](ctx, pool, t.sql(`
+		SELECT k.kind, `+untilNext(`k.kind`, `true`)+` AS next,
+			EXISTS (
+				SELECT
+				FROM {table}
+				WHERE parked_at IS NOT NULL AND kind = k.kind AND expires_at <= (SELECT clock_timestamp())
+			) AS late,
+			coalesce((
+				SELECT ready_at
+				FROM {table}
+				WHERE parked_at IS NULL AND kind = k.kind
+				ORDER BY ready_at DESC
+				LIMIT 1
+			) > clock_timestamp() + $2::interval, false) OR EXISTS (`+leasedAhead(`k.kind`, `$2`)+`) AS future
+		FROM unnest($1::text[]) AS k (kind)`), kinds, longest)
+	if err != nil {
+		return nil, fmt.Errorf("look at the outbox: %w", err)
+	}
+	return found, nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func collect[T any](ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) ([]T, error) {
+	rows, err := pg.Query(ctx, pool, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[T])
+}
