@@ -1,6 +1,7 @@
 package orderdb_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -35,6 +36,28 @@ func BenchmarkPlace(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkPlaceAll places orders with request ids together, on one connection.
+func BenchmarkPlaceAll(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 500} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := orderdb.New(pgtest.Orders(b).Pool, command.Encode)
+			news := make([]orderdb.NewOrder, n)
+			for b.Loop() {
+				for i := range news {
+					news[i] = newOrder()
+					news[i].RequestID = news[i].ID
+				}
+				for _, p := range placeAll(b, s, news...) {
+					if p.Err != nil || !p.Fresh {
+						b.Fatal(p.Err)
+					}
+				}
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "orders/s")
+		})
+	}
 }
 
 // BenchmarkSettle settles a relay's batch of charges that were taken.
