@@ -58,7 +58,7 @@ const (
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes
 // the moments at which they do more interesting.
 var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults,
-	customerFaults)
+	customerFaults, requestFaults)
 
 // faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {

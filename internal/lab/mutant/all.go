@@ -21,6 +21,8 @@ var All = []Mutant{
 	definiteCommit,
 	cancelledCommit,
 	splitTransaction,
+	earlyAcknowledgement,
+	neighboursFailure,
 	prunedKey,
 	frozenTransaction,
 	droppedLateReply,

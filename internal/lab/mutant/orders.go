@@ -159,3 +159,44 @@ var splitTransaction = Mutant{
 		},
 	},
 }
+
+var earlyAcknowledgement = Mutant{
+	Name:   "early-acknowledgement",
+	Breaks: "customers are told that their orders are accepted before the statement that writes them is sent",
+	Needs:  "statements that come to nothing: the orders database crashes, or orderd dies before it sends them",
+	Faults: []string{"crash-orders", "die-orderd"},
+	Oracle: []rules.ID{rules.I10, rules.I9, rules.Definite},
+	Edits: []Edit{
+		{
+			File: "orderd/creator_commit.go",
+			Old:  `	placed, err := c.placeAll(news)`,
+			New: `	for _, p := range live {
+		p.done(order.Order{ID: p.order.ID, CustomerID: p.order.CustomerID, Status: order.Pending}, true, nil)
+	}
+	placed, err := c.placeAll(news)`,
+		},
+		{ // the second answer, which nobody reads, finds its place
+			File: "orderd/creator.go",
+			Old:  `make(chan outcome, 1)`,
+			New:  `make(chan outcome, 2)`,
+		},
+	},
+}
+
+var neighboursFailure = Mutant{
+	Name:   "neighbours-failure",
+	Breaks: "when a request_id was used for something else, all that was to be committed with it is refused",
+	Needs:  "customers who use their request_ids again, while others order",
+	Faults: []string{"reused-requests"},
+	Oracle: []rules.ID{rules.Definite},
+	Edits: []Edit{{
+		File: "orderd/creator_commit.go",
+		Old:  `		result := placed[i]`,
+		New: `		result := placed[i]
+		for _, other := range placed {
+			if other.Err != nil {
+				result.Err = other.Err
+			}
+		}`,
+	}},
+}
