@@ -29,10 +29,10 @@ func (s *system) prove(ctx context.Context) error {
 		s.result.Orders += n
 	}
 	if placed := s.placed.Load(); s.result.Orders < placed {
-		s.broke("I10: %d orders were acknowledged, and there are %d", placed, s.result.Orders)
+		s.broke("%d orders were acknowledged, and there are %d", placed, s.result.Orders)
 	}
 	if settled := s.settled.Load(); report.Orders["COMPLETED"]+report.Orders["CANCELLED"] < settled {
-		s.broke("I10: %d orders were said to be settled, and %s", settled, invariant.Line(report.Orders))
+		s.broke("%d orders were said to be settled, and %s", settled, invariant.Line(report.Orders))
 	}
 	for _, p := range s.Daemons() {
 		if s.config.Scenario != "relays" && !isRunning(p) {
