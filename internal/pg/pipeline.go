@@ -73,7 +73,7 @@ func (w *writer) pipeline(queue func(b *pgx.Batch)) *pipeline {
 // run returns when the transaction has ended, one way or the other.
 func (p *pipeline) run() error {
 	if !p.begun {
-		_, err := p.conn.PgConn().Exec(context.Background(), begin.BeginQuery).ReadAll() // which no tracer is told of
+		_, err := p.conn.PgConn().Exec(context.Background(), begin).ReadAll() // which no tracer is told of
 		if err != nil {
 			return notBegun{err}
 		}
