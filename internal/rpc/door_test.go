@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,6 +87,35 @@ func TestAFullLaneKeepsItsOwnCallsOut(t *testing.T) {
 	wantMetric(t, registry, refusedTotal("GetOrder", "OVERLOADED", 3))
 	wantMetric(t, registry, refusedTotal("WatchOrder", "OVERLOADED", 1))
 	wantMetric(t, registry, "hosho_rpc_refusal_seconds_count 4")
+}
+
+// The one slot of a lane is given back by a call that goes on: it waits for others, and they are let in.
+func TestACallThatWaitsGivesItsSlotBack(t *testing.T) {
+	t.Parallel()
+	waits, others := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	s, _ := laned(t, &orders{get: func(ctx context.Context) error {
+		if first.CompareAndSwap(false, true) {
+			LeaveLane(ctx)
+			LeaveLane(ctx) // once is enough
+			close(waits)
+			<-others
+			return nil
+		}
+		return ctx.Err()
+	}}, admission.NewLane("one", 1))
+	ended := make(chan error, 1)
+	go func() { ended <- s.get(t.Context()) }()
+	<-waits
+	for range 3 {
+		if err := s.get(t.Context()); err != nil {
+			t.Errorf("while it waits: %v", err)
+		}
+	}
+	close(others)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 // gRPC keeps what it knows of a call that is refused at the door until the call's deadline, which may be in a year.
