@@ -37,7 +37,7 @@ func tell(ctx context.Context, tx pgx.Tx, changes []change) error {
 		SELECT orders.id, c.from_status, orders.status, orders.updated_at, c.cause, c.who, `+traceID+`
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
 			AS c (id, from_status, cause, who, traceparent)
-		JOIN orders ON orders.id = c.id`,
+		JOIN orders ON orders.id = ANY(ARRAY[c.id])`, // see leave
 		ids, froms, causes, whos, traceparents)
 	if err != nil {
 		return fmt.Errorf("tell a change of status: %w", err)
