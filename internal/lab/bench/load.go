@@ -228,7 +228,7 @@ func (s *system) drain(ctx context.Context) (seconds float64, err error) {
 	const poll = 20 * time.Millisecond
 	for began := time.Now(); time.Since(began) < drainTime; {
 		depth, err := s.depth(ctx)
-		if err != nil || depth == 0 {
+		if err != nil || depth <= s.resting {
 			return time.Since(began).Seconds(), ignoreEnd(ctx, err)
 		}
 		s.tick(fmt.Sprintf("%d commands are left", depth))
@@ -236,7 +236,7 @@ func (s *system) drain(ctx context.Context) (seconds float64, err error) {
 			return 0, nil
 		}
 	}
-	return 0, fmt.Errorf("the outbox is not empty after %v", drainTime)
+	return 0, fmt.Errorf("commands are left in the outbox after %v, want %d", drainTime, s.resting)
 }
 
 func (s *system) sayLoad(l Load) {

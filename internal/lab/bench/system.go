@@ -40,6 +40,7 @@ type system struct {
 	clients          []orderv1.OrderServiceClient
 	counted          bool // the databases count statements
 
+	resting int64        // commands that wait for a person
 	placed  atomic.Int64 // orders that were acknowledged, ever
 	settled atomic.Int64 // and of which somebody was told that they are settled
 	next    atomic.Int64 // numbers the orders

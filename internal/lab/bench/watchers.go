@@ -42,6 +42,7 @@ func (s *system) watchers(ctx context.Context) error {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
+	s.resting = int64(len(ids))
 	a, err := s.audience(ctx, ids)
 	if err != nil {
 		return err
@@ -55,6 +56,7 @@ func (s *system) watchers(ctx context.Context) error {
 		return err
 	}
 	s.beside("beside "+p.name, l, first)
+	s.resting = 0
 	if err := s.cancelAll(ctx, ids); err != nil {
 		return err
 	}
