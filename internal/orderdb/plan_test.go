@@ -235,8 +235,8 @@ func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
 		}
 		return messages
 	}
-	use := func(check func(what string)) {
-		messages := place(s, batch)
+	use := func(n int, check func(what string)) {
+		messages := place(s, n)
 		check("placing")
 		if _, err := s.Purposes(t.Context(), messages); err != nil {
 			t.Fatal(err)
@@ -247,12 +247,12 @@ func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
 		}
 		check("cancelling")
 	}
-	use(func(string) {})
+	use(1, func(string) {})
 	for range 20 {
 		place(orderdb.New(db.Pool, command.Encode), batch)
 	}
 	plans()
-	use(func(what string) {
+	use(batch, func(what string) {
 		crossed := 0.0
 		executed := plans()
 		for _, p := range executed {
