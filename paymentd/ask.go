@@ -20,6 +20,7 @@ const gatherTime = 10 * time.Millisecond
 type asked struct {
 	end      context.CancelFunc // ends what is still asked, and must be called
 	deadline time.Time          // by then each is answered, by the network or for it
+	answered []command          // those that were answered in place
 	calls    []*call
 	silent   int // how many of them have no answer
 	verdicts *batch.Gather[verdict]
@@ -48,12 +49,21 @@ func (s *server) ask(ctx context.Context, arrived time.Time, charges []command) 
 	if limit == 0 {
 		limit = callTimeout
 	}
-	a := &asked{deadline: arrived.Add(limit), silent: len(charges), verdicts: batch.NewGather[verdict]()}
-	ctx, a.end = context.WithDeadline(ctx, a.deadline)
+	a := &asked{deadline: arrived.Add(limit), end: func() {}}
+	prompt, _ := s.network.(card.Prompt)
 	for _, c := range charges {
+		if prompt != nil && c.askNow(prompt) {
+			a.answered = append(a.answered, c)
+			continue
+		}
+		if len(a.calls) == 0 {
+			a.verdicts = batch.NewGather[verdict]()
+			ctx, a.end = context.WithDeadline(ctx, a.deadline)
+		}
 		going, end := context.WithCancelCause(ctx)
 		k := &call{command: c, end: end}
 		k.command.asking = k
+		a.silent++
 		a.calls = append(a.calls, k)
 		go func() {
 			defer end(nil)
@@ -62,6 +72,20 @@ func (s *server) ask(ctx context.Context, arrived time.Time, charges []command) 
 		}()
 	}
 	return a
+}
+
+// askNow asks a network that may answer in place, and reports whether it did.
+func (c *command) askNow(network card.Prompt) (answered bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.doubt, answered = panicked(p), true
+		}
+	}()
+	v, answered, err := network.AuthoriseNow(c.asked.Request)
+	if answered {
+		c.verdict, c.doubt = v, err
+	}
+	return answered
 }
 
 // authorise asks the network about one charge. When that panics nobody knows what the network did: it is an error like
@@ -88,9 +112,12 @@ func unansweredFor(ctx context.Context) error {
 	return card.ErrNoAnswer
 }
 
-// gather waits until all are answered, but no longer than they wait for each other, and returns the charges in their
-// order, with what the network said, or with the call that it has not answered.
+// gather waits until all are answered, but no longer than they wait for each other, and returns the charges with what
+// the network said, or with the call that it has not answered. Those of either kind are in their order.
 func (a *asked) gather() []command {
+	if len(a.calls) == 0 {
+		return a.answered
+	}
 	enough := time.NewTimer(gatherTime)
 	defer enough.Stop()
 	for waiting := true; waiting && a.silent > 0; {
@@ -101,9 +128,9 @@ func (a *asked) gather() []command {
 		}
 		a.take()
 	}
-	commands := make([]command, len(a.calls))
-	for i, k := range a.calls {
-		commands[i] = k.command
+	commands := a.answered
+	for _, k := range a.calls {
+		commands = append(commands, k.command)
 	}
 	return commands
 }

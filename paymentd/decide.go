@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hosho/internal/batch"
@@ -29,7 +30,8 @@ type work struct {
 	patience time.Duration
 	reply    func([]answer) // may be called by several goroutines at once
 
-	charges, voids turn // at the database
+	charges turn // of charges that the network has answered
+	lookups turn // of what is looked up first
 }
 
 // left is how long the database may still take. It has a part of the patience in any case: a batch may have waited for
@@ -81,7 +83,7 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(voids) > 0 {
-		others.Go(func() { w.carryOut(ctx, w.voids, voids, s.void) })
+		others.Go(func() { w.carryOut(ctx, atOnce, s.voids, voids) })
 	}
 	asked := s.ask(ctx, w.arrived, charges)
 	s.decideCharges(ctx, w, asked, append(doubtful, asked.gather()...))
@@ -105,7 +107,7 @@ func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charge
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(approved) > 0 {
-		others.Go(func() { w.carryOut(ctx, w.charges, approved, s.charge) })
+		others.Go(func() { w.carryOut(ctx, w.charges, s.charges, approved) })
 	}
 	if len(doubtful) > 0 {
 		s.decideDoubtful(ctx, w, asked, doubtful)
@@ -129,10 +131,10 @@ func (s *server) decideLate(ctx context.Context, w work, asked *asked, charges [
 	s.decideCharges(ctx, w, asked, decided)
 }
 
-// carryOut answers what the commands came to, or when that takes too long: that nothing was done, while they wait for
-// their turn, or that it is unknown. What is done in the end is told to whoever repeats them, and nobody waits for it:
-// the turns bound how much of it there is.
-func (w work) carryOut(ctx context.Context, turn turn, commands []command, do operation) {
+// carryOut answers what the commands came to, each as soon as it is known; or, when that takes too long, that nothing
+// was done, while they wait for their turn, or that it is unknown. What is done in the end is told to whoever repeats
+// them, and nobody waits for it: the teller bounds how much of it there is.
+func (w work) carryOut(ctx context.Context, turn turn, t *teller, commands []command) {
 	patient, cancel := context.WithTimeout(ctx, w.left())
 	defer cancel()
 	leave, err := turn(patient)
@@ -140,18 +142,64 @@ func (w work) carryOut(ctx context.Context, turn turn, commands []command, do op
 		w.reply(refuse(commands, err))
 		return
 	}
-	done := make(chan []answer, 1)
-	go func() {
-		defer leave()
-		ctx, cancel := context.WithTimeout(ctx, decideTimeout)
-		defer cancel()
-		done <- carryOut(ctx, commands, do)
-	}()
-	select {
-	case answers := <-done:
-		w.reply(answers)
-	case <-patient.Done():
-		w.reply(refuse(commands, fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, w.patience)))
+	groups := byDatabase(commands)
+	var under atomic.Int32
+	under.Add(int32(len(groups)))
+	over := func() {
+		if under.Add(-1) == 0 {
+			leave()
+		}
+	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	for _, same := range groups[1:] {
+		others.Go(func() { w.wait(patient, t, same, over) })
+	}
+	w.wait(patient, t, groups[0], over)
+}
+
+// wait has a teller decide commands, and answers them until ctx ends.
+func (w work) wait(ctx context.Context, t *teller, commands []command, over func()) {
+	e := &errand{commands: commands, told: batch.NewGather[told](), over: over}
+	answered, left := make([]bool, len(commands)), len(commands)
+	take := func() {
+		var all []answer
+		for _, told := range e.told.Take() {
+			for i := range told.answers {
+				answered[told.from+i] = true
+			}
+			left -= len(told.answers)
+			if all == nil {
+				all = told.answers
+			} else {
+				all = append(all, told.answers...)
+			}
+		}
+		if len(all) > 0 {
+			w.reply(all)
+		}
+	}
+	for t.add(e); left > 0; {
+		select {
+		case <-e.told.News():
+			take()
+		case <-ctx.Done():
+			err := fmt.Errorf("%w: not done within %s", pg.ErrCommitUnknown, w.patience)
+			if t.drop(e) {
+				err = fmt.Errorf("nothing was done while others were served: %w", ctx.Err())
+			}
+			take()
+			var rest []command
+			for i, c := range commands {
+				if !answered[i] {
+					rest = append(rest, c)
+				}
+			}
+			if len(rest) > 0 {
+				w.reply(refuse(rest, err))
+			}
+			return
+		}
 	}
 }
 
@@ -160,7 +208,7 @@ func (w work) carryOut(ctx context.Context, turn turn, commands []command, do op
 func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, commands []command) {
 	ctx, cancel := context.WithTimeout(ctx, w.left())
 	defer cancel()
-	leave, err := w.charges(ctx)
+	leave, err := w.lookups(ctx)
 	if err != nil {
 		asked.finish(commands...)
 		w.reply(refuse(commands, err))
@@ -182,7 +230,7 @@ func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, comma
 		}
 	}
 	if len(lost) > 0 {
-		answers = append(answers, loseReplies(carryOut(ctx, lost, s.charge))...)
+		answers = append(answers, loseReplies(carryOut(ctx, lost, s.chargeApart))...)
 	}
 	leave() // a reply may stand
 	if len(answers) > 0 {
@@ -204,16 +252,33 @@ func loseReplies(answers []answer) []answer {
 // mean the same database.
 type operation func(context.Context, []command) ([]paymentdb.Result, error)
 
-func (s *server) charge(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+// chargeApart is charge for commands that are decided by a statement of their own.
+func (s *server) chargeApart(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+	return s.charge(ctx, 0, commands)
+}
+
+// within is the store for statements that wait for each lock so long, or, if that is 0, for as long as ever.
+func (s *server) within(lockWait time.Duration) *paymentdb.Store {
+	if lockWait == 0 {
+		return s.store
+	}
+	return s.store.Impatient(lockWait)
+}
+
+func (s *server) charge(
+	ctx context.Context, lockWait time.Duration, commands []command,
+) ([]paymentdb.Result, error) {
 	charges := make([]payment.Authorisation, len(commands))
 	for i, c := range commands {
 		charges[i] = payment.Authorisation{Charge: c.asked, Verdict: c.verdict}
 	}
-	return s.store.Charge(ctx, charges, commands[0].meant)
+	return s.within(lockWait).Charge(ctx, charges, commands[0].meant)
 }
 
-func (s *server) void(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
-	return s.store.Void(ctx, requests(commands), commands[0].meant)
+func (s *server) void(
+	ctx context.Context, lockWait time.Duration, commands []command,
+) ([]paymentdb.Result, error) {
+	return s.within(lockWait).Void(ctx, requests(commands), commands[0].meant)
 }
 
 func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Result, error) {

@@ -61,6 +61,9 @@ func toPaymentError(err error) *paymentv1.PaymentError {
 	return out
 }
 
+// isDecided reports whether an error is an outcome: nothing will change by trying again.
+func isDecided(err error) bool { return isNotFound(err) || errors.Is(err, paymentdb.ErrKeyReused) }
+
 func isNotFound(err error) bool { return errors.Is(err, paymentdb.ErrNotFound) }
 
 func codeName(e *paymentv1.PaymentError) string { return rpccode.Code(e.GetCode()).String() }

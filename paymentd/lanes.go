@@ -14,15 +14,16 @@ import (
 type turn func(context.Context) (leave func(), err error)
 
 // lanes is who may be at work on the database at a time. Each kind of work has a share of its own: charges that are
-// stuck keep no void from giving money back. All shares together are no more than the pools have connections, so that
-// nobody waits for one of these.
+// stuck keep no void from giving money back. All statements together are no more than the pools have connections, so
+// that nobody waits for one of these.
 //
 // Calls are refused when they would wait for long. Requests of streams wait for as long as it takes: their clients are
-// slowed by flow control.
+// slowed by flow control (room). What both ask for is decided together, by a teller of each kind.
 type lanes struct {
-	charge, void, read, introduction *admission.Lane
+	charge, void, read, introduction *admission.Lane // of calls
 
-	charges, voids *semaphore.Weighted // of streams
+	charging, voiding int                 // statements that decide, at a time
+	lookups           *semaphore.Weighted // of what must be looked up first
 }
 
 // newLanes divides the pools: of 16 connections that write, and the 8 that read, 14 and 7 are given away.
@@ -32,8 +33,9 @@ func newLanes(writes, reads int) lanes {
 		void:         admission.NewLane("void", writes/8),
 		read:         admission.NewLane("read", reads*5/8),
 		introduction: admission.NewLane("introduction", reads/4),
-		charges:      semaphore.NewWeighted(max(int64(writes)*3/8, 1)),
-		voids:        semaphore.NewWeighted(max(int64(writes)/8, 1)),
+		charging:     max(writes*3/8, 1),
+		voiding:      max(writes/4, 1),
+		lookups:      semaphore.NewWeighted(max(int64(writes)/4, 1)),
 	}
 }
 

@@ -85,11 +85,8 @@ func TestTheSlotsAreNoMoreThanTheConnections(t *testing.T) {
 	for _, n := range []int{4, 5, 8, 16, 17, 100} {
 		writes, reads := n, max(n/2, 2)
 		l := newLanes(writes, reads)
-		writing := slots(l.charge) + slots(l.void)
-		for l.charges.TryAcquire(1) {
-			writing++
-		}
-		for l.voids.TryAcquire(1) {
+		writing := l.charging + l.voiding
+		for l.lookups.TryAcquire(1) {
 			writing++
 		}
 		if reading := slots(l.read) + slots(l.introduction); writing > writes || reading > reads {

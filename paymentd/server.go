@@ -42,6 +42,8 @@ type server struct {
 	sendTimeout time.Duration // how long replies may go unread
 	aside       *aside
 	lanes       lanes
+	charges     *teller // charges and voids never share a statement
+	voids       *teller
 	room        *room
 
 	stopping context.Context // ends when the server stops
@@ -50,13 +52,16 @@ type server struct {
 
 func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, log *slog.Logger) *server {
 	stopping, stop := context.WithCancel(context.Background())
-	return &server{
+	s := &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
 		refusals: rpc.NewSampler(log), refused: newRefused(),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
 		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),
 		stopping: stopping, stop: stop,
 	}
+	s.charges = &teller{do: s.charge, most: s.lanes.charging}
+	s.voids = &teller{do: s.void, most: s.lanes.voiding}
+	return s
 }
 
 func (s *server) config(
@@ -104,7 +109,7 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	w := work{
 		commands: []command{c}, arrived: time.Now(), patience: decideTimeout,
 		reply:   func(answers []answer) { decided = answers[0] },
-		charges: s.lanes.charge.Enter, voids: atOnce,
+		charges: s.lanes.charge.Enter, lookups: s.callLookup,
 	}
 	if asked := s.decide(ctx, w); asked != nil {
 		going, end := s.untilStop(ctx)
@@ -115,6 +120,20 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	}
 	s.recordLate(ctx, decided)
 	return decided.payment, decided.err
+}
+
+// callLookup is the turn of a call whose key is looked up first.
+func (s *server) callLookup(ctx context.Context) (leave func(), err error) {
+	leaveLane, err := s.lanes.charge.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leaveLookup, err := waiting(s.lanes.lookups)(ctx)
+	if err != nil {
+		leaveLane()
+		return nil, err
+	}
+	return func() { leaveLookup(); leaveLane() }, nil
 }
 
 // untilStop returns a context that also ends, for rpc.ErrStopping, when the server stops; or for the cause that its

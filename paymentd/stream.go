@@ -149,7 +149,7 @@ func (c *conversation) decideBatch(r received) {
 	}
 	w := work{
 		commands: commands, arrived: r.at, patience: c.patience, reply: c.reply,
-		charges: waiting(c.lanes.charges), voids: waiting(c.lanes.voids),
+		charges: atOnce, lookups: waiting(c.lanes.lookups),
 	}
 	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.
 	ctx := context.WithoutCancel(c.stream.Context())

@@ -144,19 +144,21 @@ func (l *logLines) contain(text string) bool {
 	return err == nil && strings.Contains(string(all), text)
 }
 
-// block inserts a tombstone in a transaction that stays open: whoever decides the same key waits for release.
-func (s *system) block(t *testing.T, c *paymentv1.ChargePaymentRequest) (release func()) {
+// block inserts tombstones in a transaction that stays open: whoever decides the same key waits for release.
+func (s *system) block(t *testing.T, charges ...*paymentv1.ChargePaymentRequest) (release func()) {
 	t.Helper()
 	tx, err := s.db.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tx.Rollback(context.WithoutCancel(t.Context())) })
-	_, err = tx.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
-		VALUES ($1, $2, $3, $4, 'VOIDED')`,
-		c.GetPaymentId(), c.GetCustomerId(), c.GetAmount().GetAmountMinor(), c.GetAmount().GetCurrencyCode())
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range charges {
+		_, err = tx.Exec(t.Context(), `INSERT INTO payments (id, customer_id, amount_minor, currency, status)
+			VALUES ($1, $2, $3, $4, 'VOIDED')`,
+			c.GetPaymentId(), c.GetCustomerId(), c.GetAmount().GetAmountMinor(), c.GetAmount().GetCurrencyCode())
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return func() {
 		if err := tx.Commit(t.Context()); err != nil {

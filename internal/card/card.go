@@ -37,3 +37,12 @@ type Network interface {
 	// Refund gives back the amount that was taken under the key. It declines when nothing was taken.
 	Refund(ctx context.Context, r payment.Request) (payment.Verdict, error)
 }
+
+// Prompt is a Network that answers some questions without waiting for anything, so that they need no goroutine of their
+// own.
+type Prompt interface {
+	Network
+	// AuthoriseNow is Authorise where the network can answer in place, and says at once whether it can. Where it cannot
+	// it has done nothing.
+	AuthoriseNow(r payment.Request) (v payment.Verdict, answered bool, err error)
+}

@@ -31,20 +31,29 @@ var errFail = errors.New("simulated failure")
 // for what hangs.
 type Simulation map[int64]Effect
 
-var _ Network = Simulation(nil)
+var _ Prompt = Simulation(nil)
 
 // Authorise returns what the amount's effect is.
 func (s Simulation) Authorise(ctx context.Context, r payment.Request) (payment.Verdict, error) {
-	switch s[r.AmountMinor] {
-	case Fail:
-		return payment.Verdict{}, errFail
-	case Hang:
+	v, answered, err := s.AuthoriseNow(r)
+	if !answered {
 		<-ctx.Done()
 		return payment.Verdict{}, ErrNoAnswer
-	case Decline:
-		return payment.Verdict{Reason: payment.InsufficientFunds}, nil
 	}
-	return payment.Verdict{Approved: true}, nil
+	return v, err
+}
+
+// AuthoriseNow answers all but what hangs.
+func (s Simulation) AuthoriseNow(r payment.Request) (v payment.Verdict, answered bool, err error) {
+	switch s[r.AmountMinor] {
+	case Fail:
+		return payment.Verdict{}, true, errFail
+	case Hang:
+		return payment.Verdict{}, false, nil
+	case Decline:
+		return payment.Verdict{Reason: payment.InsufficientFunds}, true, nil
+	}
+	return payment.Verdict{Approved: true}, true, nil
 }
 
 // Void is always approved: a void must always be able to answer.

@@ -15,6 +15,20 @@ func request(amount int64) payment.Request {
 	return payment.Request{ID: "0190b6a4-7c5e-7d3a-8f00-0123456789ab", CustomerID: "c-1", AmountMinor: amount}
 }
 
+// What hangs is the one question that is not answered in place; the others are answered as if one had waited.
+func TestAllButWhatHangsIsAnsweredInPlace(t *testing.T) {
+	t.Parallel()
+	for _, amount := range []int64{500, 9999, 9997, 9996} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		want, wantErr := simulation.Authorise(ctx, request(amount))
+		got, answered, err := simulation.AuthoriseNow(request(amount))
+		if answered != (amount != 9997) || got != want || answered && !errors.Is(err, wantErr) {
+			t.Errorf("%d: got %+v, %t, error %v, want %+v, error %v", amount, got, answered, err, want, wantErr)
+		}
+	}
+}
+
 // Each is asked twice: the first verdict stands.
 func TestAnAmountIsAuthorisedAsItsEffectSays(t *testing.T) {
 	t.Parallel()
