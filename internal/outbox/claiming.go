@@ -80,6 +80,10 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 		a.from = time.Time{}
 	}
 	found, err := w.queue.claim(ctx, a)
+	if err == nil && len(found) == 0 && !a.from.IsZero() {
+		a.from = time.Time{} // what somebody woke the worker for may lie behind the frontier
+		found, err = w.queue.claim(ctx, a)
+	}
 	if err == nil {
 		w.frontier.moved(found, p.limit)
 	}

@@ -4,8 +4,8 @@ import "time"
 
 // The slack of a frontier, at first and at most.
 const (
-	leastSlack = 100 * time.Millisecond
-	mostSlack  = 5 * time.Second
+	leastSlack = 3 * time.Second
+	mostSlack  = 30 * time.Second
 )
 
 // frontier is where a worker's claims begin to look, so that they need not pass over all that is held already, nor

@@ -20,7 +20,7 @@ func TestTheFrontierIsNotBeforeWhatMayStillBeThere(t *testing.T) {
 		return found
 	}
 	alone := claimed{Message: Message{Alone: true}, ReadyAt: now.Add(-time.Hour), At: now}
-	was := frontier{from: now.Add(-2 * time.Second), slack: leastSlack}
+	was := frontier{from: now.Add(-10 * time.Second), slack: leastSlack}
 	for name, test := range map[string]struct {
 		found []claimed
 		limit int
@@ -29,10 +29,10 @@ func TestTheFrontierIsNotBeforeWhatMayStillBeThere(t *testing.T) {
 		"nothing":             {nil, 2, was},
 		"only one alone":      {[]claimed{alone}, 2, was},
 		"not full":            {had(time.Second), 2, frontier{now.Add(-leastSlack), leastSlack}},
-		"full":                {had(time.Second, time.Second/2), 2, frontier{now.Add(-time.Second / 2), leastSlack}},
+		"full":                {had(9*time.Second, 8*time.Second), 2, frontier{now.Add(-8 * time.Second), leastSlack}},
 		"full, of a moment":   {had(time.Second, 0), 2, frontier{now.Add(-leastSlack), leastSlack}},
-		"one was behind":      {had(3 * time.Second), 2, frontier{now.Add(-2 * leastSlack), 2 * leastSlack}},
-		"full, and alone too": {append(had(time.Second), alone), 1, frontier{now.Add(-time.Second), leastSlack}},
+		"one was behind":      {had(11 * time.Second), 2, frontier{now.Add(-2 * leastSlack), 2 * leastSlack}},
+		"full, and alone too": {append(had(9*time.Second), alone), 1, frontier{now.Add(-9 * time.Second), leastSlack}},
 	} {
 		got := was
 		if got.moved(test.found, test.limit); got != test.want {
