@@ -218,6 +218,40 @@ func TestOrdersChangeTheirStatusOnTheirPage(t *testing.T) {
 	}
 }
 
+// A relay settles its orders by the hundred, in one transaction: no version that it replaces makes room for another.
+// Every page has room for all of its orders once more, whatever they became and however large they are.
+func TestABatchIsSettledOnItsPages(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	const orders = 1000
+	exec(t, db, `
+		INSERT INTO orders (id, customer_id, request_id, request_hash, items, amount_minor, currency, deadline_at)
+		SELECT gen_random_uuid(), 'customer-' || n % 7, repeat('r', n % 60) || n, sha256(n::text::bytea),
+			jsonb_build_array(jsonb_build_object('name', repeat('tea', n % 31))), n, 'JPY', 'infinity'
+		FROM generate_series(1, $1::int) AS n`, orders)
+	var updates, hot int
+	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `
+			UPDATE orders
+			SET status = CASE WHEN amount_minor % 9 = 0 THEN 'CANCELLED' ELSE 'COMPLETED' END,
+				cancel_reason = CASE WHEN amount_minor % 9 = 0 THEN 'PAYMENT_DECLINED' END,
+				updated_at = clock_timestamp()`)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(t.Context(), `
+			SELECT pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_hot_updated(oid)
+			FROM pg_class
+			WHERE oid = 'orders'::regclass`).Scan(&updates, &hot)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if updates != orders || hot != updates {
+		t.Errorf("got %d of %d updates on the order's own page (HOT)", hot, updates)
+	}
+}
+
 func TestOrderConstraints(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)
