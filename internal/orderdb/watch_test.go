@@ -23,7 +23,10 @@ func TestWatchedAnswersWhatHasChangedWithOneQuery(t *testing.T) {
 
 	none := uuid.NewString()
 	seen := []orderdb.Seen{
-		{same.ID, order.Pending}, {none, ""}, {changed.ID, order.Pending}, {fresh.ID, ""},
+		{same.ID, order.Pending},
+		{none, ""},
+		{changed.ID, order.Pending},
+		{fresh.ID, ""},
 		{uuid.NewString(), order.Pending},
 	}
 	want := orderdb.News{Orders: []order.Order{changed, fresh}, Missing: []string{none}}

@@ -158,6 +158,7 @@ func TestTheDocumentSaysWhatTheLimitsAre(t *testing.T) {
 	}
 	minutes := func(d time.Duration) string { return number(int(d.Minutes())) + " min" }
 	u := usual
+	arriving := number(arrivingBytes>>20) + " MiB are messages, " + number(fewArriving) + " at"
 	for what, bound := range map[string]string{
 		"connections at a time":           number(u.connections),
 		"a new connection's greeting":     number(int(u.handshake.Seconds())) + " s",
@@ -169,7 +170,7 @@ func TestTheDocumentSaysWhatTheLimitsAre(t *testing.T) {
 		"watches of a daemon's health":    number(int(u.watches)),
 		"headers of a call":               number(int(u.headers>>10)) + " KiB",
 		"replies that a client does not":  number(int(u.unread>>20)) + " MiB of a connection",
-		"requests of which only the head": number(arrivingBytes>>20) + " MiB are messages, " + number(fewArriving) + " at",
+		"requests of which only the head": arriving,
 	} {
 		row := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(what) + `[^|]*\| [^|]*` + regexp.QuoteMeta(bound))
 		if !row.MatchString(table) {
