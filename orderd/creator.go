@@ -14,9 +14,9 @@ import (
 
 const (
 	mostTogether = 500 // orders in a statement
-	// lateAfter is how long a batch may take before the next one stops waiting for it: somebody has something of it
-	// locked, or the database is slow.
-	lateAfter = 100 * time.Millisecond
+	// lateAfter is how long a batch may take before the next one stops waiting for it, because somebody has something
+	// of it locked. A large one, where the database is slow, may take so many times as long as it should.
+	lateAfter, lateBy = 100 * time.Millisecond, 4
 )
 
 // creator places orders. Those that come while a commit is under way are committed together next: a statement for many
@@ -178,7 +178,10 @@ func (c *creator) next(after *batch) *batch {
 
 // run places a batch, and has others go on when that takes long.
 func (c *creator) run(b *batch) {
-	watch := time.AfterFunc(lateAfter, func() {
+	c.mu.Lock()
+	patience := lateAfter + lateBy*time.Duration(len(b.orders))*c.each
+	c.mu.Unlock()
+	watch := time.AfterFunc(patience, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !b.ended {

@@ -11,7 +11,7 @@ import (
 
 const (
 	// withinReach is in what time the orders that are let in at once are placed.
-	withinReach = 200 * time.Millisecond
+	withinReach = 150 * time.Millisecond
 	// fewest and most are how many are let in, however slow or fast they are placed, and first in the beginning.
 	fewestAtOnce, firstAtOnce, mostAtOnce = 64, mostTogether, 4 * mostTogether
 	smoothing                             = 8 // batches over which their pace is averaged

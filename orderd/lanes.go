@@ -1,12 +1,18 @@
 package main
 
 import (
+	"time"
+
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
 	"hosho/internal/pg"
 )
 
 const (
+	// createWaits is how long a CreateOrder waits to be let in. A batch leaves its slots at once, and whoever is
+	// refused is told so soon.
+	createWaits = 30 * time.Millisecond
+
 	maxWatchers = 20_000 // who wait or watch, of all clients
 	// maxUnread is how many bytes they may hold: messages that watchers may not have read, since nothing tells who has,
 	// and the requests of those who wait.
@@ -29,7 +35,7 @@ func newLanes(pools *pg.Pools) lanes {
 	reads := int(pools.Reads.Config().MaxConns)
 	cancels, quarter := cancellers(pools), max(reads/4, 1)
 	return lanes{
-		create:   admission.NewLane("create", firstAtOnce),
+		create:   admission.NewLane("create", firstAtOnce).Impatient(createWaits),
 		cancel:   admission.NewLane("cancel", cancels),
 		read:     admission.NewLane("read", reads-quarter-hubs),
 		list:     admission.NewLane("list", quarter),

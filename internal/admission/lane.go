@@ -35,6 +35,7 @@ const (
 // Lane admits the calls of one kind. The nil lane admits them all.
 type Lane struct {
 	name  string
+	waits time.Duration // for a slot, at most
 	slots int
 
 	mu      sync.Mutex
@@ -46,7 +47,14 @@ type Lane struct {
 
 // NewLane makes a lane with slots for so many calls at work at a time; one at least.
 func NewLane(name string, slots int) *Lane {
-	return &Lane{name: name, slots: max(slots, 1), mean: firstGuess}
+	return &Lane{name: name, waits: longestWait, slots: max(slots, 1), mean: firstGuess}
+}
+
+// Impatient has nobody wait for a slot longer than d, and returns the lane. It is for slots that are left many at a
+// time: predictions are wrong by as much as lies between.
+func (l *Lane) Impatient(d time.Duration) *Lane {
+	l.waits = d
+	return l
 }
 
 // Resize gives the lane another number of slots; one at least. Whoever is at work stays so.
@@ -134,7 +142,7 @@ func (l *Lane) join(ctx context.Context) (*waiter, error) {
 
 // await waits until a waiter's turn comes.
 func (l *Lane) await(ctx context.Context, w *waiter) (err error) {
-	timer := time.NewTimer(longestWait)
+	timer := time.NewTimer(l.waits)
 	defer timer.Stop()
 	select {
 	case <-w.turn:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -330,5 +331,39 @@ func TestTheNilLaneAdmitsEverybody(t *testing.T) {
 	}
 	for range 1000 {
 		enter(t, l)
+	}
+}
+
+// A lane that gets more slots lets in who waits; one that gets fewer lets nobody in until so many have left.
+func TestALaneIsResized(t *testing.T) {
+	t.Parallel()
+	l := NewLane("test", 1)
+	first, err := l.Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan func(), 1)
+	go func() {
+		leave, err := l.Enter(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		second <- leave
+	}()
+	for waiting := 0; waiting == 0; runtime.Gosched() {
+		l.mu.Lock()
+		waiting = l.queue.waiting
+		l.mu.Unlock()
+	}
+	l.Resize(2)
+	leave := <-second
+	l.Resize(1)
+	first()
+	if l.busy != 1 {
+		t.Errorf("got %d at work, want 1", l.busy)
+	}
+	leave()
+	if l.busy != 0 || l.slots != 1 {
+		t.Errorf("got %d at work of %d, want none of 1", l.busy, l.slots)
 	}
 }
