@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -125,5 +126,28 @@ func TestReadingClaimsFromTheLog(t *testing.T) {
 	got, err := claimsIn(strings.NewReader(log))
 	if err != nil || got == nil || got.N != 2 || got.Max != 4 || got.P50 < 3 || got.P50 > 3.03 {
 		t.Errorf("got %+v, %v; want two, of 3 and 4 ms", got, err)
+	}
+}
+
+// Scripts read the figures by these names.
+func TestTheFiguresHaveTheirNames(t *testing.T) {
+	t.Parallel()
+	some := map[string]float64{"orders": 1}
+	text, err := json.Marshal(Result{Load: Load{CPU: some, Statements: some}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"sagas_per_second", "creates_per_second", "pgbench_tps", "ratio", "void", "latency_ms", "cpu_us_per_saga",
+		"wal_bytes_per_saga", "statements_per_saga", "row_versions_per_saga", "fsync_probe_ms", "backlog_over_time",
+		"relay_kept_up", "violations", "postgres", "machine",
+	} {
+		if _, ok := fields[name]; !ok {
+			t.Errorf("got %s\nwant the field %s", text, name)
+		}
 	}
 }
