@@ -2,6 +2,9 @@ package pg
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,6 +21,10 @@ const (
 	wakeInterval = 2 * time.Millisecond
 	// wakeTimeout bounds one NOTIFY; there will be another.
 	wakeTimeout = time.Second
+	// longestPayload is what one NOTIFY may name, in bytes: PostgreSQL takes less than 8,000.
+	longestPayload = 7900
+	// mostNamed is what one wake-up names, in as many NOTIFYs as that takes. One about more names nothing.
+	mostNamed = 2000
 )
 
 // Waker sends wake-ups to every process that listens on a channel.
@@ -25,6 +32,10 @@ type Waker struct {
 	pool    *pgxpool.Pool
 	channel string
 	wanted  wait.Bell
+
+	mu    sync.Mutex
+	about []string // what the next one names
+	any   bool     // it names nothing: it may be about anything
 }
 
 // NewWaker makes a Waker. It sends once Run is running.
@@ -33,7 +44,42 @@ func NewWaker(pool *pgxpool.Pool, channel string) *Waker {
 }
 
 // Wake asks for a wake-up to be sent soon. It never blocks; calls that come close together share one.
-func (w *Waker) Wake() { w.wanted.Ring() }
+func (w *Waker) Wake() { w.WakeAbout() }
+
+// WakeAbout is Wake for a wake-up that says what it is about: UUIDs, which its payload names with commas between.
+// Without any it is empty, and about anything.
+func (w *Waker) WakeAbout(about ...string) {
+	w.mu.Lock()
+	if w.about = append(w.about, about...); len(about) == 0 || len(w.about) > mostNamed {
+		w.any = true
+	}
+	if w.any {
+		w.about = nil
+	}
+	w.mu.Unlock()
+	w.wanted.Ring()
+}
+
+// take returns the payloads of the next wake-up.
+func (w *Waker) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	payloads := []string{""}
+	if !w.any {
+		payloads = joined(w.about)
+	}
+	w.about, w.any = nil, false
+	return payloads
+}
+
+// joined puts commas between UUIDs, as many in one payload as it may hold.
+func joined(about []string) (payloads []string) {
+	const each = longestPayload / len("00000000-0000-0000-0000-000000000000,")
+	for some := range slices.Chunk(about, each) {
+		payloads = append(payloads, strings.Join(some, ","))
+	}
+	return payloads
+}
 
 // Run sends the wake-ups that were asked for, until ctx ends.
 func (w *Waker) Run(ctx context.Context) {
@@ -50,11 +96,13 @@ func (w *Waker) Run(ctx context.Context) {
 
 // send drops its error: a wake-up is a hint, and a database that is down is noticed elsewhere.
 func (w *Waker) send(ctx context.Context) {
-	_ = notify(ctx, w.pool, w.channel, "")
+	if payloads := w.take(); len(payloads) > 0 {
+		_ = notify(ctx, w.pool, w.channel, payloads...)
+	}
 }
 
-func notify(ctx context.Context, pool *pgxpool.Pool, channel, payload string) error {
+func notify(ctx context.Context, pool *pgxpool.Pool, channel string, payloads ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
 	defer cancel()
-	return Exec(ctx, pool, `SELECT pg_notify($1, $2)`, channel, payload)
+	return Exec(ctx, pool, `SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS p (payload)`, channel, payloads)
 }
