@@ -103,10 +103,10 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 		}
 	}
 	done, err := h.store.Settle(ctx, findings)
+	h.tell(done.Changes) // along with an error, too: they are committed, and are no news when all is done again
 	if err != nil {
 		return outbox.Settled{}, err
 	}
-	h.tell(done.Changes)
 	h.tellVain(done.Vain)
 	settled := outbox.Settled{More: done.More}
 	for _, i := range done.Later {
@@ -141,14 +141,14 @@ func (h *handler) withOrder(ctx context.Context, reports []outbox.Report) []outb
 // tell logs changes of status and alarms, and wakes those who watch the orders.
 func (h *handler) tell(changes []orderdb.Change) {
 	for _, c := range changes {
-		attrs := []any{"order_id", c.Order.ID, "status", string(c.Order.Status), "from", string(c.From)}
-		if c.Order.CancelReason != "" {
-			attrs = append(attrs, "reason", string(c.Order.CancelReason))
+		attrs := []any{"order_id", c.OrderID, "status", string(c.To), "from", string(c.From)}
+		if c.Reason != "" {
+			attrs = append(attrs, "reason", string(c.Reason))
 		}
 		if c.Alarm {
 			h.persons.call(c.Event.String(), append(attrs, "code", c.Code)...)
 		}
-		if c.From != c.Order.Status {
+		if c.From != c.To {
 			h.log.Info("order", append(attrs, "cause", c.Event.String())...)
 		}
 	}

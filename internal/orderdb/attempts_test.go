@@ -72,8 +72,8 @@ func TestAnImpliedAttemptCostsNoStatement(t *testing.T) {
 		apply(t, s, f(order.PaymentCharged, m))
 		return seen.count.Load() - before
 	}
-	if got, want := statements(decided), statements(found)-1; got != want {
-		t.Errorf("got %d statements, want one less than for an attempt that is recorded: %d", got, want)
+	if got, most := statements(decided), statements(found)-1; got != 1 || got > most {
+		t.Errorf("got %d statements, want one, and less than for an attempt that is recorded: %d at most", got, most)
 	}
 }
 

@@ -2,11 +2,13 @@ package orderdb_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
@@ -60,20 +62,62 @@ func BenchmarkPlaceAll(b *testing.B) {
 	}
 }
 
-// BenchmarkSettle settles a relay's batch of charges that were taken.
+// BenchmarkSettle settles a relay's batch of charges that were taken. It tells what that costs the server, too.
 func BenchmarkSettle(b *testing.B) {
-	const batch = 500
-	db := pgtest.Orders(b)
-	s := orderdb.New(db.Pool, command.Encode)
-	for b.Loop() {
-		b.StopTimer()
-		findings := takenCharges(b, db, batch)
-		b.StartTimer()
-		if done := apply(b, s, findings...); len(done.Changes) != batch {
-			b.Fatalf("settled %d orders, want %d", len(done.Changes), batch)
-		}
+	for _, batch := range []int{1, 10, 100, 500} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			db := pgtest.Orders(b)
+			pool := single(b, db)
+			s := orderdb.New(pool, command.Encode)
+			var cpu time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				findings := takenCharges(b, db, batch)
+				before := cpuOf(b, pool)
+				b.StartTimer()
+				if done := apply(b, s, findings...); len(done.Changes) != batch {
+					b.Fatalf("settled %d orders, want %d", len(done.Changes), batch)
+				}
+				b.StopTimer()
+				cpu += cpuOf(b, pool) - before
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+			b.ReportMetric(float64(cpu.Microseconds())/float64(batch*b.N), "server-us/order")
+		})
 	}
-	b.ReportMetric(batch*float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+}
+
+// single is a pool with one connection, whose server process can be asked for.
+func single(b *testing.B, db *pgtest.Database) *pgxpool.Pool {
+	b.Helper()
+	config := db.Pool.Config()
+	config.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	return pool
+}
+
+// cpuOf returns the time that the server process of a pool of one has had.
+func cpuOf(b *testing.B, pool *pgxpool.Pool) time.Duration {
+	b.Helper()
+	conn, err := pool.Acquire(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Release()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", conn.Conn().PgConn().PID()))
+	if err != nil {
+		b.Skip("the server is not on this host, or this is no Linux: ", err)
+	}
+	var ns int64
+	if _, err := fmt.Sscan(string(text), &ns); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(ns)
 }
 
 // takenCharges places n orders and claims their charges.
@@ -98,7 +142,7 @@ func takenCharges(b *testing.B, db *pgtest.Database, n int) []orderdb.Finding {
 	}
 	var findings []orderdb.Finding
 	for _, m := range claimAll(b, db.Pool, time.Hour, n, 0) {
-		findings = append(findings, found(order.PaymentCharged, m))
+		findings = append(findings, decided(order.PaymentCharged, m))
 	}
 	return findings
 }

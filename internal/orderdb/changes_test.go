@@ -125,8 +125,8 @@ func TestAnOrderThatGoesWellTellsNothing(t *testing.T) {
 		apply(t, s, decided(event, m))
 		return seen.count.Load() - before
 	}
-	if got, want := statements(order.PaymentCharged), statements(order.PaymentDeclined)-1; got != want {
-		t.Errorf("got %d statements, want one less than for an order that is declined: %d", got, want)
+	if got, most := statements(order.PaymentCharged), statements(order.PaymentDeclined)-1; got != 1 || got > most {
+		t.Errorf("got %d statements, want one, and less than for an order that is declined: %d at most", got, most)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	pool := db.As(t, orderdb.RelayNeeds()).Pool
 	s := orderdb.New(pool, command.Encode)
 	var claims []outbox.Message
-	for range 3 {
+	for range 4 {
 		o := place(t, orderdb.New(db.Pool, command.Encode), newOrder())
 		messages := claimAll(t, pool, time.Hour, 1, 1)
 		if len(messages) != 1 || messages[0].Key != o.ID {
@@ -76,7 +76,11 @@ func TestTheRelayNeedsNoMoreThanItsGrants(t *testing.T) {
 	}
 	parked := found(order.ChargeConflict, claims[2])
 	parked.Retry.Code = "KEY_REUSED"
-	apply(t, s, found(order.ChargeUndecided, claims[0]), found(order.ChargeSpent, claims[1]), parked)
+	done := apply(t, s, found(order.ChargeUndecided, claims[0]), found(order.ChargeSpent, claims[1]), parked,
+		atOnce(order.PaymentCharged, claims[3]))
+	if len(done.Changes) != 3 {
+		t.Errorf("settle: got %+v, want the order given up, the one parked and the one paid", done.Changes)
+	}
 	if stuck, _, err := s.Stuck(t.Context(), time.Hour, 0, 10); err != nil || len(stuck) != 1 {
 		t.Errorf("stuck: got %d commands, error %v; want the one that is parked", len(stuck), err)
 	}

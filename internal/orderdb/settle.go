@@ -3,6 +3,7 @@ package orderdb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,11 +32,13 @@ type Told struct {
 
 // Change is what a finding did to its order.
 type Change struct {
-	Order order.Order // as it is afterwards, but for UpdatedAt
-	From  order.Status
-	Event order.Event // what was found out, when it was held against the order
-	Code  string      // what the delivery came to
-	Alarm bool        // a person should look
+	OrderID string
+	From    order.Status
+	To      order.Status // From when nothing changed
+	Reason  order.CancelReason
+	Event   order.Event // what was found out, when it was held against the order
+	Code    string      // what the delivery came to
+	Alarm   bool        // a person should look
 }
 
 // Settlement is what Settle did.
@@ -53,17 +56,48 @@ type Vain struct {
 	Failures int // deliveries of it that were recorded, this one included
 }
 
-// Settle applies findings in one transaction: each order's compare-and-set, what becomes of its commands, and the
-// record of the attempts. It locks the orders first, by id, then the outbox, as everybody does. Applying a finding
+// Settle applies findings: each order's compare-and-set, what becomes of its commands, and the record of the attempts,
+// in one transaction. Those that say that a PENDING order is paid go ahead of the others, in a transaction of their own
+// that is one statement. Either locks the orders first, by id, then the outbox, as everybody does. Applying a finding
 // twice changes nothing the second time.
-func (s *Store) Settle(ctx context.Context, findings []Finding) (Settlement, error) {
+//
+// Along with an error Settle returns what it did before: the findings that were applied then are no news the next time.
+func (s *Store) Settle(ctx context.Context, findings []Finding) (done Settlement, err error) {
+	settled, err := s.settlePaid(ctx, findings)
+	if err != nil {
+		return Settlement{}, err
+	}
+	if len(settled) > 0 {
+		done.Changes = changesOfPaid(findings, settled)
+		failpoint.Here(failpoint.SettleCommitted)
+	}
+	if len(settled) == len(findings) {
+		return done, nil
+	}
+	judged, err := s.settleJudged(ctx, findings, settled)
+	judged.Changes = append(done.Changes, judged.Changes...)
+	return judged, err
+}
+
+// settleJudged applies the findings that are not settled yet, each as it is judged.
+func (s *Store) settleJudged(ctx context.Context, findings []Finding, settled []int) (Settlement, error) {
+	slices.Sort(settled)
+	rest, at := make([]Finding, 0, len(findings)), make([]int, 0, len(findings))
+	for i, finding := range findings {
+		if _, found := slices.BinarySearch(settled, i); !found {
+			rest, at = append(rest, finding), append(at, i)
+		}
+	}
 	var done Settlement
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		done, err = s.settle(ctx, tx, findings)
+		done, err = s.settle(ctx, tx, rest)
 		return err
 	})
 	if err != nil {
-		return Settlement{}, fmt.Errorf("settle %d findings: %w", len(findings), err)
+		return Settlement{}, fmt.Errorf("settle %d findings: %w", len(rest), err)
+	}
+	for i, later := range done.Later {
+		done.Later[i] = at[later]
 	}
 	failpoint.Here(failpoint.SettleCommitted)
 	return done, nil
@@ -174,7 +208,8 @@ func (p *plan) add(v verdict) error {
 	}
 	if changes || v.Alarm {
 		p.changes = append(p.changes, Change{
-			Order: o, From: from, Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
+			OrderID: o.ID, From: from, To: o.Status, Reason: o.CancelReason,
+			Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
 		})
 	}
 	if v.Void {

@@ -58,7 +58,7 @@ func TestWhateverHappensEachOrderHasTheCommandsItNeeds(t *testing.T) {
 				case payment == order.PaymentCharged && m.Kind == "VOID":
 					payment = order.PaymentRefunded
 				}
-				f := found(payment, m)
+				f := way(rapid.IntRange(0, 1).Draw(rt, "way"))(payment, m)
 				f.Retry.Delay, f.Longest = 0, 0
 				heard = append(heard, f)
 			},

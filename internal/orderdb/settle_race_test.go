@@ -28,10 +28,10 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 	for range rounds {
 		var ids []string
 		var findings []orderdb.Finding
-		for range orders {
+		for i := range orders {
 			o := place(t, s, newOrder())
 			ids = append(ids, o.ID)
-			findings = append(findings, found(order.PaymentCharged, claimed(t, db, o.ID)))
+			findings = append(findings, way(i)(order.PaymentCharged, claimed(t, db, o.ID)))
 		}
 		first, second := findings[:orders*3/4], slices.Clone(findings[orders/4:])
 		slices.Reverse(second)
@@ -157,8 +157,8 @@ func placeAndClaim(t *testing.T, db *pgtest.Database, orders int) (findings []or
 	if len(messages) != orders {
 		t.Fatalf("claim: got %d messages, want %d", len(messages), orders)
 	}
-	for _, m := range messages {
-		findings = append(findings, found(order.PaymentCharged, m))
+	for i, m := range messages {
+		findings = append(findings, way(i)(order.PaymentCharged, m))
 	}
 	return findings
 }
@@ -172,7 +172,7 @@ func settleAll(t testing.TB, s *orderdb.Store, findings []orderdb.Finding) (comp
 			return completed
 		}
 		for _, c := range done.Changes {
-			completed = append(completed, c.Order.ID)
+			completed = append(completed, c.OrderID)
 		}
 		var later []orderdb.Finding
 		for _, i := range done.Later {

@@ -32,17 +32,21 @@ func (t Table) RemoveAll(ctx context.Context, tx pgx.Tx, keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, t.sql(`
-		DELETE FROM {table}
-		WHERE id = ANY(ARRAY(
-			SELECT found.id
-			FROM unnest($1::uuid[]) AS k (key)
-			CROSS JOIN LATERAL (SELECT m.id FROM {table} AS m WHERE m.key = k.key OFFSET 0) AS found))`),
-		keys)
-	if err != nil {
+	if _, err := tx.Exec(ctx, t.RemovalOf(`unnest($1::uuid[]) AS k (key)`), keys); err != nil {
 		return fmt.Errorf("remove from the outbox: %w", err)
 	}
 	return nil
+}
+
+// RemovalOf is the statement of RemoveAll, for those that settle with a single one: the keys are those of a FROM item
+// that is called k and has a column key.
+func (t Table) RemovalOf(keys string) string {
+	return t.sql(`
+		DELETE FROM {table}
+		WHERE id = ANY(ARRAY(
+			SELECT found.id
+			FROM ` + keys + `
+			CROSS JOIN LATERAL (SELECT m.id FROM {table} AS m WHERE m.key = k.key OFFSET 0) AS found))`)
 }
 
 // Retry says how a message goes on.

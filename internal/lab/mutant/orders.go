@@ -47,8 +47,8 @@ var abandonedVoid = Mutant{
 	}},
 }
 
-// The last two edits take the database's own defence away. It refuses the write that follows from the first three, and
-// would turn lost money into an order that settles late.
+// The last two edits take the database's own defence away. It refuses the write that follows from the others, and would
+// turn lost money into an order that settles late.
 var blindSettle = Mutant{
 	Name: "blind-settle", Rule: 8,
 	Breaks: "what became of a charge is applied as if the order were PENDING still, as it was when the charge was " +
@@ -71,6 +71,9 @@ var blindSettle = Mutant{
 		v, err := judge(o, finding)`,
 		},
 		{File: "internal/orderdb/leave.go", Old: ` AND orders.status = c.from_status`},
+		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\t\t\t\tAND o.status = 'PENDING'"},
+		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\tAND status = 'PENDING'"},
+		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\t\t\tFOR UPDATE SKIP LOCKED"},
 		{
 			File: "migrations/orders/00001_orders.sql",
 			Old:  `WHEN (OLD.status <> NEW.status AND NOT (`,

@@ -113,6 +113,11 @@ var anotherAmount = Mutant{
 			Old:  `AmountMinor: o.AmountMinor, Currency: o.Currency}`,
 			New:  `AmountMinor: t.AmountMinor, Currency: o.Currency}`,
 		},
+		{
+			File: "internal/orderdb/settle_paid.go",
+			Old:  `FROM (told.customer_id, told.amount_minor, told.currency)`,
+			New:  `FROM (told.customer_id, o.amount_minor, told.currency)`,
+		},
 	},
 }
 

@@ -23,7 +23,7 @@ var errorIsEvidence = Mutant{
 		r.Result, r.Body = outbox.Decided, &paymentv1.Payment{Status: paymentv1.Payment_STATUS_CHARGED}
 	}`,
 		},
-		notHeldAgainstTheOrder,
+		notHeldAgainstTheOrder, notHeldAgainstPaidOrders,
 	},
 }
 
@@ -32,6 +32,13 @@ var notHeldAgainstTheOrder = Edit{
 	File: "internal/orderdb/verdict.go",
 	Old:  `finding.Event.Fact() && !finding.Told.of(o.Order)`,
 	New:  `false`,
+}
+
+// notHeldAgainstPaidOrders does the same where many are settled with one statement.
+var notHeldAgainstPaidOrders = Edit{
+	File: "internal/orderdb/settle_paid.go",
+	Old:  `IS NOT DISTINCT FROM (told.customer_id, told.amount_minor, told.currency)`,
+	New:  `IS DISTINCT FROM (NULL, NULL, NULL)`,
 }
 
 var unfencedReschedule = Mutant{

@@ -1,0 +1,116 @@
+package orderdb
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"hosho/internal/order"
+	"hosho/internal/pg"
+)
+
+// goesWell is what a charge that was taken does to an order that waits for it. settlePaid writes just that.
+var goesWell = order.Transition{To: order.State{Status: order.Completed}, Fate: order.DropAll}
+
+// mayBePaid reports whether a finding, where its order is PENDING and it tells of that order's payment, only makes it
+// COMPLETED: package order says so, no attempt is recorded, and nobody has to be told but those who watch.
+func mayBePaid(f Finding) bool {
+	t, err := order.Apply(order.State{Status: order.Pending}, f.Event)
+	return err == nil && t == goesWell && f.Event.Fact() && f.Delivery.implied(f.Retry)
+}
+
+// paid is findings by which orders may be COMPLETED with one statement, parted into what that takes.
+type paid struct {
+	at         map[[16]byte]int // where that of an order stands among all findings
+	ids        [][16]byte
+	customers  []string
+	amounts    []int64
+	currencies []string
+}
+
+// mayBePaidOf picks those findings, and leaves the others, and all of an order about which there is more than one.
+func mayBePaidOf(findings []Finding) (p paid) {
+	about := make(map[string]int, len(findings))
+	for _, f := range findings {
+		about[f.Retry.Message.Key]++
+	}
+	p.at = make(map[[16]byte]int, len(findings))
+	for i, f := range findings {
+		var id pgtype.UUID
+		if id.Scan(f.Retry.Message.Key) != nil || about[f.Retry.Message.Key] > 1 || !mayBePaid(f) {
+			continue
+		}
+		p.at[id.Bytes], p.ids = i, append(p.ids, id.Bytes)
+		p.customers = append(p.customers, f.Told.CustomerID)
+		p.amounts, p.currencies = append(p.amounts, f.Told.AmountMinor), append(p.currencies, f.Told.Currency)
+	}
+	return p
+}
+
+// settlePaid applies what nearly every finding is, that the charge of a PENDING order was taken, in one round trip. It
+// returns the indexes of the findings that it has applied: all others are judged one by one. It decides nothing that
+// judge and leave would not: the order's own row, locked, is what was told, and is PENDING still. An order that
+// somebody has locked or changed, or whose payment is another's, is passed over.
+func (s *Store) settlePaid(ctx context.Context, findings []Finding) ([]int, error) {
+	p := mayBePaidOf(findings)
+	if len(p.ids) == 0 {
+		return nil, nil
+	}
+	ids, err := pg.Write(ctx, s.pool, pgx.RowTo[[16]byte], settlingPaid, p.ids, p.customers, p.amounts, p.currencies)
+	if err != nil {
+		return nil, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
+	}
+	settled := make([]int, len(ids))
+	for i, id := range ids {
+		settled[i] = p.at[id]
+	}
+	return settled, nil
+}
+
+// settlingPaid locks the orders first, by id, and changes the outbox after them, as everybody does. The compare-and-set
+// is the UPDATE's, and what it returns decides which commands leave.
+//
+// Each row is looked up by its key, whatever the statistics say and whether or not the parameters are seen when it is
+// planned: the subqueries cannot be pulled up, and how many elements an array has is not known.
+var settlingPaid = `
+	WITH settled AS (
+		UPDATE orders
+		SET status = 'COMPLETED', updated_at = clock_timestamp()
+		WHERE id = ANY(ARRAY(
+				SELECT locked.id
+				FROM (
+					SELECT id, customer_id, amount_minor, currency
+					FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[])
+						AS t (id, customer_id, amount_minor, currency)
+					ORDER BY id
+				) AS told
+				CROSS JOIN LATERAL (
+					SELECT o.id
+					FROM orders AS o
+					WHERE o.id = told.id
+						AND o.status = 'PENDING'
+						AND (o.customer_id, o.amount_minor, o.currency)
+							IS NOT DISTINCT FROM (told.customer_id, told.amount_minor, told.currency)
+					FOR UPDATE SKIP LOCKED
+				) AS locked))
+			AND status = 'PENDING'
+		RETURNING id
+	), gone AS (
+		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
+	)
+	SELECT id FROM settled`
+
+// changesOfPaid tells what settlePaid did.
+func changesOfPaid(findings []Finding, settled []int) []Change {
+	changes := make([]Change, len(settled))
+	for i, at := range settled {
+		f := findings[at]
+		changes[i] = Change{
+			OrderID: f.Retry.Message.Key, From: order.Pending, To: goesWell.To.Status,
+			Event: f.Event, Code: f.Retry.Code,
+		}
+	}
+	return changes
+}
