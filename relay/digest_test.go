@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
@@ -26,7 +27,7 @@ func newExplainer(log *journal) *handler {
 }
 
 // paymentd is away for a minute, and twenty thousand deliveries come to nothing. The log has some of them, and how many
-// there were in all. What is decided meanwhile has a line each, and so has every other cause.
+// there were in all. Every other cause has a line each.
 func TestTheDeliveriesOfAnOutageAreToldTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -100,5 +101,31 @@ func TestWhatAPeerSaysIsKeptInBounds(t *testing.T) {
 	together := log.lines("deliveries")
 	if len(together) != 1 || together[0]["code"] != "OTHERS" {
 		t.Errorf("got %v, want all others together", together)
+	}
+}
+
+// An order that goes well has one line of a relay's, that of its change. What was decided later, or too late to be
+// waited for, has its own.
+func TestADeliveryThatIsDecidedAtOnceIsToldAtDebug(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		claims int
+		late   bool
+		want   string
+	}{{1, false, "DEBUG"}, {1, true, "INFO"}, {2, false, "INFO"}} {
+		r := outbox.Report{
+			Message: outbox.Message{Kind: string(order.Charge), Claims: test.claims},
+			Result:  outbox.Decided, Late: test.late,
+			Body: &paymentv1.Payment{Status: paymentv1.Payment_STATUS_CHARGED},
+		}
+		all, usual := everything(), &journal{}
+		newExplainer(all).Explain(r)
+		newExplainer(usual).Explain(r)
+		if got := all.lines("delivery"); len(got) != 1 || got[0]["level"] != test.want {
+			t.Errorf("%+v: got %v, want a line at %s", test, got, test.want)
+		}
+		if got, want := len(usual.lines("delivery")), test.want == "INFO"; (got == 1) != want {
+			t.Errorf("%+v: got %d lines at the usual level, want one: %v", test, got, want)
+		}
 	}
 }

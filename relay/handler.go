@@ -35,7 +35,7 @@ type handler struct {
 const longestError = 1 << 10
 
 // Explain logs the one line that a delivery gets: what came back, and what it means. Those that come to nothing by the
-// thousand are told together, unless the log is to tell everything.
+// thousand are told together, unless the log is to tell everything. Where all goes well, the order's own line says it.
 func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
@@ -43,6 +43,9 @@ func (h *handler) Explain(r outbox.Report) {
 		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
 	}
 	level := severity(r)
+	if !h.log.Enabled(ctx, level) {
+		return
+	}
 	together := r.Result != outbox.Decided && level != slog.LevelError && !h.log.Enabled(ctx, slog.LevelDebug)
 	if together && !h.digest.Tells(sort{r.Message.Kind, r.Code, r.Result.String(), level}) {
 		return
@@ -64,6 +67,8 @@ func (h *handler) Explain(r outbox.Report) {
 // severity is how loud the log is about a delivery.
 func severity(r outbox.Report) slog.Level {
 	switch {
+	case r.Result == outbox.Decided && r.Message.Claims == 1 && !r.Late:
+		return slog.LevelDebug // what it led to has a line
 	case r.Result == outbox.Decided, r.Result == outbox.Deferred,
 		r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
 		return slog.LevelInfo // a customer cancelled before it was sent: that is every day
@@ -140,7 +145,9 @@ func (h *handler) withOrder(ctx context.Context, reports []outbox.Report) []outb
 
 // tell logs changes of status and alarms, and wakes those who watch the orders.
 func (h *handler) tell(changes []orderdb.Change) {
+	ids := make([]string, 0, len(changes))
 	for _, c := range changes {
+		ids = append(ids, c.OrderID)
 		attrs := []any{"order_id", c.OrderID, "status", string(c.To), "from", string(c.From)}
 		if c.Reason != "" {
 			attrs = append(attrs, "reason", string(c.Reason))
@@ -152,8 +159,8 @@ func (h *handler) tell(changes []orderdb.Change) {
 			h.log.Info("order", append(attrs, "cause", c.Event.String())...)
 		}
 	}
-	if len(changes) > 0 {
-		h.watchers.Wake()
+	if len(ids) > 0 {
+		h.watchers.WakeAbout(ids...)
 	}
 }
 

@@ -56,7 +56,7 @@ func newSystem(t testing.TB) *system {
 func newSystemDown(t testing.TB) *system {
 	t.Helper()
 	b := newMemory()
-	s := &system{t: t, db: pgtest.Orders(t), bank: b, peer: newPeer(t, b), log: &journal{}}
+	s := &system{t: t, db: pgtest.Orders(t), bank: b, peer: newPeer(t, b), log: everything()}
 	s.url = s.db.As(t, orderdb.RelayNeeds()).URL
 	s.store = orderdb.New(s.db.Pool, command.Encode)
 	t.Cleanup(func() {
@@ -100,7 +100,8 @@ func (s *system) relay(changes ...func(*pace)) *running {
 		change(&p)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	r := &running{s: s, cancel: cancel, ended: make(chan error, 1), log: &journal{also: s.log}}
+	r := &running{s: s, cancel: cancel, ended: make(chan error, 1), log: everything()}
+	r.log.also = s.log
 	daemon := &serve{
 		Database: daemon.Database{DatabaseURL: s.url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
 		Durability: daemon.Durability{AllowUnsafeDurability: true}, PaymentTarget: s.peer.target(), Pace: p,
@@ -402,6 +403,9 @@ type journal struct {
 	mu  sync.Mutex
 	all []line
 }
+
+// everything is a journal of all that is told, deliveries that were decided at once included.
+func everything() *journal { return &journal{level: slog.LevelDebug} }
 
 func (j *journal) Enabled(_ context.Context, l slog.Level) bool { return l >= j.level }
 func (j *journal) WithAttrs([]slog.Attr) slog.Handler           { return j }

@@ -202,7 +202,7 @@ func (s *server) SettleParked(
 	if changed {
 		s.log.WarnContext(ctx, "order", "order_id", o.ID, "status", string(o.Status),
 			"cause", order.OperatorSettles.String(), "operator", decision.Operator)
-		s.watchers.Wake()
+		s.watchers.WakeAbout(o.ID)
 	}
 	return &relayv1.SettleParkedResponse{}, nil
 }
