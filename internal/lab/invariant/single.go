@@ -44,11 +44,13 @@ func (c *checker) checkOrders(ctx context.Context) error {
 			WHERE status IN ('CANCELLING', 'CANCELLED') AND cancel_reason = 'DEADLINE' AND updated_at < deadline_at`},
 	}
 	if c.options.LongestWait > 0 {
-		all = append(all, rule{breaks: rules.I13, what: "a command waits too long", query: `
+		all = append(all, rule{
+			breaks: rules.I13, what: "a command waits too long", query: `
 			SELECT key::text, kind || ' until ' || greatest(ready_at, leased_until)
 			FROM outbox
 			WHERE greatest(ready_at, leased_until) > clock_timestamp() + $1::interval`,
-			args: []any{c.options.LongestWait}})
+			args: []any{c.options.LongestWait},
+		})
 	}
 	if c.options.MaxAttempts > 0 {
 		all = append(all, rule{breaks: rules.I13, what: "more attempts than allowed", query: `
