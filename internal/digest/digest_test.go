@@ -30,7 +30,8 @@ func TestEveryEventIsToldOnce(t *testing.T) {
 		}
 		d.Stop()
 		if alone["rare"] != 1 || together["rare"] != 0 {
-			t.Errorf("got the rare one told %d times and %d times with others, want once", alone["rare"], together["rare"])
+			t.Errorf("got the rare one told %d times and %d times with others, want once",
+				alone["rare"], together["rare"])
 		}
 		intervals := int(seconds * time.Second / Interval)
 		if alone["often"] > own*(intervals+1) || alone["often"]+together["often"] != seconds*each {
