@@ -55,11 +55,19 @@ func TestAKindThatWasOverBeginsAnew(t *testing.T) {
 			}
 			<-time.After(Interval + time.Second)
 		}
-		if len(d.kinds) != 0 {
-			t.Errorf("got %d kinds kept, want none", len(d.kinds))
+		synctest.Wait()
+		if n := d.held(); n != 0 {
+			t.Errorf("got %d kinds kept, want none", n)
 		}
 		d.Stop()
 	})
+}
+
+// held returns how many kinds are counted.
+func (d *Digest[K]) held() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.kinds)
 }
 
 func TestKindsWithoutEndAreOneKind(t *testing.T) {
@@ -79,8 +87,8 @@ func TestKindsWithoutEndAreOneKind(t *testing.T) {
 			told++
 		}
 	}
-	if len(d.kinds) != 11 || told != 11 {
-		t.Errorf("got %d kinds and %d told, want ten and one for the rest", len(d.kinds), told)
+	if n := d.held(); n != 11 || told != 11 {
+		t.Errorf("got %d kinds and %d told, want ten and one for the rest", n, told)
 	}
 	if d.Stop(); rest != 989 {
 		t.Errorf("got %d of the rest told together, want 989", rest)
