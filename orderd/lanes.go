@@ -1,18 +1,12 @@
 package main
 
 import (
-	"time"
-
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
 	"hosho/internal/pg"
 )
 
 const (
-	// createWaits is how long a CreateOrder waits to be let in. A batch leaves its slots at once, and whoever is
-	// refused is told so soon.
-	createWaits = 30 * time.Millisecond
-
 	maxWatchers = 20_000 // who wait or watch, of all clients
 	// maxUnread is how many bytes they may hold: messages that watchers may not have read, since nothing tells who has,
 	// and the requests of those who wait.
@@ -23,7 +17,7 @@ const (
 // more, the slots are no more than it has, less those of the wake-ups and of the hub. So nobody waits in a pool, and no
 // kind of call waits for another: orders are cancelled while more are placed than can be, and single ones are read
 // while somebody lists all of them. Orders that are placed share the creator's connections, many at a time: its lane
-// has as many slots as it can place in time.
+// has as many slots as it can place in time, and whoever comes when they are taken is refused at once.
 type lanes struct {
 	create, cancel *admission.Lane
 	read, list     *admission.Lane
@@ -35,7 +29,7 @@ func newLanes(pools *pg.Pools) lanes {
 	reads := int(pools.Reads.Config().MaxConns)
 	cancels, quarter := cancellers(pools), max(reads/4, 1)
 	return lanes{
-		create:   admission.NewLane("create", firstAtOnce).Impatient(createWaits),
+		create:   admission.NewLane("create", firstAtOnce).Impatient(),
 		cancel:   admission.NewLane("cancel", cancels),
 		read:     admission.NewLane("read", reads-quarter-hubs),
 		list:     admission.NewLane("list", quarter),

@@ -35,7 +35,7 @@ const (
 // Lane admits the calls of one kind. The nil lane admits them all.
 type Lane struct {
 	name  string
-	waits time.Duration // for a slot, at most
+	waits time.Duration // for a slot, at most; 0: nobody waits
 	slots int
 
 	mu      sync.Mutex
@@ -43,6 +43,7 @@ type Lane struct {
 	queue   queue         // not empty only when all are taken
 	mean    time.Duration // a call's time at work
 	changed time.Time     // when a slot was last taken or left
+	of      map[any]int   // slots that parties have, where nobody waits; else nil
 }
 
 // NewLane makes a lane with slots for so many calls at work at a time; one at least.
@@ -50,10 +51,10 @@ func NewLane(name string, slots int) *Lane {
 	return &Lane{name: name, waits: longestWait, slots: max(slots, 1), mean: firstGuess}
 }
 
-// Impatient has nobody wait for a slot longer than d, and returns the lane. It is for slots that are left many at a
-// time: predictions are wrong by as much as lies between.
-func (l *Lane) Impatient(d time.Duration) *Lane {
-	l.waits = d
+// Impatient has nobody wait for a slot, and returns the lane. It is for work that is done many at a time: its slots are
+// the queue, and predictions would be wrong by as much as lies between two batches.
+func (l *Lane) Impatient() *Lane {
+	l.waits, l.of = 0, map[any]int{}
 	return l
 }
 
@@ -82,7 +83,50 @@ func (l *Lane) FullFor(party any) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.waits == 0 && l.crammed(party) {
+		return overloaded(l.name)
+	}
 	return l.full(time.Now(), party)
+}
+
+// Reserve takes a slot for a party's call that is on its way, where the lane has nobody wait (Impatient): so none is
+// let in at the door that is refused when its request is there. Whoever got one calls leave, once. In any other lane
+// Reserve is FullFor, and leave is nil.
+func (l *Lane) Reserve(party any) (leave func(), err error) {
+	if l == nil || l.waits > 0 {
+		return nil, l.FullFor(party)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.crammed(party) {
+		return nil, overloaded(l.name)
+	}
+	now := time.Now()
+	l.busy++
+	l.changed = now
+	l.of[party]++
+	return func() {
+		l.release(party)
+		l.leave(now)
+	}, nil
+}
+
+// crammed reports whether a lane in which nobody waits has no slot for a party's call. The last eighth is for those who
+// have less than their share of the others.
+func (l *Lane) crammed(party any) bool {
+	parties, common := len(l.of), l.slots-l.slots/8
+	if l.of[party] == 0 {
+		parties++
+	}
+	return l.busy >= l.slots || l.busy >= common && l.of[party]*parties >= common
+}
+
+func (l *Lane) release(party any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[party]--; l.of[party] == 0 {
+		delete(l.of, party)
+	}
 }
 
 // Enter waits for a slot. Whoever got one calls leave, once, when its work is done. The error is an *Overloaded, or
@@ -90,6 +134,9 @@ func (l *Lane) FullFor(party any) error {
 func (l *Lane) Enter(ctx context.Context) (leave func(), err error) {
 	if l == nil {
 		return func() {}, nil
+	}
+	if l.waits == 0 {
+		return l.enterAtOnce(ctx)
 	}
 	waiter, err := l.join(ctx)
 	if err == nil && waiter != nil {
@@ -100,6 +147,13 @@ func (l *Lane) Enter(ctx context.Context) (leave func(), err error) {
 	}
 	began := time.Now()
 	return func() { l.leave(began) }, nil
+}
+
+func (l *Lane) enterAtOnce(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return l.Reserve(partyOf(ctx))
 }
 
 // full predicts the wait of a party's call that comes now. A slot that has not changed hands for long tells of calls

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -66,7 +65,11 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	}
 	c := &call{arrived: time.Now()}
 	if !builtin(name) && d.endsSoon(ctx, c.arrived) {
-		if err := cmp.Or(d.replies.check(ctx), d.lane(name).FullFor(party(ctx))); err != nil {
+		err := d.replies.check(ctx)
+		if err == nil {
+			err = c.reserve(d.lane(name), party(ctx))
+		}
+		if err != nil {
 			return ctx, d.refuse(name, c.arrived, err)
 		}
 	}
@@ -81,6 +84,9 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 		}
 	}
 	room.enter(ctx)
+	if c.reserved.Load() != nil {
+		context.AfterFunc(ctx, c.unreserve) // its request may never come
+	}
 	switch {
 	case room == &d.reflections: // a stream which nobody needs for longer than a call
 		ctx = bounded(ctx, d.timeout)
@@ -96,6 +102,7 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 // turnAway refuses a call for which there is no place at all. One that gRPC would not forget for long is let in with a
 // context that has ended: there it ends at once.
 func (d *door) turnAway(ctx context.Context, name string, c *call, err error) (context.Context, error) {
+	c.unreserve()
 	answer := d.refuse(name, c.arrived, err)
 	if d.endsSoon(ctx, c.arrived) {
 		return ctx, answer
@@ -150,7 +157,33 @@ type call struct {
 	arrived time.Time
 	late    *time.Timer // ends a stream whose request does not come
 	there   func()      // says that the request is; nil where it does not count
-	leave   func()      // gives back the slot of a unary call; nil when it has none any more
+	// reserved gives a slot back that the call has had since its headers came; nil when it has none, or is at work.
+	reserved atomic.Pointer[func()]
+	leave    func() // gives back the slot of a unary call; nil when it has none any more
+}
+
+// reserve takes a slot for the call where its lane gives one at the door.
+func (c *call) reserve(lane *admission.Lane, party any) error {
+	leave, err := lane.Reserve(party)
+	if leave != nil {
+		c.reserved.Store(&leave)
+	}
+	return err
+}
+
+// enter waits for a slot, if the call has none.
+func (c *call) enter(ctx context.Context, lane *admission.Lane) (leave func(), err error) {
+	if reserved := c.reserved.Swap(nil); reserved != nil {
+		return *reserved, nil
+	}
+	return lane.Enter(ctx)
+}
+
+// unreserve gives the slot back that was reserved, unless the call is at work with it.
+func (c *call) unreserve() {
+	if reserved := c.reserved.Swap(nil); reserved != nil {
+		(*reserved)()
+	}
 }
 
 // LeaveLane gives a unary call's slot in its lane back before the call is answered: its work is done, and it waits for

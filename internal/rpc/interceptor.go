@@ -40,7 +40,7 @@ func (i interceptor) unary(
 		if err := i.replies.check(ctx); err != nil {
 			return err
 		}
-		leave, err := i.lane(info.FullMethod).Enter(ctx)
+		leave, err := call.enter(ctx, i.lane(info.FullMethod))
 		if err != nil {
 			return err
 		}
