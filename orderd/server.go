@@ -167,7 +167,7 @@ func (s *server) CancelOrder(
 	}
 	if changed {
 		s.relays.Wake()
-		s.watchers.Wake()
+		s.watchers.WakeAbout(o.ID)
 		s.tell(ctx, o, order.CustomerCancels.String())
 	}
 	return &orderv1.CancelOrderResponse{Order: toOrder(o)}, nil
