@@ -63,7 +63,7 @@ var cancelledCommit = Mutant{
 	Breaks: "a COMMIT is cancelled when its caller gives up, and OK with a warning is taken for OK",
 	Needs:  "a standby that is away, and then takes over",
 	// An order is placed, claimed and decided within this, each after its caller has given up.
-	Faults: []string{"standby-lost"}, Length: 12 * time.Second,
+	Faults: []string{"standby-lost"}, Length: 20 * time.Second,
 	Oracle: []rules.ID{rules.Definite, rules.I10, rules.I4, rules.I16, rules.I2},
 	Edits: []Edit{
 		{File: "internal/pg/session.go", Old: `if s.committing.Load() {`, New: `if false {`},
@@ -72,6 +72,17 @@ var cancelledCommit = Mutant{
 			File: "internal/pg/tx.go",
 			Old:  `err := tx.Commit(context.Background())`,
 			New:  `err := tx.Commit(ctx)`,
+		},
+		{File: "internal/pg/pipeline.go", Old: `err := p.run()`, New: `err := p.run(ctx)`},
+		{
+			File: "internal/pg/pipeline.go",
+			Old:  `func (p *pipeline) run() error {`,
+			New:  `func (p *pipeline) run(ctx context.Context) error {`,
+		},
+		{
+			File: "internal/pg/pipeline.go",
+			Old:  `p.conn.SendBatch(context.Background(), p.batch)`,
+			New:  `p.conn.SendBatch(ctx, p.batch)`,
 		},
 		{
 			File: "internal/pg/tx.go",
