@@ -42,20 +42,15 @@ type hub struct {
 
 // watched is an order that somebody watches.
 type watched struct {
-	seen     order.Status // what its watchers were told last; "" when one of them knows nothing yet
-	items    bool         // some watcher wants them
-	named    bool         // it is among those that are looked at next
-	watchers []*seat
-}
-
-// seat is a watcher's place at an order.
-type seat struct {
-	watcher
-	asks int // the first query that may tell it how the order is; 0: it knows
+	seen  order.Status         // what those who know it were told last
+	items bool                 // some watcher wants them
+	named bool                 // it is among those that are looked at next
+	know  map[watcher]struct{} // are told of changes alone, however many others begin to watch
+	ask   map[watcher]int      // are to be told how it is, by the query of that number at the earliest
 }
 
 // watcher hears of one order, from the hub, which holds its lock meanwhile: heard must not block. It reports whether
-// there is nothing more to hear.
+// there is nothing more to hear. Watchers are compared: each is itself.
 type watcher interface {
 	heard(news) (enough bool)
 }
@@ -113,10 +108,27 @@ func (h *hub) mark(id string) bool {
 func (h *hub) expect(id string, w watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.orders[id] == nil {
-		h.orders[id] = &watched{seen: order.Pending}
+	o := h.at(id)
+	o.seen = order.Pending
+	o.learn(w)
+}
+
+// at returns what is watched of an order.
+func (h *hub) at(id string) *watched {
+	o := h.orders[id]
+	if o == nil {
+		o = &watched{}
+		h.orders[id] = o
 	}
-	h.orders[id].watchers = append(h.orders[id].watchers, &seat{watcher: w})
+	return o
+}
+
+// learn notes that a watcher knows the order.
+func (o *watched) learn(w watcher) {
+	if o.know == nil {
+		o.know = map[watcher]struct{}{}
+	}
+	o.know[w] = struct{}{}
 }
 
 // watch has a watcher hear how an order is, soon, then of each change; or that there is no such order. What a query
@@ -124,13 +136,12 @@ func (h *hub) expect(id string, w watcher) {
 func (h *hub) watch(id string, w watcher, items bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o := h.orders[id]
-	if o == nil {
-		o = &watched{}
-		h.orders[id] = o
+	o := h.at(id)
+	o.items = o.items || items
+	if o.ask == nil {
+		o.ask = map[watcher]int{}
 	}
-	o.seen, o.items = "", o.items || items
-	o.watchers = append(o.watchers, &seat{w, h.round + 1})
+	o.ask[w] = h.round + 1
 	h.name(id)
 }
 
@@ -139,20 +150,15 @@ func (h *hub) forget(id string, w watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if o := h.orders[id]; o != nil {
-		h.keep(id, o, func(one *seat) bool { return one.watcher != w })
+		delete(o.know, w)
+		delete(o.ask, w)
+		h.tidy(id, o)
 	}
 }
 
-// keep leaves an order those watchers that are to be kept.
-func (h *hub) keep(id string, o *watched, keeps func(*seat) bool) {
-	kept := o.watchers[:0]
-	for _, one := range o.watchers {
-		if keeps(one) {
-			kept = append(kept, one)
-		}
-	}
-	clear(o.watchers[len(kept):])
-	if o.watchers = kept; len(kept) == 0 {
+// tidy forgets an order that nobody watches any more.
+func (h *hub) tidy(id string, o *watched) {
+	if len(o.know)+len(o.ask) == 0 {
 		delete(h.orders, id)
 	}
 }

@@ -365,6 +365,33 @@ func TestWhoBeginsToWatchIsToldThatTheDatabaseIsAway(t *testing.T) {
 	}
 }
 
+// Thousands begin to watch an order that somebody watches. He is told nothing that he knows: or each of them would
+// cost as much as all of them.
+func TestWhoBeginsToWatchDisturbsNobodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	o := f.place(t)
+	before := f.watch(o.ID)
+	f.refresh(t)
+	f.next(t, before, "")
+	for range 3 {
+		after := f.watch(o.ID)
+		f.refresh(t)
+		f.next(t, after, "")
+	}
+	if len(before) != 0 {
+		t.Error("got news for who watched before, want none")
+	}
+	f.hub.wake("")
+	if _, _, err := f.store.Cancel(t.Context(), o.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	f.refresh(t)
+	if got := f.next(t, before, order.Pending).Status; got != order.Cancelling {
+		t.Errorf("got %s, want the change", got)
+	}
+}
+
 func TestAWatcherThatLeavesWhileTheHubReadsIsNoProblem(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

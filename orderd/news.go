@@ -47,6 +47,9 @@ func (h *hub) next() (whole, brief []orderdb.Seen, round int) {
 		}
 		o.named = false
 		seen := orderdb.Seen{ID: id, Status: o.seen}
+		if len(o.ask) > 0 {
+			seen.Status = "" // it is told of whatever its status is
+		}
 		if o.items {
 			whole = append(whole, seen)
 		} else {
@@ -64,8 +67,8 @@ func (h *hub) publish(round int, found orderdb.News) {
 	defer h.mu.Unlock()
 	for _, o := range found.Orders {
 		if w := h.orders[o.ID]; w != nil {
-			w.seen = o.Status
-			h.hear(o.ID, w, round, news{order: o})
+			w.hear(round, news{order: o})
+			h.tidy(o.ID, w)
 		}
 	}
 	for _, id := range found.Missing {
@@ -73,17 +76,25 @@ func (h *hub) publish(round int, found orderdb.News) {
 	}
 }
 
-// hear tells those watchers of an order who were there when the query began. Where one was not, the order's present
-// state is asked for once more.
-func (h *hub) hear(id string, o *watched, round int, n news) {
-	h.keep(id, o, func(one *seat) bool {
-		if one.asks > round {
-			o.seen = ""
-			return true
+// hear tells an order's state to those who know another, and to those who had asked when the query began.
+func (o *watched) hear(round int, n news) {
+	if o.seen != n.order.Status {
+		o.seen = n.order.Status
+		for w := range o.know {
+			if w.heard(n) {
+				delete(o.know, w)
+			}
 		}
-		one.asks = 0
-		return !one.heard(n)
-	})
+	}
+	for w, first := range o.ask {
+		if first > round {
+			continue
+		}
+		delete(o.ask, w)
+		if !w.heard(n) {
+			o.learn(w)
+		}
+	}
 }
 
 // fail tells those who have asked how their orders are that it cannot be told.
@@ -96,11 +107,16 @@ func (h *hub) fail(round int, seen []orderdb.Seen, err error) {
 }
 
 func (h *hub) failOne(round int, id string, err error) {
-	if o := h.orders[id]; o != nil {
-		h.keep(id, o, func(one *seat) bool {
-			return one.asks == 0 || one.asks > round || !one.heard(news{err: err})
-		})
+	o := h.orders[id]
+	if o == nil {
+		return
 	}
+	for w, first := range o.ask {
+		if first <= round && w.heard(news{err: err}) {
+			delete(o.ask, w)
+		}
+	}
+	h.tidy(id, o)
 }
 
 // latest is a watcher that waits. It holds the latest news that was not taken yet, and skips statuses when it is slow.
