@@ -36,7 +36,7 @@ const (
 // Two goroutines serve a stream: one reads requests and has their orders placed, while this one sends what became of
 // them. It ends when nothing more is read and what was read is acknowledged.
 func (s *server) CreateOrders(stream orderv1.OrderService_CreateOrdersServer) error {
-	leave, err := s.room.open(stream.Context())
+	leave, err := s.room.streams.Open(stream.Context())
 	if err != nil {
 		return err
 	}

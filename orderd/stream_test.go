@@ -377,11 +377,11 @@ func TestManyStreamsShareTheRoom(t *testing.T) {
 	t.Parallel()
 	room := newRoom()
 	for n := range maxStreams {
-		if _, err := room.open(from(fmt.Sprint(n))); err != nil {
+		if _, err := room.streams.Open(from(fmt.Sprint(n))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := room.open(from("another")); err == nil {
+	if _, err := room.streams.Open(from("another")); err == nil {
 		t.Error("got in, want it refused")
 	}
 }

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"sync"
-	"time"
 
-	"google.golang.org/grpc/peer"
-
-	"hosho/internal/admission"
+	"hosho/internal/rpc"
 )
 
 // What streams of commands may take up, whoever opened them. A relay has one, and three for a while at most.
@@ -24,38 +20,12 @@ const (
 // room is where streams and their requests find a place. It bounds what they hold in memory: a stream has a request
 // that it waits with, and one at work; each is small (maxReceive, maxCommands).
 type room struct {
-	extra chan struct{} // holds a token for each request that is at work besides its stream's first
-
-	mu      sync.Mutex
-	streams int
-	each    map[string]int // by the address of the connection's other end
+	streams *rpc.Streams
+	extra   chan struct{} // holds a token for each request that is at work besides its stream's first
 }
 
 func newRoom() *room {
-	return &room{extra: make(chan struct{}, maxExtra), each: map[string]int{}}
-}
-
-// open lets one more stream in, or returns an *admission.Overloaded. Whoever was let in calls leave.
-func (r *room) open(ctx context.Context) (leave func(), err error) {
-	var from string
-	if client, ok := peer.FromContext(ctx); ok {
-		from = client.Addr.String()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.streams >= maxStreams || r.each[from] >= maxStreamsEach {
-		return nil, &admission.Overloaded{Lane: "streams", RetryAfter: time.Second}
-	}
-	r.streams++
-	r.each[from]++
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.streams--
-		if r.each[from]--; r.each[from] == 0 {
-			delete(r.each, from)
-		}
-	}, nil
+	return &room{extra: make(chan struct{}, maxExtra), streams: rpc.NewStreams(maxStreams, maxStreamsEach)}
 }
 
 // begin waits until one more request of a stream may be at work: the stream's own tokens are those of own. It returns

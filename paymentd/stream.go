@@ -18,7 +18,7 @@ import (
 //
 // What is being decided when the stream ends is decided to the end, and answered if it can be; what hangs is abandoned.
 func (s *server) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
-	leave, err := s.room.open(stream.Context())
+	leave, err := s.room.streams.Open(stream.Context())
 	if err != nil {
 		return err
 	}
