@@ -72,6 +72,20 @@ func (b *benchRun) Validate() error {
 	if b.SVG != "" && b.Scenario != "" {
 		return errors.New("--svg: got a scenario, want none: the plots are of throughput and latency alone")
 	}
+	return errors.Join(writable("json", b.JSON), writable("svg", b.SVG))
+}
+
+// writable complains of a file that cannot be written, before anything is measured for it.
+func writable(flag, file string) error {
+	if file == "" || file == "-" {
+		return nil
+	}
+	if in, err := os.Stat(filepath.Dir(file)); err != nil || !in.IsDir() {
+		return fmt.Errorf("--%s: got %q, want a file in a folder that is there", flag, file)
+	}
+	if in, err := os.Stat(file); err == nil && in.IsDir() {
+		return fmt.Errorf("--%s: got the folder %q, want a file", flag, file)
+	}
 	return nil
 }
 

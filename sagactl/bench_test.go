@@ -24,6 +24,8 @@ func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 		{"--backlog 0", "--backlog: got 0, want 1 to 100000000"},
 		{"--watchers 20001", "--watchers: got 20001, want 1 to 20000"},
 		{"--svg plots.svg --scenario idle", "--svg: got a scenario, want none"},
+		{"--svg /nowhere/plots.svg", `--svg: got "/nowhere/plots.svg", want a file in a folder that is there`},
+		{"--json .", `--json: got the folder ".", want a file`},
 	}
 	for _, tt := range tests {
 		cmd, tmp := sagactl(t, append([]string{"bench"}, strings.Fields(tt.args)...)...)
