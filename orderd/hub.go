@@ -9,6 +9,7 @@ import (
 
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -58,6 +59,7 @@ type watcher interface {
 // news is a state of an order; or why there is none, for who has asked for one.
 type news struct {
 	order order.Order
+	reply func() (rpc.Encoded, error) // for who watches; nil where nobody wants the items
 	err   error
 }
 

@@ -19,6 +19,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -93,11 +94,11 @@ func (f *fixture) watch(id string) latest {
 // next waits for what a watcher hears next of an order that it knows with a status.
 func (f *fixture) next(t *testing.T, w latest, known order.Status) order.Order {
 	t.Helper()
-	o, err := w.next(t.Context(), f.hub, known)
+	n, err := w.next(t.Context(), f.hub, known)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return n.order
 }
 
 func TestManyWatchersCostOneQuery(t *testing.T) {
@@ -223,8 +224,8 @@ func TestAWatcherNeverGoesBack(t *testing.T) {
 		_, _, round := h.next()
 		var got order.Status
 		go func() {
-			o, _ := w.next(t.Context(), h, order.Completed)
-			got = o.Status
+			n, _ := w.next(t.Context(), h, order.Completed)
+			got = n.order.Status
 		}()
 		for _, s := range []order.Status{order.Pending, order.Completed, order.Cancelling} {
 			if o.Status = s; got != "" {
@@ -413,5 +414,27 @@ func TestAClientThatGoesEndsItsWatch(t *testing.T) {
 	cancel()
 	if _, err := f.watch(uuid.NewString()).next(ctx, f.hub, order.Pending); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want the context's", err)
+	}
+}
+
+// Twenty thousand may watch one order, and each change is made into a message once.
+func TestWhatManyWatchersAreToldIsEncodedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.place(t).ID
+	first, second := f.watch(id), f.watch(id)
+	f.refresh(t)
+	var replies [2]rpc.Encoded
+	for i, w := range []latest{first, second} {
+		n, err := w.next(t.Context(), f.hub, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if replies[i], err = n.reply(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if &replies[0][0] != &replies[1][0] {
+		t.Error("got a message for each, want one for both")
 	}
 }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"sync"
 
+	"google.golang.org/protobuf/proto"
+
+	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
@@ -67,7 +71,11 @@ func (h *hub) publish(round int, found orderdb.News) {
 	defer h.mu.Unlock()
 	for _, o := range found.Orders {
 		if w := h.orders[o.ID]; w != nil {
-			w.hear(round, news{order: o})
+			n := news{order: o}
+			if w.items {
+				n.reply = replyOf(o)
+			}
+			w.hear(round, n)
 			h.tidy(o.ID, w)
 		}
 	}
@@ -133,18 +141,25 @@ func (l latest) heard(n news) bool {
 	return n.err != nil
 }
 
-// next waits until the order is further than status.
-func (l latest) next(ctx context.Context, h *hub, status order.Status) (order.Order, error) {
+// next waits until the order is further than a status.
+func (l latest) next(ctx context.Context, h *hub, known order.Status) (news, error) {
 	for {
 		select {
 		case n := <-l:
-			if n.err != nil || status.Before(n.order.Status) {
-				return n.order, n.err
+			if n.err != nil || known.Before(n.order.Status) {
+				return n, n.err
 			}
 		case <-h.stopping:
-			return order.Order{}, rpc.ErrStopping
+			return news{}, rpc.ErrStopping
 		case <-ctx.Done():
-			return order.Order{}, ctx.Err()
+			return news{}, ctx.Err()
 		}
 	}
+}
+
+// replyOf returns what those are told who watch an order. It is made once for all of them, when the first one asks.
+func replyOf(o order.Order) func() (rpc.Encoded, error) {
+	return sync.OnceValues(func() (rpc.Encoded, error) {
+		return proto.Marshal(&orderv1.WatchOrderResponse{Order: toOrder(o)})
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
@@ -26,7 +27,11 @@ type taker struct {
 
 func (s *taker) Context() context.Context { return s.ctx }
 
-func (s *taker) Send(r *orderv1.WatchOrderResponse) error {
+func (s *taker) SendMsg(m any) error {
+	r := &orderv1.WatchOrderResponse{}
+	if err := proto.Unmarshal(m.(rpc.Encoded), r); err != nil {
+		return err
+	}
 	select {
 	case s.taken <- r:
 		return nil
@@ -43,7 +48,7 @@ func watching(
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	t.Cleanup(leave)
-	client := &taker{ctx: ctx, taken: make(chan *orderv1.WatchOrderResponse)}
+	client := &taker{ctx: rpc.Stream(ctx), taken: make(chan *orderv1.WatchOrderResponse)}
 	result := make(chan error, 1)
 	go func() { result <- s.WatchOrder(&orderv1.WatchOrderRequest{OrderId: id}, client) }()
 	return client.taken, result, leave

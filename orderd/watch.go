@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
@@ -35,18 +34,17 @@ func (s *server) WatchOrder(
 	w := newLatest()
 	s.hub.watch(id, w, true)
 	defer s.hub.forget(id, w)
-	for known := order.Status(""); ; {
-		o, err := w.next(ctx, s.hub, known)
+	for known := order.Status(""); !known.Settled(); {
+		n, err := w.next(ctx, s.hub, known)
 		if err != nil {
 			return err
 		}
-		if err := told.send(&orderv1.WatchOrderResponse{Order: toOrder(o)}); err != nil {
+		if err := told.send(n.reply); err != nil {
 			return err
 		}
-		if known = o.Status; known.Settled() {
-			return nil
-		}
+		known = n.order.Status
 	}
+	return nil
 }
 
 // told is what a watcher was sent. As long as he watches it may be in this process's memory: gRPC takes a message that
@@ -64,13 +62,17 @@ func (s *server) telling(stream grpc.ServerStreamingServer[orderv1.WatchOrderRes
 
 // send returns an *admission.Overloaded when watchers have been sent as much as they may leave unread, and
 // rpc.ErrRepliesUnread when this one takes nothing any more.
-func (t *told) send(message *orderv1.WatchOrderResponse) error {
-	size := int64(proto.Size(message))
+func (t *told) send(encode func() (rpc.Encoded, error)) error {
+	reply, err := encode()
+	if err != nil {
+		return err
+	}
+	size := int64(len(reply))
 	if !t.unread.TryAcquire(size) {
 		return &admission.Overloaded{Lane: "watchers", RetryAfter: watchAgain}
 	}
 	t.bytes += size
-	return rpc.SendWithin(t.timeout, func() error { return t.stream.Send(message) })
+	return rpc.SendWithin(t.stream.Context(), t.timeout, func() error { return t.stream.SendMsg(reply) })
 }
 
 func (t *told) end() { t.unread.Release(t.bytes) }

@@ -248,5 +248,5 @@ type fakeStream struct {
 	ctx context.Context
 }
 
-func (s fakeStream) Context() context.Context             { return s.ctx }
-func (fakeStream) Send(*orderv1.WatchOrderResponse) error { return errFake }
+func (s fakeStream) Context() context.Context { return s.ctx }
+func (fakeStream) SendMsg(any) error          { return errFake }

@@ -190,7 +190,8 @@ func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {
 	if c.unread {
 		return
 	}
-	if err := rpc.SendWithin(c.sendTimeout, func() error { return c.stream.Send(response) }); err != nil {
+	err := rpc.SendWithin(c.stream.Context(), c.sendTimeout, func() error { return c.stream.Send(response) })
+	if err != nil {
 		c.unread = true
 		c.end(err)
 	}

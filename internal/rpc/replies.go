@@ -84,15 +84,23 @@ type weighed struct {
 	replies *replies
 }
 
-// codec is gRPC's own, but for replies that count.
+// Encoded is a message that is sent as it is: many may be sent the same one.
+type Encoded []byte
+
+// codec is gRPC's own, but for replies that count, and for what is encoded.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
 // Marshal is called by gRPC.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	reply, ok := v.(*weighed)
-	if !ok {
+	var reply *weighed
+	switch v := v.(type) {
+	case *weighed:
+		reply = v
+	case Encoded:
+		return mem.BufferSlice{mem.SliceBuffer(v)}, nil
+	default:
 		return c.CodecV2.Marshal(v)
 	}
 	text, err := proto.Marshal(reply.Message)

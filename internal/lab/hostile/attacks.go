@@ -47,7 +47,7 @@ func unreadReplies() []Attack {
 			Name: "unread-pages", Does: "2,000 pages of large orders on 4 connections, never read", On: onOrderd,
 			Run: UnreadPages,
 		},
-		{Name: "watchers", Does: "20,000 watchers of an order on 20 connections", On: onOrderd, Run: Watchers},
+		{Name: "watchers", Does: "10,000 watchers of an order on 10 connections", On: onOrderd, Run: Watchers},
 		{Name: "health", Does: "20,000 watchers of a daemon's health on 20 connections", Run: HealthWatchers},
 		{Name: "pages", Does: "32 callers of pages of 1,000 large orders", On: onOrderd, Run: Pages},
 	}

@@ -62,14 +62,14 @@ func UnreadWatches(ctx context.Context, address string) error {
 	return err
 }
 
-// Watchers watches an order that is not settled 20,000 times, and reads what it is sent.
+// Watchers watches an order that is not settled 10,000 times, and reads what it is sent.
 func Watchers(ctx context.Context, address string) error {
 	order, err := place(ctx, address, 1)
 	if err != nil {
 		return err
 	}
 	body := message(&orderv1.WatchOrderRequest{OrderId: order.GetOrderId()})
-	return calls{methods: []string{"/order.v1.OrderService/WatchOrder"}, body: body}.keep(ctx, address, 20, 1000)
+	return calls{methods: []string{"/order.v1.OrderService/WatchOrder"}, body: body}.keep(ctx, address, 10, 1000)
 }
 
 // HealthWatchers watches a daemon's health 20,000 times, and reads what it is sent.
