@@ -60,7 +60,9 @@ func speak(t *testing.T, s *server) (*speaker, <-chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := &speaker{
-		ctx: rpc.Stream(ctx), says: make(chan *orderv1.CreateOrdersRequest), hears: make(chan *orderv1.CreateOrdersResponse),
+		ctx:   rpc.Stream(ctx),
+		says:  make(chan *orderv1.CreateOrdersRequest),
+		hears: make(chan *orderv1.CreateOrdersResponse),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.CreateOrders(client) }()
