@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hosho/internal/lab/load"
 )
 
 // Mode is how a caller learns what became of an order.
@@ -149,6 +151,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer load.CollectRarely()()
 	s, err := start(ctx, c, pgbench)
 	if err != nil {
 		return Result{}, err

@@ -22,7 +22,7 @@ import (
 const (
 	mostOffered = 10_000 // calls a second
 	mostWaiting = 4_000  // calls at a time
-	fullyLoaded = 32     // callers who find out what orderd does for those who wait for their answers
+	fullyLoaded = 256    // callers who find out what orderd does for those who wait for their answers
 
 	overloadCall = 3 * time.Second
 	offerPause   = 5 * time.Millisecond

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hosho/internal/lab/load"
 	"hosho/internal/rules"
 )
 
@@ -24,6 +25,7 @@ const (
 // overload asks orderd for more orders than it can accept, a few times, and measures before and after each how many it
 // accepts when it has just enough to do: a disk that is slower than it was a while ago is no overload.
 func overload(ctx context.Context, s *system, _ *rand.Rand) error {
+	defer load.CollectRarely()()
 	door, err := openDoor(s.Orderd.Address)
 	if err != nil {
 		return err
