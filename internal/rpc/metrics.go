@@ -54,12 +54,8 @@ func (metrics) shows(registry *prometheus.Registry, r *replies) {
 
 var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
 
-// count counts an answer if it is a refusal.
-func (m metrics) count(method string, arrived time.Time, answer error) {
-	if !refuses(answer) {
-		return
-	}
-	reason := Reason(answer)
+// count counts a refusal.
+func (m metrics) count(method, reason string, arrived time.Time) {
 	m.refused.WithLabelValues(strings.TrimPrefix(method, "/"), reason).Inc()
 	if reason == overloadedName {
 		m.refusal.Observe(time.Since(arrived).Seconds())

@@ -23,11 +23,16 @@ const (
 // record writes the one line that a call gets. The client sees the status; whoever reads the log sees the cause. Of
 // refusals, which come by the thousand, the first of a kind has a line, and the others a common one.
 func (i interceptor) record(ctx context.Context, method string, start time.Time, err, answer error, story []slog.Attr) {
-	i.metrics.count(method, start, answer)
+	refusal := refuses(answer)
+	var reason string
+	if refusal {
+		reason = Reason(answer)
+		i.metrics.count(method, reason, start)
+	}
 	panicked := (*panicError)(nil)
 	loud := errors.As(err, &panicked) // whatever the client was told: it may have gone before
 	name, code := strings.TrimPrefix(method, "/"), status.Code(answer)
-	if refuses(answer) && !loud && !i.refusals.Tells(name, code, Reason(answer)) {
+	if refusal && !loud && !i.refusals.Tells(name, code, reason) {
 		return
 	}
 	attrs := []slog.Attr{

@@ -3,11 +3,13 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -75,6 +77,7 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 	defer cancel()
 	o := &offering{began: time.Now().Add(length / 4)}
 	var callers sync.WaitGroup
+	time.AfterFunc(length/4, func() { o.used.Store(int64(ownCPU())) })
 	for range fullyLoaded {
 		callers.Go(func() {
 			for ctx.Err() == nil {
@@ -88,7 +91,7 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 		})
 	}
 	<-ctx.Done()
-	o.took = time.Since(o.began)
+	o.end()
 	callers.Wait()
 	return o
 }
@@ -97,6 +100,8 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 type offering struct {
 	began time.Time
 	took  time.Duration
+	used  atomic.Int64  // CPU time of this process when it began
+	left  time.Duration // CPU time of the machine that this process did not take
 
 	mu                                           sync.Mutex
 	offered, accepted, refused, failed, withheld int
@@ -111,6 +116,7 @@ func (d *door) offer(ctx context.Context, length time.Duration, rate float64) *o
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	o := &offering{began: time.Now()}
+	o.used.Store(int64(ownCPU()))
 	var calls sync.WaitGroup
 	places := make(chan struct{}, mostWaiting)
 	forever := context.WithoutCancel(ctx)
@@ -131,9 +137,24 @@ func (d *door) offer(ctx context.Context, length time.Duration, rate float64) *o
 			})
 		}
 	}
-	o.took = time.Since(o.began)
+	o.end()
 	calls.Wait()
 	return o
+}
+
+// end notes how long it took, and what was left to those who were called.
+func (o *offering) end() {
+	o.took = time.Since(o.began)
+	o.left = o.took*time.Duration(runtime.NumCPU()) - (ownCPU() - time.Duration(o.used.Load()))
+}
+
+// ownCPU is the CPU time of this process.
+func ownCPU() time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		panic(err) // it takes no other argument
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func (o *offering) note(took time.Duration, err error) {
@@ -164,6 +185,9 @@ func overloaded(err error) bool {
 
 func (o *offering) rate(n int) float64 { return float64(n) / o.took.Seconds() }
 
+// yield is how many orders were accepted in a second of CPU time that was left.
+func (o *offering) yield() float64 { return float64(o.accepted) / o.left.Seconds() }
+
 // goodput is how many orders were accepted a second. Those that were accepted after the end count: others were, at the
 // beginning, whose calls came before.
 func (o *offering) goodput() float64 { return o.rate(o.accepted) }
@@ -172,7 +196,7 @@ func (o *offering) goodput() float64 { return o.rate(o.accepted) }
 func merge(all []*offering) *offering {
 	sum := &offering{}
 	for _, o := range all {
-		sum.took += o.took
+		sum.took, sum.left = sum.took+o.took, sum.left+o.left
 		sum.offered, sum.accepted, sum.refused = sum.offered+o.offered, sum.accepted+o.accepted, sum.refused+o.refused
 		sum.failed, sum.withheld = sum.failed+o.failed, sum.withheld+o.withheld
 		sum.refusals = append(sum.refusals, o.refusals...)
