@@ -71,7 +71,7 @@ func (c *conversation) send() error {
 
 // sendOne sends a message, and makes room for what its events held.
 func (c *conversation) sendOne(response *orderv1.CreateOrdersResponse, events []event) error {
-	err := rpc.SendWithin(c.stream.Context(), c.unreadTimeout, func() error { return c.stream.Send(response) })
+	err := rpc.SendWithin(c.unreadTimeout, func() error { return c.stream.Send(response) })
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func speak(t *testing.T, s *server) (*speaker, <-chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := &speaker{
-		ctx:   rpc.Stream(ctx),
+		ctx:   ctx,
 		says:  make(chan *orderv1.CreateOrdersRequest),
 		hears: make(chan *orderv1.CreateOrdersResponse),
 	}

@@ -48,19 +48,23 @@ func watching(
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	t.Cleanup(leave)
-	client := &taker{ctx: rpc.Stream(ctx), taken: make(chan *orderv1.WatchOrderResponse)}
+	client := &taker{ctx: ctx, taken: make(chan *orderv1.WatchOrderResponse)}
 	result := make(chan error, 1)
 	go func() { result <- s.WatchOrder(&orderv1.WatchOrderRequest{OrderId: id}, client) }()
 	return client.taken, result, leave
 }
 
-// A client opens a watch and never reads it. It is ended, and nothing of it is left.
+// A client opens a watch and reads no change. It is ended, and nothing of it is left.
 func TestAWatcherThatDoesNotReadIsEnded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	s := f.server(t)
 	s.unreadTimeout = time.Millisecond
-	_, ended, _ := watching(t, s, f.place(t).ID)
+	o := f.place(t)
+	taken, ended, _ := watching(t, s, o.ID)
+	receive(t, "the present state", taken)
+	o.Status = order.Cancelling
+	s.hub.told(o)
 	err := receive(t, "the watch is ended", ended)
 	if !errors.Is(err, rpc.ErrRepliesUnread) {
 		t.Errorf("got %v, want %v", err, rpc.ErrRepliesUnread)
@@ -121,9 +125,14 @@ func TestEachStateThatAWatcherIsSentCounts(t *testing.T) {
 	taken, ended, _ := watching(t, s, o.ID)
 	receive(t, "the present state", taken)
 	o.Status = order.Completed
-	s.hub.mu.Lock()
-	round := s.hub.round
-	s.hub.mu.Unlock()
-	s.hub.publish(round, orderdb.News{Orders: []order.Order{o}})
+	s.hub.told(o)
 	wantOverloaded(t, toStatus(receive(t, "the second state is too much", ended)))
+}
+
+// told has the hub tell that an order has changed, as if a query had found that.
+func (h *hub) told(o order.Order) {
+	h.mu.Lock()
+	round := h.round
+	h.mu.Unlock()
+	h.publish(round, orderdb.News{Orders: []order.Order{o}})
 }

@@ -71,8 +71,12 @@ func (t *told) send(encode func() (rpc.Encoded, error)) error {
 	if !t.unread.TryAcquire(size) {
 		return &admission.Overloaded{Lane: "watchers", RetryAfter: watchAgain}
 	}
+	first := t.bytes == 0
 	t.bytes += size
-	return rpc.SendWithin(t.stream.Context(), t.timeout, func() error { return t.stream.SendMsg(reply) })
+	if first { // gRPC takes one message of any size: it never stands, and needs no goroutine
+		return t.stream.SendMsg(reply)
+	}
+	return rpc.SendWithin(t.timeout, func() error { return t.stream.SendMsg(reply) })
 }
 
 func (t *told) end() { t.unread.Release(t.bytes) }

@@ -190,8 +190,7 @@ func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {
 	if c.unread {
 		return
 	}
-	err := rpc.SendWithin(c.stream.Context(), c.sendTimeout, func() error { return c.stream.Send(response) })
-	if err != nil {
+	if err := rpc.SendWithin(c.sendTimeout, func() error { return c.stream.Send(response) }); err != nil {
 		c.unread = true
 		c.end(err)
 	}

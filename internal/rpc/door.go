@@ -128,8 +128,7 @@ func (d *door) endsSoon(ctx context.Context, now time.Time) bool {
 
 // callerGone returns why the caller of a call waits no longer, nil when he does.
 func callerGone(ctx context.Context) error {
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errCallTimeout), errors.Is(cause, ErrRepliesUnread):
+	if errors.Is(context.Cause(ctx), errCallTimeout) {
 		return nil
 	}
 	return ctx.Err()
@@ -138,9 +137,8 @@ func callerGone(ctx context.Context) error {
 // call is what the door notes of a call, in its context.
 type call struct {
 	arrived time.Time
-	end     context.CancelCauseFunc // ends a stream; nil of another call
-	late    *time.Timer             // ends a stream whose request does not come
-	there   func()                  // says that the request is; nil where it does not count
+	late    *time.Timer // ends a stream whose request does not come
+	there   func()      // says that the request is; nil where it does not count
 	// reserved gives a slot back that the call has had since its headers came; nil when it has none, or is at work.
 	reserved atomic.Pointer[func()]
 	leave    func() // gives back the slot of a unary call; nil when it has none any more
@@ -200,12 +198,11 @@ func (c *call) bounded(
 	switch {
 	case brief || !method.IsClientStream && !method.IsServerStream:
 		return context.WithTimeoutCause(ctx, timeout, errCallTimeout)
+	case method.IsClientStream:
+		return ctx, func() {}
 	}
-	ctx, c.end = context.WithCancelCause(ctx)
-	end := func() { c.end(nil) }
-	if !method.IsClientStream {
-		c.late = time.AfterFunc(timeout, end)
-	}
+	ctx, end := context.WithCancel(ctx)
+	c.late = time.AfterFunc(timeout, end)
 	return ctx, end
 }
 

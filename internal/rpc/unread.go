@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -13,25 +12,17 @@ const UnreadTimeout = 10 * time.Second
 // ErrRepliesUnread ends a stream whose client does not read what it is sent.
 var ErrRepliesUnread = errors.New("the replies were not read")
 
-// SendWithin sends one message of the stream of that context by send, and returns what that returns, or
-// ErrRepliesUnread when it has stood for the timeout. Then the stream is ended, and nothing may be sent any more.
-func SendWithin(stream context.Context, timeout time.Duration, send func() error) error {
-	end := callOf(stream).end
-	if end == nil { // it came in at no door
-		return send()
-	}
-	timer := time.AfterFunc(timeout, func() { end(ErrRepliesUnread) })
-	err := send()
-	if !timer.Stop() {
+// SendWithin sends one message of a stream by send, and returns what that returns, or ErrRepliesUnread when it has
+// stood for the timeout. Then send is still at it: nothing may be sent any more, and it returns when the handler does.
+func SendWithin(timeout time.Duration, send func() error) error {
+	sent := make(chan error, 1)
+	go func() { sent <- send() }()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case err := <-sent:
+		return err
+	case <-timer.C:
 		return ErrRepliesUnread
 	}
-	return err
-}
-
-// Stream returns the context of a stream that SendWithin can end. Each that comes in at the door has one: this is for
-// who calls a handler by himself, as a test does.
-func Stream(ctx context.Context) context.Context {
-	c := &call{arrived: time.Now()}
-	ctx, c.end = context.WithCancelCause(ctx)
-	return context.WithValue(ctx, callKey{}, c)
 }

@@ -27,7 +27,7 @@ func (o *talkative) WatchOrder(
 ) error {
 	message := &orderv1.WatchOrderResponse{Order: &orderv1.Order{OrderId: strings.Repeat("x", talk/32)}}
 	for range 32 {
-		if err := SendWithin(stream.Context(), o.timeout, func() error { return stream.Send(message) }); err != nil {
+		if err := SendWithin(o.timeout, func() error { return stream.Send(message) }); err != nil {
 			return err
 		}
 	}

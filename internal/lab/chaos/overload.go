@@ -82,9 +82,9 @@ func (v *underLoad) tell(s *system) {
 	s.tell("  overload: peak %.0f/s (worst second %d); offered %.0f/s, accepted %.0f/s (worst second %d), "+
 		"refused %.0f/s, failed %d, not offered %d", peak.goodput(), peak.worstSecond(), seen.rate(seen.offered),
 		seen.goodput(), seen.worstSecond(), seen.rate(seen.refused), seen.failed, seen.withheld)
-	s.tell("  overload: of the peak, by the CPU time that the callers leave, %s; refusals at orderd p99 <= %s (at the client p99 %s), "+
-		"reads and cancels p99 %s, memory %d MB", percents(v.shares), ms(v.refusal), ms(spreadOf(seen.refusals).P99),
-		ms(v.beside.spread().P99), v.beside.memory>>20)
+	s.tell("  overload: of the peak, by the CPU time that the callers leave, %s; refusals at orderd p99 <= %s "+
+		"(at the client p99 %s), reads and cancels p99 %s, memory %d MB", percents(v.shares), ms(v.refusal),
+		ms(spreadOf(seen.refusals).P99), ms(v.beside.spread().P99), v.beside.memory>>20)
 }
 
 func (v *underLoad) judge(s *system) {
