@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,21 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/protoadapt"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/payment"
 	"hosho/internal/rpc"
-	"hosho/internal/wait"
 )
 
 // peer is a paymentd that does what a test says: a real gRPC server at the other end of a real connection. What no
@@ -61,14 +54,6 @@ type introduction struct {
 	header   string
 }
 
-// bank decides commands as paymentd would.
-type bank interface {
-	carryOut(context.Context, *paymentv1.PaymentCommand) (*paymentv1.Payment, error)
-}
-
-// step is what the peer does with one arrival of a command. decide has it carried out.
-type step func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error)
-
 type script struct {
 	steps []step // in turn
 	rest  step   // afterwards; nil: the bank's
@@ -87,89 +72,6 @@ var (
 	errNoAnswer = errors.New("no answer")
 	errStops    = errors.New("the peer stops")
 )
-
-// fails returns an error as paymentd does on the stream; reason may be empty, wait 0.
-func fails(code codes.Code, reason string, wait time.Duration) step {
-	return func(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-		return nil, failure(code, reason, wait)
-	}
-}
-
-func failure(code codes.Code, reason string, wait time.Duration) error {
-	var details []protoadapt.MessageV1
-	if reason != "" {
-		details = append(details, &errdetails.ErrorInfo{Reason: reason, Domain: rpc.Domain})
-	}
-	if wait != 0 {
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
-	}
-	st, err := status.New(code, "as the script says").WithDetails(details...)
-	if err != nil {
-		return err
-	}
-	return st.Err()
-}
-
-// loses carries the command out, and returns an error all the same.
-func loses(code codes.Code) step {
-	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-		if _, err := decide(); err != nil {
-			return nil, err
-		}
-		return nil, failure(code, "", 0)
-	}
-}
-
-// breaks ends the stream with everything that is in flight on it.
-func breaks(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-	return nil, errBroken
-}
-
-// stops ends the stream as a paymentd does that stops.
-func stops(context.Context, func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-	return nil, errStops
-}
-
-// hangs never answers, and carries nothing out.
-func hangs(ctx context.Context, _ func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-	<-ctx.Done()
-	return nil, errNoAnswer
-}
-
-// holds carries the command out, and answers when told.
-func holds(told <-chan struct{}) step {
-	return func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-		p, err := decide()
-		select {
-		case <-told:
-			return p, err
-		case <-ctx.Done():
-			return nil, errNoAnswer
-		}
-	}
-}
-
-// waits carries the command out, and answers after a while.
-func waits(d time.Duration) step {
-	return func(ctx context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-		p, err := decide()
-		if !wait.For(ctx, d) {
-			return nil, errNoAnswer
-		}
-		return p, err
-	}
-}
-
-// twists carries the command out, and returns something else.
-func twists(twist func(*paymentv1.Payment)) step {
-	return func(_ context.Context, decide func() (*paymentv1.Payment, error)) (*paymentv1.Payment, error) {
-		p, err := decide()
-		if err == nil {
-			twist(p)
-		}
-		return p, err
-	}
-}
 
 func newPeer(t testing.TB, b bank) *peer {
 	t.Helper()
@@ -400,202 +302,8 @@ func (p *peer) perform(ctx context.Context, do step, c *paymentv1.PaymentCommand
 	return do(ctx, decide)
 }
 
-// ProcessPayments answers what the bank decides at once, message by message, and what scripts say as they say it.
-func (p *peer) ProcessPayments(
-	stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse],
-) error {
-	if err := p.introduce(stream); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	deaf := p.deaf
-	p.deaf = nil
-	p.opened++
-	p.mu.Unlock()
-	if deaf != nil {
-		<-stream.Context().Done()
-		close(deaf)
-		return nil
-	}
-	ctx, end := context.WithCancelCause(stream.Context())
-	w := &replies{peer: p, stream: stream}
-	go func() {
-		var running sync.WaitGroup
-		for {
-			request, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				running.Wait() // what it has is finished
-			}
-			if err != nil {
-				end(err)
-				return
-			}
-			var plain []*paymentv1.PaymentCommand
-			for _, c := range request.GetCommands() {
-				do := p.arrive(c, false, len(request.GetCommands()))
-				if p.isWedged(c) {
-					w.close()
-				}
-				if do == nil {
-					plain = append(plain, c)
-					continue
-				}
-				running.Go(func() {
-					if result := p.result(ctx, do, c, end); result != nil {
-						w.write(result)
-					}
-				})
-			}
-			var results []*paymentv1.PaymentResult
-			for _, c := range plain {
-				if result := p.result(ctx, nil, c, end); result != nil {
-					results = append(results, result)
-				}
-			}
-			w.write(results...)
-		}
-	}()
-	<-ctx.Done()
-	w.close()
-	switch err := context.Cause(ctx); {
-	case errors.Is(err, errStops):
-		return failure(codes.Unavailable, "STOPPING", 0)
-	case !errors.Is(err, io.EOF):
-		return status.Error(codes.Unavailable, err.Error())
-	}
-	return nil
-}
-
-func (p *peer) result(
-	ctx context.Context, do step, c *paymentv1.PaymentCommand, end context.CancelCauseFunc,
-) *paymentv1.PaymentResult {
-	k := keyOfCommand(c)
-	result := &paymentv1.PaymentResult{PaymentId: k.id, Kind: k.kind}
-	got, err := p.perform(ctx, do, c)
-	switch {
-	case err == nil:
-		result.Outcome = &paymentv1.PaymentResult_Payment{Payment: got}
-	case errors.Is(err, errBroken), errors.Is(err, errStops):
-		end(err)
-		return nil
-	case errors.Is(err, errNoAnswer):
-		return nil
-	default:
-		refused := &paymentv1.PaymentError{Code: int32(status.Code(err)), Reason: rpc.Reason(err), Message: err.Error()}
-		if wait := rpc.RetryDelay(err); wait != 0 {
-			refused.RetryDelay = durationpb.New(wait)
-		}
-		result.Outcome = &paymentv1.PaymentResult_Error{Error: refused}
-	}
-	return result
-}
-
-// replies is the sending half of a stream: one sender at a time, and none when it has ended.
-type replies struct {
-	peer   *peer
-	stream grpc.BidiStreamingServer[paymentv1.ProcessPaymentsRequest, paymentv1.ProcessPaymentsResponse]
-	mu     sync.Mutex
-	closed bool
-}
-
-func (r *replies) write(results ...*paymentv1.PaymentResult) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || len(results) == 0 {
-		return
-	}
-	if send := r.peer.send; send != nil {
-		_ = send(r.stream.Send, results) // a peer that is gone needs no answer
-		return
-	}
-	_ = r.stream.Send(&paymentv1.ProcessPaymentsResponse{Results: results})
-}
-
-func (r *replies) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-}
-
-// memory is a bank without a database. Its rules are paymentd's own.
-type memory struct {
-	mu       sync.Mutex
-	payments map[string]*paymentv1.Payment
-	entries  map[string][]payment.Entry
-}
-
-func newMemory() *memory {
-	return &memory{payments: map[string]*paymentv1.Payment{}, entries: map[string][]payment.Entry{}}
-}
-
 var wireStatus = map[payment.Status]paymentv1.Payment_Status{
 	payment.None:    paymentv1.Payment_STATUS_UNSPECIFIED,
 	payment.Charged: paymentv1.Payment_STATUS_CHARGED, payment.Declined: paymentv1.Payment_STATUS_DECLINED,
 	payment.Voided: paymentv1.Payment_STATUS_VOIDED, payment.Refunded: paymentv1.Payment_STATUS_REFUNDED,
-}
-
-// asked returns what a charge and a void have in common.
-func asked(c *paymentv1.PaymentCommand) interface {
-	GetPaymentId() string
-	GetCustomerId() string
-	GetAmount() *moneyv1.Money
-} {
-	if c.GetVoid() != nil {
-		return c.GetVoid()
-	}
-	return c.GetCharge()
-}
-
-func (b *memory) carryOut(_ context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	want := asked(c)
-	p := b.payments[want.GetPaymentId()]
-	if p == nil {
-		p = &paymentv1.Payment{
-			PaymentId: want.GetPaymentId(), CustomerId: want.GetCustomerId(), Amount: want.GetAmount(),
-		}
-		b.payments[want.GetPaymentId()] = p
-	}
-	command := payment.ChargeApproved
-	if c.GetVoid() != nil {
-		command = payment.Void
-	}
-	decision := payment.Apply(stored(p), command)
-	p.Status = wireStatus[decision.Status]
-	if decision.Entry != payment.NoEntry {
-		b.entries[p.PaymentId] = append(b.entries[p.PaymentId], decision.Entry)
-	}
-	return proto.CloneOf(p), nil
-}
-
-func stored(p *paymentv1.Payment) payment.Status {
-	for s, wire := range wireStatus {
-		if p.GetStatus() == wire {
-			return s
-		}
-	}
-	panic("no such status")
-}
-
-// decided puts a payment down as decided earlier.
-func (b *memory) decided(o order.Order, s payment.Status, reason paymentv1.Payment_DeclineReason) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.payments[o.ID] = &paymentv1.Payment{
-		PaymentId: o.ID, CustomerId: o.CustomerID, Amount: money(o), Status: wireStatus[s], DeclineReason: reason,
-	}
-	if s == payment.Charged || s == payment.Refunded {
-		b.entries[o.ID] = append(b.entries[o.ID], payment.ChargeEntry)
-	}
-	if s == payment.Refunded {
-		b.entries[o.ID] = append(b.entries[o.ID], payment.RefundEntry)
-	}
-}
-
-// get returns the payment under a key and what the ledger holds of it.
-func (b *memory) get(id string) (payment.Status, []payment.Entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return stored(b.payments[id]), b.entries[id]
 }
