@@ -59,7 +59,9 @@ func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *serve
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
 	s.hub.poll = s.listener.Poll
-	s.creator = newCreator(store, s.lanes.create, creators(pools), s.relays.Wake)
+	s.creator = newCreator(store, s.lanes.create, creators(pools), func() {
+		s.relays.WakeAbout(string(order.Charge))
+	})
 	return s
 }
 
@@ -82,7 +84,7 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 	all.Go(func() { s.watchers.Run(ctx) })
 	all.Go(func() { s.hub.run(ctx) })
 	if listen {
-		all.Go(func() { s.listener.Hear(ctx, listening, s.hub.wake) })
+		all.Go(func() { s.listener.Run(ctx, listening, s.hub.wake) })
 	}
 	all.Wait()
 	s.refusals.Stop()
@@ -166,7 +168,7 @@ func (s *server) CancelOrder(
 		return nil, err
 	}
 	if changed {
-		s.relays.Wake()
+		s.relays.WakeAbout(string(order.Void))
 		s.watchers.WakeAbout(o.ID)
 		s.tell(ctx, o, order.CustomerCancels.String())
 	}

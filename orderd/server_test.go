@@ -167,30 +167,29 @@ func TestRelaysAndWatchersAreWokenAfterACommit(t *testing.T) {
 	if _, err := conn.Exec(ctx, `LISTEN outbox; LISTEN orders`, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}
-	var id string
-	woken := func(channels ...string) {
+	woken := func(about ...string) {
 		t.Helper()
 		var got []string
-		for len(got) < len(channels) {
+		for len(got) < len(about) {
 			n, err := conn.WaitForNotification(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.Payload == "" || n.Payload == id { // others are a listener's word to itself
-				got = append(got, n.Channel)
+			if said := n.Channel + " " + n.Payload; slices.Contains(about, said) { // or a listener's word to itself
+				got = append(got, said)
 			}
 		}
 		slices.Sort(got)
-		if diff := cmp.Diff(channels, got); diff != "" {
+		if diff := cmp.Diff(about, got); diff != "" {
 			t.Errorf("wake-ups (-want +got):\n%s", diff)
 		}
 	}
-	id = r.create(t).GetOrderId()
-	woken(outbox.Channel)
+	id := r.create(t).GetOrderId()
+	woken(outbox.Channel + " CHARGE")
 	if _, err := r.client.CancelOrder(t.Context(), &orderv1.CancelOrderRequest{OrderId: id}); err != nil {
 		t.Fatal(err)
 	}
-	woken(orderdb.Channel, outbox.Channel)
+	woken(orderdb.Channel+" "+id, outbox.Channel+" VOID")
 }
 
 func TestWithoutASchemaNothingIsServedAndTheLogSaysWhatToDo(t *testing.T) {

@@ -104,7 +104,7 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 	var all sync.WaitGroup
 	all.Go(func() { s.watchers.Run(ctx) })
 	if listen {
-		all.Go(func() { s.listener.Run(ctx, listening, s.workers.Wake) })
+		all.Go(func() { s.listener.Run(ctx, listening, s.workers.Hear) })
 	}
 	all.Wait()
 }

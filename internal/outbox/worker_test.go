@@ -48,6 +48,23 @@ func TestAWakeUpIsHeard(t *testing.T) {
 	}
 }
 
+// A wake-up names the kinds of what is due. It wakes nobody else; but whoever does not understand it wakes everybody.
+func TestAWakeUpThatNamesAKindIsForThatKind(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	g := newGreeter(t, db)
+	for said, want := range map[string][2]bool{
+		"HELLO": {true, false}, "GOODBYE": {false, true}, "HELLO,GOODBYE": {true, true}, "": {true, true},
+		"WHATEVER": {true, true}, "HELLO,WHATEVER": {true, true},
+	} {
+		all := NewWorkers(patient(), db.Pool, greetings, g, discard, "HELLO", "GOODBYE")
+		all.Hear(said)
+		if got := [2]bool{len(all[0].wake) == 1, len(all[1].wake) == 1}; got != want {
+			t.Errorf("%q: got %v woken, want %v", said, got, want)
+		}
+	}
+}
+
 // Nobody wakes the worker. It looks by itself: wake-ups are only hints.
 func TestWithoutWakeUpsPollingFindsEverything(t *testing.T) {
 	t.Parallel()

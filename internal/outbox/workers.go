@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,6 +33,19 @@ func NewWorkers(
 func (all Workers) Wake() {
 	for _, w := range all {
 		w.Wake()
+	}
+}
+
+// Hear is Wake for a wake-up that says what it is about: the kinds of messages, with commas between. "" says nothing,
+// and a word that means no kind here may be one of a later version: then it may be about any of them.
+func (all Workers) Hear(kinds string) {
+	for kind := range strings.SplitSeq(kinds, ",") {
+		at := slices.IndexFunc(all, func(w *Worker) bool { return w.queue.kind == kind })
+		if at < 0 {
+			all.Wake()
+			return
+		}
+		all[at].Wake()
 	}
 }
 

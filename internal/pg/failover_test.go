@@ -73,7 +73,7 @@ func TestAPoolAndAListenerFollowAPromotion(t *testing.T) {
 	heard := make(chan struct{}, 1000)
 	run(t, func(ctx context.Context) {
 		c := pg.Config{URL: address, Application: "test", Guard: guard}
-		pg.NewListener(plain, channel, discard).Run(ctx, c, func() { heard <- struct{}{} })
+		pg.NewListener(plain, channel, discard).Run(ctx, c, func(string) { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
 	if err := pg.InTx(t.Context(), asked, write); err != nil {

@@ -52,17 +52,12 @@ func (l *Listener) Poll(usual time.Duration) time.Duration {
 	return usual
 }
 
-// Run calls wake for each wake-up, and whenever it has connected or wake-ups are lost from now on, since some may have
-// been missed. It returns when ctx ends. c is how it connects; behind a pooler in transaction mode its URL has to be
-// another one than the pool's, which leads to the server itself. Why wake-ups are lost is logged once, and again when
-// the reason is another: a password that is wrong for a night is not told twice a second.
-func (l *Listener) Run(ctx context.Context, c Config, wake func()) {
-	l.Hear(ctx, c, func(string) { wake() })
-}
-
-// Hear is Run for who reads what a wake-up says. That is a hint like the wake-up, and from anybody who may connect: ""
-// says nothing, and comes whenever some may have been missed.
-func (l *Listener) Hear(ctx context.Context, c Config, heard func(payload string)) {
+// Run tells what each wake-up says, until ctx ends. That is a hint like the wake-up, and from anybody who may connect:
+// "" says nothing, and is told as well whenever it has connected or wake-ups are lost from now on, since some may have
+// been missed. c is how it connects; behind a pooler in transaction mode its URL has to be another one than the pool's,
+// which leads to the server itself. Why wake-ups are lost is logged once, and again when the reason is another: a
+// password that is wrong for a night is not told twice a second.
+func (l *Listener) Run(ctx context.Context, c Config, heard func(payload string)) {
 	c.Application += " listener"
 	for ctx.Err() == nil {
 		pause, err := l.listen(ctx, c, heard)

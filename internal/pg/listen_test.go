@@ -38,7 +38,7 @@ func hear(t *testing.T, senders, listens string) *hearing {
 	h := &hearing{heard: make(chan struct{}, 1000), log: &logged{}}
 	h.Listener = pg.NewListener(pool, channel, slog.New(slog.NewTextHandler(h.log, nil)))
 	run(t, func(ctx context.Context) {
-		h.Run(ctx, pg.Config{URL: listens, Application: "test"}, func() { h.heard <- struct{}{} })
+		h.Run(ctx, pg.Config{URL: listens, Application: "test"}, func(string) { h.heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", (<-chan struct{})(h.heard))
 	w := pg.NewWaker(pool, channel)

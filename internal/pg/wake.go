@@ -46,8 +46,8 @@ func NewWaker(pool *pgxpool.Pool, channel string) *Waker {
 // Wake asks for a wake-up to be sent soon. It never blocks; calls that come close together share one.
 func (w *Waker) Wake() { w.WakeAbout() }
 
-// WakeAbout is Wake for a wake-up that says what it is about: UUIDs, which its payload names with commas between.
-// Without any it is empty, and about anything.
+// WakeAbout is Wake for a wake-up that says what it is about: UUIDs, or shorter words, which its payload names with
+// commas between. Without any it is empty, and about anything.
 func (w *Waker) WakeAbout(about ...string) {
 	w.mu.Lock()
 	if w.about = append(w.about, about...); len(about) == 0 || len(w.about) > mostNamed {
@@ -66,13 +66,13 @@ func (w *Waker) take() []string {
 	defer w.mu.Unlock()
 	payloads := []string{""}
 	if !w.any {
-		payloads = joined(w.about)
+		payloads = joined(slices.Compact(w.about))
 	}
 	w.about, w.any = nil, false
 	return payloads
 }
 
-// joined puts commas between UUIDs, as many in one payload as it may hold.
+// joined puts commas between what is named, as many in one payload as it may hold.
 func joined(about []string) (payloads []string) {
 	const each = longestPayload / len("00000000-0000-0000-0000-000000000000,")
 	for some := range slices.Chunk(about, each) {

@@ -30,7 +30,7 @@ func listener(t *testing.T, db *pgtest.Database) (*pg.Listener, <-chan struct{})
 	l := pg.NewListener(db.Pool, channel, discard)
 	run(t, func(ctx context.Context) {
 		c := pg.Config{URL: db.URL, Application: "test"}
-		l.Run(ctx, c, func() { heard <- struct{}{} })
+		l.Run(ctx, c, func(string) { heard <- struct{}{} })
 	})
 	receive(t, "the listener connects", heard)
 	return l, heard
@@ -183,7 +183,7 @@ func TestWhatKeepsAListenerOutIsToldOnce(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		pg.NewListener(db.Pool, channel, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx, c, func() {})
+		pg.NewListener(db.Pool, channel, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx, c, func(string) {})
 	}()
 	for range 3 {
 		receive(t, "an attempt", (<-chan struct{})(tried))
