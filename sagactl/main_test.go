@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +40,10 @@ func TestAnAccountsNameFitsAnAudit(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	proc.Isolate()
+	if signal.Ignored(syscall.SIGHUP) {
+		// Under nohup a command goes on when its terminal is closed, as it should. The tests would wait for its end.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	os.Exit(runTests(m))
 }
 
