@@ -39,21 +39,23 @@ func newArriving(maxReceive int) *arriving {
 	return &arriving{most: max(fewArriving, arrivingBytes/max(maxReceive, 64<<10)), of: map[any]*list.List{}}
 }
 
-// enter notes that a request of a client is on its way: came is called when it is there, or when its call is over. The
-// call is ended when another request needs its place. The error is an *admission.Overloaded.
-func (a *arriving) enter(from any, end context.CancelFunc) (came func(), err error) {
+// enter notes that a request of a client is on its way: came is called when it is there. The context ends with the
+// other one, or when another request needs its place. The error is an *admission.Overloaded.
+func (a *arriving) enter(ctx context.Context, from any) (bounded context.Context, came func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.count >= a.most && !a.makeRoom(from) {
-		return nil, &admission.Overloaded{Lane: "requests on their way", RetryAfter: time.Second}
+		return ctx, nil, &admission.Overloaded{Lane: "requests on their way", RetryAfter: time.Second}
 	}
+	ctx, end := context.WithCancel(ctx)
 	if a.of[from] == nil {
 		a.of[from] = list.New()
 	}
 	r := &request{from: from, end: end}
 	r.at = a.of[from].PushBack(r)
 	a.count++
-	return func() { a.leave(r) }, nil
+	forget := context.AfterFunc(ctx, func() { a.leave(r) })
+	return ctx, func() { forget(); a.leave(r) }, nil
 }
 
 // makeRoom ends the oldest request of the client that has the most, unless none has more than the one that asks.

@@ -38,18 +38,19 @@ func TestTheOldestRequestOfWhoHasTheMostGivesWay(t *testing.T) {
 	t.Parallel()
 	a := newArriving(1 << 30)
 	a.most = 3
-	ended := map[int]bool{}
-	enter := func(n int, from string) (came func(), err error) { return a.enter(from, func() { ended[n] = true }) }
-	_, _ = enter(1, "many")
-	came, _ := enter(2, "many")
-	if _, err := enter(3, "many"); err != nil {
+	first, _, _ := a.enter(t.Context(), "many")
+	second, came, _ := a.enter(t.Context(), "many")
+	third, _, err := a.enter(t.Context(), "many")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := enter(4, "many"); err == nil {
+	if _, _, err := a.enter(t.Context(), "many"); err == nil {
 		t.Error("who has the most: got one more in, want it refused")
 	}
-	if _, err := enter(5, "few"); err != nil || len(ended) != 1 || !ended[1] {
-		t.Errorf("got %v ended, error %v; want the first ended alone", ended, err)
+	few, _, err := a.enter(t.Context(), "few")
+	if err != nil || first.Err() == nil || second.Err() != nil || third.Err() != nil || few.Err() != nil {
+		t.Errorf("got %v, %v, %v, %v, error %v; want the first ended alone", first.Err(), second.Err(), third.Err(),
+			few.Err(), err)
 	}
 	came()
 	came() // counts once

@@ -37,6 +37,12 @@ type room struct {
 
 func (r *room) full() bool { return r.taken.Load() >= r.most }
 
+// enter takes a place until ctx ends, as it does with the call. gRPC never ends that of a call which is refused.
+func (r *room) enter(ctx context.Context) {
+	r.taken.Add(1)
+	context.AfterFunc(ctx, func() { r.taken.Add(-1) })
+}
+
 // errCallTimeout ends a call that took as long as the server lets it, which its caller would have let go on.
 var errCallTimeout = errors.New("the call's time is over")
 
@@ -71,22 +77,26 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	if room.full() && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
 		return d.turnAway(ctx, name, c, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
 	}
-	bounded, end := c.bounded(ctx, method, room == &d.reflections, d.timeout)
 	if !method.IsClientStream {
 		var err error
-		if c.there, err = d.arriving.enter(party(ctx), end); err != nil {
-			end()
-			c.came()
+		if ctx, c.there, err = d.arriving.enter(ctx, party(ctx)); err != nil {
 			return d.turnAway(ctx, name, c, err)
 		}
 	}
-	room.taken.Add(1)
-	context.AfterFunc(ctx, func() { // gRPC ends it with the call. It never ends that of one that is refused
-		room.taken.Add(-1)
-		c.came()
-		c.unreserve()
-	})
-	return admission.By(context.WithValue(bounded, callKey{}, c), party(ctx)), nil
+	room.enter(ctx)
+	if c.reserved.Load() != nil {
+		context.AfterFunc(ctx, c.unreserve) // its request may never come
+	}
+	switch {
+	case room == &d.reflections: // a stream which nobody needs for longer than a call
+		ctx = bounded(ctx, d.timeout)
+	case method.IsClientStream:
+	case method.IsServerStream:
+		ctx = c.awaited(ctx, d.timeout)
+	default:
+		ctx = bounded(ctx, d.timeout)
+	}
+	return admission.By(context.WithValue(ctx, callKey{}, c), party(ctx)), nil
 }
 
 // turnAway refuses a call for which there is no place at all. One that gRPC would not forget for long is let in with a
@@ -124,6 +134,14 @@ func party(ctx context.Context) any {
 func (d *door) endsSoon(ctx context.Context, now time.Time) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || deadline.Sub(now) <= d.timeout
+}
+
+// bounded ends a call in time, with its message: who sends a byte a second does not keep it open. gRPC cancels ctx when
+// the call is over, and what is made of it here.
+func bounded(ctx context.Context, timeout time.Duration) context.Context {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
+	_ = cancel
+	return ctx
 }
 
 // callerGone returns why the caller of a call waits no longer, nil when he does.
@@ -189,24 +207,14 @@ func callOf(ctx context.Context) *call {
 	return &call{arrived: time.Now()} // of a test that has no door
 }
 
-// bounded ends a call in time, with its message: who sends a byte a second does not keep it open. That goes for unary
-// calls, and for streams which nobody needs for longer. A stream of one request is ended when that takes too long to
-// come, and any other is as long as it likes. It may be ended by hand, and is when ctx is.
-func (c *call) bounded(
-	ctx context.Context, method grpc.MethodInfo, brief bool, timeout time.Duration,
-) (context.Context, context.CancelFunc) {
-	switch {
-	case brief || !method.IsClientStream && !method.IsServerStream:
-		return context.WithTimeoutCause(ctx, timeout, errCallTimeout)
-	case method.IsClientStream:
-		return ctx, func() {}
-	}
-	ctx, end := context.WithCancel(ctx)
-	c.late = time.AfterFunc(timeout, end)
-	return ctx, end
+// awaited ends a stream whose one request takes too long to come. The stream itself may take as long as it likes.
+func (c *call) awaited(ctx context.Context, timeout time.Duration) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	c.late = time.AfterFunc(timeout, cancel)
+	return ctx
 }
 
-// came notes that the call's request is there, or will not come.
+// came notes that a stream's request is there.
 func (c *call) came() {
 	if c.late != nil {
 		c.late.Stop()

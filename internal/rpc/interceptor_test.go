@@ -174,7 +174,7 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 				}
 				log := newLogLines()
 				i := interceptorOf(log)
-				ctx, _ = new(call).bounded(ctx, grpc.MethodInfo{}, false, timeout)
+				ctx = bounded(ctx, timeout)
 				began := time.Now()
 				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, getOrder,
 					func(ctx context.Context, _ any) (any, error) {

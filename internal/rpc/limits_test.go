@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -132,9 +131,7 @@ func TestAStreamLastsLongerThanItsRequestMayTake(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		c, other := &call{}, &call{}
-		watch := grpc.MethodInfo{IsServerStream: true}
-		lasts, _ := c.bounded(ctx, watch, false, time.Second)
-		late, _ := other.bounded(ctx, watch, false, time.Second)
+		lasts, late := c.awaited(ctx, time.Second), other.awaited(ctx, time.Second)
 		c.came()
 		<-time.After(time.Hour)
 		if lasts.Err() != nil || late.Err() == nil {
