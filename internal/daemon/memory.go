@@ -15,8 +15,8 @@ const (
 	// do: by gcPercent alone 40 MB in use would be those, and what is not the heap's, such as stacks that were large
 	// once and the program itself, comes on top. It is no hard limit: what is in use is never refused.
 	memoryLimit = 144 << 20
-	// headroom is the share of what is in use that the limit stays above it. Without, a daemon that has ten thousand
-	// watchers, and so more in use than memoryLimit, would collect garbage all the time and do little else.
+	// headroom says by which part of what is in use the limit stays above it: a quarter. Without, a daemon that has ten
+	// thousand watchers, and so more in use than memoryLimit, would collect garbage all the time and do little else.
 	headroom = 4
 )
 
@@ -37,16 +37,17 @@ func limitFor(inUse int64) int64 { return max(memoryLimit, inUse+inUse/headroom)
 
 // inUse returns how many bytes of what the limit counts are no garbage, and cannot be given back.
 func inUse() int64 {
-	samples := []metrics.Sample{
-		{Name: "/memory/classes/total:bytes"},
-		{Name: "/gc/heap/live:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"}, // garbage too, since the collection
-		{Name: "/memory/classes/heap/free:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"},
-	}
-	metrics.Read(samples)
-	of := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
-	return of(0) + of(1) - of(2) - of(3) - of(4)
+	const objects = "/memory/classes/heap/objects:bytes" // with the garbage since the collection
+	garbage := bytesOf(objects) - bytesOf("/gc/heap/live:bytes")
+	spare := bytesOf("/memory/classes/heap/free:bytes") + bytesOf("/memory/classes/heap/released:bytes")
+	return bytesOf("/memory/classes/total:bytes") - garbage - spare
+}
+
+// bytesOf returns one of the run time's metrics.
+func bytesOf(name string) int64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
 }
 
 // afterEachCollection calls do soon after each run of the collector, from the goroutine of finalizers, until stop is

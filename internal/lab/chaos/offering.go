@@ -77,7 +77,6 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 	defer cancel()
 	o := &offering{began: time.Now().Add(length / 4)}
 	var callers sync.WaitGroup
-	time.AfterFunc(length/4, func() { o.used.Store(int64(ownCPU())) })
 	for range fullyLoaded {
 		callers.Go(func() {
 			for ctx.Err() == nil {
@@ -90,6 +89,8 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 			}
 		})
 	}
+	wait.For(ctx, time.Until(o.began))
+	o.used = ownCPU()
 	<-ctx.Done()
 	o.end()
 	callers.Wait()
@@ -100,7 +101,7 @@ func (d *door) saturate(ctx context.Context, length time.Duration) *offering {
 type offering struct {
 	began time.Time
 	took  time.Duration
-	used  atomic.Int64  // CPU time of this process when it began
+	used  time.Duration // CPU time of this process when it began
 	left  time.Duration // CPU time of the machine that this process did not take
 
 	mu                                           sync.Mutex
@@ -115,8 +116,7 @@ type offering struct {
 func (d *door) offer(ctx context.Context, length time.Duration, rate float64) *offering {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	o := &offering{began: time.Now()}
-	o.used.Store(int64(ownCPU()))
+	o := &offering{began: time.Now(), used: ownCPU()}
 	var calls sync.WaitGroup
 	places := make(chan struct{}, mostWaiting)
 	forever := context.WithoutCancel(ctx)
@@ -144,8 +144,8 @@ func (d *door) offer(ctx context.Context, length time.Duration, rate float64) *o
 
 // end notes how long it took, and what was left to those who were called.
 func (o *offering) end() {
-	o.took = time.Since(o.began)
-	o.left = o.took*time.Duration(runtime.NumCPU()) - (ownCPU() - time.Duration(o.used.Load()))
+	o.took = max(0, time.Since(o.began)) // it was broken off before it began
+	o.left = o.took*time.Duration(runtime.NumCPU()) - (ownCPU() - o.used)
 }
 
 // ownCPU is the CPU time of this process.
