@@ -89,8 +89,7 @@ func (s *Store) voidStored(
 }
 
 // lock reads payments and keeps them as they are until the transaction ends, by ascending key. It is a statement after
-// the INSERT for the reason that withStored gives. NO KEY is the lock that the UPDATE takes: it does not collide with
-// the ledger's foreign key.
+// the INSERT for the reason that withStored gives. NO KEY is the lock that the UPDATE takes.
 func (s *Store) lock(ctx context.Context, tx pgx.Tx, keys []key, meant []string) (map[key]payment.Payment, error) {
 	rows, err := tx.Query(ctx, `
 		WITH `+here+`, locked AS (

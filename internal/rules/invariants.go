@@ -102,7 +102,7 @@ var Invariants = []Invariant{
 		I15, "no key is in conflict, and no assumption breaks",
 		"at every moment, unless a fault forges replies or an operator is needed on purpose", by(Experiment),
 	},
-	{I16, "a settled order's payment key is stored", Always, by(Databases, Production)},
+	{I16, "a settled order's payment key is stored", Always, by(Databases, Production, Schema)},
 	{I17, "amounts and currencies are in their domains", Always, by(Databases, Schema)},
 	{I18, "each process may do to the tables what it needs, and no more", Always, by(OrderGrants)},
 	{I19, "no index is damaged: amcheck finds nothing", AtRest, by(Experiment)},

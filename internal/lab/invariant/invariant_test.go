@@ -183,6 +183,10 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			orders: `INSERT INTO outbox (key, kind, payload) VALUES ('` + unknown + `', 'CHARGE', '')`,
 		},
 		{
+			name: "an entry of no payment", want: []broken{{rules.I7, unknown}},
+			payments: entry(unknown, "CHARGE"),
+		},
+		{
 			name: "the ledger lacks a charge", want: []broken{{rules.I7, paid}},
 			payments: `DELETE FROM ledger WHERE payment_id = '` + paid + `'`,
 		},

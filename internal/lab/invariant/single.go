@@ -88,6 +88,10 @@ func (c *checker) checkPayments(ctx context.Context) error {
 				FROM ledger GROUP BY payment_id
 			) AS l ON l.payment_id = p.id
 			WHERE coalesce(l.net, 0) <> CASE p.status WHEN 'CHARGED' THEN p.amount_minor ELSE 0 END`},
+		{breaks: rules.I7, what: "a ledger entry of no payment", query: `
+			SELECT payment_id::text, kind || ' ' || amount_minor || ' in the minor unit of ' || currency
+			FROM ledger
+			WHERE NOT EXISTS (SELECT FROM payments WHERE id = payment_id)`},
 		{breaks: rules.I17, what: "out of domain", query: `
 			SELECT id::text, amount_minor || ' in the minor unit of ' || currency
 			FROM payments WHERE amount_minor NOT BETWEEN 1 AND 99999999999 OR currency !~ '^[A-Z]{3}$'`},
