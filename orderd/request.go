@@ -27,13 +27,13 @@ func fromCreate(
 ) (wanted orderdb.NewOrder, wait time.Duration, err error) {
 	var f validate.Fields
 	wait = fromWait(&f, r.GetWait())
-	wanted, err = fromOrder(ctx, &f, r, deadline)
+	wanted, err = fromOrder(&f, r, deadline, fromTrace(ctx))
 	return wanted, wait, err
 }
 
-// fromSequenced reads an order of a stream.
+// fromSequenced reads an order of a stream, which came with the stream's trace context.
 func fromSequenced(
-	ctx context.Context, r *orderv1.CreateOrderRequest, deadline time.Duration,
+	r *orderv1.CreateOrderRequest, deadline time.Duration, traceparent string,
 ) (orderdb.NewOrder, error) {
 	var f validate.Fields
 	if r == nil {
@@ -42,12 +42,12 @@ func fromSequenced(
 	if r.GetWait() != nil {
 		f.Add("wait", "got one, want none: tell_settled asks for the end")
 	}
-	return fromOrder(ctx, &f, r, deadline)
+	return fromOrder(&f, r, deadline, traceparent)
 }
 
 // fromOrder also returns what other fields were found at fault for.
 func fromOrder(
-	ctx context.Context, f *validate.Fields, r *orderv1.CreateOrderRequest, deadline time.Duration,
+	f *validate.Fields, r *orderv1.CreateOrderRequest, deadline time.Duration, traceparent string,
 ) (orderdb.NewOrder, error) {
 	f.ID("customer_id", r.GetCustomerId())
 	f.Currency("currency_code", r.GetCurrencyCode())
@@ -65,7 +65,7 @@ func fromOrder(
 	return orderdb.NewOrder{
 		ID: id.String(), CustomerID: r.GetCustomerId(), RequestID: r.GetRequestId(),
 		Items: items, AmountMinor: total, Currency: r.GetCurrencyCode(),
-		Deadline: deadline, Traceparent: fromTrace(ctx),
+		Deadline: deadline, Traceparent: traceparent,
 	}, nil
 }
 
@@ -77,14 +77,16 @@ func fromItems(f *validate.Fields, sent []*orderv1.Item) (items []order.Item, to
 		return nil, 0
 	}
 	summable := true // Total wants quantities and prices of at least 1
+	items = make([]order.Item, len(sent))
 	for i, s := range sent {
 		item := order.Item{Name: s.GetName(), Quantity: s.GetQuantity(), UnitPrice: s.GetUnitPrice()}
-		path := fmt.Sprintf("items[%d].", i)
-		checkName(f, path+"name", item.Name)
-		f.Range(path+"quantity", int64(item.Quantity), 1, math.MaxInt32)
-		f.Range(path+"unit_price", item.UnitPrice, 1, order.MaxAmount)
+		var own validate.Fields
+		checkName(&own, "name", item.Name)
+		own.Range("quantity", int64(item.Quantity), 1, math.MaxInt32)
+		own.Range("unit_price", item.UnitPrice, 1, order.MaxAmount)
+		f.AddOf("items", i, &own)
 		summable = summable && item.Quantity >= 1 && item.UnitPrice >= 1
-		items = append(items, item)
+		items[i] = item
 	}
 	if !summable {
 		return items, 0

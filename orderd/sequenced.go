@@ -33,7 +33,7 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 		if !i.tells {
 			unasked++
 		}
-		wanted, err := fromSequenced(c.stream.Context(), sent.GetOrder(), c.deadline)
+		wanted, err := fromSequenced(sent.GetOrder(), c.deadline, c.traceparent)
 		if err != nil {
 			c.room.placing.Release(1)
 			i.refuse(err)

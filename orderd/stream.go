@@ -44,7 +44,7 @@ func (s *server) CreateOrders(stream orderv1.OrderService_CreateOrdersServer) er
 	reading, stop := context.WithCancel(stream.Context())
 	defer stop()
 	c := &conversation{
-		server: s, stream: stream, reading: reading, stop: stop,
+		server: s, stream: stream, traceparent: fromTrace(stream.Context()), reading: reading, stop: stop,
 		news: wait.NewBell(), taken: wait.NewBell(), watched: map[*sequenced]struct{}{},
 	}
 	defer c.close()
@@ -56,11 +56,12 @@ func (s *server) CreateOrders(stream orderv1.OrderService_CreateOrdersServer) er
 type conversation struct {
 	*server
 
-	stream  orderv1.OrderService_CreateOrdersServer
-	reading context.Context // ends when nothing more is read
-	stop    context.CancelFunc
-	news    wait.Bell // rings when there is something to send, or nothing more to come
-	taken   wait.Bell // rings when the client has taken something
+	stream      orderv1.OrderService_CreateOrdersServer
+	traceparent string          // that it came with
+	reading     context.Context // ends when nothing more is read
+	stop        context.CancelFunc
+	news        wait.Bell // rings when there is something to send, or nothing more to come
+	taken       wait.Bell // rings when the client has taken something
 
 	handling sync.Mutex // held while the orders of a request are begun
 	gone     bool       // nobody hears of orders any more; guarded by handling, and by mu

@@ -46,6 +46,14 @@ func (f *Fields) Add(field, format string, args ...any) {
 	f.violations = append(f.violations, Violation{field, fmt.Sprintf(format, args...)})
 }
 
+// AddOf notes what an element of a list was found at fault for. Its fields are named only now, when there are any: that
+// is rare, and each order has items.
+func (f *Fields) AddOf(list string, place int, element *Fields) {
+	for _, v := range element.violations {
+		f.violations = append(f.violations, Violation{fmt.Sprintf("%s[%d].%s", list, place, v.Field), v.Description})
+	}
+}
+
 // Err returns an *Error, or nil when nothing was noted.
 func (f *Fields) Err() error {
 	if len(f.violations) == 0 {
@@ -127,9 +135,10 @@ func (f *Fields) CurrencyForm(field, got string) {
 // Currency checks that a currency is in use today (ISO 4217, as the Unicode CLDR has it).
 func (f *Fields) Currency(field, got string) {
 	switch {
+	case got != "" && currency.IsValid(got):
 	case !currencyForm.MatchString(got):
 		f.CurrencyForm(field, got)
-	case !currency.IsValid(got):
+	default:
 		f.Add(field, "got %s, want an active currency code of ISO 4217 such as JPY", shown(got))
 	}
 }
