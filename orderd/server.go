@@ -178,5 +178,6 @@ func (s *server) CancelOrder(
 // tell writes the line that each change of an order's status gets, in whichever process it happens: an order's story
 // is found in the logs by its id.
 func (s *server) tell(ctx context.Context, o order.Order, cause string) {
-	s.log.InfoContext(ctx, "order", "order_id", o.ID, "status", string(o.Status), "cause", cause)
+	s.log.LogAttrs(ctx, slog.LevelInfo, "order", slog.String("order_id", o.ID), slog.String("status", string(o.Status)),
+		slog.String("cause", cause))
 }

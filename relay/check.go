@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"hosho/internal/command"
@@ -94,7 +95,7 @@ func (h *handler) asOrdered(m outbox.Message, o order.Order) (outbox.Message, er
 	}
 	if found != "" && m.LeasedUntil != nil {
 		h.persons.callAbout(m, codeMismatch, "its command is not what was ordered: it is sent as it was ordered",
-			"claim", m.Claims, "differs", found)
+			slog.Int("claim", m.Claims), slog.String("differs", found))
 	}
 	return m, nil
 }

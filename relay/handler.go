@@ -148,15 +148,18 @@ func (h *handler) tell(changes []orderdb.Change) {
 	ids := make([]string, 0, len(changes))
 	for _, c := range changes {
 		ids = append(ids, c.OrderID)
-		attrs := []any{"order_id", c.OrderID, "status", string(c.To), "from", string(c.From)}
+		attrs := make([]slog.Attr, 0, 5)
+		attrs = append(attrs, slog.String("order_id", c.OrderID), slog.String("status", string(c.To)),
+			slog.String("from", string(c.From)))
 		if c.Reason != "" {
-			attrs = append(attrs, "reason", string(c.Reason))
+			attrs = append(attrs, slog.String("reason", string(c.Reason)))
 		}
 		if c.Alarm {
-			h.persons.call(c.Event.String(), append(attrs, "code", c.Code)...)
+			h.persons.call(c.Event.String(), append(attrs, slog.String("code", c.Code))...)
 		}
 		if c.From != c.To {
-			h.log.Info("order", append(attrs, "cause", c.Event.String())...)
+			attrs = append(attrs, slog.String("cause", c.Event.String()))
+			h.log.LogAttrs(context.Background(), slog.LevelInfo, "order", attrs...)
 		}
 	}
 	if len(ids) > 0 {
@@ -169,7 +172,7 @@ func (h *handler) tellVain(voids []orderdb.Vain) {
 	for _, v := range voids {
 		if order.Doubled(v.Failures, h.voidAlarm) {
 			h.persons.callAbout(v.Message, v.Code, "its void fails again and again: money may be held",
-				"claims", v.Message.Claims, "failures", v.Failures)
+				slog.Int("claims", v.Message.Claims), slog.Int("failures", v.Failures))
 		}
 	}
 }

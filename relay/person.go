@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,12 +25,14 @@ func newPersons(registry prometheus.Registerer, log *slog.Logger) *persons {
 }
 
 // call calls for a person. The causes are few: words of this program and names of events.
-func (p *persons) call(cause string, attrs ...any) {
+func (p *persons) call(cause string, attrs ...slog.Attr) {
 	p.calls.WithLabelValues(cause).Inc()
-	p.log.Error("order needs a person", append(attrs, "cause", cause)...)
+	attrs = append(attrs, slog.String("cause", cause))
+	p.log.LogAttrs(context.Background(), slog.LevelError, "order needs a person", attrs...)
 }
 
 // callAbout calls for a person about a command.
-func (p *persons) callAbout(m outbox.Message, code, cause string, attrs ...any) {
-	p.call(cause, append([]any{"order_id", m.Key, "kind", m.Kind, "code", code}, attrs...)...)
+func (p *persons) callAbout(m outbox.Message, code, cause string, attrs ...slog.Attr) {
+	about := []slog.Attr{slog.String("order_id", m.Key), slog.String("kind", m.Kind), slog.String("code", code)}
+	p.call(cause, append(about, attrs...)...)
 }

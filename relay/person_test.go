@@ -14,9 +14,9 @@ func TestCallsForAPersonAreCounted(t *testing.T) {
 	t.Parallel()
 	registry, log := prometheus.NewRegistry(), &journal{}
 	p := newPersons(registry, slog.New(log))
-	p.call("payment expired early", "order_id", "1")
-	p.call("payment expired early", "order_id", "2")
-	p.callAbout(outbox.Message{Key: "3", Kind: "VOID"}, "KEY_REUSED", "void conflict", "failures", 4)
+	p.call("payment expired early", slog.String("order_id", "1"))
+	p.call("payment expired early", slog.String("order_id", "2"))
+	p.callAbout(outbox.Message{Key: "3", Kind: "VOID"}, "KEY_REUSED", "void conflict", slog.Int("failures", 4))
 	families, err := registry.Gather()
 	if err != nil || len(families) != 1 {
 		t.Fatalf("got %d metrics, error %v; want one", len(families), err)

@@ -1,8 +1,8 @@
 package daemon
 
 import (
+	"bytes"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,15 +29,25 @@ type lines struct {
 	full    bool // nothing more is taken until half of the room is free
 	dropped int  // the lines that nobody was told of yet
 
+	spare []byte // has room for lines, and none in it
+
 	torn bool // a write failed in the middle of a line; only the writer looks at it
 }
 
-// text is something to be written: a line, or a notice of lines that were dropped, or the end of what is flushed.
+// text is something to be written: lines, or a notice of lines that were dropped, or the end of what is flushed.
 type text struct {
-	line    []byte
+	lines   []byte
 	dropped int
 	flushed chan struct{}
 }
+
+// takesMore reports whether a line may be added to the lines of a text, to be written along with them.
+func (t text) takesMore(line int) bool {
+	return t.flushed == nil && t.dropped == 0 && len(t.lines)+line <= together
+}
+
+// together is how many bytes of lines are written at once, unless a single line has more.
+const together = 16 << 10
 
 // room is how many bytes of the log wait at most: some 10,000 lines.
 const room = 4 << 20
@@ -61,31 +71,48 @@ func newLines(to io.Writer, notice func(dropped int) []byte) *lines {
 // Write takes one line, of which what others sent becomes plain. It always succeeds: a logger could do nothing about an
 // error.
 func (l *lines) Write(given []byte) (int, error) {
-	line := plain.Text(strings.TrimSuffix(string(given), "\n")) + "\n"
+	line := bytes.TrimSuffix(given, []byte{'\n'})
+	if !plain.IsASCII(line) {
+		line = []byte(plain.Text(string(line)))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.full = l.size+len(line) > room || l.full && l.size > room/2
+	size := len(line) + 1
+	l.full = l.size+size > room || l.full && l.size > room/2
 	if l.full {
 		l.dropped++
 		droppedLines.Inc()
-	} else {
-		l.tell()
-		l.add(text{line: []byte(line)})
+		return len(given), nil
 	}
+	l.tell()
+	l.addLine(line)
 	return len(given), nil
+}
+
+// addLine adds a line without its end to those that wait to be written together.
+func (l *lines) addLine(line []byte) {
+	last := len(l.waiting) - 1
+	if last < 0 || !l.waiting[last].takesMore(len(line)+1) {
+		l.add(text{lines: l.spare})
+		l.spare = nil
+		last = len(l.waiting) - 1
+	}
+	t := &l.waiting[last]
+	t.lines = append(append(t.lines, line...), '\n')
+	l.size += len(line) + 1
 }
 
 // tell puts a notice where lines are missing.
 func (l *lines) tell() {
 	if l.dropped > 0 {
-		l.add(text{line: l.notice(l.dropped), dropped: l.dropped})
+		l.add(text{lines: l.notice(l.dropped), dropped: l.dropped})
 		l.dropped = 0
 	}
 }
 
 func (l *lines) add(t text) {
 	l.waiting = append(l.waiting, t)
-	l.size += len(t.line)
+	l.size += len(t.lines)
 	l.bell.Ring()
 }
 
@@ -113,7 +140,17 @@ func (l *lines) write() {
 				continue
 			}
 			failed = !l.put(t)
+			l.reuse(t.lines)
 		}
+	}
+}
+
+// reuse keeps the room of lines that were written, unless a long one has had it grow.
+func (l *lines) reuse(written []byte) {
+	if cap(written) <= 2*together {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.spare = written[:0]
 	}
 }
 
@@ -133,28 +170,43 @@ func (l *lines) next(failed bool) (text, bool) {
 	t := l.waiting[0]
 	l.waiting[0] = text{}
 	l.waiting = l.waiting[1:]
-	l.size -= len(t.line)
+	l.size -= len(t.lines)
 	return t, true
 }
 
-// put writes a line whole, and reports whether it could. After a line that broke off, as on a full disk, the next
-// begins at a line's beginning.
-func (l *lines) put(t text) bool {
-	line := t.line
+// put writes lines whole, and reports whether it could write the last. A line that cannot be written is left out, and
+// the others follow it. After one that broke off, as on a full disk, the next begins at a line's beginning.
+func (l *lines) put(t text) (whole bool) {
+	for left := t.lines; len(left) > 0; {
+		var n int
+		n, whole = l.putSome(left)
+		if left = left[n:]; !whole {
+			_, left, _ = bytes.Cut(left, []byte{'\n'})
+			l.miss(t.dropped)
+		}
+	}
+	return whole
+}
+
+// putSome writes lines, and returns how many bytes of whole ones it has written, and whether it was all.
+func (l *lines) putSome(some []byte) (n int, whole bool) {
+	before := 0
 	if l.torn {
-		line = append([]byte{'\n'}, line...)
+		before = 1
+		some = append([]byte{'\n'}, some...)
 	}
-	n, err := l.to.Write(line)
-	l.torn = l.torn && n == 0 || n > 0 && n < len(line) && line[n-1] != '\n'
-	if err == nil {
-		return true
-	}
+	n, err := l.to.Write(some)
+	l.torn = l.torn && n == 0 || n > 0 && n < len(some) && some[n-1] != '\n'
+	return max(bytes.LastIndexByte(some[:n], '\n')+1-before, 0), err == nil
+}
+
+// miss notes that a line was not written, or a notice of so many.
+func (l *lines) miss(dropped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.dropped == 0 {
-		t.dropped = 1
+	if dropped == 0 {
+		dropped = 1
 		droppedLines.Inc()
 	}
-	l.dropped += t.dropped
-	return false
+	l.dropped += dropped
 }

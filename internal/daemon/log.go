@@ -18,13 +18,7 @@ import (
 // gives up. gRPC and net/http have logs of their own, which become lines of this one.
 func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 	asText := c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
-	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: readable}
-	to := func(w io.Writer) *slog.Logger {
-		if asText {
-			return slog.New(slog.NewTextHandler(w, options)).With("daemon", name)
-		}
-		return slog.New(slog.NewJSONHandler(w, options)).With("daemon", name)
-	}
+	to := func(w io.Writer) *slog.Logger { return c.to(w, asText).With("daemon", name) }
 	stderr := newLines(os.Stderr, func(dropped int) []byte {
 		var line bytes.Buffer
 		loud := max(slog.LevelWarn, slog.Level(c.Log.Level)) // whatever is asked for
@@ -40,6 +34,15 @@ func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 	return log, stderr
 }
 
+// to makes the log that is written somewhere.
+func (c *Commands) to(w io.Writer, asText bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: readable}
+	if asText {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(newHandler(w, options))
+}
+
 // longestText bounds each text of a line, whoever made it up: 8 KiB is a stack.
 const longestText = 9 << 10
 
@@ -47,7 +50,7 @@ const longestText = 9 << 10
 func readable(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindDuration:
-		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+		a.Value = slog.StringValue(durationText(a.Value.Duration()))
 	case slog.KindString:
 		a.Value = slog.StringValue(rpc.Brief(a.Value.String(), longestText))
 	case slog.KindAny:
@@ -57,3 +60,5 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	}
 	return a
 }
+
+func durationText(d time.Duration) string { return d.Round(time.Microsecond).String() }

@@ -48,7 +48,7 @@ func Fault(text string) (at int, what string) {
 
 // Text is a text as it may stand on a line: plain text as it is, and the rest escaped. What is no UTF-8 is U+FFFD.
 func Text(text string) string {
-	if isASCII(text) { // as most of the log is
+	if IsASCII(text) { // as most of the log is
 		return text
 	}
 	text = strings.ToValidUTF8(text, "\ufffd")
@@ -66,8 +66,8 @@ func Text(text string) string {
 	return out.String()
 }
 
-// isASCII reports whether all of a text is ASCII that may stand on a line.
-func isASCII(text string) bool {
+// IsASCII reports whether all of a text is ASCII that may stand on a line.
+func IsASCII[T string | []byte](text T) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] >= 0x7f {
 			return false
