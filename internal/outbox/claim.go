@@ -87,13 +87,13 @@ const held = `(lease_token IS NOT NULL AND leased_until > (SELECT clock_timestam
 // claim changes no column that an index or its predicate names: the new version of a row stays on its page, and no
 // index hears of it. suspect changes only when it becomes one.
 //
-// It looks each message up by = ANY(ARRAY[id]), as the statements below do. It says what = would, but that a plan
-// cannot turn it around, and go through all messages for each that was found: a plan is made once, perhaps when there
-// were none.
+// It looks messages up by = ANY(ARRAY(SELECT ...)), or = ANY(ARRAY[id]) where they are joined, as the statements below
+// do. It says what = would, but that a plan cannot turn it around, and go through all messages for each that was found:
+// a plan is made once, perhaps when there were none. The first is the cheaper one.
 func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 	found, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[claimed], q.table.sql(`
 		WITH plain AS (
-			SELECT id, key, false AS alone
+			SELECT id, key
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
@@ -106,7 +106,7 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
 		), suspect AS (
-			SELECT id, key, true AS alone
+			SELECT id, key
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
@@ -116,20 +116,19 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 			ORDER BY `+dueAt+` -- whose lease has just ended goes last: what kills its relay keeps no other waiting
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED
-		), due AS (
-			SELECT id, alone,
+		), due AS MATERIALIZED (
+			SELECT id,
 				$7 AND EXISTS (SELECT FROM {table} AS y WHERE y.key = found.key AND y.id > found.id) AS superseded
-			FROM (SELECT id, key, alone FROM plain UNION ALL SELECT id, key, alone FROM suspect) AS found
+			FROM (SELECT id, key FROM plain UNION ALL SELECT id, key FROM suspect) AS found
 		), gone AS (
-			DELETE FROM {table} AS m
-			USING due
-			WHERE m.id = ANY(ARRAY[due.id]) AND due.superseded
+			DELETE FROM {table}
+			WHERE id = ANY(ARRAY(SELECT id FROM due WHERE superseded))
 		)
 		UPDATE {table} AS m
 		SET lease_token = $3, claims = claims + 1, leased_until = clock_timestamp() + $4::interval
-		FROM due
-		WHERE m.id = ANY(ARRAY[due.id]) AND NOT due.superseded
-		RETURNING `+messageColumns+`, m.leased_until, due.alone, m.ready_at, statement_timestamp() AS at`),
+		WHERE id = ANY(ARRAY(SELECT id FROM due WHERE NOT superseded))
+		RETURNING `+messageColumns+`, m.ready_at, m.leased_until,
+			m.id IN (SELECT id FROM suspect) AS alone, statement_timestamp() AS at`),
 		a.limit, a.alone, uuid.NewString(), q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from))
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
@@ -148,10 +147,9 @@ func (q *Queue) Release(ctx context.Context, messages []Message) error {
 				ON m.id = ANY(ARRAY[claimed.id]) AND claimed.token = m.lease_token
 			FOR UPDATE OF m SKIP LOCKED
 		)
-		UPDATE {table} AS m
+		UPDATE {table}
 		SET lease_token = NULL, claims = claims - 1, leased_until = NULL
-		FROM held
-		WHERE m.id = ANY(ARRAY[held.id])`), ids, tokens)
+		WHERE id = ANY(ARRAY(SELECT id FROM held))`), ids, tokens)
 	if err != nil {
 		return fmt.Errorf("release %d claims: %w", len(messages), err)
 	}

@@ -43,10 +43,7 @@ func (t Table) RemoveAll(ctx context.Context, tx pgx.Tx, keys []string) error {
 func (t Table) RemovalOf(keys string) string {
 	return t.sql(`
 		DELETE FROM {table}
-		WHERE id = ANY(ARRAY(
-			SELECT found.id
-			FROM ` + keys + `
-			CROSS JOIN LATERAL (SELECT m.id FROM {table} AS m WHERE m.key = k.key OFFSET 0) AS found))`)
+		WHERE key = ANY(ARRAY(SELECT k.key FROM ` + keys + `))`)
 }
 
 // Retry says how a message goes on.
