@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,11 +51,15 @@ func newCreator(store *orderdb.Store, lane *admission.Lane, connections int, wak
 
 // placing is an order to be placed, and who is told what became of it.
 type placing struct {
-	order orderdb.NewOrder
-	// done is called once, with what Place of a Store returns, by whoever has that: it must not block.
-	done func(o order.Order, fresh bool, err error)
+	order *orderdb.NewOrder
+	who   customer
 	// ctx is that of whoever waits: when it has ended, the order is not begun any more. Nil: it is in any case.
 	ctx context.Context
+}
+
+// customer is told once, with what Place of a Store returns, by whoever has that: placed must not block.
+type customer interface {
+	placed(o order.Order, fresh bool, err error)
 }
 
 func (p placing) over() error {
@@ -67,15 +72,8 @@ func (p placing) over() error {
 // place places an order and waits for what becomes of it, as Place of a Store does. When ctx ends before that is known
 // the order may have been placed, or may still be: that is pg.ErrCommitUnknown, and its request id finds it.
 func (c *creator) place(ctx context.Context, n orderdb.NewOrder) (order.Order, bool, error) {
-	type outcome struct {
-		order order.Order
-		fresh bool
-		err   error
-	}
-	told := make(chan outcome, 1) // nobody may be waiting any more
-	c.add(placing{order: n, ctx: ctx, done: func(o order.Order, fresh bool, err error) {
-		told <- outcome{o, fresh, err}
-	}})
+	told := make(caller, 1) // nobody may be waiting any more
+	c.add(placing{order: &n, ctx: ctx, who: told})
 	select {
 	case o := <-told:
 		return o.order, o.fresh, o.err
@@ -84,10 +82,22 @@ func (c *creator) place(ctx context.Context, n orderdb.NewOrder) (order.Order, b
 	}
 }
 
+// caller waits for what becomes of one order.
+type caller chan outcome
+
+type outcome struct {
+	order order.Order
+	fresh bool
+	err   error
+}
+
+func (c caller) placed(o order.Order, fresh bool, err error) { c <- outcome{o, fresh, err} }
+
 // add has orders placed. It never blocks.
 func (c *creator) add(all ...placing) {
 	var refused []placing
 	c.mu.Lock()
+	c.waiting = slices.Grow(c.waiting, len(all))
 	for _, p := range all {
 		switch {
 		case c.held[keyOf(p)] == 0:
@@ -146,7 +156,7 @@ func (c *creator) giveUp() {
 // refuse has orders tried again later: nothing of them was begun.
 func refuse(all []placing) {
 	for _, p := range all {
-		p.done(order.Order{}, false, &admission.Overloaded{Lane: "create", RetryAfter: time.Second})
+		p.who.placed(order.Order{}, false, &admission.Overloaded{Lane: "create", RetryAfter: time.Second})
 	}
 }
 

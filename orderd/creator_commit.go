@@ -22,10 +22,10 @@ func (c *creator) commit(all []placing) {
 	live, news := make([]placing, 0, len(all)), make([]orderdb.NewOrder, 0, len(all))
 	for _, p := range all {
 		if err := p.over(); err != nil {
-			p.done(order.Order{}, false, err)
+			p.who.placed(order.Order{}, false, err)
 			continue
 		}
-		live, news = append(live, p), append(news, p.order)
+		live, news = append(live, p), append(news, *p.order)
 	}
 	if len(live) == 0 {
 		return
@@ -34,7 +34,7 @@ func (c *creator) commit(all []placing) {
 	placed, err := c.placeAll(news)
 	if err != nil {
 		for _, p := range live {
-			p.done(order.Order{}, false, err)
+			p.who.placed(order.Order{}, false, err)
 		}
 		return
 	}
@@ -44,7 +44,7 @@ func (c *creator) commit(all []placing) {
 		if len(live) > 1 && pg.Classify(result.Err) == pg.Collision && c.apart(p) {
 			continue
 		}
-		p.done(result.Order, result.Fresh, result.Err)
+		p.who.placed(result.Order, result.Fresh, result.Err)
 	}
 }
 

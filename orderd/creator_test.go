@@ -109,6 +109,11 @@ func held(t *testing.T, db *pgtest.Database, customer, requestID string) pgx.Tx 
 	return tx
 }
 
+// toldBy is a customer.
+type toldBy func(o order.Order, fresh bool, err error)
+
+func (f toldBy) placed(o order.Order, fresh bool, err error) { f(o, fresh, err) }
+
 // What comes while a commit is under way is committed together: by one transaction, and with one wake-up.
 func TestOrdersThatComeDuringACommitAreCommittedTogether(t *testing.T) {
 	t.Parallel()
@@ -121,12 +126,12 @@ func TestOrdersThatComeDuringACommitAreCommittedTogether(t *testing.T) {
 			o := newOrder("")
 			o.CustomerID = customer
 			open.Add(1)
-			c.add(placing{order: o, done: func(_ order.Order, fresh bool, err error) {
+			c.add(placing{order: &o, who: toldBy(func(_ order.Order, fresh bool, err error) {
 				defer open.Done()
 				if err != nil || !fresh {
 					t.Errorf("got fresh %t, error %v; want a new order", fresh, err)
 				}
-			}})
+			})})
 		}
 	}
 	placeAll("first", 1)
@@ -218,7 +223,8 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	gone := make(chan error, 1)
-	c.add(placing{order: newOrder(""), ctx: ctx, done: func(_ order.Order, _ bool, err error) { gone <- err }})
+	o := newOrder("")
+	c.add(placing{order: &o, ctx: ctx, who: toldBy(func(_ order.Order, _ bool, err error) { gone <- err })})
 	if err := receive(t, "the answer", gone); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that it was cancelled", err)
 	}

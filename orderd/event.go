@@ -15,9 +15,8 @@ import (
 // event is something to be told of an order of a stream.
 type event struct {
 	*sequenced
-	kind    eventKind
-	order   order.Order         // as it is acknowledged
-	refusal *orderv1.OrderError // why it is refused
+	kind eventKind
+	size int // of its bytes in the message
 }
 
 type eventKind int
@@ -28,50 +27,75 @@ const (
 	refused
 )
 
+// bundle is events with their bytes, one after the other: as a message is its parts in a row, any of them that follow
+// each other are one.
+type bundle struct {
+	events []event
+	bytes  []byte
+}
+
+// mostKept is how many bytes of a bundle are kept for the next one, and mostEventsKept how many events.
+const (
+	mostKept       = 64 << 10
+	mostEventsKept = 1 << 10
+)
+
+// emptied is a bundle for the next events, with the room of this one unless that was large.
+func (b bundle) emptied() bundle {
+	if cap(b.bytes) > mostKept || cap(b.events) > mostEventsKept {
+		return bundle{}
+	}
+	clear(b.events) // whose orders are not held any longer
+	return bundle{b.events[:0], b.bytes[:0]}
+}
+
 // put queues an event; conversation.mu is held. There are no more of them than requests are held and settlements waited
 // for, so that it never waits.
-func (c *conversation) put(e event) {
-	if !c.gone {
-		c.events = append(c.events, e)
-		c.news.Ring()
+func (c *conversation) put(i *sequenced, kind eventKind, told *orderv1.OrderEvent) {
+	if c.gone {
+		return
 	}
+	before := len(c.waiting.bytes)
+	c.one.Events = append(c.one.Events[:0], told)
+	bytes, err := proto.MarshalOptions{}.MarshalAppend(c.waiting.bytes, &c.one)
+	if err != nil { // none of ours
+		c.broken = true
+		c.endFor(err)
+		return
+	}
+	c.waiting.bytes = bytes
+	c.waiting.events = append(c.waiting.events, event{sequenced: i, kind: kind, size: len(bytes) - before})
+	c.news.Ring()
 }
 
 // maxReply is how large a message of events gets, in bytes, unless a single one is larger. What a client does not read
 // stays in a buffer of gRPC's, which has 32 KiB for a message of this size and 1 MiB for one that is larger.
 const maxReply = 31 << 10
 
-// eventFrame is what an event costs in its message besides its own bytes: its tag and its length.
-const eventFrame = 4
-
 // send sends all events that there are.
 func (c *conversation) send() error {
 	c.mu.Lock()
-	events := c.events
-	c.events = nil
+	b := c.waiting
+	c.waiting = c.sent
 	c.mu.Unlock()
-	response, size, from := &orderv1.CreateOrdersResponse{}, 0, 0
-	for n, e := range events {
-		message := toEvent(e)
-		more := proto.Size(message) + eventFrame
-		if size > 0 && size+more > maxReply {
-			if err := c.sendOne(response, events[from:n]); err != nil {
-				return err
-			}
-			response, size, from = &orderv1.CreateOrdersResponse{}, 0, n
+	for events, bytes := b.events, b.bytes; len(events) > 0; {
+		n, size := 1, events[0].size
+		for n < len(events) && size+events[n].size <= maxReply {
+			size += events[n].size
+			n++
 		}
-		response.Events = append(response.Events, message)
-		size += more
+		if err := c.sendOne(bytes[:size], events[:n]); err != nil {
+			return err
+		}
+		events, bytes = events[n:], bytes[size:]
 	}
-	if size == 0 {
-		return nil
-	}
-	return c.sendOne(response, events[from:])
+	c.sent = b.emptied()
+	return nil
 }
 
 // sendOne sends a message, and makes room for what its events held.
-func (c *conversation) sendOne(response *orderv1.CreateOrdersResponse, events []event) error {
-	err := rpc.SendWithin(c.unreadTimeout, func() error { return c.stream.Send(response) })
+func (c *conversation) sendOne(message rpc.Lent, events []event) error {
+	err := rpc.SendWithin(c.unreadTimeout, func() error { return c.stream.SendMsg(message) })
 	if err != nil {
 		return err
 	}
@@ -84,27 +108,25 @@ func (c *conversation) sendOne(response *orderv1.CreateOrdersResponse, events []
 		}
 		if e.tells && e.kind != acknowledged {
 			c.unsettled--
-			delete(c.watched, e.sequenced)
+			e.leave()
 		}
 	}
 	c.taken.Ring()
 	return nil
 }
 
-func toEvent(e event) *orderv1.OrderEvent {
-	out := &orderv1.OrderEvent{Sequence: e.sequence}
-	switch e.kind {
-	case acknowledged:
-		out.Outcome = &orderv1.OrderEvent_Acknowledged{Acknowledged: toOrder(e.order)}
-	case settled:
-		out.Outcome = &orderv1.OrderEvent_Settled{Settled: &orderv1.OrderSettled{
-			OrderId: e.settled.ID, Status: toStatusOf(*e.settled), CancelReason: toReason(*e.settled),
-			UpdateTime: timestamppb.New(e.settled.UpdatedAt),
-		}}
-	case refused:
-		out.Outcome = &orderv1.OrderEvent_Refused{Refused: e.refusal}
-	}
-	return out
+func toAcknowledged(sequence int64, o order.Order) *orderv1.OrderEvent {
+	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Acknowledged{Acknowledged: toOrder(o)}}
+}
+
+func toSettled(sequence int64, o order.Order) *orderv1.OrderEvent {
+	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Settled{Settled: &orderv1.OrderSettled{
+		OrderId: o.ID, Status: toStatusOf(o), CancelReason: toReason(o), UpdateTime: timestamppb.New(o.UpdatedAt),
+	}}}
+}
+
+func toRefused(sequence int64, refusal *orderv1.OrderError) *orderv1.OrderEvent {
+	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Refused{Refused: refusal}}
 }
 
 // longestError bounds what a line tells of an error, in bytes: a small order can break many rules.

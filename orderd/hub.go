@@ -43,11 +43,11 @@ type hub struct {
 
 // watched is an order that somebody watches.
 type watched struct {
-	seen  order.Status         // what those who know it were told last
-	items bool                 // some watcher wants them
-	named bool                 // it is among those that are looked at next
-	know  map[watcher]struct{} // are told of changes alone, however many others begin to watch
-	ask   map[watcher]int      // are to be told how it is, by the query of that number at the earliest
+	seen  order.Status    // what those who know it were told last
+	items bool            // some watcher wants them
+	named bool            // it is among those that are looked at next
+	know  watchers        // are told of changes alone, however many others begin to watch
+	ask   map[watcher]int // are to be told how it is, by the query of that number at the earliest
 }
 
 // watcher hears of one order, from the hub, which holds its lock meanwhile: heard must not block. It reports whether
@@ -112,7 +112,7 @@ func (h *hub) expect(id string, w watcher) {
 	defer h.mu.Unlock()
 	o := h.at(id)
 	o.seen = order.Pending
-	o.learn(w)
+	o.know.add(w)
 }
 
 // at returns what is watched of an order.
@@ -123,14 +123,6 @@ func (h *hub) at(id string) *watched {
 		h.orders[id] = o
 	}
 	return o
-}
-
-// learn notes that a watcher knows the order.
-func (o *watched) learn(w watcher) {
-	if o.know == nil {
-		o.know = map[watcher]struct{}{}
-	}
-	o.know[w] = struct{}{}
 }
 
 // watch has a watcher hear how an order is, soon, then of each change; or that there is no such order. What a query
@@ -152,7 +144,7 @@ func (h *hub) forget(id string, w watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if o := h.orders[id]; o != nil {
-		delete(o.know, w)
+		o.know.remove(w)
 		delete(o.ask, w)
 		h.tidy(id, o)
 	}
@@ -160,7 +152,7 @@ func (h *hub) forget(id string, w watcher) {
 
 // tidy forgets an order that nobody watches any more.
 func (h *hub) tidy(id string, o *watched) {
-	if len(o.know)+len(o.ask) == 0 {
+	if o.know.none() && len(o.ask) == 0 {
 		delete(h.orders, id)
 	}
 }

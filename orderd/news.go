@@ -88,9 +88,9 @@ func (h *hub) publish(round int, found orderdb.News) {
 func (o *watched) hear(round int, n news) {
 	if o.seen != n.order.Status {
 		o.seen = n.order.Status
-		for w := range o.know {
+		for w := range o.know.all {
 			if w.heard(n) {
-				delete(o.know, w)
+				o.know.remove(w)
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func (o *watched) hear(round int, n news) {
 		}
 		delete(o.ask, w)
 		if !w.heard(n) {
-			o.learn(w)
+			o.know.add(w)
 		}
 	}
 }

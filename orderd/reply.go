@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
@@ -14,22 +16,30 @@ const (
 	reasonPrefix = "CANCEL_REASON_"
 )
 
+// toOrder makes a message of many parts at once: there is one for each order.
 func toOrder(o order.Order) *orderv1.Order {
-	out := &orderv1.Order{
-		OrderId:      o.ID,
-		CustomerId:   o.CustomerID,
-		Total:        &moneyv1.Money{CurrencyCode: o.Currency, AmountMinor: o.AmountMinor},
-		Status:       toStatusOf(o),
-		CancelReason: toReason(o),
-		CreateTime:   timestamppb.New(o.CreatedAt),
-		UpdateTime:   timestamppb.New(o.UpdatedAt),
-		DeadlineTime: timestamppb.New(o.DeadlineAt),
+	all := &struct {
+		order                      orderv1.Order
+		total                      moneyv1.Money
+		created, updated, deadline timestamppb.Timestamp
+	}{}
+	out := &all.order
+	out.OrderId, out.CustomerId, out.Status, out.CancelReason = o.ID, o.CustomerID, toStatusOf(o), toReason(o)
+	out.Total, all.total.CurrencyCode, all.total.AmountMinor = &all.total, o.Currency, o.AmountMinor
+	out.CreateTime = toTime(&all.created, o.CreatedAt)
+	out.UpdateTime = toTime(&all.updated, o.UpdatedAt)
+	out.DeadlineTime = toTime(&all.deadline, o.DeadlineAt)
+	items := make([]orderv1.Item, len(o.Items))
+	out.Items = make([]*orderv1.Item, len(o.Items))
+	for i, item := range o.Items {
+		items[i].Name, items[i].Quantity, items[i].UnitPrice = item.Name, item.Quantity, item.UnitPrice
+		out.Items[i] = &items[i]
 	}
-	for _, item := range o.Items {
-		out.Items = append(out.Items, &orderv1.Item{
-			Name: item.Name, Quantity: item.Quantity, UnitPrice: item.UnitPrice,
-		})
-	}
+	return out
+}
+
+func toTime(out *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
+	out.Seconds, out.Nanos = t.Unix(), int32(t.Nanosecond())
 	return out
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 )
 
 // sequenced is an order of a stream, and who hears what becomes of it.
@@ -16,7 +17,8 @@ type sequenced struct {
 	// Guarded by conversation.mu once the order is being placed.
 	id           string // of the order
 	acknowledged bool
-	settled      *order.Order // how it ended, when that is known
+	end          *orderv1.OrderEvent // how it ended, when that is known before it is acknowledged
+	place        int                 // in conversation.watched, from 1 on; 0: it is not there
 }
 
 // begin has the orders of a request placed. They are, whatever becomes of the stream: they were read.
@@ -24,7 +26,7 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 	c.handling.Lock()
 	defer c.handling.Unlock()
 	share, unasked := bytes/int64(len(orders)), 0
-	all := make([]placing, 0, len(orders))
+	all, news := make([]placing, 0, len(orders)), make([]orderdb.NewOrder, len(orders))
 	for n, sent := range orders {
 		i := &sequenced{conversation: c, sequence: sent.GetSequence(), bytes: share, tells: sent.GetTellSettled()}
 		if n == 0 {
@@ -39,11 +41,11 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 			i.refuse(err)
 			continue
 		}
-		i.id = wanted.ID
+		i.id, news[n] = wanted.ID, wanted
 		if i.tells && !c.gone {
 			c.attend(i)
 		}
-		all = append(all, placing{order: wanted, done: i.placed})
+		all = append(all, placing{order: &news[n], who: i})
 	}
 	c.creator.add(all...)
 	c.release(0, 0, unasked)
@@ -52,9 +54,22 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 // attend has an order's item hear how its order ends, before it is placed.
 func (c *conversation) attend(i *sequenced) {
 	c.mu.Lock()
-	c.watched[i] = struct{}{}
+	c.watched = append(c.watched, i)
+	i.place = len(c.watched)
 	c.mu.Unlock()
 	c.hub.expect(i.id, i)
+}
+
+// leave has the conversation attend an item no more, if it does; conversation.mu is held.
+func (i *sequenced) leave() {
+	if i.place == 0 {
+		return
+	}
+	last := i.watched[len(i.watched)-1]
+	i.watched[i.place-1], last.place = last, i.place
+	i.watched[len(i.watched)-1] = nil
+	i.watched = i.watched[:len(i.watched)-1]
+	i.place = 0
 }
 
 // placed is told by the creator what came of placing the order.
@@ -103,21 +118,24 @@ func (i *sequenced) heard(n news) (enough bool) {
 
 // ends notes how the order ended. That is told after its acknowledgement.
 func (i *sequenced) ends(o order.Order) {
+	end := toSettled(i.sequence, o)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.settled = &o
 	if i.acknowledged {
-		i.put(event{sequenced: i, kind: settled})
+		i.put(i, settled, end)
+	} else {
+		i.end = end
 	}
 }
 
 func (i *sequenced) acknowledge(o order.Order) {
+	acknowledgement := toAcknowledged(i.sequence, o)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.acknowledged = true
-	i.put(event{sequenced: i, kind: acknowledged, order: o})
-	if i.settled != nil {
-		i.put(event{sequenced: i, kind: settled})
+	i.put(i, acknowledged, acknowledgement)
+	if i.end != nil {
+		i.put(i, settled, i.end)
 	}
 }
 
@@ -126,5 +144,5 @@ func (i *sequenced) refuse(err error) {
 	i.record(i.stream.Context(), refusal, err)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.put(event{sequenced: i, kind: refused, refusal: refusal})
+	i.put(i, refused, toRefused(i.sequence, refusal))
 }

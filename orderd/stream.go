@@ -45,7 +45,7 @@ func (s *server) CreateOrders(stream orderv1.OrderService_CreateOrdersServer) er
 	defer stop()
 	c := &conversation{
 		server: s, stream: stream, traceparent: fromTrace(stream.Context()), reading: reading, stop: stop,
-		news: wait.NewBell(), taken: wait.NewBell(), watched: map[*sequenced]struct{}{},
+		news: wait.NewBell(), taken: wait.NewBell(),
 	}
 	defer c.close()
 	go c.read()
@@ -70,11 +70,14 @@ type conversation struct {
 	ended      bool  // nothing more is read
 	cause      error // why, nil when the client has sent its last request
 	broken     bool  // what was read may never be answered: there was a panic
-	events     []event
-	untaken    int64                   // bytes of the orders that are not answered, or whose answers were not taken
-	unanswered int                     // orders that are not, or whose answers were not taken
-	unsettled  int                     // orders whose client asked for their end and has not been told
-	watched    map[*sequenced]struct{} // what the hub tells of
+	waiting    bundle
+	untaken    int64                        // bytes of the orders that are not answered, or whose answers were not taken
+	unanswered int                          // orders that are not, or whose answers were not taken
+	unsettled  int                          // orders whose client asked for their end and has not been told
+	watched    []*sequenced                 // what the hub tells of, each at its place
+	one        orderv1.CreateOrdersResponse // holds one event while it is encoded
+
+	sent bundle // is empty, and holds the next events that wait; for the goroutine that answers
 }
 
 // end has nothing more read, and the stream end with the cause once what was read is answered. The first cause counts;
@@ -82,6 +85,11 @@ type conversation struct {
 func (c *conversation) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.endFor(cause)
+}
+
+// endFor is end for who has the lock.
+func (c *conversation) endFor(cause error) {
 	c.ended = true
 	if c.cause == nil {
 		c.cause = cause
@@ -131,7 +139,7 @@ func (c *conversation) close() {
 	ids := map[*sequenced]string{}
 	c.mu.Lock()
 	c.gone, c.ended = true, true
-	for i := range c.watched {
+	for _, i := range c.watched {
 		ids[i] = i.id
 	}
 	c.mu.Unlock()

@@ -46,7 +46,11 @@ func (s *speaker) RecvMsg(m any) error {
 	}
 }
 
-func (s *speaker) Send(r *orderv1.CreateOrdersResponse) error {
+func (s *speaker) SendMsg(m any) error {
+	r := &orderv1.CreateOrdersResponse{}
+	if err := proto.Unmarshal(m.(rpc.Lent), r); err != nil {
+		return err
+	}
 	select {
 	case s.hears <- r:
 		return nil
@@ -185,18 +189,18 @@ func TestAStreamEndsByItsAge(t *testing.T) {
 func TestAnEndIsToldAfterTheAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t).server(t)
-	c := &conversation{server: s, watched: map[*sequenced]struct{}{}}
+	c := &conversation{server: s}
 	i := &sequenced{conversation: c, sequence: 1, tells: true}
 	o := order.Order{ID: "1", Status: order.Completed}
 	if enough := i.heard(news{err: orderdb.ErrNotFound}); enough {
 		t.Error("an order that is not there yet is no end")
 	}
-	if enough := i.heard(news{order: o}); !enough || len(c.events) != 0 {
-		t.Errorf("got enough %v and %d events, want no event before the acknowledgement", enough, len(c.events))
+	if enough := i.heard(news{order: o}); !enough || len(c.waiting.events) != 0 {
+		t.Errorf("got enough %v and %d events, want no event before the acknowledgement", enough, len(c.waiting.events))
 	}
 	o.Status = order.Pending
 	i.acknowledge(o)
-	if len(c.events) != 2 || c.events[0].kind != acknowledged || c.events[1].kind != settled {
-		t.Errorf("got %v, want the acknowledgement and then the end", c.events)
+	if len(c.waiting.events) != 2 || c.waiting.events[0].kind != acknowledged || c.waiting.events[1].kind != settled {
+		t.Errorf("got %v, want the acknowledgement and then the end", c.waiting.events)
 	}
 }

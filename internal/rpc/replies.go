@@ -87,6 +87,9 @@ type weighed struct {
 // Encoded is a message that is sent as it is: many may be sent the same one.
 type Encoded []byte
 
+// Lent is one whose bytes are the sender's again when it is sent.
+type Lent []byte
+
 // codec is gRPC's own, but for replies that count, and for what is encoded.
 type codec struct{ encoding.CodecV2 }
 
@@ -100,6 +103,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		reply = v
 	case Encoded:
 		return mem.BufferSlice{mem.SliceBuffer(v)}, nil
+	case Lent:
+		return mem.BufferSlice{mem.Copy(v, mem.DefaultBufferPool())}, nil
 	default:
 		return c.CodecV2.Marshal(v)
 	}

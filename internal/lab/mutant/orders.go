@@ -174,14 +174,14 @@ var earlyAcknowledgement = Mutant{
 			File: "orderd/creator_commit.go",
 			Old:  `	placed, err := c.placeAll(news)`,
 			New: `	for _, p := range live {
-		p.done(order.Order{ID: p.order.ID, CustomerID: p.order.CustomerID, Status: order.Pending}, true, nil)
+		p.who.placed(order.Order{ID: p.order.ID, CustomerID: p.order.CustomerID, Status: order.Pending}, true, nil)
 	}
 	placed, err := c.placeAll(news)`,
 		},
 		{ // the second answer, which nobody reads, finds its place
 			File: "orderd/creator.go",
-			Old:  `make(chan outcome, 1)`,
-			New:  `make(chan outcome, 2)`,
+			Old:  `make(caller, 1)`,
+			New:  `make(caller, 2)`,
 		},
 	},
 }
