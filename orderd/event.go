@@ -119,10 +119,18 @@ func toAcknowledged(sequence int64, o order.Order) *orderv1.OrderEvent {
 	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Acknowledged{Acknowledged: toOrder(o)}}
 }
 
+// toSettled makes a message of many parts at once, as toOrder does.
 func toSettled(sequence int64, o order.Order) *orderv1.OrderEvent {
-	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Settled{Settled: &orderv1.OrderSettled{
-		OrderId: o.ID, Status: toStatusOf(o), CancelReason: toReason(o), UpdateTime: timestamppb.New(o.UpdatedAt),
-	}}}
+	all := &struct {
+		event   orderv1.OrderEvent
+		outcome orderv1.OrderEvent_Settled
+		settled orderv1.OrderSettled
+		updated timestamppb.Timestamp
+	}{}
+	all.event.Sequence, all.event.Outcome, all.outcome.Settled = sequence, &all.outcome, &all.settled
+	all.settled.OrderId, all.settled.Status, all.settled.CancelReason = o.ID, toStatusOf(o), toReason(o)
+	all.settled.UpdateTime = toTime(&all.updated, o.UpdatedAt)
+	return &all.event
 }
 
 func toRefused(sequence int64, refusal *orderv1.OrderError) *orderv1.OrderEvent {

@@ -63,7 +63,7 @@ validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...
 
 database
-orderdb    | pgx           | batch failpoint order outbox pg
+orderdb    | pgx uuid      | batch failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg wait
 card       |               | payment

@@ -43,9 +43,10 @@ type born struct {
 // the same request ids at the same time waits for another, and never in a circle. One that cannot be encoded is
 // refused, and left out.
 func (s *Store) inOrder(news []NewOrder, placed []Placed) []*wanting {
-	wanted := make([]*wanting, 0, len(news))
+	all, wanted := make([]wanting, len(news)), make([]*wanting, 0, len(news))
 	for i := range news {
-		w := &wanting{new: &news[i], placed: &placed[i]}
+		w := &all[i]
+		w.new, w.placed = &news[i], &placed[i]
 		if err := s.encodeAll(w); err != nil {
 			refuse([]*wanting{w}, err)
 			continue
@@ -63,7 +64,7 @@ func (s *Store) inOrder(news []NewOrder, placed []Placed) []*wanting {
 
 func (s *Store) encodeAll(w *wanting) (err error) {
 	n := w.new
-	if err := w.id.Scan(n.ID); err != nil {
+	if w.id, err = idOf(n.ID); err != nil {
 		return err
 	}
 	if n.RequestID != "" {

@@ -3,7 +3,9 @@ package orderdb
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -55,12 +57,16 @@ func watched(
 }
 
 func missing(seen []Seen, found []order.Order) (ids []string) {
+	asked := func(s Seen) bool { return s.Status == "" }
+	if !slices.ContainsFunc(seen, asked) { // as where orders are waited for that this process has placed
+		return nil
+	}
 	exists := make(map[string]bool, len(found))
 	for _, o := range found {
 		exists[o.ID] = true
 	}
 	for _, s := range seen {
-		if s.Status == "" && !exists[s.ID] {
+		if asked(s) && !exists[s.ID] {
 			ids = append(ids, s.ID)
 		}
 	}
@@ -121,29 +127,34 @@ func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Ord
 	if err != nil {
 		return nil, 0, err
 	}
-	orders, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (order.Order, error) {
-		var (
-			at        int
-			o         order.Order
-			completed pgtype.Timestamptz
-		)
-		err := r.Scan(&at, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed)
-		if err == nil {
-			o.ID, o.CompletedAt = seen[at-1].ID, completed.Time
-		}
-		return o, err
+	var (
+		at        int
+		o         order.Order
+		completed pgtype.Timestamptz
+	)
+	what := []any{&at, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed}
+	_, err = pgx.ForEachRow(rows, what, func() error {
+		o.ID, o.CompletedAt = seen[at-1].ID, completed.Time
+		orders = append(orders, o)
+		return nil
 	})
 	return orders, len(seen), err
 }
 
-// arrays returns what is seen as parameters: ids as bytes, which the server need not parse.
+// arrays returns what is seen as parameters.
 func arrays(seen []Seen) (ids []pgtype.UUID, statuses []string, err error) {
 	ids, statuses = make([]pgtype.UUID, len(seen)), make([]string, len(seen))
 	for i, one := range seen {
-		if err := ids[i].Scan(one.ID); err != nil {
+		if ids[i], err = idOf(one.ID); err != nil {
 			return nil, nil, err
 		}
 		statuses[i] = string(one.Status)
 	}
 	return ids, statuses, nil
+}
+
+// idOf returns an id as bytes, which the server need not parse.
+func idOf(id string) (pgtype.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	return pgtype.UUID{Bytes: parsed, Valid: true}, err
 }
