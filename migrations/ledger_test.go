@@ -117,14 +117,15 @@ func TestNoPaymentGoes(t *testing.T) {
 	}
 	ids := column[string](t, db, `SELECT id::text FROM payments`)
 	for sql, constraint := range map[string]string{
-		`DELETE FROM payments`:                                                         "payments_kept",
-		`DELETE FROM payments WHERE status = 'VOIDED'`:                                 "payments_kept",
-		`DELETE FROM payments WHERE false`:                                             "payments_kept",
-		`TRUNCATE payments`:                                                            "payments_kept",
-		`TRUNCATE payments CASCADE`:                                                    "payments_kept",
-		`UPDATE payments SET id = gen_random_uuid()`:                                   "payments_facts_fixed",
-		`WITH gone AS (DELETE FROM payments) SELECT`:                                   "payments_kept",
-		`MERGE INTO payments USING ledger ON id = payment_id WHEN MATCHED THEN DELETE`: "payments_kept",
+		`DELETE FROM payments`:                         "payments_kept",
+		`DELETE FROM payments WHERE status = 'VOIDED'`: "payments_kept",
+		`DELETE FROM payments WHERE false`:             "payments_kept",
+		`TRUNCATE payments`:                            "payments_kept",
+		`TRUNCATE payments CASCADE`:                    "payments_kept",
+		`UPDATE payments SET id = gen_random_uuid()`:   "payments_facts_fixed",
+		`WITH gone AS (DELETE FROM payments) SELECT`:   "payments_kept",
+		`MERGE INTO payments USING ledger ON false
+			WHEN MATCHED THEN DELETE`: "payments_kept",
 	} {
 		_, err := db.Pool.Exec(t.Context(), sql)
 		refused(t, err, constraint)
