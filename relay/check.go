@@ -30,7 +30,7 @@ const atTheCap = 24 * time.Hour
 func (h *handler) Check(
 	ctx context.Context, messages []outbox.Message,
 ) (going []outbox.Message, kept []outbox.Report) {
-	purposes, err := h.store.Purposes(ctx, messages)
+	doubted, purposes, err := h.doubted(ctx, messages)
 	if err != nil {
 		h.log.Warn("orders cannot be read: nothing is sent", "messages", len(messages), "error", err)
 		for _, m := range messages {
@@ -38,8 +38,16 @@ func (h *handler) Check(
 		}
 		return nil, kept
 	}
+	going = make([]outbox.Message, 0, len(messages))
 	for i, m := range messages {
-		if m, r := h.check(m, purposes[i]); r != nil {
+		if !doubted[i] {
+			m.Expired = false
+			going = append(going, m)
+			continue
+		}
+		m, r := h.check(m, purposes[0])
+		purposes = purposes[1:]
+		if r != nil {
 			kept = append(kept, *r)
 		} else {
 			going = append(going, m)

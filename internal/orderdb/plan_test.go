@@ -242,6 +242,10 @@ func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("asking what commands are for")
+		if _, err := s.Doubtful(t.Context(), make([]orderdb.Note, n)); err != nil {
+			t.Fatal(err)
+		}
+		check("holding commands against their orders")
 		if _, _, err := s.Cancel(t.Context(), messages[0].Key, ""); err != nil {
 			t.Fatal(err)
 		}

@@ -6,11 +6,69 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
 )
+
+// Note is what a command says of the order that it is there for: a charge, of one that is PENDING until its deadline,
+// or a void, of one that is CANCELLING.
+type Note struct {
+	OrderID     [16]byte
+	Status      order.Status
+	CustomerID  string
+	AmountMinor int64
+	Currency    string
+	DeadlineAt  time.Time // zero: it has none
+}
+
+// Doubtful returns the places of those notes that are not borne out by their orders as they are at one moment, or whose
+// deadline has passed by the database's clock. It is for what nearly every command is, and reads no order where that is
+// so: Purposes says what is to be said about the others. It locks nothing.
+func (s *Store) Doubtful(ctx context.Context, notes []Note) ([]int, error) {
+	var (
+		ids        = make([][16]byte, len(notes))
+		statuses   = make([]string, len(notes))
+		customers  = make([]string, len(notes))
+		amounts    = make([]int64, len(notes))
+		currencies = make([]string, len(notes))
+		deadlines  = make(pgtype.FlatArray[pgtype.Timestamptz], len(notes))
+	)
+	for i, n := range notes {
+		ids[i], statuses[i], customers[i] = n.OrderID, string(n.Status), n.CustomerID
+		amounts[i], currencies[i] = n.AmountMinor, n.Currency
+		deadlines[i] = pgtype.Timestamptz{Time: n.DeadlineAt, Valid: !n.DeadlineAt.IsZero()}
+	}
+	// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say, and IS NOT DISTINCT FROM keeps it
+	// one by the order's id: no index answers that.
+	rows, err := pg.Query(ctx, s.pool, `
+		SELECT n.place::integer
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[]) WITH ORDINALITY
+			AS n (id, status, customer_id, amount_minor, currency, deadline_at, place)
+		LEFT JOIN LATERAL (
+			SELECT true AS borne_out
+			FROM orders AS o
+			WHERE o.id = n.id
+				AND (o.status, o.customer_id, o.amount_minor, o.currency)
+					IS NOT DISTINCT FROM (n.status, n.customer_id, n.amount_minor, n.currency)
+				AND (n.deadline_at IS NULL OR o.deadline_at = n.deadline_at AND o.deadline_at > clock_timestamp())
+			OFFSET 0
+		) AS o ON true
+		WHERE o.borne_out IS NULL`, ids, statuses, customers, amounts, currencies, deadlines)
+	if err != nil {
+		return nil, fmt.Errorf("hold %d commands against their orders: %w", len(notes), err)
+	}
+	places, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return nil, fmt.Errorf("hold %d commands against their orders: %w", len(notes), err)
+	}
+	for i := range places {
+		places[i]-- // SQL counts from 1
+	}
+	return places, nil
+}
 
 // Purpose is what a command in hand is there for, as the orders database has it.
 type Purpose struct {

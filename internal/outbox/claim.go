@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/pg"
@@ -30,6 +31,7 @@ type Message struct {
 	LeasedUntil *time.Time // of that claim, by the database's clock; nil when it was not claimed
 
 	Rebuilt bool `db:"-"` // Check made Payload anew: should the message be tried again, it is stored
+	Read    any  `db:"-"` // what Check read in Payload, for Deliver; the engine does not look inside
 }
 
 // messageColumns is a Message but for what its claim says, of a row that is called m.
@@ -73,11 +75,27 @@ type claimed struct {
 }
 
 func messagesOf(found []claimed) []Message {
-	var messages []Message
-	for _, c := range found {
-		messages = append(messages, c.Message)
+	messages := make([]Message, len(found))
+	for i := range found {
+		messages[i] = found[i].Message
 	}
 	return messages
+}
+
+// scanAs scans the rows of a claim, whose columns are in this order. It is the relay's most frequent row: what all of a
+// claim have in common is not read again and again, and nothing is looked up by its name.
+func (q *Queue) scanAs(token string) pgx.RowToFunc[claimed] {
+	return func(r pgx.CollectableRow) (c claimed, err error) {
+		c.Kind, c.LeaseToken = q.kind, &token
+		var expires, leased pgtype.Timestamptz
+		err = r.Scan(&c.ID, &c.Key, nil, &c.Payload, &expires, &c.Traceparent, &c.Attempts, &c.Claims, &c.Answers,
+			&c.CreatedAt, nil, &c.Expired, &c.ReadyAt, &leased, &c.Alone, &c.At)
+		if expires.Valid {
+			c.ExpiresAt = &expires.Time
+		}
+		c.LeasedUntil = &leased.Time
+		return c, err
+	}
 }
 
 // held says that a lease has not ended yet. A lease without an end is one of an earlier release, which moved ready_at
@@ -91,7 +109,8 @@ const held = `(lease_token IS NOT NULL AND leased_until > (SELECT clock_timestam
 // do. It says what = would, but that a plan cannot turn it around, and go through all messages for each that was found:
 // a plan is made once, perhaps when there were none. The first is the cheaper one.
 func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
-	found, err := pg.Write(ctx, q.pool, pgx.RowToStructByName[claimed], q.table.sql(`
+	token := uuid.NewString()
+	found, err := pg.Write(ctx, q.pool, q.scanAs(token), q.table.sql(`
 		WITH plain AS (
 			SELECT id, key
 			FROM {table}
@@ -129,7 +148,7 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 		WHERE id = ANY(ARRAY(SELECT id FROM due WHERE NOT superseded))
 		RETURNING `+messageColumns+`, m.ready_at, m.leased_until,
 			m.id IN (SELECT id FROM suspect) AS alone, statement_timestamp() AS at`),
-		a.limit, a.alone, uuid.NewString(), q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from))
+		a.limit, a.alone, token, q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from))
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}

@@ -81,9 +81,9 @@ func (d *delivery) took() time.Duration { return time.Since(d.sent) }
 
 // Deliver sends messages and returns at once; see outbox.Handler.
 func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
-	var bulk []*delivery
+	bulk := make([]*delivery, 0, len(messages))
 	for _, m := range messages {
-		c, err := command.Decode(order.Command(m.Kind), m.Key, m.Payload)
+		c, err := read(m)
 		if err != nil {
 			report(outbox.Report{Message: m, Result: outbox.Unreadable, Code: codeUnreadable, Body: err.Error()})
 			continue
@@ -98,6 +98,14 @@ func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 	if len(bulk) > 0 {
 		go d.send(ctx, bulk)
 	}
+}
+
+// read returns the command in a message, which whoever checked it has perhaps read already.
+func read(m outbox.Message) (*paymentv1.PaymentCommand, error) {
+	if c, ok := m.Read.(*paymentv1.PaymentCommand); ok {
+		return c, nil
+	}
+	return command.Decode(order.Command(m.Kind), m.Key, m.Payload)
 }
 
 // inTime returns the deliveries that may be sent to the paymentd that is known, each naming its database. Charges that
