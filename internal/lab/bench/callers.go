@@ -33,7 +33,18 @@ const (
 	longestWait = 9 * time.Second // that an answer may wait for the order to be settled; after that it is watched
 )
 
-func customer(n int64) string { return fmt.Sprintf("bench-%03d", n%customers) }
+// items are the same messages in every request.
+var items = []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: price}}
+
+// names are the customers'.
+var names = func() (names [customers]string) {
+	for n := range names {
+		names[n] = fmt.Sprintf("bench-%03d", n)
+	}
+	return names
+}()
+
+func customer(n int64) string { return names[n%customers] }
 
 // caller places one order after the other, each with a request_id by chance, as clients draw them.
 type caller struct {
@@ -48,7 +59,7 @@ func (s *system) request() *orderv1.CreateOrderRequest {
 	requestID := uuid.NewString()
 	return &orderv1.CreateOrderRequest{
 		CustomerId: customer(s.next.Add(1)), RequestId: &requestID, CurrencyCode: currency,
-		Items: []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: price}},
+		Items: items,
 	}
 }
 

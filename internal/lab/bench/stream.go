@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/wait"
@@ -34,6 +35,9 @@ type line struct {
 	sequence int64
 	queue    []*ordered
 	open     map[int64]*ordered // by sequence, from its first place in the queue until it is settled or given up
+	closed   bool               // nobody hears of orders any more
+
+	done []*ordered // of one message; for the goroutine of run
 }
 
 // ordered is an order on its way.
@@ -52,23 +56,42 @@ func newLine(s *system, orders orderv1.OrderServiceClient, to *recorder) *line {
 // caller returns what one of the callers does.
 func (l *line) caller() work {
 	done := make(chan struct{}, 1)
-	return func(ctx context.Context, begin time.Time) {
-		l.mu.Lock()
-		l.sequence++
-		o := &ordered{sequence: l.sequence, request: l.request(), begin: begin, done: done}
-		l.open[o.sequence] = o
-		l.queue = append(l.queue, o)
-		l.mu.Unlock()
-		l.bell.Ring()
-		select {
-		case <-done:
-		case <-ctx.Done(): // and with it the whole load
+	return func(_ context.Context, begin time.Time) {
+		if l.order(&ordered{request: l.request(), begin: begin, done: done}) {
+			<-done
 		}
 	}
 }
 
-// run keeps a stream open until ctx ends.
+// order has an order sent, and reports whether its caller will hear of it.
+func (l *line) order(o *ordered) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.sequence++
+	o.sequence = l.sequence
+	l.open[o.sequence] = o
+	l.queue = append(l.queue, o)
+	l.bell.Ring()
+	return true
+}
+
+// close lets everybody go who waits.
+func (l *line) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, o := range l.open {
+		o.done <- struct{}{}
+	}
+	clear(l.open)
+}
+
+// run keeps a stream open until ctx ends, and with it the whole load.
 func (l *line) run(ctx context.Context) {
+	defer l.close()
 	for ctx.Err() == nil {
 		err := l.serve(ctx)
 		if ctx.Err() != nil {
@@ -96,13 +119,15 @@ func (l *line) serve(ctx context.Context) error {
 	defer sender.Wait()
 	defer cancel()
 	for {
-		reply, err := stream.Recv()
-		if err != nil {
+		var message emptypb.Empty // of which nothing is known: it is read as its bytes
+		if err := stream.RecvMsg(&message); err != nil {
 			return err
 		}
-		for _, e := range reply.GetEvents() {
-			l.event(ctx, e)
+		events, err := eventsIn(message.ProtoReflect().GetUnknown())
+		if err != nil {
+			l.broke("a message on a stream is no CreateOrdersResponse: %v", err)
 		}
+		l.told(ctx, events, time.Now())
 	}
 }
 
@@ -150,43 +175,54 @@ func (l *line) requeue() {
 	l.bell.Ring()
 }
 
-// event takes in what became of an order.
-func (l *line) event(ctx context.Context, e *orderv1.OrderEvent) {
+// told takes in events that came at a time, and lets those go whose orders are through.
+func (l *line) told(ctx context.Context, events []event, now time.Time) {
 	l.mu.Lock()
-	o := l.open[e.GetSequence()]
+	for _, e := range events {
+		l.event(ctx, e, now)
+	}
 	l.mu.Unlock()
+	for _, o := range l.done { // who orders again at once finds the lock free
+		o.done <- struct{}{}
+	}
+	l.done = l.done[:0]
+}
+
+// event takes in what became of an order; mu is held.
+func (l *line) event(ctx context.Context, e event, now time.Time) {
+	o := l.open[e.sequence]
 	if o == nil {
-		l.broke("an event about order %d of a stream, which is not under way", e.GetSequence())
+		l.broke("an event about order %d of a stream, which is not under way", e.sequence)
 		return
 	}
-	switch outcome := e.GetOutcome().(type) {
-	case *orderv1.OrderEvent_Acknowledged:
-		l.acknowledge(o)
-	case *orderv1.OrderEvent_Settled:
-		l.settle(o, outcome.Settled)
-	case *orderv1.OrderEvent_Refused:
-		l.refuse(ctx, o, outcome.Refused)
+	switch {
+	case e.acknowledged:
+		l.acknowledge(o, now)
+	case e.settled != nil:
+		l.settle(o, e.settled, now)
+	case e.refused != nil:
+		l.refuse(ctx, o, e.refused)
 	default:
-		l.broke("an event that says nothing about order %d of a stream", e.GetSequence())
+		l.broke("an event that says nothing about order %d of a stream", e.sequence)
 	}
 }
 
-func (l *line) acknowledge(o *ordered) {
+func (l *line) acknowledge(o *ordered, now time.Time) {
 	if !o.acknowledged { // one that was sent again is acknowledged again
 		o.acknowledged = true
-		l.to.acknowledged(o.begin, time.Now())
+		l.to.acknowledged(o.begin, now)
 		l.placed.Add(1)
 	}
 }
 
-func (l *line) settle(o *ordered, e *orderv1.OrderSettled) {
+func (l *line) settle(o *ordered, e *orderv1.OrderSettled, now time.Time) {
 	if !o.acknowledged {
 		l.broke("order %s was settled before it was acknowledged", e.GetOrderId())
 	}
 	if e.GetStatus() != orderv1.Order_STATUS_COMPLETED {
 		l.broke("order %s ended %v: %v", e.GetOrderId(), e.GetStatus(), e.GetCancelReason())
 	}
-	l.to.settled(o.begin, time.Now())
+	l.to.settled(o.begin, now)
 	l.settled.Add(1)
 	l.end(o)
 }
@@ -211,10 +247,8 @@ func (l *line) refuse(ctx context.Context, o *ordered, e *orderv1.OrderError) {
 	})
 }
 
-// end tells the caller that nothing more comes.
+// end notes that nothing more comes of an order.
 func (l *line) end(o *ordered) {
-	l.mu.Lock()
 	delete(l.open, o.sequence)
-	l.mu.Unlock()
-	o.done <- struct{}{}
+	l.done = append(l.done, o)
 }

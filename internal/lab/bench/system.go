@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 
@@ -55,6 +56,7 @@ type system struct {
 const mostRelays = 8
 
 func start(ctx context.Context, c Config, pgbench string) (*system, error) {
+	uuid.EnableRandPool() // a request_id each by a system call would be a cost of the load's own
 	s := &system{config: c, pgbench: pgbench}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())
