@@ -85,7 +85,7 @@ func (s *Store) Purposes(ctx context.Context, commands []outbox.Message) ([]Purp
 		keys[i] = c.Key
 	}
 	// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say.
-	rows, err := pg.Query(ctx, s.pool, `
+	rows, err := pg.Query(ctx, s.reads, `
 		SELECT o.id::text, o.customer_id, o.amount_minor, o.currency, o.status, o.deadline_at,
 			coalesce(o.deadline_at <= clock_timestamp(), false) AS late
 		FROM unnest($1::uuid[]) WITH ORDINALITY AS c (key, place)

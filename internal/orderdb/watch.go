@@ -108,13 +108,14 @@ func (s *Store) changed(ctx context.Context, seen []Seen) (orders []order.Order,
 	return orders, looked, err
 }
 
-// progressed returns what has changed of all of some orders that have left their status.
+// progressed returns what has changed of all of some orders that have left their status. It is asked for after each
+// change that somebody waits for, and is not planned anew each time: it has one plan, whatever its parameters are.
 func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
 	ids, statuses, err := arrays(seen)
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := pg.QueryInOrder(ctx, s.reads, `
+	rows, err := pg.Query(ctx, s.reads, `
 		SELECT at, status, coalesce(cancel_reason, ''), updated_at, completed_at
 		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS seen (seen_id, seen_status, at)
 		CROSS JOIN LATERAL (

@@ -18,9 +18,10 @@ import (
 )
 
 // BenchmarkWrite is what a transaction costs that writes one row, alone and with seven others, with statements that are
-// prepared and that are described only: the time of each, and the CPU time of this process and of the server's.
+// prepared, that are described only, and in sessions that begin as a daemon's do: the time of each, and the CPU time of
+// this process and of the server's.
 func BenchmarkWrite(b *testing.B) {
-	for _, mode := range []string{"cache_statement", "cache_describe"} {
+	for _, mode := range []string{"cache_statement", "cache_describe", "preset"} {
 		for _, parallel := range []int{1, 8} {
 			for name, write := range map[string]func(ctx context.Context, pool *pgxpool.Pool, n int) error{
 				"Exec": writes["a statement that commits by itself"], "InTx": writes["a transaction"],
@@ -32,18 +33,32 @@ func BenchmarkWrite(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/%s/%d", name, mode, parallel), func(b *testing.B) {
 					db := pgtest.Empty(b)
 					execute(b, db.Pool, `CREATE TABLE notes (n integer PRIMARY KEY)`)
-					pool, err := pg.Open(b.Context(), pg.Config{
-						URL: db.URL + "&default_query_exec_mode=" + mode, Application: "bench",
-					})
-					if err != nil {
-						b.Fatal(err)
-					}
-					defer pool.Close()
-					benchWrite(b, pool, parallel, write)
+					benchWrite(b, openMode(b, db.URL, mode), parallel, write)
 				})
 			}
 		}
 	}
+}
+
+// openMode opens a pool whose transactions set what they want, or a daemon's, whose sessions begin with it.
+func openMode(b *testing.B, url, mode string) *pgxpool.Pool {
+	b.Helper()
+	config := pg.Config{URL: url, Application: "bench"}
+	if mode == "preset" {
+		pools, err := pg.OpenPools(b.Context(), config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(pools.Close)
+		return pools.Writes
+	}
+	config.URL += "&default_query_exec_mode=" + mode
+	pool, err := pg.Open(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	return pool
 }
 
 func benchWrite(

@@ -30,7 +30,8 @@ type Guard struct {
 	doubt       wait.Bell
 	leaver      *leaver    // has all pools that were opened with the guard leave a server at once
 	favourite   *favourite // is theirs in common
-	naming      *naming    // and so is this
+	naming      *naming    // and so are these
+	presetting  *presetting
 
 	mu    sync.Mutex
 	known string // the server that was logged last, and its settings
@@ -42,7 +43,7 @@ func NewGuard(log *slog.Logger, allowUnsafe bool) *Guard {
 	doubt := wait.NewBell()
 	return &Guard{
 		log: log, allowUnsafe: allowUnsafe, doubt: doubt, leaver: &leaver{doubt: doubt}, favourite: &favourite{},
-		naming: &naming{log: log},
+		naming: &naming{log: log}, presetting: &presetting{},
 	}
 }
 

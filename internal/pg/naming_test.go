@@ -60,19 +60,19 @@ func rowsOf(rows pgx.Rows, err error) (int, error) {
 	return len(found), err
 }
 
-// openAll makes a pool of four connections, and what it logs.
+// openAll makes a daemon's pool of four connections, and what it logs.
 func openAll(t *testing.T, url string) (*pgxpool.Pool, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	pool, err := pg.Open(t.Context(), pg.Config{
+	pools, err := pg.OpenPools(t.Context(), pg.Config{
 		URL: url, Application: "test", MaxConns: 4,
 		Guard: pg.NewGuard(slog.New(slog.NewTextHandler(&log, nil)), true),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
-	return pool, &log
+	t.Cleanup(pools.Close)
+	return pools.Writes, &log
 }
 
 // useAll goes through each door some times, at once with all others, and wants no error and a row each time.

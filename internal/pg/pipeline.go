@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,24 +48,32 @@ type pipeline struct {
 	conn       *pgx.Conn
 	batch      *pgx.Batch
 	statements []*pgx.QueuedQuery // those of the caller
-	begun      bool               // the batch itself has the BEGIN
+	ahead      []string           // how a transaction begins
+	begun      bool               // the batch itself has that, or needs none
 }
 
 // pipeline makes a batch of what queue adds. A statement that the connection does not know has pgx ask the server first
 // what it takes and returns, in a round trip of its own. That waits for the locks for which the statement itself would:
 // so the transaction, with its bounds, is begun before, in another one.
+//
+// Where the session has the bounds from its beginning, a single statement needs neither BEGIN nor COMMIT: it is a
+// transaction by itself, which is committed before the server says that it is ready for the next.
 func (w *writer) pipeline(queue func(b *pgx.Batch)) *pipeline {
-	p := &pipeline{session: w.session, conn: w.conn.Conn(), batch: &pgx.Batch{}, begun: true}
-	p.batch.Queue(beginLevel)
-	p.batch.Queue(bounds)
-	ahead := len(p.batch.QueuedQueries)
+	p := &pipeline{session: w.session, conn: w.conn.Conn(), batch: &pgx.Batch{}, ahead: w.ahead(), begun: true}
 	queue(p.batch)
-	p.statements = p.batch.QueuedQueries[ahead:]
+	p.statements = p.batch.QueuedQueries
+	if len(p.ahead) == 1 && len(p.statements) == 1 {
+		return p
+	}
 	for _, q := range p.statements {
 		p.begun = p.begun && p.known[q.SQL]
 	}
-	if !p.begun {
-		p.batch.QueuedQueries = p.statements
+	if p.begun {
+		p.batch = &pgx.Batch{}
+		for _, sql := range p.ahead {
+			p.batch.Queue(sql)
+		}
+		p.batch.QueuedQueries = append(p.batch.QueuedQueries, p.statements...)
 	}
 	p.batch.Queue(commit)
 	return p
@@ -73,6 +82,7 @@ func (w *writer) pipeline(queue func(b *pgx.Batch)) *pipeline {
 // run returns when the transaction has ended, one way or the other.
 func (p *pipeline) run() error {
 	if !p.begun {
+		begin := strings.Join(p.ahead, `; `)
 		_, err := p.conn.PgConn().Exec(context.Background(), begin).ReadAll() // which no tracer is told of
 		if err != nil {
 			return notBegun{err}

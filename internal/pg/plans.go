@@ -1,6 +1,10 @@
 package pg
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // How statements are planned, as set_config for their transaction, which is how a pooler needs it.
 //
@@ -12,29 +16,53 @@ import "strings"
 //
 // A plan that was made under these settings stays when they do not: each statement has to have the same ones always.
 var (
-	// pinned is for what finds its rows by an index, however the tables are filled. Where a table has none the plan
-	// seems to be dear, and would be compiled.
-	pinned = locally("plan_cache_mode", "force_generic_plan",
-		"enable_seqscan", "off", "enable_bitmapscan", "off", "enable_mergejoin", "off", "jit", "off")
+	// pinnedPlans is for what finds its rows by an index, however the tables are filled. Where a table has none the
+	// plan seems to be dear, and would be compiled. The sessions of daemons begin with it: see presetting.
+	pinnedPlans = []string{
+		"plan_cache_mode", "force_generic_plan",
+		"enable_seqscan", "off", "enable_bitmapscan", "off", "enable_mergejoin", "off", "jit", "off",
+	}
+	pinned = locally(pinnedPlans...)
 	// inOrder is for what reads from where an index begins, or a key stands in it. What such a statement is to do
 	// depends on its parameters. A plan that sorts would read everything before.
-	inOrder = locally("plan_cache_mode", "force_custom_plan", "enable_sort", "off", "jit", "off")
+	inOrder = anyScan + `, ` + locally("plan_cache_mode", "force_custom_plan", "enable_sort", "off", "jit", "off")
 	// whole is for what reads all of a table.
-	whole = locally("plan_cache_mode", "force_custom_plan")
+	whole   = anyScan + `, ` + locally("plan_cache_mode", "force_custom_plan")
+	anyScan = locally("enable_seqscan", "on", "enable_bitmapscan", "on", "enable_mergejoin", "on")
 )
 
-// bounds is what begin sets, beside the level: as one statement, since those that are sent ahead, with parameters, come
-// one by one.
-var bounds = `SELECT ` + locally("idle_in_transaction_session_timeout", "10s", "lock_timeout", "3s",
-	"statement_timeout", "10s", "client_min_messages", "warning") + `, ` + pinned
+// writePatience is how long a statement may take that writes.
+const writePatience = 10 * time.Second
 
-// readBounds is what is set for a transaction that reads.
-func (s *session) readBounds(plans string) string {
-	if s.patience == "" {
-		return `SELECT ` + plans
-	}
-	return `SELECT set_config('statement_timeout', '` + s.patience + `', true), ` + plans
+// writeBounds is what is set for a transaction that writes, beside the level and the plans.
+var writeBounds = []string{
+	"idle_in_transaction_session_timeout", "10s", "lock_timeout", "3s",
+	"statement_timeout", milliseconds(writePatience), "client_min_messages", "warning",
 }
+
+// bounds sets that as one statement, since those that are sent ahead, with parameters, come one by one.
+var bounds = `SELECT ` + locally(writeBounds...) + `, ` + pinned
+
+// ahead returns what a transaction that writes begins with.
+func (s *session) ahead() []string {
+	if s.preset && s.patience == milliseconds(writePatience) {
+		return []string{beginLevel}
+	}
+	return []string{beginLevel, bounds}
+}
+
+// readAhead returns what a transaction begins with that reads.
+func (s *session) readAhead(begin, plans string) []string {
+	switch {
+	case s.preset && plans == pinned:
+		return []string{begin}
+	case s.preset || s.patience == "":
+		return []string{begin, `SELECT ` + plans}
+	}
+	return []string{begin, `SELECT set_config('statement_timeout', '` + s.patience + `', true), ` + plans}
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
 // locally returns calls that make settings, each a name and a value, for their transaction.
 func locally(settings ...string) string {

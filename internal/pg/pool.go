@@ -42,6 +42,8 @@ type Config struct {
 
 	MaxConns         int32         // the pool's size; 0: what the URL says, or DefaultMaxConns
 	StatementTimeout time.Duration // how long the server works at a statement that reads; 0: no limit of ours
+
+	preset bool // the pool's statements all come through this package: sessions may begin with what those want
 }
 
 // Open makes a pool. It connects lazily, so that a process may start before its database.
@@ -57,13 +59,15 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		config.MinIdleConns = min(config.MinIdleConns, c.MaxConns)
 	}
 	leaver, favourite, naming := &leaver{}, &favourite{}, &naming{log: slog.New(slog.DiscardHandler)}
+	presetting := &presetting{}
 	if c.Guard != nil {
 		leaver, favourite, naming = c.Guard.leaver, c.Guard.favourite, c.Guard.naming
+		presetting = c.Guard.presetting
 	}
 	// A pooler may lend a session that somebody else has LISTEN in: pgx would keep what comes there for ever.
 	config.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	leaver.attach(config)
-	c.giveSessions(config, naming, leaver)
+	c.giveSessions(config, naming, leaver, presetting)
 	favourite.attach(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -35,13 +35,14 @@ func OpenPools(ctx context.Context, c Config) (*Pools, error) {
 }
 
 func (p *Pools) open(ctx context.Context, c Config) (err error) {
-	if p.Writes, err = Open(ctx, c); err != nil {
+	writes, reads, readiness := c, c, c
+	writes.StatementTimeout, writes.preset = writePatience, true
+	if p.Writes, err = Open(ctx, writes); err != nil {
 		return err
 	}
-	reads, readiness := c, c
 	reads.Application += " reads"
 	reads.MaxConns = max(minReads, p.Writes.Config().MaxConns/2)
-	reads.StatementTimeout = readTimeout
+	reads.StatementTimeout, reads.preset = readTimeout, true
 	if p.Reads, err = Open(ctx, reads); err != nil {
 		return err
 	}

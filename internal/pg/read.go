@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,7 +55,8 @@ func query(ctx context.Context, pool *pgxpool.Pool, plans, sql string, args []an
 
 // read sends the statement along with its transaction. One that the connection does not know has pgx ask the server
 // first what it takes and returns, and that waits for the locks for which the statement itself would: so the
-// transaction, with its bounds, is begun before, in a round trip of its own.
+// transaction, with its bounds, is begun before, in a round trip of its own, and ends in one: a pooler's session may
+// not have the COMMIT that another has prepared, which would be told when the rows are read.
 func (r *rows) read(plans, sql string, args []any) (err error) {
 	ended := r.session.trace(r.ctx, r.conn.Conn(), sql, args)
 	r.finish = func() error {
@@ -62,22 +64,26 @@ func (r *rows) read(plans, sql string, args []any) (err error) {
 		return err
 	}
 	b := &pgx.Batch{}
-	b.Queue(beginRead)
-	b.Queue(r.session.readBounds(plans))
-	if ahead := b.QueuedQueries; !r.session.known[sql] {
-		lent := lend(r.ctx)
-		_, err = r.conn.Conn().PgConn().Exec(lent, ahead[0].SQL+`; `+ahead[1].SQL).ReadAll()
-		if lent.end(); err != nil {
+	ahead := r.session.readAhead(beginRead, plans)
+	known := r.session.known[sql]
+	if !known {
+		if err = r.tell(strings.Join(ahead, `; `)); err != nil {
 			return err
 		}
-		b.QueuedQueries = nil
+		ahead = nil
 	}
-	ahead := len(b.QueuedQueries)
-	b.Queue(sql, args...)
-	b.Queue(commit)
+	for _, sql := range ahead {
+		b.Queue(sql)
+	}
+	if b.Queue(sql, args...); known {
+		b.Queue(commit)
+	}
 	results := r.conn.SendBatch(r.ctx, b)
 	r.finish = func() error {
 		err := results.Close()
+		if err == nil && !known {
+			err = r.tell(commit)
+		}
 		ended(err)
 		if err != nil {
 			clear(r.session.known) // pgx has forgotten what was in the batch
@@ -92,6 +98,14 @@ func (r *rows) read(plans, sql string, args []any) (err error) {
 		}
 	}
 	r.Rows, err = results.Query()
+	return err
+}
+
+// tell sends what is no prepared statement, and has no parameters and returns no rows.
+func (r *rows) tell(sql string) error {
+	lent := lend(r.ctx)
+	defer lent.end()
+	_, err := r.conn.Conn().PgConn().Exec(lent, sql).ReadAll()
 	return err
 }
 
@@ -115,9 +129,9 @@ func snapshot(ctx context.Context, pool *pgxpool.Pool, tries int32, f func(tx pg
 	}
 	defer conn.Release()
 	s := sessionOf(conn.Conn())
-	moment := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ` +
-		s.readBounds(locally("idle_in_transaction_session_timeout", "10s")+`, `+pinned)
-	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: moment}, f)
+	moment := s.readAhead(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
+		locally("idle_in_transaction_session_timeout", "10s")+`, `+pinned)
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: strings.Join(moment, `; `)}, f)
 	if again = s.unnamed(err, tries); again {
 		_ = conn.Conn().Close(ctx) // nobody uses it any more
 	}

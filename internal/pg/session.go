@@ -23,6 +23,8 @@ import (
 type session struct {
 	unfinished *unfinished
 	patience   string          // the timeout of a statement that reads; "": there is none
+	marked     string          // by which a session is known that began as it was asked to; "": it was not asked
+	preset     bool            // it did: what transactions want is set already
 	known      map[string]bool // the statements of which pgx need not ask the server first
 	naming     *naming         // nil when the statements have no names
 	leaver     *leaver         // of the pool
@@ -50,12 +52,13 @@ func sessionOf(conn *pgx.Conn) *session {
 
 // giveSessions gives each connection of a pool a session. One that a cancel request may still be on its way to is
 // closed instead of being used again: nobody else's COMMIT must meet it.
-func (c Config) giveSessions(config *pgxpool.Config, naming *naming, leaver *leaver) {
+func (c Config) giveSessions(config *pgxpool.Config, naming *naming, leaver *leaver, presetting *presetting) {
 	unfinished := newUnfinished(config.MaxConns, c.Guard)
 	patience := ""
 	if c.StatementTimeout > 0 {
-		patience = fmt.Sprintf("%dms", c.StatementTimeout.Milliseconds())
+		patience = milliseconds(c.StatementTimeout)
 	}
+	presetting.watch(config.ConnConfig)
 	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error { // a copy, for one connection
 		s := &session{unfinished: unfinished, patience: patience, known: map[string]bool{}, leaver: leaver}
 		switch {
@@ -64,9 +67,19 @@ func (c Config) giveSessions(config *pgxpool.Config, naming *naming, leaver *lea
 			config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		default:
 			s.naming = naming
+			if c.preset && !presetting.refused.Load() {
+				s.ask(config)
+			}
 		}
 		s.attach(config)
 		return nil
+	}
+	made := config.AfterConnect
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := made(ctx, conn); err != nil {
+			return err
+		}
+		return sessionOf(conn).confirm(ctx, conn)
 	}
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
 		return !sessionOf(conn).cancelled.Load(), nil

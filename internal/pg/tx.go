@@ -22,8 +22,8 @@ var ErrNotReplicated = errors.New("the server stopped waiting for its synchronou
 // collisions is how often a transaction starts over that collides with others, before its caller is told.
 const collisions = 3
 
-// begin is how a transaction that writes begins. It names the level, whatever the server's default is: a statement that
-// follows an ON CONFLICT must see what was in its way. And it has the server end a transaction whose client does
+// beginLevel is how a transaction that writes begins. It names the level, whatever the server's default is: a statement
+// that follows an ON CONFLICT must see what was in its way. And it has the server end a transaction whose client does
 // nothing: a process that stands still, or a host that has gone without a word, would keep its rows locked until TCP
 // gives up, which may be hours later. No statement here waits for anything but the database, so that ten seconds are
 // long.
@@ -31,9 +31,8 @@ const collisions = 3
 // What commits is bounded by nothing but the server: whoever waits for a lock for too long is refused by it. And what
 // tells that the server stopped waiting for its standby is a WARNING, which a database may be set to keep to itself.
 //
-// All of it goes along with BEGIN, at the cost of no round trip, and for this transaction only, as a pooler needs it.
-var begin = beginLevel + `; ` + bounds
-
+// All of it goes along with BEGIN, at the cost of no round trip, and for this transaction only, as a pooler needs it;
+// unless the session began with it.
 const beginLevel = `BEGIN ISOLATION LEVEL READ COMMITTED`
 
 // InTx runs f in a READ COMMITTED transaction. f may be called more than once and must use nothing but tx; it leaves
@@ -143,8 +142,11 @@ func (w *writer) inTx(ctx context.Context, f func(tx pgx.Tx) error) error {
 // fails within the transaction, the pool closes the connection.
 func (w *writer) begin(ctx context.Context) (pgx.Tx, error) {
 	b := &pgx.Batch{}
-	b.BeginTx(pgx.TxOptions{BeginQuery: beginLevel})
-	b.Queue(bounds)
+	ahead := w.ahead()
+	b.BeginTx(pgx.TxOptions{BeginQuery: ahead[0]})
+	for _, sql := range ahead[1:] {
+		b.Queue(sql)
+	}
 	results := w.conn.SendBatch(ctx, b)
 	err := results.Close()
 	return results.Tx(), err
@@ -235,6 +237,10 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	bounded, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
 	conn, err := pool.Acquire(bounded)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && unsupported(refused) { // and is not asked for any more, if it was not the URL's
+		conn, err = pool.Acquire(bounded)
+	}
 	if err != nil {
 		if bounded.Err() != nil && ctx.Err() == nil && pool.Stat().IdleConns() > 0 {
 			// There were connections to be had, and the one that was tried is silent, as the others to that host are.
