@@ -51,6 +51,9 @@ func (s *server) ask(ctx context.Context, arrived time.Time, charges []command) 
 	}
 	a := &asked{deadline: arrived.Add(limit), end: func() {}}
 	prompt, _ := s.network.(card.Prompt)
+	if prompt != nil {
+		a.answered = make([]command, 0, len(charges))
+	}
 	for _, c := range charges {
 		if prompt != nil && c.askNow(prompt) {
 			a.answered = append(a.answered, c)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +65,8 @@ func refuse(commands []command, err error) []answer {
 // says what else one would need.
 func (s *server) decide(ctx context.Context, w work) *asked {
 	var refused []answer
-	var charges, voids, doubtful []command
+	var voids, doubtful []command
+	charges := make([]command, 0, len(w.commands))
 	for _, c := range w.commands {
 		switch {
 		case c.refused != nil:
@@ -96,7 +98,8 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 
 // decideCharges writes what the network approved or declined, and looks up what there is a doubt about.
 func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charges []command) {
-	var approved, doubtful []command
+	var doubtful []command
+	approved := make([]command, 0, len(charges))
 	for _, c := range charges {
 		if c.asking != nil || c.doubt != nil || s.loses[c.asked.AmountMinor] {
 			doubtful = append(doubtful, c)
@@ -314,6 +317,9 @@ func carryOut(ctx context.Context, commands []command, do operation) (answers []
 
 // byDatabase keeps commands apart that mean different databases, in their order: one group nearly always.
 func byDatabase(commands []command) (groups [][]command) {
+	if !slices.ContainsFunc(commands, func(c command) bool { return c.meant != commands[0].meant }) {
+		return [][]command{commands}
+	}
 	at := map[string]int{}
 	for _, c := range commands {
 		i, known := at[c.meant]

@@ -169,7 +169,7 @@ func (c *conversation) reply(answers []answer) {
 	for _, a := range answers {
 		result := toResult(a)
 		c.record(c.stream.Context(), result, a)
-		more := proto.Size(result) + resultFrame
+		more := sizeOf(result)
 		if size > 0 && size+more > maxReply {
 			c.send(response)
 			response, size = &paymentv1.ProcessPaymentsResponse{}, 0
@@ -180,8 +180,24 @@ func (c *conversation) reply(answers []answer) {
 	c.send(response)
 }
 
-// resultFrame is what a result costs in its message besides its own bytes: its tag and its length.
-const resultFrame = 4
+const (
+	// resultFrame is what a result costs in its message besides its own bytes: its tag and its length.
+	resultFrame = 4
+	// paymentFrame is what a result with a payment has besides the texts of the payment, at most: tags and lengths, an
+	// amount, enums and two times take 70 bytes.
+	paymentFrame = 80
+)
+
+// sizeOf returns how many bytes a result takes in its message, or a few more where that is known without counting them
+// field by field.
+func sizeOf(result *paymentv1.PaymentResult) int {
+	p := result.GetPayment()
+	if p == nil {
+		return proto.Size(result) + resultFrame
+	}
+	return len(result.GetPaymentId()) + len(p.GetPaymentId()) + len(p.GetCustomerId()) +
+		len(p.GetAmount().GetCurrencyCode()) + paymentFrame
+}
 
 // send ends the stream when the client does not take what is sent.
 func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {

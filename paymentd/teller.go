@@ -177,6 +177,11 @@ func (t *teller) goTogether(errands []*errand) {
 
 // together returns the commands of errands, and where each stands.
 func together(errands []*errand) (commands []command, places []place) {
+	n := 0
+	for _, e := range errands {
+		n += len(e.commands)
+	}
+	places = make([]place, 0, n)
 	for _, e := range errands {
 		for at := range e.commands {
 			places = append(places, place{e, at})
@@ -185,7 +190,7 @@ func together(errands []*errand) (commands []command, places []place) {
 	if len(errands) == 1 {
 		return errands[0].commands, places
 	}
-	commands = make([]command, 0, len(places))
+	commands = make([]command, 0, n)
 	for _, e := range errands {
 		commands = append(commands, e.commands...)
 	}
@@ -249,8 +254,8 @@ func (t *teller) tellResults(
 	lockWait time.Duration, collisions *int,
 ) {
 	var failed []command
-	var failedAt, doneAt []place
-	answers := make([]answer, 0, len(results))
+	var failedAt []place
+	answers, doneAt := make([]answer, 0, len(results)), make([]place, 0, len(results))
 	for i, r := range results {
 		if r.Err != nil && !isDecided(r.Err) {
 			failed, failedAt = append(failed, commands[i]), append(failedAt, places[i])
