@@ -178,28 +178,10 @@ func TestOverlappingBatchesInAnyOrderDoNotDeadlock(t *testing.T) {
 		}
 	}
 	// InTx would hide a deadlock by starting over; the database counts them all.
-	if n := deadlocks(t, db.Pool); n != 0 {
+	if n := counted(t, db.Pool, "deadlocks"); n != 0 {
 		t.Errorf("got %d deadlocks, want none", n)
 	}
 	checkBooks(t, db.Pool)
-}
-
-// deadlocks asks each session for its statistics first: they are kept back for seconds otherwise.
-func deadlocks(t *testing.T, pool *pgxpool.Pool) (n int) {
-	t.Helper()
-	for _, conn := range pool.AcquireAllIdle(t.Context()) {
-		_, err := conn.Exec(t.Context(), `SELECT pg_stat_force_next_flush()`)
-		conn.Release()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	err := pool.QueryRow(t.Context(), `SELECT deadlocks FROM pg_stat_database
-		WHERE datname = current_database()`).Scan(&n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // one takes the result out of a batch of one.

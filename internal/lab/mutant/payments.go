@@ -39,13 +39,13 @@ var unstickyDecline = Mutant{
 		},
 		{
 			File: "internal/paymentdb/charge.go",
-			Old:  "SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true`,",
-			New: "SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true" + `
+			Old:  "SELECT ` + decidedColumns + ` FROM here LEFT JOIN decided ON true`",
+			New: "SELECT ` + decidedColumns + ` FROM here LEFT JOIN decided ON true" + `
 		UNION ALL
 		SELECT NULL, id, ($11::text[])[command], clock_timestamp(), clock_timestamp()
 		FROM asked
 		WHERE ($10::text[])[command] = 'DECLINED'
-			AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`,",
+			AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`",
 		},
 	},
 }
