@@ -4,11 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	orderv1 "hosho/gen/order/v1"
-	"hosho/internal/order"
 	"hosho/internal/rpc"
 )
 
@@ -31,7 +27,7 @@ const (
 // each other are one.
 type bundle struct {
 	events []event
-	bytes  []byte
+	bytes  wire
 }
 
 // mostKept is how many bytes of a bundle are kept for the next one, and mostEventsKept how many events.
@@ -49,22 +45,15 @@ func (b bundle) emptied() bundle {
 	return bundle{b.events[:0], b.bytes[:0]}
 }
 
-// put queues an event; conversation.mu is held. There are no more of them than requests are held and settlements waited
-// for, so that it never waits.
-func (c *conversation) put(i *sequenced, kind eventKind, told *orderv1.OrderEvent) {
+// put queues an event, which encode appends; conversation.mu is held. There are no more of them than requests are held
+// and settlements waited for, so that it never waits.
+func (c *conversation) put(i *sequenced, kind eventKind, encode func(wire) wire) {
 	if c.gone {
 		return
 	}
 	before := len(c.waiting.bytes)
-	c.one.Events = append(c.one.Events[:0], told)
-	bytes, err := proto.MarshalOptions{}.MarshalAppend(c.waiting.bytes, &c.one)
-	if err != nil { // none of ours
-		c.broken = true
-		c.endFor(err)
-		return
-	}
-	c.waiting.bytes = bytes
-	c.waiting.events = append(c.waiting.events, event{sequenced: i, kind: kind, size: len(bytes) - before})
+	c.waiting.bytes = encode(c.waiting.bytes)
+	c.waiting.events = append(c.waiting.events, event{i, kind, len(c.waiting.bytes) - before})
 	c.news.Ring()
 }
 
@@ -84,7 +73,7 @@ func (c *conversation) send() error {
 			size += events[n].size
 			n++
 		}
-		if err := c.sendOne(bytes[:size], events[:n]); err != nil {
+		if err := c.sendOne(rpc.Lent(bytes[:size]), events[:n]); err != nil {
 			return err
 		}
 		events, bytes = events[n:], bytes[size:]
@@ -113,28 +102,6 @@ func (c *conversation) sendOne(message rpc.Lent, events []event) error {
 	}
 	c.taken.Ring()
 	return nil
-}
-
-func toAcknowledged(sequence int64, o order.Order) *orderv1.OrderEvent {
-	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Acknowledged{Acknowledged: toOrder(o)}}
-}
-
-// toSettled makes a message of many parts at once, as toOrder does.
-func toSettled(sequence int64, o order.Order) *orderv1.OrderEvent {
-	all := &struct {
-		event   orderv1.OrderEvent
-		outcome orderv1.OrderEvent_Settled
-		settled orderv1.OrderSettled
-		updated timestamppb.Timestamp
-	}{}
-	all.event.Sequence, all.event.Outcome, all.outcome.Settled = sequence, &all.outcome, &all.settled
-	all.settled.OrderId, all.settled.Status, all.settled.CancelReason = o.ID, toStatusOf(o), toReason(o)
-	all.settled.UpdateTime = toTime(&all.updated, o.UpdatedAt)
-	return &all.event
-}
-
-func toRefused(sequence int64, refusal *orderv1.OrderError) *orderv1.OrderEvent {
-	return &orderv1.OrderEvent{Sequence: sequence, Outcome: &orderv1.OrderEvent_Refused{Refused: refusal}}
 }
 
 // longestError bounds what a line tells of an error, in bytes: a small order can break many rules.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -17,8 +19,8 @@ type sequenced struct {
 	// Guarded by conversation.mu once the order is being placed.
 	id           string // of the order
 	acknowledged bool
-	end          *orderv1.OrderEvent // how it ended, when that is known before it is acknowledged
-	place        int                 // in conversation.watched, from 1 on; 0: it is not there
+	how          *order.Order // it ended, when that is known before it is acknowledged
+	place        int          // in conversation.watched, from 1 on; 0: it is not there
 }
 
 // begin has the orders of a request placed. They are, whatever becomes of the stream: they were read.
@@ -118,31 +120,37 @@ func (i *sequenced) heard(n news) (enough bool) {
 
 // ends notes how the order ended. That is told after its acknowledgement.
 func (i *sequenced) ends(o order.Order) {
-	end := toSettled(i.sequence, o)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.acknowledged {
-		i.put(i, settled, end)
-	} else {
-		i.end = end
+		i.put(i, settled, func(w wire) wire { return w.settled(i.sequence, o) })
+		return
 	}
+	how := o
+	i.how = &how
 }
 
 func (i *sequenced) acknowledge(o order.Order) {
-	acknowledgement := toAcknowledged(i.sequence, o)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.acknowledged = true
-	i.put(i, acknowledged, acknowledgement)
-	if i.end != nil {
-		i.put(i, settled, i.end)
+	i.put(i, acknowledged, func(w wire) wire { return w.acknowledged(i.sequence, o) })
+	if i.how != nil {
+		i.put(i, settled, func(w wire) wire { return w.settled(i.sequence, *i.how) })
 	}
 }
 
 func (i *sequenced) refuse(err error) {
 	refusal := toOrderError(err)
 	i.record(i.stream.Context(), refusal, err)
+	message, failed := proto.Marshal(&orderv1.CreateOrdersResponse{Events: []*orderv1.OrderEvent{
+		{Sequence: i.sequence, Outcome: &orderv1.OrderEvent_Refused{Refused: refusal}},
+	}})
+	if failed != nil { // none of ours: their texts are plain
+		i.breakOff(failed)
+		return
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.put(i, refused, toRefused(i.sequence, refusal))
+	i.put(i, refused, func(w wire) wire { return append(w, message...) })
 }

@@ -71,13 +71,12 @@ type conversation struct {
 	cause      error // why, nil when the client has sent its last request
 	broken     bool  // what was read may never be answered: there was a panic
 	waiting    bundle
-	untaken    int64                        // bytes of the orders that are not answered, or whose answers were not taken
-	unanswered int                          // orders that are not, or whose answers were not taken
-	unsettled  int                          // orders whose client asked for their end and has not been told
-	watched    []*sequenced                 // what the hub tells of, each at its place
-	one        orderv1.CreateOrdersResponse // holds one event while it is encoded
+	untaken    int64        // bytes of the orders that are not answered, or whose answers were not taken
+	unanswered int          // orders that are not, or whose answers were not taken
+	unsettled  int          // orders whose client asked for their end and has not been told
+	watched    []*sequenced // what the hub tells of, each at its place
 
-	sent bundle // is empty, and holds the next events that wait; for the goroutine that answers
+	sent bundle // is empty, with room for the next events; for the goroutine that answers
 }
 
 // end has nothing more read, and the stream end with the cause once what was read is answered. The first cause counts;
@@ -85,17 +84,20 @@ type conversation struct {
 func (c *conversation) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endFor(cause)
-}
-
-// endFor is end for who has the lock.
-func (c *conversation) endFor(cause error) {
 	c.ended = true
 	if c.cause == nil {
 		c.cause = cause
 	}
 	c.stop()
 	c.news.Ring()
+}
+
+// breakOff ends the stream with the cause whether or not what was read is answered.
+func (c *conversation) breakOff(cause error) {
+	c.mu.Lock()
+	c.broken = true
+	c.mu.Unlock()
+	c.end(cause)
 }
 
 // over reports whether there is nothing more to send, and why. Settlements are waited for only where the client chose
@@ -154,10 +156,7 @@ func (c *conversation) close() {
 func (c *conversation) read() {
 	defer func() {
 		if p := recover(); p != nil {
-			c.mu.Lock()
-			c.broken = true
-			c.mu.Unlock()
-			c.end(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			c.breakOff(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
 	for {

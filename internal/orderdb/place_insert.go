@@ -39,6 +39,11 @@ type born struct {
 	DeadlineAt time.Time
 }
 
+func toBorn(r pgx.CollectableRow) (b born, err error) {
+	err = r.Scan(&b.ID, &b.CreatedAt, &b.UpdatedAt, &b.DeadlineAt)
+	return b, err
+}
+
 // inOrder returns the orders in the order in which they are written, which is the same for everybody: whoever writes
 // the same request ids at the same time waits for another, and never in a circle. One that cannot be encoded is
 // refused, and left out.
@@ -136,7 +141,7 @@ func (s *Store) insert(ctx context.Context, wanted []*wanting, waits time.Durati
 	args := append(columnsOf(wanted), fmt.Sprintf("%dms", waits.Milliseconds()))
 	var unknown error
 	for range placeTries {
-		written, err = pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, args...)
+		written, err = pg.WriteOnce(ctx, s.pool, toBorn, insertSQL, args...)
 		switch {
 		case err == nil:
 			return written, nil
