@@ -50,6 +50,14 @@ func NewGuard(log *slog.Logger, allowUnsafe bool) *Guard {
 // Doubt rings when a server turned out to be no longer what it was.
 func (g *Guard) Doubt() <-chan struct{} { return g.doubt }
 
+// left returns how often the pools have left their server. Nobody's never do.
+func (g *Guard) left() int64 {
+	if g == nil {
+		return 0
+	}
+	return g.leaver.resets.Load()
+}
+
 // Ready returns what a daemon asks before it serves: whether its database's server is still one that the guard lets it
 // use, since settings change while connections last; and then another question. It is asked over a pool of its own: one
 // that calls exhaust would have a busy daemon look like one that is broken.

@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	// listenCheck is how often a LISTEN connection is asked whether it still leads to a server that is written to.
-	listenCheck = 5 * time.Second
-	// listenCheckTimeout is how long that server may take to answer.
-	listenCheckTimeout = 3 * time.Second
-	// probeInterval is how often a listener sends itself a wake-up. It is a write, and is to cost next to nothing.
+	// glance is how often it is looked whether the pools have left their server, which asks nobody anything.
+	glance = time.Second
+	// askTimeout is how long a server may take to say why it is not heard.
+	askTimeout = 3 * time.Second
+	// probeInterval is how often a listener sends itself a wake-up, unless the pools have left their server: all that is
+	// ever asked while nothing happens. Who does not answer any more is found out by TCP before.
 	probeInterval = time.Minute
 	// hearWithin is how long that one may take to be heard, which is a millisecond as a rule.
 	hearWithin = 3 * time.Second
@@ -34,7 +35,9 @@ type hearing struct {
 	conn  *pgx.Conn
 	heard func(payload string)
 
-	check  time.Time // when it is asked whether its server is the right one
+	guard *Guard // may be nil
+	left  int64  // how often its pools had left their server when that was looked at last
+
 	probe  time.Time // when its own wake-up is sent, or should have been heard
 	sent   bool      // one was, and was not heard yet
 	proven bool      // one was heard
@@ -46,11 +49,7 @@ func (h *hearing) run(ctx context.Context) error {
 		if err := h.lookAfter(ctx); err != nil {
 			return err
 		}
-		due := h.check
-		if h.probe.Before(due) {
-			due = h.probe
-		}
-		waiting, stop := context.WithDeadline(ctx, due)
+		waiting, stop := context.WithDeadline(ctx, h.next())
 		note, err := h.conn.WaitForNotification(waiting)
 		stop()
 		switch {
@@ -60,6 +59,15 @@ func (h *hearing) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// next returns until when there is nothing to do but hear.
+func (h *hearing) next() time.Time {
+	soon := time.Now().Add(glance)
+	if h.guard == nil || h.probe.Before(soon) {
+		return h.probe
+	}
+	return soon
 }
 
 func (h *hearing) hear(payload string) {
@@ -76,10 +84,10 @@ func (h *hearing) hear(payload string) {
 // lookAfter does what is due, and returns an error when the connection is of no use.
 func (h *hearing) lookAfter(ctx context.Context) error {
 	now := time.Now()
-	if !now.Before(h.check) {
-		h.check = now.Add(listenCheck)
-		if err := stillWritable(ctx, h.conn); err != nil {
-			return err
+	if left := h.guard.left(); left != h.left {
+		h.left = left
+		if !h.sent {
+			h.probe = now // they may be elsewhere by now
 		}
 	}
 	switch {
@@ -95,10 +103,13 @@ func (h *hearing) lookAfter(ctx context.Context) error {
 }
 
 // unheard returns errUnheard with what the connection knows of the reason. A pooler shows by the session, which is not
-// the one that the connection was told of when it was made.
+// the one that the connection was told of when it was made. On a former primary nobody is woken, and it is ErrReadOnly.
 func (h *hearing) unheard(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, listenCheckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := writable(ctx, h.conn.PgConn()); err != nil {
+		return fmt.Errorf("%w: %w", errUnheard, err)
+	}
 	var session uint32
 	err := h.conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&session)
 	switch {
@@ -110,11 +121,4 @@ func (h *hearing) unheard(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: LISTEN goes to another database than what is written: give --listen-database-url the one "+
 		"that --database-url leads to", errUnheard)
-}
-
-// stillWritable returns ErrReadOnly when the server has become a standby or read-only: writes go elsewhere now.
-func stillWritable(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, listenCheckTimeout)
-	defer cancel()
-	return writable(ctx, conn.PgConn())
 }

@@ -20,7 +20,8 @@ const readOnlyTransaction = "25006"
 // all others, those of pools that never write among them, which nobody would tell: those that are idle at once, those
 // in use when they come back.
 type leaver struct {
-	changes atomic.Int64 // how often they have left
+	changes atomic.Int64 // how often they have left because a connection was told so
+	resets  atomic.Int64 // how often they have, for whatever reason
 	doubt   wait.Bell    // rings when they do; nil: for nobody
 
 	mu    sync.Mutex
@@ -64,6 +65,7 @@ func (l *leaver) leave(conn *pgconn.PgConn) {
 
 // reset closes all connections.
 func (l *leaver) reset() {
+	l.resets.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, pool := range l.pools {

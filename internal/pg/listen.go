@@ -99,8 +99,9 @@ func (l *Listener) listen(ctx context.Context, c Config, heard func(string)) (ti
 		return listenPause, err
 	}
 	heard("")
-	now := time.Now()
-	h := &hearing{Listener: l, conn: conn, heard: heard, check: now.Add(listenCheck), probe: now}
+	h := &hearing{
+		Listener: l, conn: conn, heard: heard, guard: c.Guard, left: c.Guard.left(), probe: time.Now(),
+	}
 	err = h.run(ctx)
 	if errors.Is(err, errUnheard) && !h.proven {
 		return unheardPause, err

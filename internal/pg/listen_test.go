@@ -3,6 +3,7 @@ package pg_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -166,5 +167,42 @@ func TestAListenerHearsAgain(t *testing.T) {
 	h.awaitPoll(t, time.Hour)
 	if got := h.log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "wake-ups are back") {
 		t.Errorf("got the log\n%s\nwant that wake-ups were lost, and are back", got)
+	}
+}
+
+// What a listener asks while nothing happens is its own wake-up, once when it has connected. It sends another at once
+// when its process's pools leave their server, which may then be elsewhere.
+func TestAListenerAsksWhenThePoolsHaveLeft(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	guard := pg.NewGuard(discard, true)
+	sent := queries{make(chan string, 100), make(chan string, 100)}
+	pool, err := pg.Open(t.Context(), pg.Config{URL: db.URL, Application: "test", Guard: guard, Tracer: sent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	asked := queries{make(chan string, 100), make(chan string, 100)}
+	l := pg.NewListener(pool, channel, discard)
+	run(t, func(ctx context.Context) {
+		l.Run(ctx, pg.Config{URL: db.URL, Application: "test", Guard: guard, Tracer: asked}, func(string) {})
+	})
+	first := receive(t, "its own wake-up", sent.begun)
+	if !strings.Contains(first, "pg_notify") {
+		t.Errorf("got %q, want a NOTIFY", first)
+	}
+
+	changed := openAt(t, db.URL+"&pool_max_conns=1")
+	execute(t, changed, `SET default_transaction_read_only = on`)
+	ready := guard.Ready(changed, func(context.Context) error { return nil })
+	if err := ready(t.Context()); !errors.Is(err, pg.ErrReadOnly) {
+		t.Errorf("got %v, want %v", err, pg.ErrReadOnly)
+	}
+	if again := receive(t, "another", sent.begun); again != first {
+		t.Errorf("got %q, want %q", again, first)
+	}
+	if listen := receive(t, "LISTEN", asked.begun); len(asked.begun) > 0 || len(sent.begun) > 0 {
+		t.Errorf("got %d statements after %q, and %d more wake-ups; want none",
+			len(asked.begun), listen, len(sent.begun))
 	}
 }
