@@ -58,8 +58,8 @@ func chargeStatus(reason payment.DeclineReason) payment.Status {
 
 // insertCharges decides the keys that nothing was decided under, and returns those.
 //
-// The PRIMARY KEY is the whole idempotency (rules 4 and 6 of doc/rules.md): whoever inserts decides, and the others wait
-// until that has committed. Most batches are of new keys alone, and are inserted as such. One that is not has done
+// The PRIMARY KEY is the whole idempotency (rules 4 and 6 of doc/rules.md): whoever inserts decides, and the others
+// wait until that has committed. Most batches are of new keys alone, and are inserted as such. One that is not has done
 // nothing, and goes again past the keys that are known.
 func (s *Store) insertCharges(
 	ctx context.Context, k *keyed, charges []payment.Authorisation, meant []string,
