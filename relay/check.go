@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"hosho/internal/command"
@@ -137,6 +138,9 @@ func (h *handler) setAside(ctx context.Context, reports []outbox.Report) error {
 
 // strays parts the reports on commands without an order from the others.
 func strays(reports []outbox.Report) (stray, others []outbox.Report) {
+	if !slices.ContainsFunc(reports, func(r outbox.Report) bool { return r.Result == outbox.Stray }) {
+		return nil, reports
+	}
 	for _, r := range reports {
 		if r.Result == outbox.Stray {
 			stray = append(stray, r)

@@ -51,7 +51,8 @@ func (w *Worker) send(ctx context.Context, messages []Message, kept []Report, un
 		r.until = until
 		w.report(r)
 	}
-	var send, late []Message
+	var late []Message
+	send := make([]Message, 0, len(messages))
 	for _, m := range messages {
 		if m.Expired {
 			late = append(late, m)

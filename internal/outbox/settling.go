@@ -27,7 +27,10 @@ func (w *Worker) settleLoop(ctx context.Context) {
 		case <-w.reports.News():
 		case <-again:
 		}
-		round := append(later, w.reports.Take()...)
+		round := w.reports.Take()
+		if len(later) > 0 {
+			round = append(later, round...)
+		}
 		later, again = nil, nil
 		for reports := range slices.Chunk(round, w.config.Batch) {
 			later = append(later, w.settle(ctx, reports)...)
