@@ -199,12 +199,33 @@ type Sight struct {
 	Next   *float64 // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
 	Late   bool     // a parked message is past its ExpiresAt
 	Future bool     // a message is to wait for longer than any may
+	Told   bool     // others were told that there is nothing to do
 }
 
-// Look looks at the messages of several kinds with one statement. longest is the longest that any may wait.
-func (t Table) Look(ctx context.Context, pool *pgxpool.Pool, longest time.Duration, kinds ...string) ([]Sight, error) {
-	found, err := collect[Sight](ctx, pool, t.sql(`
-		SELECT k.kind, `+untilNext(`k.kind`, `true`)+` AS next,
+// looked is the wake-up that tells of a look at an outbox which had nothing to do: it need not be looked at again soon.
+const looked = "LOOKED"
+
+// Look looks at the messages of several kinds with one statement. longest is the longest that any may wait. With tell,
+// whoever listens is told by the same statement when there is nothing to do.
+func (t Table) Look(
+	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds ...string,
+) ([]Sight, error) {
+	found, err := collect[Sight](ctx, pool, `
+		SELECT seen.*, CASE
+			WHEN $3 AND row_number() OVER () = 1 AND NOT bool_or(next IS NOT NULL OR late OR future) OVER ()
+			THEN pg_notify('`+Channel+`', '`+looked+`') IS NOT NULL
+			ELSE false END AS told
+		FROM (`+t.look()+`) AS seen`, kinds, longest, tell)
+	if err != nil {
+		return nil, fmt.Errorf("look at the outbox: %w", err)
+	}
+	return found, nil
+}
+
+// look is the statement of Look, without the telling.
+func (t Table) look() string {
+	return t.sql(`
+		SELECT k.kind, ` + untilNext(`k.kind`, `true`) + ` AS next,
 			EXISTS (
 				SELECT
 				FROM {table}
@@ -216,12 +237,8 @@ func (t Table) Look(ctx context.Context, pool *pgxpool.Pool, longest time.Durati
 				WHERE parked_at IS NULL AND kind = k.kind
 				ORDER BY ready_at DESC
 				LIMIT 1
-			) > clock_timestamp() + $2::interval, false) OR EXISTS (`+leasedAhead(`k.kind`, `$2`)+`) AS future
-		FROM unnest($1::text[]) AS k (kind)`), kinds, longest)
-	if err != nil {
-		return nil, fmt.Errorf("look at the outbox: %w", err)
-	}
-	return found, nil
+			) > clock_timestamp() + $2::interval, false) OR EXISTS (` + leasedAhead(`k.kind`, `$2`) + `) AS future
+		FROM unnest($1::text[]) AS k (kind)`)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -44,7 +44,7 @@ func TestALookSaysWhatThereIsToDo(t *testing.T) {
 			if test.prepare != "" {
 				exec(t, db, `UPDATE outbox SET `+test.prepare)
 			}
-			sights, err := greetings.Look(t.Context(), db.Pool, time.Hour, "GOODBYE", "HELLO")
+			sights, err := greetings.Look(t.Context(), db.Pool, time.Hour, false, "GOODBYE", "HELLO")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,6 +144,48 @@ func TestAnEmptyOutboxIsLookedAtSeldom(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// One of several looks for all: whoever hears of it waits anew, for no longer than the time in which somebody has to
+// look.
+func TestWhoHearsOfALookWaitsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := patient()
+		c.PollInterval, c.Wakes = time.Second, true
+		all := Workers{NewWorker(c, nil, &greeter{}, discard)}
+		var last time.Time
+		for n := range 5 {
+			time.AfterFunc(time.Duration(n)*7*time.Second, func() {
+				last = time.Now()
+				all.Hear(looked)
+			})
+		}
+		all.untilNextLook(t.Context(), seldom, 0)
+		if got := time.Since(last); last.IsZero() || got < (seldom-1)*time.Second || got > seldom*time.Second {
+			t.Errorf("looked %v after the last one did, want 9 to 10 s", got)
+		}
+		if len(all[0].wake) != 0 {
+			t.Error("was woken by a look, want that it is none")
+		}
+	})
+}
+
+// A look at an outbox that has nothing to do tells of it, by the same statement, and no other look does.
+func TestALookAtNothingIsTold(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	for _, test := range []struct{ tell, some, want bool }{
+		{true, false, true}, {false, false, false}, {true, true, false},
+	} {
+		if test.some {
+			put(t, db, hellos(1)...)
+		}
+		sights, err := greetings.Look(t.Context(), db.Pool, time.Hour, test.tell, "GOODBYE", "HELLO")
+		if err != nil || len(sights) != 2 || (sights[0].Told || sights[1].Told) != test.want {
+			t.Errorf("tell %v, some %v: got %+v, %v; want told %v", test.tell, test.some, sights, err, test.want)
+		}
 	}
 }
 

@@ -2,12 +2,14 @@ package outbox
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"hosho/internal/wait"
 )
 
-// seldom is how many poll intervals may pass between two looks at an outbox that is empty, while wake-ups are heard.
+// seldom is how many poll intervals may pass between two looks at an outbox that is empty, while wake-ups are heard,
+// whoever it is that looks.
 const seldom = 10
 
 // patience is how many times as long as a look took the next one waits at least.
@@ -34,16 +36,35 @@ func (all Workers) lookLoop(ctx context.Context) {
 	}
 }
 
-// untilNextLook waits for a poll interval, as it is at present, and for several where there was nothing to be seen.
+// untilNextLook waits for a poll interval, as it is at present, and for several where there was nothing to be seen. Who
+// is told meanwhile that somebody has looked, himself or in another process, waits anew, and for a part of the first
+// interval only, which is another one for each: so one of them looks for all, and another when that one is gone.
 func (all Workers) untilNextLook(ctx context.Context, empty int, least time.Duration) {
 	c := all[0].config
-	wait.For(ctx, max(c.poll(), min(least, c.PollInterval*seldom)))
-	for range min(1<<min(empty, seldom), seldom) - 1 {
-		if ctx.Err() != nil || !c.woken() {
+	wait.For(ctx, min(least, c.PollInterval*seldom)-c.poll())
+	polls := min(1<<min(empty, seldom), seldom)
+	for n := 0; n < polls; n++ {
+		if ctx.Err() != nil || n > 0 && !c.woken() {
 			return
 		}
-		wait.For(ctx, c.poll())
+		if all[0].relieved(ctx, c.poll()) {
+			n = 0
+			wait.For(ctx, rand.N(c.poll()))
+		}
 	}
+}
+
+// relieved waits for a time, and reports whether somebody has looked meanwhile.
+func (w *Worker) relieved(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-w.looked:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // look makes one pass, and reports whether there is anything in the outbox that is not only parked.
@@ -54,7 +75,8 @@ func (all Workers) look(ctx context.Context) (some bool, err error) {
 		kinds[i] = w.queue.kind
 	}
 	bounded, cancel := context.WithTimeout(ctx, first.config.SettleTimeout)
-	sights, err := first.queue.table.Look(bounded, first.queue.pool, first.config.longestWait(), kinds...)
+	sights, err := first.queue.table.Look(bounded, first.queue.pool, first.config.longestWait(),
+		first.config.woken(), kinds...)
 	cancel()
 	if err != nil {
 		return false, err

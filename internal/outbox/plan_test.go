@@ -143,7 +143,7 @@ var sendings = []sending{
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"look", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, err := q.table.Look(ctx, q.pool, 26*time.Hour, "HELLO", "GOODBYE")
+		_, err := q.table.Look(ctx, q.pool, 26*time.Hour, false, "HELLO", "GOODBYE")
 		return err
 	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
 	{"release", queued(func(ctx context.Context, q *Queue, claimed []Message) error {

@@ -21,6 +21,7 @@ type Worker struct {
 	others  Workers // this one among them: they have the messages that a settling makes due
 
 	wake    wait.Bell             // something may be due
+	looked  wait.Bell             // somebody has looked for all, and there was nothing
 	room    wait.Bell             // something left the hands of this worker
 	reports *batch.Gather[Report] // to be settled
 
@@ -45,6 +46,7 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		breaker: NewBreaker(config.BreakerStreak, config.AmbiguousStreak),
 		budget:  newBudget(time.Now()),
 		wake:    wait.NewBell(),
+		looked:  wait.NewBell(),
 		room:    wait.NewBell(),
 		reports: batch.NewGather[Report](),
 	}

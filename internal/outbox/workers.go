@@ -37,8 +37,13 @@ func (all Workers) Wake() {
 }
 
 // Hear is Wake for a wake-up that says what it is about: the kinds of messages, with commas between. "" says nothing,
-// and a word that means no kind here may be one of a later version: then it may be about any of them.
+// and a word that means no kind here may be one of a later version: then it may be about any of them. One that tells of
+// a look wakes nobody.
 func (all Workers) Hear(kinds string) {
+	if kinds == looked {
+		all[0].looked.Ring()
+		return
+	}
 	for kind := range strings.SplitSeq(kinds, ",") {
 		at := slices.IndexFunc(all, func(w *Worker) bool { return w.queue.kind == kind })
 		if at < 0 {

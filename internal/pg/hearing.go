@@ -15,8 +15,8 @@ const (
 	glance = time.Second
 	// askTimeout is how long a server may take to say why it is not heard.
 	askTimeout = 3 * time.Second
-	// probeInterval is how often a listener sends itself a wake-up, unless the pools have left their server: that is all
-	// that is asked while nothing happens. Who does not answer any more is found out by TCP before.
+	// probeInterval is how often a listener sends itself a wake-up, unless the pools have left their server. Nothing
+	// else is asked while nothing happens. Who does not answer any more is found out by TCP before.
 	probeInterval = time.Minute
 	// hearWithin is how long that one may take to be heard, which is a millisecond as a rule.
 	hearWithin = 3 * time.Second
