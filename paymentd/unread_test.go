@@ -127,7 +127,8 @@ func TestAResultTakesNoMoreThanIsReckoned(t *testing.T) {
 		CreatedAt: time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), UpdatedAt: time.Unix(0, 1),
 	}
 	for _, a := range []answer{
-		{command: command{sentID: p.ID, kind: kindVoid}, payment: p}, {payment: payment.Payment{}},
+		{command: command{sentID: p.ID, kind: kindVoid}, payment: p},
+		{payment: payment.Payment{}},
 		{command: command{sentID: strings.Repeat("x", 1000)}, err: errReplyLost},
 	} {
 		response := &paymentv1.ProcessPaymentsResponse{Results: []*paymentv1.PaymentResult{toResult(a)}}

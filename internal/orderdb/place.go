@@ -72,31 +72,25 @@ func (s *Store) PlaceAll(ctx context.Context, news []NewOrder) ([]Placed, error)
 		waits = aloneWaits
 	}
 	var collision error
-	do := func(part []*wanting) (written []born, err error) {
+	do := func(part []*wanting) (none struct{}, err error) {
 		if waited > mostWaits {
-			return nil, collision
+			return none, collision
 		}
-		if written, err = s.insert(ctx, part, waits); pg.Classify(err) == pg.Collision {
+		if err = s.write(ctx, part, waits); pg.Classify(err) == pg.Collision {
 			waits, collision = partWaits, err
 			waited++
 		}
-		return written, err
+		return none, err
 	}
-	var missing []*wanting
 	for part := range batch.Bisect(wanted, do, ofOne) {
-		switch {
-		case part.Err == nil:
-			missing = append(missing, take(part.Items, part.Result)...)
-		case len(part.Items) == len(news) && !ofOne(part.Err):
+		if part.Err == nil {
+			continue
+		}
+		left := unanswered(part.Items)
+		if len(left) == len(news) && !ofOne(part.Err) {
 			return nil, fmt.Errorf("place %d orders: %w", len(news), part.Err)
-		default:
-			refuse(part.Items, part.Err)
 		}
-	}
-	if len(missing) > 0 {
-		if err := s.find(ctx, missing); err != nil {
-			refuse(missing, err)
-		}
+		refuse(left, part.Err)
 	}
 	failpoint.Here(failpoint.PlaceCommitted)
 	return placed, nil
@@ -112,27 +106,6 @@ func ofOne(err error) bool {
 // refuse gives orders an error.
 func refuse(wanted []*wanting, err error) {
 	for _, w := range wanted {
-		w.placed.Err = fmt.Errorf("place order %s: %w", w.new.ID, err)
+		w.answer(Placed{Err: fmt.Errorf("place order %s: %w", w.new.ID, err)})
 	}
-}
-
-// take notes which orders were written, and returns the others.
-func take(wanted []*wanting, written []born) (missing []*wanting) {
-	byID := make(map[[16]byte]born, len(written))
-	for _, b := range written {
-		byID[b.ID.Bytes] = b
-	}
-	for _, w := range wanted {
-		b, ok := byID[w.id.Bytes]
-		if !ok {
-			missing = append(missing, w)
-			continue
-		}
-		n := w.new
-		*w.placed = Placed{Fresh: true, Order: order.Order{
-			ID: n.ID, CustomerID: n.CustomerID, Items: n.Items, AmountMinor: n.AmountMinor, Currency: n.Currency,
-			Status: order.Pending, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt, DeadlineAt: b.DeadlineAt,
-		}}
-	}
-	return missing
 }

@@ -11,15 +11,15 @@ import (
 	"hosho/internal/pg"
 )
 
-// find answers those that were not written from what was in their way: themselves, when they are sent again, or the
-// order that the request id belongs to.
+// find answers those that are in nobody's way but their own: they are there already, since they are sent again, or the
+// order that the request id belongs to is. It returns the others.
 //
 // It is a statement of its own, since the insert's snapshot may be older than the order that stood in its way; under
 // READ COMMITTED this one's is not. The lookups are lookups whatever the statistics say.
-func (s *Store) find(ctx context.Context, missing []*wanting) error {
-	ids, customers := make([]pgtype.UUID, len(missing)), make([]string, len(missing))
-	requestIDs := make([]*string, len(missing))
-	for i, w := range missing {
+func (s *Store) find(ctx context.Context, wanted []*wanting) (missing []*wanting, err error) {
+	ids, customers := make([]pgtype.UUID, len(wanted)), make([]string, len(wanted))
+	requestIDs := make([]*string, len(wanted))
+	for i, w := range wanted {
 		ids[i], customers[i], requestIDs[i] = w.id, w.new.CustomerID, w.requestID
 	}
 	rows, err := pg.Query(ctx, s.pool, `
@@ -36,7 +36,7 @@ func (s *Store) find(ctx context.Context, missing []*wanting) error {
 			LIMIT 1
 		) AS o`, ids, customers, requestIDs)
 	if err != nil {
-		return fmt.Errorf("read the orders of %d requests: %w", len(missing), err)
+		return nil, fmt.Errorf("read the orders of %d requests: %w", len(wanted), err)
 	}
 	type earlier struct {
 		row
@@ -45,19 +45,16 @@ func (s *Store) find(ctx context.Context, missing []*wanting) error {
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[earlier])
 	if err != nil {
-		return fmt.Errorf("read the orders of %d requests: %w", len(missing), err)
-	}
-	for _, w := range missing {
-		w.placed.Err = fmt.Errorf("place order %s: it was not written, and nothing was in its way", w.new.ID)
+		return nil, fmt.Errorf("read the orders of %d requests: %w", len(wanted), err)
 	}
 	for _, f := range found {
-		w := missing[f.Place]
+		w := wanted[f.Place]
 		switch own := f.ID == w.new.ID; {
 		case own, bytes.Equal(f.RequestHash, w.requestHash):
-			*w.placed = Placed{Order: f.order(), Fresh: own}
+			w.answer(Placed{Order: f.order(), Fresh: own})
 		default:
-			w.placed.Err = fmt.Errorf("place order %s: %w", w.new.ID, ErrRequestIDReused)
+			refuse([]*wanting{w}, ErrRequestIDReused)
 		}
 	}
-	return nil
+	return unanswered(wanted), nil
 }

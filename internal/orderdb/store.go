@@ -38,6 +38,8 @@ type Store struct {
 	pool   *pgxpool.Pool
 	reads  *pgxpool.Pool // what clients and operators read goes over it
 	encode Encoder
+
+	repeats pg.Repeats
 }
 
 // New makes a Store on the orders database.

@@ -40,8 +40,7 @@ func (t Table) AppendFrom(from string) string {
 	return t.sql(`
 		INSERT INTO {table} (key, kind, payload, expires_at, traceparent)
 		SELECT key, kind, payload, expires, traceparent
-		FROM ` + pgx.Identifier{from}.Sanitize() + `
-		ORDER BY key`)
+		FROM ` + pgx.Identifier{from}.Sanitize())
 }
 
 func (t Table) append(ctx context.Context, tx pgx.Tx, messages []New, conflict string) error {

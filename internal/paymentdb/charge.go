@@ -9,6 +9,7 @@ import (
 
 	"hosho/internal/failpoint"
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 // Charge decides charges by the card network's verdicts and returns a result for each, in their order: what is decided
@@ -65,15 +66,15 @@ func (s *Store) insertCharges(
 	ctx context.Context, k *keyed, charges []payment.Authorisation, meant []string,
 ) (map[key]payment.Payment, error) {
 	args := chargeArgs(k, charges)
-	if !s.repeats.expected() {
+	if !s.repeats.Expected() {
 		stored, err := s.decide(ctx, k, meant, chargeStatus, insertNew, args...)
-		if !isKnown(err) {
+		if pg.Duplicates(err) != "payments_pkey" {
 			return stored, err
 		}
 	}
 	stored, err := s.decide(ctx, k, meant, chargeStatus, insertUnknown, args...)
 	if err == nil {
-		s.repeats.saw(len(stored) < len(k.first))
+		s.repeats.Saw(len(stored) < len(k.first))
 	}
 	return stored, err
 }

@@ -178,7 +178,7 @@ func TestOverlappingBatchesInAnyOrderDoNotDeadlock(t *testing.T) {
 		}
 	}
 	// InTx would hide a deadlock by starting over; the database counts them all.
-	if n := counted(t, db.Pool, "deadlocks"); n != 0 {
+	if n := db.Counter(t, "deadlocks"); n != 0 {
 		t.Errorf("got %d deadlocks, want none", n)
 	}
 	checkBooks(t, db.Pool)

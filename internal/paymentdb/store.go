@@ -39,18 +39,18 @@ var (
 type Store struct {
 	pool     *pgxpool.Pool
 	reads    *pgxpool.Pool // what clients read goes over it
-	repeats  *repeats
+	repeats  *pg.Repeats
 	lockWait string // how long a lock is waited for, as set_config takes it; "": as long as pg has it
 }
 
 // New makes a Store on the payments database.
 func New(pool *pgxpool.Pool) *Store {
-	return &Store{pool: pool, reads: pool, repeats: &repeats{}}
+	return &Store{pool: pool, reads: pool, repeats: &pg.Repeats{}}
 }
 
 // NewOver makes a Store whose writes and reads have pools of their own.
 func NewOver(pools *pg.Pools) *Store {
-	return &Store{pool: pools.Writes, reads: pools.Reads, repeats: &repeats{}}
+	return &Store{pool: pools.Writes, reads: pools.Reads, repeats: &pg.Repeats{}}
 }
 
 // Impatient returns a Store that waits no longer than d for each key that somebody else holds. Then nothing of the

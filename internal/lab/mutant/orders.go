@@ -110,17 +110,20 @@ var splitTransaction = Mutant{
 	Edits: []Edit{
 		{
 			File: "internal/orderdb/place_insert.go",
-			Old:  `		FROM written JOIN given USING (id)`,
-			New:  `		FROM written JOIN given USING (id) WHERE false`,
+			Old: `unnest($10::text[]) AS traceparent
+		FROM terms`,
+			New: `unnest($10::text[]) AS traceparent
+		FROM terms
+		WHERE false`,
 		},
 		{
 			File: "internal/orderdb/place.go",
-			Old:  `			missing = append(missing, take(part.Items, part.Result)...)`,
-			New: `			missing = append(missing, take(part.Items, part.Result)...)
+			Old:  `		if err = s.write(ctx, part, waits); pg.Classify(err) == pg.Collision {`,
+			New: `		if err = s.write(ctx, part, waits); err == nil {
 			failpoint.Here(failpoint.PlaceCommitted)
-			if err := s.command(ctx, part.Items); err != nil {
-				return nil, err
-			}`,
+			err = s.command(ctx, part)
+		}
+		if pg.Classify(err) == pg.Collision {`,
 		},
 		{
 			File: "internal/orderdb/place.go",
