@@ -83,10 +83,10 @@ func (s *Store) encodeAll(w *wanting) (err error) {
 
 // insertSQL writes new orders with their commands: all of them, or none.
 //
-// UNIQUE (customer_id, request_id) decides who was first with a request, and the primary key keeps an order that is sent
-// twice from being written twice, also without a request id. It waits for a concurrent transaction that wrote the same;
-// if that one rolls back, this one writes. NULLs never conflict. There is no ON CONFLICT: it looks for each order twice
-// beforehand and writes it in two steps, which is a sixth of all that a new order costs, while repeats are rare.
+// UNIQUE (customer_id, request_id) decides who was first with a request, and the primary key keeps an order that is
+// sent twice from being written twice, also without a request id. It waits for a concurrent transaction that wrote the
+// same; if that one rolls back, this one writes. NULLs never conflict. There is no ON CONFLICT: it looks for each order
+// twice beforehand and writes it in two steps, which is a sixth of all that a new order costs, while repeats are rare.
 //
 // How long it waits is set for this transaction only, along with reading the clock, of which all that is written
 // depends. The orders of a statement have one deadline, and are created at one moment, the statement's, as the columns'
