@@ -12,7 +12,8 @@ import (
 
 // printBench prints what was measured.
 func printBench(screen *terminal.Terminal, r bench.Result) {
-	screen.Line("%d cores, %s, %s, PostgreSQL %s, fdatasync of 8 KiB %.2f ms", r.Machine.Cores, r.Machine.System,
+	screen.Line("%d cores, GOMAXPROCS=%d, %s, %s, PostgreSQL %s, fdatasync of 8 KiB %.2f ms",
+		r.Machine.Cores, r.Machine.Threads, r.Machine.System,
 		r.Machine.Go, r.Postgres["server_version"], r.FsyncMS)
 	screen.Line("%s", settingsOf(r.Postgres))
 	if r.Idle != nil {

@@ -86,9 +86,10 @@ type Share struct {
 
 // Machine is what it was measured on.
 type Machine struct {
-	Cores  int    `json:"cores"`
-	System string `json:"system"`
-	Go     string `json:"go"`
+	Cores   int    `json:"cores"`
+	Threads int    `json:"gomaxprocs"` // of each daemon, and of the clients
+	System  string `json:"system"`
+	Go      string `json:"go"`
 }
 
 // Scenario is something that is measured beside throughput and latency.

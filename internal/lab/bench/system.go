@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -73,9 +74,11 @@ func (s *system) start(ctx context.Context) (err error) {
 	if s.config.Scenario == "relays" {
 		relays = max(relays, mostRelays)
 	}
+	s.result.Machine = machine()
+	runtime.GOMAXPROCS(s.result.Machine.Threads) // of the clients
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Password: password, Settings: settings,
-		Progress: s.tell,
+		Env: []string{fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)}, Progress: s.tell,
 	})
 	if err != nil {
 		return err
@@ -123,13 +126,22 @@ func countsStatements() bool {
 	})
 }
 
+// machine is this one. Each process of ours has half of the cores, for it shares them with all the others, PostgreSQL's
+// too: a Go program that has idle cores keeps looking for work on them. GOMAXPROCS says otherwise.
+func machine() Machine {
+	threads := max(1, runtime.NumCPU()/2)
+	if os.Getenv("GOMAXPROCS") != "" {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return Machine{
+		Cores: runtime.NumCPU(), Threads: threads, System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+	}
+}
+
 // describe notes what everything runs on.
 func (s *system) describe(ctx context.Context) error {
 	s.result.Scenario = s.config.Scenario
 	s.result.Broken = []string{}
-	s.result.Machine = Machine{
-		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
-	}
 	s.result.Postgres = map[string]string{}
 	for _, name := range []string{
 		"server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size",
