@@ -36,8 +36,8 @@ func (c *crowd) Accept() (net.Conn, error) {
 		if surplus == nil {
 			return m, nil
 		}
+		c.refused() // whoever finds himself closed finds that counted
 		_ = surplus.Close()
-		c.refused()
 		if surplus != m {
 			time.Sleep(turnover)
 			return m, nil
