@@ -1,14 +1,9 @@
 package orderdb_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
@@ -45,33 +40,8 @@ func (p plan) read(table string) (rows float64, scans bool) {
 // tells them.
 func planned(t *testing.T, db *pgtest.Database) (*orderdb.Store, func() []plan) {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(db.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 1
-	config.ConnConfig.RuntimeParams["options"] = "-c session_preload_libraries=auto_explain " +
-		"-c auto_explain.log_min_duration=0 -c auto_explain.log_analyze=on -c auto_explain.log_format=json " +
-		"-c auto_explain.log_level=warning -c auto_explain.log_timing=off"
-	config.ConnConfig.DefaultQueryExecMode = db.Pool.Config().ConnConfig.DefaultQueryExecMode
-	var told []plan
-	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		_, text, found := strings.Cut(n.Message, "plan:\n")
-		var explained struct{ Plan plan }
-		if err := json.Unmarshal([]byte(text), &explained); !found || err != nil {
-			t.Errorf("got %q, error %v; want a plan", n.Message, err)
-		}
-		told = append(told, explained.Plan)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return orderdb.New(pool, command.Encode), func() []plan {
-		defer func() { told = nil }()
-		return told
-	}
+	pool, plans := pgtest.Explained[plan](t, db)
+	return orderdb.New(pool, command.Encode), plans
 }
 
 // shop fills the tables with 20,000 orders of 20 customers, of which a few are PENDING and CANCELLING, one is CANCELLED

@@ -1,13 +1,8 @@
 package paymentdb_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
@@ -46,33 +41,8 @@ func (p plan) did() (read, crossed float64, scans int) {
 // last: the server tells them.
 func planned(t *testing.T, db *pgtest.Database) (*paymentdb.Store, func() []plan) {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(db.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 1
-	config.ConnConfig.RuntimeParams["options"] = "-c session_preload_libraries=auto_explain " +
-		"-c auto_explain.log_min_duration=0 -c auto_explain.log_analyze=on -c auto_explain.log_format=json " +
-		"-c auto_explain.log_level=warning -c auto_explain.log_timing=off -c auto_explain.log_nested_statements=on"
-	config.ConnConfig.DefaultQueryExecMode = db.Pool.Config().ConnConfig.DefaultQueryExecMode
-	var told []plan
-	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		_, text, found := strings.Cut(n.Message, "plan:\n")
-		var explained struct{ Plan plan }
-		if err := json.Unmarshal([]byte(text), &explained); !found || err != nil {
-			t.Errorf("got %q, error %v; want a plan", n.Message, err)
-		}
-		told = append(told, explained.Plan)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return paymentdb.New(pool), func() []plan {
-		defer func() { told = nil }()
-		return told
-	}
+	pool, plans := pgtest.Explained[plan](t, db)
+	return paymentdb.New(pool), plans
 }
 
 // Statements are planned once for a connection, when its tables were empty and had been analyzed, say; so are those of
