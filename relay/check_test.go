@@ -165,15 +165,18 @@ func TestAChangedCommandThatFailsIsMended(t *testing.T) {
 func TestTheOrdersDeadlineDecidesAndNotTheRows(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	early, parked, never, void := s.place(), s.place(), s.place(), s.cancelling()
+	early, parked, never, endless, void := s.place(), s.place(), s.place(), s.place(), s.cancelling()
 	s.exec(`UPDATE outbox SET expires_at = clock_timestamp() - interval '1 hour' WHERE key = ANY($1)`,
 		[]string{early.ID, parked.ID, void.ID})
 	s.exec(`UPDATE outbox SET parked_at = clock_timestamp() WHERE key = $1`, parked.ID)
 	s.expire(never.ID)
 	s.exec(`UPDATE outbox SET expires_at = NULL WHERE key = $1`, never.ID)
+	s.exec(`UPDATE outbox SET expires_at = 'infinity' WHERE key = $1`, endless.ID)
 	r := s.relay()
-	s.await(early.ID, order.Completed)
-	s.alarmed(early.ID)
+	for _, o := range []order.Order{early, endless} {
+		s.await(o.ID, order.Completed)
+		s.alarmed(o.ID)
+	}
 	s.await(void.ID, order.Cancelled)
 	if got := s.await(never.ID, order.Cancelled); got.CancelReason != order.ReasonDeadline {
 		t.Errorf("got %s, want DEADLINE", got.CancelReason)
