@@ -11,8 +11,8 @@ import (
 	"hosho/internal/pg"
 )
 
-// find answers those that are in nobody's way but their own: they are there already, since they are sent again, or the
-// order that the request id belongs to is. It returns the others.
+// find answers those that are there already: the order itself, which is sent again, or the one that its request id
+// belongs to. It returns the others.
 //
 // It is a statement of its own, since the insert's snapshot may be older than the order that stood in its way; under
 // READ COMMITTED this one's is not. The lookups are lookups whatever the statistics say.
