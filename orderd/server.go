@@ -13,6 +13,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
+	"hosho/internal/logline"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -178,6 +179,6 @@ func (s *server) CancelOrder(
 // tell writes the line that each change of an order's status gets, in whichever process it happens: an order's story
 // is found in the logs by its id.
 func (s *server) tell(ctx context.Context, o order.Order, cause string) {
-	s.log.LogAttrs(ctx, slog.LevelInfo, "order", slog.String("order_id", o.ID), slog.String("status", string(o.Status)),
-		slog.String("cause", cause))
+	logline.Write(ctx, s.log, slog.LevelInfo, "order", slog.String("order_id", o.ID),
+		slog.String("status", string(o.Status)), slog.String("cause", cause))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hosho/internal/digest"
+	"hosho/internal/logline"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -159,7 +160,7 @@ func (h *handler) tell(changes []orderdb.Change) {
 		}
 		if c.From != c.To {
 			attrs = append(attrs, slog.String("cause", c.Event.String()))
-			h.log.LogAttrs(context.Background(), slog.LevelInfo, "order", attrs...)
+			logline.Write(context.Background(), h.log, slog.LevelInfo, "order", attrs...)
 		}
 	}
 	if len(ids) > 0 {

@@ -46,17 +46,17 @@ money      | currency      |
 terminal   | *             | plain
 
 main
-orderd     | *             | admission gen/error gen/money gen/order command daemon migrations order orderdb outbox page
-           |               | pg rpc validate wait
-relay      | *             | admission digest gen/error gen/payment gen/relay command daemon migrations order orderdb
-           |               | outbox page pg plain relay/internal/dispatch rpc validate wait
+orderd     | *             | admission gen/error gen/money gen/order command daemon logline migrations order orderdb
+           |               | outbox page pg rpc validate wait
+relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
+           |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon migrations page payment
            |               | paymentdb pg rpc validate
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
 daemon     | *             | migrations pg plain rpc version wait
-rpc        | *             | admission digest gen/error pg validate version wait
+rpc        | *             | admission digest gen/error logline pg validate version wait
 command    | protobuf      | gen/money gen/payment order
 page       | protobuf uuid | validate
 validate   | currency uuid | plain
@@ -77,6 +77,7 @@ digest     |               |
 order      |               |
 payment    |               |
 failpoint  |               |
+logline    |               |
 rules      |               |
 version    |               |
 plain      |               |

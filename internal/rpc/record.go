@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"hosho/internal/logline"
 )
 
 // What a line tells of an error is bounded: a request of some bytes can break a hundred rules.
@@ -47,7 +49,7 @@ func (i interceptor) record(ctx context.Context, method string, start time.Time,
 	case err != nil:
 		attrs = append(attrs, slog.String("error", Brief(err.Error(), longestError)))
 	}
-	i.log.LogAttrs(ctx, severity(code, loud), "rpc", attrs...)
+	logline.Write(ctx, i.log, severity(code, loud), "rpc", attrs...)
 }
 
 // severity is how loud the log is about an answer: faults of ours, faults of the moment, the rest.
