@@ -25,6 +25,9 @@ import (
 const (
 	maxReceive  = 64 << 10         // bytes of one message: 100 items with the longest names fit
 	callTimeout = 10 * time.Second // how long a call may take whose caller set no shorter deadline
+	// handlers is how many goroutines are kept for calls. One that is new begins with a small stack, and has it copied
+	// several times before it has decoded an order. When all of them are at work a call gets one of its own.
+	handlers = 1024
 )
 
 // server is the order service.
@@ -73,6 +76,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
+		Options:  []grpc.ServerOption{grpc.NumStreamWorkers(handlers)},
 		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.hub.stop,
 	}
 }
