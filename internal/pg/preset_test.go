@@ -1,11 +1,14 @@
 package pg_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
@@ -85,7 +88,8 @@ func TestADaemonsTransactionsAreTheSameThroughAPooler(t *testing.T) {
 	}
 }
 
-// What a daemon writes with one statement, over a connection that is its own, is that statement and nothing else.
+// What a daemon writes or reads with one statement, over a connection that is its own, is that statement and nothing
+// else.
 func TestASingleStatementIsATransactionByItself(t *testing.T) {
 	t.Parallel()
 	db := notes(t)
@@ -94,16 +98,45 @@ func TestASingleStatementIsATransactionByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pools.Close)
+	const insert, read = `INSERT INTO notes VALUES ($1)`, `SELECT count(*)::int FROM notes WHERE n < $1`
 	for n := range 3 {
-		if err := pg.Exec(t.Context(), pools.Writes, `INSERT INTO notes VALUES ($1)`, n); err != nil {
+		if err := pg.Exec(t.Context(), pools.Writes, insert, n); err != nil {
 			t.Fatal(err)
+		}
+		rows, _ := pg.Query(t.Context(), pools.Writes, read, 9) // CollectExactlyOneRow returns the error
+		if got, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int]); err != nil || got != n+1 {
+			t.Fatalf("got %d notes, %v; want %d", got, err, n+1)
 		}
 	}
 	var prepared []string
-	err = pools.Writes.QueryRow(t.Context(), `SELECT array_agg(statement) FROM pg_prepared_statements
+	err = pools.Writes.QueryRow(t.Context(), `SELECT array_agg(statement ORDER BY statement) FROM pg_prepared_statements
 		WHERE statement NOT LIKE '%pg_prepared%'`).Scan(&prepared)
-	if want := []string{`INSERT INTO notes VALUES ($1)`}; err != nil || !slices.Equal(prepared, want) {
+	if want := []string{insert, read}; err != nil || !slices.Equal(prepared, want) {
 		t.Errorf("got the statements %q, %v; want %q", prepared, err, want)
+	}
+}
+
+// A statement that writes where one is to read is refused, although what reads is sent by itself.
+func TestASingleReadDoesNotWrite(t *testing.T) {
+	t.Parallel()
+	db := notes(t)
+	pools, err := pg.OpenPools(t.Context(), pg.Config{URL: db.URL, Application: "single"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pools.Close)
+	for _, pool := range []*pgxpool.Pool{pools.Reads, pools.Writes} {
+		for range 3 {
+			rows, _ := pg.Query(t.Context(), pool, returning, 1) // CollectRows returns the error
+			_, err := pgx.CollectRows(rows, pgx.RowTo[int])
+			var refused *pgconn.PgError
+			if !errors.As(err, &refused) || refused.Code != "25006" {
+				t.Errorf("got %v, want that it is refused: read_only_sql_transaction", err)
+			}
+		}
+	}
+	if got := count(t, db.Pool, `SELECT count(*) FROM notes`); got != 0 {
+		t.Errorf("got %d notes, want none", got)
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 )
 
 // beginRead names the level, as begin does: under a default of SERIALIZABLE even a statement that reads may be refused
-// for a collision. A statement that writes is refused here.
+// for a collision. A statement that writes is refused here, by each connection that meets it.
 const beginRead = beginLevel + ` READ ONLY`
 
-// Query reads with one statement, in a READ COMMITTED transaction of its own, in one round trip when the connection
-// knows the statement. It is pool.Query for what does not write, and finds its rows by an index; the end of ctx ends
-// it, and so does the server after Config.StatementTimeout, which is ErrBusy. What is returned must be closed, as pgx's
-// collectors do, and tells the error as well.
+// Query reads with one statement, which is a READ COMMITTED transaction of its own, in one round trip when the
+// connection knows the statement. It is pool.Query for what does not write, and finds its rows by an index; the end of
+// ctx ends it, and so does the server after Config.StatementTimeout, which is ErrBusy. What is returned must be closed,
+// as pgx's collectors do, and tells the error as well.
 func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
 	return query(ctx, pool, pinned, sql, args)
 }
@@ -57,6 +57,9 @@ func query(ctx context.Context, pool *pgxpool.Pool, plans, sql string, args []an
 // first what it takes and returns, and that waits for the locks for which the statement itself would: so the
 // transaction, with its bounds, is begun before, in a round trip of its own, and ends in one: a pooler's session may
 // not have the COMMIT that another has prepared, which would be told when the rows are read.
+//
+// Where the session has the bounds and the plans from its beginning, a statement that it knows is sent by itself. It
+// was met in a transaction that only reads, so that none is known that writes.
 func (r *rows) read(plans, sql string, args []any) (err error) {
 	ended := r.session.trace(r.ctx, r.conn.Conn(), sql, args)
 	r.finish = func() error {
@@ -66,7 +69,11 @@ func (r *rows) read(plans, sql string, args []any) (err error) {
 	b := &pgx.Batch{}
 	ahead := r.session.readAhead(beginRead, plans)
 	known := r.session.known[sql]
-	if !known {
+	single := known && len(ahead) == 1
+	switch {
+	case single:
+		ahead = nil
+	case !known:
 		if err = r.tell(strings.Join(ahead, `; `)); err != nil {
 			return err
 		}
@@ -75,7 +82,7 @@ func (r *rows) read(plans, sql string, args []any) (err error) {
 	for _, sql := range ahead {
 		b.Queue(sql)
 	}
-	if b.Queue(sql, args...); known {
+	if b.Queue(sql, args...); known && !single {
 		b.Queue(commit)
 	}
 	results := r.conn.SendBatch(r.ctx, b)
