@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -15,9 +16,11 @@ const (
 	glance = time.Second
 	// askTimeout is how long a server may take to say why it is not heard.
 	askTimeout = 3 * time.Second
-	// probeInterval is how often a listener sends itself a wake-up, unless the pools have left their server. Nothing
-	// else is asked while nothing happens. Who does not answer any more is found out by TCP before.
+	// probeInterval is how long a listener hears nothing until it sends itself a wake-up, unless the pools have left
+	// their server. Nothing else is asked while nothing happens. Who does not answer is found out by TCP before.
 	probeInterval = time.Minute
+	// ownInterval is how often it does so at least, however much it hears.
+	ownInterval = 10 * time.Minute
 	// hearWithin is how long that one may take to be heard, which is a millisecond as a rule.
 	hearWithin = 3 * time.Second
 )
@@ -41,6 +44,7 @@ type hearing struct {
 	probe  time.Time // when its own wake-up is sent, or should have been heard
 	sent   bool      // one was, and was not heard yet
 	proven bool      // one was heard
+	last   time.Time // until when that is enough
 }
 
 // run hears until the connection is of no use any more.
@@ -71,13 +75,27 @@ func (h *hearing) next() time.Time {
 }
 
 func (h *hearing) hear(payload string) {
-	switch {
-	case payload == h.own:
-		h.sent, h.proven, h.probe = false, true, time.Now().Add(probeInterval)
+	if payload == h.own {
+		now := time.Now()
+		h.sent, h.proven, h.probe, h.last = false, true, now.Add(probeInterval), now.Add(ownInterval)
 		h.back()
-	case strings.HasPrefix(payload, ownPrefix): // another process's own
-	default:
+		return
+	}
+	h.postpone()
+	if !strings.HasPrefix(payload, ownPrefix) { // which is another process's
 		h.heard(payload)
+	}
+}
+
+// postpone lets whoever sent what was heard prove for all that it is, unless this one has yet to prove that it hears
+// its own process. All wait for longer than who sent it does, and each for another time: one of them is the next.
+func (h *hearing) postpone() {
+	if h.proven && !h.sent {
+		if later := time.Now().Add(probeInterval + rand.N(probeInterval/2)); later.Before(h.last) {
+			h.probe = later
+		} else {
+			h.probe = h.last
+		}
 	}
 }
 

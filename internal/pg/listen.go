@@ -27,7 +27,8 @@ const (
 //
 // One that nobody notifies is as silent as one that cannot hear: since it leads to another database than the one that
 // is written to, or through a pooler that has given its session to somebody else. So the listener sends itself a
-// wake-up, as all others are sent, when it has connected and each minute. While that is not heard, wake-ups are lost.
+// wake-up, as all others are sent, when it has connected, and when it has heard nothing for a minute. While that is not
+// heard, wake-ups are lost.
 type Listener struct {
 	pool    *pgxpool.Pool
 	channel string
