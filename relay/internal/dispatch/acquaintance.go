@@ -78,11 +78,18 @@ func (k *known) jumped(p *paymentv1.Payment, now time.Time) bool {
 	return p.GetUpdateTime().AsTime().Sub(k.Clock.at(now)) > ClockTolerance+2*k.Clock.Within
 }
 
+// agrees reports whether nobody has to be told of the clocks.
+func (k *known) agrees() bool {
+	return k.Clock.Said.IsZero() || k.Clock.Ahead(k.orders).Abs() <= ClockTolerance
+}
+
 const (
 	// ClockTolerance is how far the clocks of the two databases may differ before somebody is told.
 	ClockTolerance = 5 * time.Second
 	// askInterval is how often paymentd is asked again: it may be another one by now, and clocks drift and are set.
 	askInterval = 15 * time.Second
+	// restInterval is that interval while all is well and nothing is sent.
+	restInterval = 2 * time.Minute
 	// askPause keeps commands that cannot be sent from asking for each of them.
 	askPause = time.Second
 )
@@ -96,8 +103,9 @@ type acquaintance struct {
 	doubt    wait.Bell       // rings when paymentd should be asked again
 
 	mu      sync.Mutex
-	inquiry *inquiry // nil when paymentd is not being asked
-	known   *known   // nil: not trusted, or not asked yet
+	inquiry *inquiry  // nil when paymentd is not being asked
+	known   *known    // nil: not trusted, or not asked yet
+	asked   time.Time // when it was asked last, whether it has answered or not
 	judged  time.Time
 	err     error     // the ErrStranger that it was found to be when it was judged
 	served  time.Time // when what it has served was sent, over whatever carrier: the latest of that
@@ -129,6 +137,17 @@ func (a *acquaintance) silenceSince(sent time.Time) silence {
 	return ofOne
 }
 
+// current is latest for whoever sends. After a rest it may be old, and is asked anew; what is sent first does not wait
+// for that.
+func (a *acquaintance) current() *known {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.asked) > askInterval {
+		a.doubt.Ring()
+	}
+	return a.known
+}
+
 // latest returns who paymentd was when it was asked last, nil when it is not known or not trusted.
 func (a *acquaintance) latest() *known {
 	a.mu.Lock()
@@ -136,11 +155,12 @@ func (a *acquaintance) latest() *known {
 	return a.known
 }
 
-// forget has paymentd asked anew before anything more is sent.
+// forget has paymentd asked anew, at once and before anything more is sent.
 func (a *acquaintance) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known, a.err, a.judged = nil, nil, time.Time{}
+	a.doubt.Ring()
 }
 
 // ask asks paymentd who it is and what its clock says, unless that was done a moment ago. The question outlives the
@@ -167,7 +187,7 @@ func (a *acquaintance) inquire() *inquiry {
 	}
 	if a.inquiry == nil {
 		i := &inquiry{done: make(chan struct{})}
-		a.inquiry = i
+		a.inquiry, a.asked = i, time.Now()
 		go func() {
 			defer close(i.done)
 			i.known, i.err = a.find()
@@ -228,7 +248,6 @@ func (a *acquaintance) meet(ctx context.Context) (Told, error) {
 func (a *acquaintance) notice(p *paymentv1.Payment, reason string) {
 	if reason == reasonWrongDatabase {
 		a.forget()
-		a.doubt.Ring()
 		return
 	}
 	if k := a.latest(); k != nil && k.jumped(p, time.Now()) {
@@ -236,14 +255,18 @@ func (a *acquaintance) notice(p *paymentv1.Payment, reason string) {
 	}
 }
 
-// keep asks again and again until ctx ends. What comes of it is told by Trust.
+// keep asks again and again until ctx ends: seldom while nothing is sent and all is well. What comes of it is told by
+// Trust.
 func (a *acquaintance) keep(ctx context.Context) {
 	for {
-		_, _ = a.ask(ctx)             // who does not answer is noticed by the commands that are sent there
+		interval := askInterval // who does not answer is noticed by the commands that are sent there
+		if k, err := a.ask(ctx); err == nil && k.agrees() {
+			interval = restInterval
+		}
 		if !wait.For(ctx, askPause) { // a moment after it was asked, the same would be heard
 			return
 		}
-		timer := time.NewTimer(askInterval - askPause)
+		timer := time.NewTimer(interval - askPause)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:

@@ -11,7 +11,7 @@ import (
 func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	bounded, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
-	k := d.peer.latest()
+	k := d.peer.current()
 	if k == nil {
 		var err error
 		if k, err = d.peer.ask(bounded); err != nil { // nothing was sent

@@ -53,7 +53,7 @@ func (l *streams) take(ctx context.Context) (*stream, *known, error) {
 func (l *streams) ready() (*stream, *known, *opening) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.peer.latest()
+	k := l.peer.current()
 	usable := l.reaches(k)
 	if !usable || time.Now().After(l.current.until) {
 		l.open()
