@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -35,8 +36,9 @@ func (s *Store) Watched(ctx context.Context, seen []Seen, tell func(News)) error
 }
 
 // Progress is Watched of orders of which only what changes is wanted: id, status, cancel reason, and when. The rest may
-// be a hundred times longer.
+// be a hundred times longer. It sorts what was seen: of most orders that is one status, and each takes a query.
 func (s *Store) Progress(ctx context.Context, seen []Seen, tell func(News)) error {
+	slices.SortStableFunc(seen, func(a, b Seen) int { return strings.Compare(string(a.Status), string(b.Status)) })
 	return watched(ctx, seen, s.progressed, tell)
 }
 
@@ -76,9 +78,13 @@ func missing(seen []Seen, found []order.Order) (ids []string) {
 // changed returns the first of some orders that have left their status, and how many it has looked at. OFFSET 0 keeps
 // the lookup of each a lookup.
 func (s *Store) changed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
-	ids, statuses, err := arrays(seen)
+	ids, err := idsOf(seen)
 	if err != nil {
 		return nil, 0, err
+	}
+	statuses := make([]string, len(seen))
+	for i, one := range seen {
+		statuses[i] = string(one.Status)
 	}
 	rows, err := pg.QueryInOrder(ctx, s.reads, `
 		SELECT `+orderColumns+`, at
@@ -108,50 +114,49 @@ func (s *Store) changed(ctx context.Context, seen []Seen) (orders []order.Order,
 	return orders, looked, err
 }
 
-// progressed returns what has changed of all of some orders that have left their status. It is asked for after each
-// change that somebody waits for, and is not planned anew each time: it has one plan, whatever its parameters are.
+// progressed returns what has changed of the first of some orders that have left their status, up to one of which
+// another status was seen, and how many it has looked at. It is asked for after each change that somebody waits for,
+// and is not planned anew each time: it has one plan, whatever its parameters are. One status is compared with all of
+// the orders, whose ids are looked up in a row: a join that looks up each with its own takes a third more.
 func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
-	ids, statuses, err := arrays(seen)
+	looked = len(seen)
+	if i := slices.IndexFunc(seen, func(one Seen) bool { return one.Status != seen[0].Status }); i > 0 {
+		looked = i
+	}
+	ids, err := idsOf(seen[:looked])
 	if err != nil {
 		return nil, 0, err
 	}
 	rows, err := pg.Query(ctx, s.reads, `
-		SELECT at, status, coalesce(cancel_reason, ''), updated_at, completed_at
-		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS seen (seen_id, seen_status, at)
-		CROSS JOIN LATERAL (
-			SELECT status, cancel_reason, updated_at, completed_at
-			FROM orders
-			WHERE id = seen_id AND status <> seen_status
-			OFFSET 0
-		) AS o
-		ORDER BY at`, ids, statuses)
+		SELECT id, status, coalesce(cancel_reason, ''), updated_at, completed_at
+		FROM orders
+		WHERE id = ANY($1::uuid[]) AND status <> $2`, ids, seen[0].Status)
 	if err != nil {
 		return nil, 0, err
 	}
 	var (
-		at        int
+		id        pgtype.UUID
 		o         order.Order
 		completed pgtype.Timestamptz
 	)
-	what := []any{&at, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed}
+	what := []any{&id, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed}
 	_, err = pgx.ForEachRow(rows, what, func() error {
-		o.ID, o.CompletedAt = seen[at-1].ID, completed.Time
+		o.ID, o.CompletedAt = uuid.UUID(id.Bytes).String(), completed.Time
 		orders = append(orders, o)
 		return nil
 	})
-	return orders, len(seen), err
+	return orders, looked, err
 }
 
-// arrays returns what is seen as parameters.
-func arrays(seen []Seen) (ids []pgtype.UUID, statuses []string, err error) {
-	ids, statuses = make([]pgtype.UUID, len(seen)), make([]string, len(seen))
+// idsOf returns the ids of what is seen as a parameter.
+func idsOf(seen []Seen) (ids pgtype.FlatArray[pgtype.UUID], err error) {
+	ids = make(pgtype.FlatArray[pgtype.UUID], len(seen))
 	for i, one := range seen {
 		if ids[i], err = idOf(one.ID); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		statuses[i] = string(one.Status)
 	}
-	return ids, statuses, nil
+	return ids, nil
 }
 
 // idOf returns an id as bytes, which the server need not parse.

@@ -2,9 +2,11 @@ package orderdb_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -42,7 +44,8 @@ func TestWatchedAnswersWhatHasChangedWithOneQuery(t *testing.T) {
 			UpdatedAt: o.UpdatedAt, CompletedAt: o.CompletedAt,
 		}
 	}
-	if diff := cmp.Diff(want, told(t, s.Progress, seen)); diff != "" {
+	inOrder := cmpopts.SortSlices(func(a, b order.Order) bool { return a.ID < b.ID })
+	if diff := cmp.Diff(want, told(t, s.Progress, seen), inOrder); diff != "" {
 		t.Errorf("their progress (-want +got):\n%s", diff)
 	}
 }
@@ -89,6 +92,9 @@ func TestWatchedTellsOfFewOrdersAtATime(t *testing.T) {
 	})
 	if err != nil || len(times) != all*4/5 {
 		t.Errorf("got %d orders, error %v; want %d", len(times), err, all*4/5)
+	}
+	if got := len(told(t, s.Progress, slices.Clone(seen)).Orders); got != all*4/5 {
+		t.Errorf("got the progress of %d orders, want %d", got, all*4/5)
 	}
 	for _, one := range seen {
 		if one.Status == "" != (times[one.ID] == 1) || times[one.ID] > 1 {
