@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"container/list"
-	"context"
 	"sync"
 	"time"
 
@@ -23,7 +22,7 @@ type arriving struct {
 // request is one on its way.
 type request struct {
 	from any
-	end  context.CancelFunc
+	end  func()
 	at   *list.Element // nil when it is there, or was ended
 }
 
@@ -39,23 +38,21 @@ func newArriving(maxReceive int) *arriving {
 	return &arriving{most: max(fewArriving, arrivingBytes/max(maxReceive, 64<<10)), of: map[any]*list.List{}}
 }
 
-// enter notes that a request of a client is on its way: came is called when it is there. The context ends with the
-// other one, or when another request needs its place. The error is an *admission.Overloaded.
-func (a *arriving) enter(ctx context.Context, from any) (bounded context.Context, came func(), err error) {
+// enter notes that a request of a client is on its way, which end ends when another one needs its place: leave is
+// called when it is there, or will not be any more. The error is an *admission.Overloaded.
+func (a *arriving) enter(from any, end func()) (*request, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.count >= a.most && !a.makeRoom(from) {
-		return ctx, nil, &admission.Overloaded{Lane: "requests on their way", RetryAfter: time.Second}
+		return nil, &admission.Overloaded{Lane: "requests on their way", RetryAfter: time.Second}
 	}
-	ctx, end := context.WithCancel(ctx)
 	if a.of[from] == nil {
 		a.of[from] = list.New()
 	}
 	r := &request{from: from, end: end}
 	r.at = a.of[from].PushBack(r)
 	a.count++
-	forget := context.AfterFunc(ctx, func() { a.leave(r) })
-	return ctx, func() { forget(); a.leave(r) }, nil
+	return r, nil
 }
 
 // makeRoom ends the oldest request of the client that has the most, unless none has more than the one that asks.
@@ -75,6 +72,7 @@ func (a *arriving) makeRoom(from any) bool {
 	return true
 }
 
+// leave may be called more than once.
 func (a *arriving) leave(r *request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -37,12 +37,6 @@ type room struct {
 
 func (r *room) full() bool { return r.taken.Load() >= r.most }
 
-// enter takes a place until ctx ends, as it does with the call. gRPC never ends that of a call which is refused.
-func (r *room) enter(ctx context.Context) {
-	r.taken.Add(1)
-	context.AfterFunc(ctx, func() { r.taken.Add(-1) })
-}
-
 // errCallTimeout ends a call that took as long as the server lets it, which its caller would have let go on.
 var errCallTimeout = errors.New("the call's time is over")
 
@@ -77,26 +71,27 @@ func (d *door) enter(ctx context.Context, info *tap.Info) (context.Context, erro
 	if room.full() && name != healthpb.Health_Check_FullMethodName { // a full server is not a dead one
 		return d.turnAway(ctx, name, c, &admission.Overloaded{Lane: "all calls", RetryAfter: time.Second})
 	}
+	bounded, end := ctx, func() {}
+	switch {
+	case room == &d.reflections: // a stream which nobody needs for longer than a call
+		bounded, end = within(ctx, d.timeout)
+	case method.IsClientStream:
+	case method.IsServerStream:
+		bounded, end = c.awaited(ctx, d.timeout)
+	default:
+		bounded, end = within(ctx, d.timeout)
+	}
 	if !method.IsClientStream {
+		c.arriving = d.arriving
 		var err error
-		if ctx, c.there, err = d.arriving.enter(ctx, party(ctx)); err != nil {
+		if c.request, err = d.arriving.enter(party(ctx), end); err != nil {
+			c.came() // it is not waited for
+			end()
 			return d.turnAway(ctx, name, c, err)
 		}
 	}
-	room.enter(ctx)
-	if c.reserved.Load() != nil {
-		context.AfterFunc(ctx, c.unreserve) // its request may never come
-	}
-	switch {
-	case room == &d.reflections: // a stream which nobody needs for longer than a call
-		ctx = bounded(ctx, d.timeout)
-	case method.IsClientStream:
-	case method.IsServerStream:
-		ctx = c.awaited(ctx, d.timeout)
-	default:
-		ctx = bounded(ctx, d.timeout)
-	}
-	return admission.By(context.WithValue(ctx, callKey{}, c), party(ctx)), nil
+	c.enterRoom(bounded, room)
+	return admission.By(context.WithValue(bounded, callKey{}, c), party(ctx)), nil
 }
 
 // turnAway refuses a call for which there is no place at all. One that gRPC would not forget for long is let in with a
@@ -136,12 +131,10 @@ func (d *door) endsSoon(ctx context.Context, now time.Time) bool {
 	return !ok || deadline.Sub(now) <= d.timeout
 }
 
-// bounded ends a call in time, with its message: who sends a byte a second does not keep it open. gRPC cancels ctx when
+// within ends a call in time, with its message: who sends a byte a second does not keep it open. gRPC cancels ctx when
 // the call is over, and what is made of it here.
-func bounded(ctx context.Context, timeout time.Duration) context.Context {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
-	_ = cancel
-	return ctx
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, errCallTimeout)
 }
 
 // callerGone returns why the caller of a call waits no longer, nil when he does.
@@ -150,76 +143,4 @@ func callerGone(ctx context.Context) error {
 		return nil
 	}
 	return ctx.Err()
-}
-
-// call is what the door notes of a call, in its context.
-type call struct {
-	arrived time.Time
-	late    *time.Timer // ends a stream whose request does not come
-	there   func()      // says that the request is; nil where it does not count
-	// reserved gives a slot back that the call has had since its headers came; nil when it has none, or is at work.
-	reserved atomic.Pointer[func()]
-	leave    func() // gives back the slot of a unary call; nil when it has none any more
-}
-
-// reserve takes a slot for the call where its lane gives one at the door.
-func (c *call) reserve(lane *admission.Lane, party any) error {
-	leave, err := lane.Reserve(party)
-	if leave != nil {
-		c.reserved.Store(&leave)
-	}
-	return err
-}
-
-// enter waits for a slot, if the call has none.
-func (c *call) enter(ctx context.Context, lane *admission.Lane) (leave func(), err error) {
-	if reserved := c.reserved.Swap(nil); reserved != nil {
-		return *reserved, nil
-	}
-	return lane.Enter(ctx)
-}
-
-// unreserve gives the slot back that was reserved, unless the call is at work with it.
-func (c *call) unreserve() {
-	if reserved := c.reserved.Swap(nil); reserved != nil {
-		(*reserved)()
-	}
-}
-
-// LeaveLane gives a unary call's slot in its lane back before the call is answered: its work is done, and it waits for
-// somebody else's. It is for the handler's own goroutine.
-func LeaveLane(ctx context.Context) { callOf(ctx).left() }
-
-func (c *call) left() {
-	if c.leave != nil {
-		c.leave()
-		c.leave = nil
-	}
-}
-
-type callKey struct{}
-
-// callOf returns what the door noted.
-func callOf(ctx context.Context) *call {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c
-	}
-	return &call{arrived: time.Now()} // of a test that has no door
-}
-
-// awaited ends a stream whose one request takes too long to come. The stream itself may take as long as it likes.
-func (c *call) awaited(ctx context.Context, timeout time.Duration) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	c.late = time.AfterFunc(timeout, cancel)
-	return ctx
-}
-
-// came notes that a stream's request is there.
-func (c *call) came() {
-	if c.late != nil {
-		c.late.Stop()
-	}
-	if c.there != nil {
-		c.there()
-	}
 }

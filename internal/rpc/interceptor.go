@@ -31,6 +31,7 @@ func (i interceptor) unary(
 ) (any, error) {
 	call := callOf(ctx)
 	call.came()
+	defer call.handled()()
 	if builtin(info.FullMethod) {
 		return handle(ctx, req)
 	}

@@ -174,7 +174,8 @@ func TestADeadlineIsReportedAsTheClientsOnlyIfItIs(t *testing.T) {
 				}
 				log := newLogLines()
 				i := interceptorOf(log)
-				ctx = bounded(ctx, timeout)
+				ctx, over := within(ctx, timeout)
+				defer over()
 				began := time.Now()
 				reply, err := i.unary(ctx, &orderv1.GetOrderRequest{}, getOrder,
 					func(ctx context.Context, _ any) (any, error) {

@@ -128,10 +128,11 @@ func TestARequestThatTricklesInIsEnded(t *testing.T) {
 func TestAStreamLastsLongerThanItsRequestMayTake(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		c, other := &call{}, &call{}
-		lasts, late := c.awaited(ctx, time.Second), other.awaited(ctx, time.Second)
+		lasts, end := c.awaited(t.Context(), time.Second)
+		defer end()
+		late, end := other.awaited(t.Context(), time.Second)
+		defer end()
 		c.came()
 		<-time.After(time.Hour)
 		if lasts.Err() != nil || late.Err() == nil {
