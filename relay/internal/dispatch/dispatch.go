@@ -67,6 +67,7 @@ type delivery struct {
 	report  func(outbox.Report)
 	sent    time.Time
 	silence silence // what it means, once there is no answer
+	over    bool    // it is not pending any more; its stream's own
 }
 
 // answer reports what became of the delivery. The caller sees to it that it happens once.

@@ -83,14 +83,11 @@ func (s *stream) overdue() []*delivery {
 	var over []*delivery
 	for len(s.queue) > 0 && time.Since(s.queue[0].sent) >= s.timeout {
 		d := s.queue[0]
-		d.silence = s.silenceOf(d)
-		s.queue = s.queue[1:]
+		d.silence, d.over = s.silenceOf(d), true
+		s.shorten()
+		over = append(over, d)
 		key := keyOf(d.message)
 		i := slices.Index(s.pending[key], d)
-		if i < 0 {
-			continue // answered
-		}
-		over = append(over, d)
 		if s.pending[key] = slices.Delete(s.pending[key], i, i+1); len(s.pending[key]) == 0 {
 			delete(s.pending, key)
 		}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hosho/internal/wait"
 )
 
 // A delivery was sent two seconds ago, and its time is over. What that means is what came of the others.
@@ -43,5 +45,25 @@ func TestSilenceIsJudgedByTheNeighbours(t *testing.T) {
 				t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 			}
 		})
+	}
+}
+
+// What was answered is let go, as soon as nothing waits that was sent before it: a thousand commands a second would else
+// be kept for as long as a command may take.
+func TestWhatWasAnsweredIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := &stream{pending: map[commandKey][]*delivery{}, timeout: time.Hour, added: wait.NewBell()}
+	var all []*delivery
+	for n := range 4 {
+		all = append(all, silentOne(n))
+	}
+	if err := s.expect(all); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ answered, kept int }{{2, 4}, {0, 3}, {1, 1}, {3, 0}} {
+		s.takePending(keyOf(all[step.answered].message))
+		if len(s.queue) != step.kept {
+			t.Errorf("after the answer to %d: got %d kept, want %d", step.answered, len(s.queue), step.kept)
+		}
 	}
 }

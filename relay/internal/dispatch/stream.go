@@ -47,7 +47,7 @@ type stream struct {
 	heard   time.Time                  // when something came last
 	served  time.Time                  // when what was served over it was sent: the latest of that
 	pending map[commandKey][]*delivery // more than one when a lease was shorter than its delivery
-	queue   []*delivery                // by the time they were sent, answered ones included
+	queue   []*delivery                // by the time they were sent, from the first on that is pending
 	missed  time.Time                  // when a delivery was reported as silent last
 	added   wait.Bell
 }
@@ -281,7 +281,20 @@ func (s *stream) takePending(key commandKey) []*delivery {
 	defer s.mu.Unlock()
 	taken := s.pending[key]
 	delete(s.pending, key)
+	for _, d := range taken {
+		d.over = true
+	}
+	s.shorten()
 	return taken
+}
+
+// shorten lets go of those at the head of the queue that are not pending any more. They would else be kept for as long
+// as a command may take, all of a second's thousands of them. The caller holds s.mu.
+func (s *stream) shorten() {
+	for len(s.queue) > 0 && s.queue[0].over {
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+	}
 }
 
 // close reports every pending command as unanswered: it may have been carried out, and the break may be its doing, but
@@ -295,7 +308,7 @@ func (s *stream) close(err error) {
 	}
 	s.broken = true
 	lost := s.pending
-	s.pending = map[commandKey][]*delivery{}
+	s.pending, s.queue = map[commandKey][]*delivery{}, nil
 	s.mu.Unlock()
 	f, old := refusalOf(err), time.Since(s.opened) >= youth
 	f.planned = f.planned && (old || !errors.Is(err, io.EOF))
