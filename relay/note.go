@@ -19,8 +19,9 @@ func (h *handler) doubted(
 ) (doubted []bool, purposes []orderdb.Purpose, err error) {
 	doubted = make([]bool, len(messages))
 	notes, at := make([]orderdb.Note, 0, len(messages)), make([]int, 0, len(messages))
+	decoder := command.NewDecoder(len(messages))
 	for i := range messages {
-		note, ok := noteIn(&messages[i])
+		note, ok := noteIn(decoder, &messages[i])
 		if doubted[i] = !ok; ok {
 			notes, at = append(notes, note), append(at, i)
 		}
@@ -49,8 +50,8 @@ func (h *handler) doubted(
 
 // noteIn reads a message, and returns what it says of its order; false when that cannot be what the order says, or
 // takes a closer look.
-func noteIn(m *outbox.Message) (note orderdb.Note, ok bool) {
-	c, err := command.Decode(order.Command(m.Kind), m.Key, m.Payload)
+func noteIn(decoder *command.Decoder, m *outbox.Message) (note orderdb.Note, ok bool) {
+	c, err := decoder.Decode(order.Command(m.Kind), m.Key, m.Payload)
 	if err != nil {
 		return note, false
 	}

@@ -54,10 +54,11 @@ paymentd   | *             | admission batch card gen/error gen/money gen/paymen
            |               | paymentdb pg rpc validate
 
 server
-relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox rpc wait
+relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
 daemon     | *             | migrations pg plain rpc version wait
 rpc        | *             | admission digest gen/error logline pg validate version wait
-command    | protobuf      | gen/money gen/payment order
+command    | protobuf      | gen/money gen/payment order protoread
+protoread  | protobuf      | gen/money
 page       | protobuf uuid | validate
 validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...

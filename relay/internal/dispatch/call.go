@@ -22,6 +22,7 @@ func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	if len(d.inTime(bounded, k, []*delivery{next})) == 0 {
 		return
 	}
+	mean(next.command, k.Database)
 	// It goes on when it was reported as silent, as a stream does.
 	patient, end := context.WithTimeout(d.ctx, d.config.Timeout+d.config.listen())
 	defer end()

@@ -109,15 +109,17 @@ func read(m outbox.Message) (*paymentv1.PaymentCommand, error) {
 	return command.Decode(order.Command(m.Kind), m.Key, m.Payload)
 }
 
-// inTime returns the deliveries that may be sent to the paymentd that is known, each naming its database. Charges that
-// paymentd would call expired though their orders do not are answered: they wait, until the clock is asked again and is
-// another, or until they are expired by their orders' clock as well.
+// inTime returns the deliveries that may be sent to the paymentd that is known. Charges that it would call expired
+// though their orders do not are answered: they wait, until the clock is asked again and is another, or until they are
+// expired by their orders' clock as well.
 func (d *Dispatcher) inTime(ctx context.Context, k *known, all []*delivery) []*delivery {
-	early := func(next *delivery) bool { return k.expires(next.command.GetCharge(), time.Now()) }
-	if slices.ContainsFunc(all, early) {
-		if now, err := d.peer.ask(ctx); err == nil && now.Database == k.Database {
-			k = now
-		}
+	now := time.Now()
+	early := func(next *delivery) bool { return k.expires(next.command.GetCharge(), now) }
+	if !slices.ContainsFunc(all, early) {
+		return all
+	}
+	if anew, err := d.peer.ask(ctx); err == nil && anew.Database == k.Database {
+		k, now = anew, time.Now()
 	}
 	sent := make([]*delivery, 0, len(all))
 	for _, next := range all {
@@ -128,7 +130,6 @@ func (d *Dispatcher) inTime(ctx context.Context, k *known, all []*delivery) []*d
 			})
 			continue
 		}
-		mean(next.command, k.Database)
 		sent = append(sent, next)
 	}
 	return sent

@@ -85,6 +85,9 @@ func (m *memory) drop(key lateKey, d *delivery) {
 func (m *memory) take(s *stream, key commandKey) *delivery {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.held == 0 {
+		return nil
+	}
 	silent := m.by[lateKey{s, key}]
 	if len(silent) == 0 {
 		return nil

@@ -48,8 +48,8 @@ func TestSilenceIsJudgedByTheNeighbours(t *testing.T) {
 	}
 }
 
-// What was answered is let go, as soon as nothing waits that was sent before it: a thousand commands a second would else
-// be kept for as long as a command may take.
+// What was answered is let go, as soon as nothing waits that was sent before it: a thousand commands a second would
+// else be kept for as long as a command may take.
 func TestWhatWasAnsweredIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := &stream{pending: map[commandKey][]*delivery{}, timeout: time.Hour, added: wait.NewBell()}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/failpoint"
 	"hosho/internal/order"
@@ -70,7 +72,7 @@ func keyOf(m outbox.Message) commandKey {
 func (l *streams) openTo(ctx context.Context, database string) (*stream, error) {
 	living, cancel := context.WithCancel(l.ctx)
 	impatient := context.AfterFunc(ctx, cancel)
-	opened, err := l.peer.client.ProcessPayments(living)
+	opened, err := l.peer.client.ProcessPayments(living, grpc.ForceCodecV2(newWire()))
 	if err == nil && database != "" {
 		err = isOf(opened, database)
 	}
@@ -154,17 +156,14 @@ func (s *stream) sayLast() {
 // send puts commands on the stream. An error means that the stream had ended and none of them was sent; later losses
 // are reported, command by command.
 func (s *stream) send(bulk []*delivery) error {
-	request := &paymentv1.ProcessPaymentsRequest{}
-	for _, d := range bulk {
-		request.Commands = append(request.Commands, d.command)
-	}
+	request := encode(bulk, s.database)
 	if err := s.expect(bulk); err != nil {
 		return err
 	}
 	defer s.sent()
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	if err := s.grpc.Send(request); err != nil {
+	if err := s.grpc.SendMsg(request); err != nil {
 		s.cancel() // receive learns of it, and reports everything that is pending
 	}
 	failpoint.Here(failpoint.RelaySent)
