@@ -32,33 +32,53 @@ func keyOf(id string) (k key, err error) {
 type keyed struct {
 	requests []payment.Request
 	keys     []key       // of each request
-	first    map[key]int // which request is the first of its key
+	by       []int       // which request decides each: the first of its key
+	first    map[key]int // which that is
 }
 
 func newKeyed(requests []payment.Request) (*keyed, error) {
-	k := &keyed{requests, make([]key, len(requests)), make(map[key]int, len(requests))}
-	for i, r := range requests {
-		var err error
-		if k.keys[i], err = keyOf(r.ID); err != nil {
+	n := len(requests)
+	k := &keyed{requests, make([]key, n), make([]int, n), make(map[key]int, n)}
+	for i := range requests {
+		at, err := keyOf(requests[i].ID)
+		if err != nil {
 			return nil, err
 		}
-		if _, known := k.first[k.keys[i]]; !known {
-			k.first[k.keys[i]] = i
+		first, known := k.first[at]
+		if !known {
+			first = i
+			k.first[at] = i
 		}
+		k.keys[i], k.by[i] = at, first
 	}
 	return k, nil
 }
 
 // decides reports whether a request is the first of its key.
-func (k *keyed) decides(i int) bool { return k.first[k.keys[i]] == i }
+func (k *keyed) decides(i int) bool { return k.by[i] == i }
 
-// without returns the keys that are not stored, each once.
-func (k *keyed) without(stored map[key]payment.Payment) (others []key) {
-	if len(stored) == len(k.first) {
-		return nil
+// stored is what is known to be stored under the keys of requests, where the first of each key stands; elsewhere, and
+// where nothing is known, there is a payment without a status.
+type stored []payment.Payment
+
+// nothing is that nothing is known.
+func (k *keyed) nothing() stored { return make(stored, len(k.requests)) }
+
+func (s stored) known(i int) bool { return s[i].Status != payment.None }
+
+// add takes over what others knows.
+func (s stored) add(others stored) {
+	for i := range others {
+		if others.known(i) {
+			s[i] = others[i]
+		}
 	}
+}
+
+// without returns the keys of which nothing is known to be stored, each once.
+func (k *keyed) without(known stored) (others []key) {
 	for i, at := range k.keys {
-		if _, ok := stored[at]; !ok && k.decides(i) {
+		if k.decides(i) && !known.known(i) {
 			others = append(others, at)
 		}
 	}
@@ -87,8 +107,8 @@ func (k *keyed) arrays() *arrays {
 	a := &arrays{
 		make(pgtype.FlatArray[pgtype.UUID], 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
 	}
-	for i, r := range k.requests {
-		if k.decides(i) {
+	for i := range k.requests {
+		if r := &k.requests[i]; k.decides(i) {
 			a.ids = append(a.ids, pgtype.UUID{Bytes: k.keys[i], Valid: true})
 			a.customers = append(a.customers, r.CustomerID)
 			a.amounts = append(a.amounts, r.AmountMinor)

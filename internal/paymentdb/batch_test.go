@@ -46,6 +46,38 @@ func TestTheResultsOfAThousandChargesComeInTheirOrder(t *testing.T) {
 	checkBooks(t, db.Pool)
 }
 
+// What is told of when a payment was decided is nothing that was read back: the columns say the same.
+func TestABatchIsDecidedAtOneMoment(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Payments(t)
+	store := paymentdb.New(db.Pool)
+	known := approved(newRequest())
+	for _, known := range [][]payment.Authorisation{{}, {known}, {known}} {
+		charges := []payment.Authorisation{approved(newRequest()), declined(newRequest()), approved(newRequest())}
+		charges[2].NotAfter = time.Now().Add(-time.Hour)
+		results, err := store.Charge(t.Context(), append(charges, known...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		moment := results[0].Payment.CreatedAt
+		for i, charge := range charges {
+			stored, ledger, err := store.Get(t.Context(), charge.ID)
+			if diff := cmp.Diff(results[i].Payment, stored); err != nil || diff != "" {
+				t.Errorf("charge %d: error %v (-told +stored):\n%s", i, err, diff)
+			}
+			if !stored.CreatedAt.Equal(moment) || !stored.UpdatedAt.Equal(moment) {
+				t.Errorf("charge %d: got %+v, want it decided at %s", i, stored, moment)
+			}
+			for _, booked := range ledger {
+				if !booked.At.Equal(moment) {
+					t.Errorf("charge %d: got an entry of %s, want %s", i, booked.At, moment)
+				}
+			}
+		}
+	}
+	checkBooks(t, db.Pool)
+}
+
 func TestTheSameKeyTwiceInABatchOfChargesIsDecidedByTheFirst(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Payments(t)

@@ -3,7 +3,6 @@ package paymentdb
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -21,40 +20,30 @@ import (
 // and reading after it.
 func (s *Store) Charge(ctx context.Context, charges []payment.Authorisation, meant ...string) ([]Result, error) {
 	requests := make([]payment.Request, len(charges))
-	for i, c := range charges {
-		requests[i] = c.Request
+	for i := range charges {
+		requests[i] = charges[i].Request
 	}
 	failpoint.Here(failpoint.ChargeBefore)
 	k, err := newKeyed(requests)
-	var stored map[key]payment.Payment
+	var known stored
 	if err == nil {
-		stored, err = s.insertCharges(ctx, k, charges, meant)
+		known, err = s.insertCharges(ctx, k, charges, meant)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("charge %d payments: %w", len(charges), err)
 	}
 	failpoint.Here(failpoint.ChargeInside)
-	unread := s.withStored(ctx, stored, k, meant)
+	unread := s.withStored(ctx, known, k, meant)
 	failpoint.Here(failpoint.ChargeCommitted)
-	return k.results(stored, unread), nil
+	return k.results(known, unread), nil
 }
 
 // chargeOutcomes is what becomes of a charge that is the first of its key, by its command. Their numbers begin at 1, as
-// arrays of SQL do.
+// arrays of SQL do. Money moves by the first alone, by which the statement tells it.
 var chargeOutcomes = [...]payment.Decision{
 	payment.Apply(payment.None, payment.ChargeApproved),
 	payment.Apply(payment.None, payment.ChargeDeclined),
 	payment.Apply(payment.None, payment.ChargeExpired),
-}
-
-// chargeStatus tells what was decided by the reason to decline it.
-func chargeStatus(reason payment.DeclineReason) payment.Status {
-	for _, d := range chargeOutcomes {
-		if d.Reason == reason {
-			return d.Status
-		}
-	}
-	return payment.None // which the contract makes UNSPECIFIED: nothing is decided by it
 }
 
 // insertCharges decides the keys that nothing was decided under, and returns those.
@@ -64,41 +53,45 @@ func chargeStatus(reason payment.DeclineReason) payment.Status {
 // nothing, and goes again past the keys that are known.
 func (s *Store) insertCharges(
 	ctx context.Context, k *keyed, charges []payment.Authorisation, meant []string,
-) (map[key]payment.Payment, error) {
-	args := chargeArgs(k, charges)
+) (stored, error) {
+	commands := make([]int16, len(charges))
+	for i := range charges {
+		commands[i] = int16(charges[i].Command())
+	}
+	outcome := func(first int) payment.Decision { return chargeOutcomes[commands[first]-1] }
+	args := chargeArgs(k, charges, commands)
 	if !s.repeats.Expected() {
-		stored, err := s.decide(ctx, k, meant, chargeStatus, insertNew, args...)
+		known, err := s.decide(ctx, k, meant, outcome, insertNew, args...)
 		if pg.Duplicates(err) != "payments_pkey" {
-			return stored, err
+			return known, err
 		}
 	}
-	stored, err := s.decide(ctx, k, meant, chargeStatus, insertUnknown, args...)
+	known, err := s.decide(ctx, k, meant, outcome, insertUnknown, args...)
 	if err == nil {
-		s.repeats.Saw(len(stored) < len(k.first))
+		s.repeats.Saw(len(k.without(known)) > 0)
 	}
-	return stored, err
+	return known, err
 }
 
 // chargeArgs are the arguments of insertNew and of insertUnknown that follow those of here.
-func chargeArgs(k *keyed, charges []payment.Authorisation) []any {
+func chargeArgs(k *keyed, charges []payment.Authorisation, commands []int16) []any {
 	a := k.arrays()
-	commands := make([]int16, 0, len(a.ids))
+	decided := make([]int16, 0, len(a.ids))
 	notAfter := make(pgtype.FlatArray[pgtype.Timestamptz], 0, len(a.ids))
-	for i, c := range charges {
-		if k.decides(i) {
-			commands = append(commands, int16(c.Command()))
+	for i := range charges {
+		if c := &charges[i]; k.decides(i) {
+			decided = append(decided, commands[i])
 			notAfter = append(notAfter, pgtype.Timestamptz{Time: c.NotAfter, Valid: !c.NotAfter.IsZero()})
 		}
 	}
 	var statuses []payment.Status
 	var reasons []payment.DeclineReason
-	var entries []payment.Entry
 	for _, d := range chargeOutcomes {
-		statuses, reasons, entries = append(statuses, d.Status), append(reasons, d.Reason), append(entries, d.Entry)
+		statuses, reasons = append(statuses, d.Status), append(reasons, d.Reason)
 	}
 	return []any{
-		a.ids, a.customers, a.amounts, a.currencies, commands, notAfter, int16(payment.ChargeExpired),
-		statuses, reasons, entries,
+		a.ids, a.customers, a.amounts, a.currencies, decided, notAfter, int16(payment.ChargeExpired),
+		statuses, reasons, chargeOutcomes[0].Entry,
 	}
 }
 
@@ -111,31 +104,39 @@ var (
 
 // chargeStatement is the statement, with what is to become of a known key.
 //
-// ORDER BY is the order of locks. The clock is read in asked, which is MATERIALIZED and so computed once: the status,
-// its reason and the ledger entry cannot disagree about whether it was too late.
+// ORDER BY is the order of locks. The clock is read in here, once: whether it was too late is asked at one moment, and
+// only there, so that the status, its reason and the ledger entry cannot disagree. Nothing is read back but keys: what
+// the columns say of when it was decided is the statement's moment, as their defaults have it.
+//
+// unnest in the list of a SELECT gives the rows in the order of the arrays, and needs no copy of them.
 func chargeStatement(known string) string {
 	return `
-		WITH ` + here + `, asked AS MATERIALIZED (
-			SELECT id, customer_id, amount_minor, currency,
-				CASE WHEN clock_timestamp() > not_after THEN $9 ELSE command END AS command
-			FROM here, unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::smallint[], $8::timestamptz[])
-				AS a (id, customer_id, amount_minor, currency, command, not_after)
+		WITH ` + here + `, asked AS (
+			SELECT unnest($3::uuid[]) AS id, unnest($4::text[]) AS customer_id, unnest($5::bigint[]) AS amount_minor,
+				unnest($6::text[]) AS currency, unnest($7::smallint[]) AS command,
+				unnest($8::timestamptz[]) AS not_after, clock
+			FROM here
 			WHERE meant
+		), judged AS (
+			SELECT id, customer_id, amount_minor, currency,
+				CASE WHEN clock > not_after THEN $9 ELSE command END AS command
+			FROM asked
 		), decided AS (
 			INSERT INTO payments (id, customer_id, amount_minor, currency, status, decline_reason)
 			SELECT id, customer_id, amount_minor, currency, ($10::text[])[command], nullif(($11::text[])[command], '')
-			FROM asked
+			FROM judged
 			ORDER BY id
 			` + known + `
-			RETURNING ` + columns + `
+			RETURNING id, amount_minor, currency, status, decline_reason
 		), booked AS (
 			INSERT INTO ledger (payment_id, kind, amount_minor, currency)
-			SELECT id, entry, amount_minor, currency
-			FROM decided JOIN unnest($10::text[], $11::text[], $12::text[]) AS o (status, reason, entry)
-				ON decided.status = o.status AND coalesce(decline_reason, '') = reason
-			WHERE entry <> ''
+			SELECT id, $12, amount_minor, currency
+			FROM decided
+			WHERE status = ($10::text[])[1]
 		)
-		SELECT ` + decidedColumns + ` FROM here LEFT JOIN decided ON true`
+		SELECT identity, statement_timestamp(), (SELECT array_agg(id) FROM decided),
+			(SELECT array_agg(id) FROM decided WHERE decline_reason = ($11::text[])[$9])
+		FROM here`
 }
 
 // withStored adds to what was just decided what was already stored under the other keys, or returns why it could not.
@@ -143,22 +144,22 @@ func chargeStatement(known string) string {
 // It is a statement of its own, after the first has committed, and so has a snapshot of its own: the row that made the
 // INSERT do nothing may have been committed after the INSERT's snapshot was taken, and would be invisible to a
 // statement that did both. Rows are never deleted, so a key that could not be inserted is there to be read.
-func (s *Store) withStored(ctx context.Context, stored map[key]payment.Payment, k *keyed, meant []string) error {
-	others := k.without(stored)
+func (s *Store) withStored(ctx context.Context, known stored, k *keyed, meant []string) error {
+	others := k.without(known)
 	if len(others) == 0 {
 		return nil
 	}
-	found, err := s.read(ctx, others, meant)
+	found, err := s.read(ctx, k, others, meant)
 	if err != nil {
 		return err
 	}
-	maps.Copy(stored, found)
-	return k.complete(stored)
+	known.add(found)
+	return k.complete(known)
 }
 
 // complete makes sure that every request has its payment.
-func (k *keyed) complete(stored map[key]payment.Payment) error {
-	if missing := k.without(stored); len(missing) > 0 {
+func (k *keyed) complete(known stored) error {
+	if missing := k.without(known); len(missing) > 0 {
 		return fmt.Errorf("payment %s could be neither inserted nor read", k.requests[k.first[missing[0]]].ID)
 	}
 	return nil

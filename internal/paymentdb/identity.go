@@ -45,11 +45,12 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 // There is one row. LIMIT tells the planner, which has never seen statistics of so small a table and would think of a
 // thousand times the work.
 //
-// It also says how long a lock is waited for, before the first is taken. Its parameters come first: the identities that
-// are meant, and that time, ” for as long as ever.
+// It also says how long a lock is waited for, and reads the clock, before the first is taken. Its parameters come
+// first: the identities that are meant, and how long that is, ” for as long as ever.
 const here = `here AS MATERIALIZED (
 			SELECT id AS identity, id = ALL($1::uuid[]) AS meant,
-				CASE WHEN $2 <> '' THEN set_config('lock_timeout', $2, true) END AS lock_timeout
+				CASE WHEN $2 <> '' THEN set_config('lock_timeout', $2, true) END AS lock_timeout,
+				clock_timestamp() AS clock
 			FROM database_identity
 			LIMIT 1
 		)`

@@ -71,27 +71,27 @@ type Result struct {
 // ErrKeyReused when it was decided for something else.
 func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
 	k, err := newKeyed(requests)
-	var stored map[key]payment.Payment
+	var found stored
 	if err == nil {
-		stored, err = s.read(ctx, k.without(nil), meant)
+		found, err = s.read(ctx, k, k.without(k.nothing()), meant)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %d payments: %w", len(requests), err)
 	}
-	return k.results(stored, ErrNotFound), nil
+	return k.results(found, ErrNotFound), nil
 }
 
 // results returns for each request what is stored under its key, or else the error that says why nothing is known.
-func (k *keyed) results(stored map[key]payment.Payment, otherwise error) []Result {
+func (k *keyed) results(known stored, otherwise error) []Result {
 	out := make([]Result, len(k.requests))
-	for i, r := range k.requests {
-		switch p, ok := stored[k.keys[i]]; {
-		case !ok:
-			out[i] = Result{Err: otherwise}
-		case !p.Matches(r):
-			out[i] = Result{Err: ErrKeyReused}
+	for i, by := range k.by {
+		switch {
+		case !known.known(by):
+			out[i].Err = otherwise
+		case !known[by].Matches(k.requests[i]):
+			out[i].Err = ErrKeyReused
 		default:
-			out[i] = Result{Payment: p}
+			out[i].Payment = known[by]
 		}
 	}
 	return out

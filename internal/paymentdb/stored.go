@@ -11,44 +11,26 @@ import (
 	"hosho/internal/pg"
 )
 
-// decided is a row of a statement that decides: what of a payment is not in its request. The statement returns it for
-// here LEFT JOIN decided, so that where nothing was decided it is one row without a key.
+// decided is the row of a statement that decides.
 type decided struct {
-	identity  pgtype.UUID
-	id        pgtype.UUID
-	reason    *payment.DeclineReason
-	createdAt pgtype.Timestamptz
-	updatedAt pgtype.Timestamptz
+	identity pgtype.UUID
+	now      pgtype.Timestamptz            // when it was decided
+	ids      pgtype.FlatArray[pgtype.UUID] // the keys of which it was
+	expired  pgtype.FlatArray[pgtype.UUID] // those of them whose charge came too late
 }
 
-const decidedColumns = `identity, id, decline_reason, created_at, updated_at`
-
 func scanDecided(r pgx.CollectableRow) (d decided, err error) {
-	err = r.Scan(&d.identity, &d.id, &d.reason, &d.createdAt, &d.updatedAt)
+	err = r.Scan(&d.identity, &d.now, &d.ids, &d.expired)
 	return d, err
 }
 
 func (d decided) of() pgtype.UUID { return d.identity }
 
-// payment is what was written for a request.
-func (d decided) payment(r payment.Request, decision func(payment.DeclineReason) payment.Status) payment.Payment {
-	p := payment.Payment{
-		ID: r.ID, CustomerID: r.CustomerID, AmountMinor: r.AmountMinor, Currency: r.Currency,
-		CreatedAt: d.createdAt.Time, UpdatedAt: d.updatedAt.Time,
-	}
-	if d.reason != nil {
-		p.DeclineReason = *d.reason
-	}
-	p.Status = decision(p.DeclineReason)
-	return p
-}
-
-// decide runs a statement that decides the keys that nothing was decided under, and returns those. decision tells the
-// status of what was declined for a reason, or for none.
+// decide runs a statement that decides the keys that nothing was decided under, and returns the payments of those.
+// outcome tells what became of the request that is the first of its key.
 func (s *Store) decide(
-	ctx context.Context, k *keyed, meant []string, decision func(payment.DeclineReason) payment.Status,
-	sql string, args ...any,
-) (map[key]payment.Payment, error) {
+	ctx context.Context, k *keyed, meant []string, outcome func(first int) payment.Decision, sql string, args ...any,
+) (stored, error) {
 	args = append([]any{identities(meant), s.lockWait}, args...)
 	rows, err := pg.Write(ctx, s.pool, scanDecided, sql, args...)
 	if err == nil {
@@ -57,13 +39,24 @@ func (s *Store) decide(
 	if err != nil {
 		return nil, err
 	}
-	stored := make(map[key]payment.Payment, len(rows))
-	for _, d := range rows {
-		if d.id.Valid {
-			stored[d.id.Bytes] = d.payment(k.requests[k.first[d.id.Bytes]], decision)
+	d, known := rows[0], k.nothing()
+	write := func(ids pgtype.FlatArray[pgtype.UUID], outcome func(int) payment.Decision) {
+		for _, id := range ids {
+			first := k.first[id.Bytes]
+			known[first] = d.payment(&k.requests[first], outcome(first))
 		}
 	}
-	return stored, nil
+	write(d.ids, outcome)
+	write(d.expired, func(int) payment.Decision { return payment.Apply(payment.None, payment.ChargeExpired) })
+	return known, nil
+}
+
+// payment is what was written for a request.
+func (d *decided) payment(r *payment.Request, outcome payment.Decision) payment.Payment {
+	return payment.Payment{
+		ID: r.ID, CustomerID: r.CustomerID, AmountMinor: r.AmountMinor, Currency: r.Currency,
+		Status: outcome.Status, DeclineReason: outcome.Reason, CreatedAt: d.now.Time, UpdatedAt: d.now.Time,
+	}
 }
 
 // found is a row of payments, as a statement returns it for here LEFT JOIN payments: where there is none all but the
@@ -82,16 +75,16 @@ type found struct {
 
 func (f found) of() pgtype.UUID { return f.Identity }
 
-// read returns what is stored under the keys.
-func (s *Store) read(ctx context.Context, keys []key, meant []string) (map[key]payment.Payment, error) {
+// read returns what is stored under keys of the requests.
+func (s *Store) read(ctx context.Context, k *keyed, keys []key, meant []string) (stored, error) {
 	rows, err := pg.Query(ctx, s.pool, `
 		WITH `+here+`
 		SELECT identity, `+columns+` FROM here LEFT JOIN payments ON meant AND id = ANY($3)`,
 		identities(meant), "", uuids(keys))
-	return collect(rows, err, meant)
+	return k.collect(rows, err, meant)
 }
 
-func collect(rows pgx.Rows, err error, meant []string) (map[key]payment.Payment, error) {
+func (k *keyed) collect(rows pgx.Rows, err error, meant []string) (stored, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -102,14 +95,14 @@ func collect(rows pgx.Rows, err error, meant []string) (map[key]payment.Payment,
 	if err != nil {
 		return nil, err
 	}
-	stored := make(map[key]payment.Payment, len(all))
+	known := k.nothing()
 	for _, f := range all {
 		if f.ID.Valid {
-			stored[f.ID.Bytes] = row{
+			known[k.first[f.ID.Bytes]] = row{
 				f.ID.String(), *f.CustomerID, *f.AmountMinor, *f.Currency, *f.Status, f.DeclineReason,
 				*f.CreatedAt, *f.UpdatedAt,
 			}.payment()
 		}
 	}
-	return stored, nil
+	return known, nil
 }

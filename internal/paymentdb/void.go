@@ -3,7 +3,6 @@ package paymentdb
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -20,29 +19,28 @@ import (
 // It is one statement that commits by itself, and a transaction after it where a key was known.
 func (s *Store) Void(ctx context.Context, requests []payment.Request, meant ...string) ([]Result, error) {
 	k, err := newKeyed(requests)
-	var stored map[key]payment.Payment
+	var known stored
 	if err == nil {
-		stored, err = s.insertTombstones(ctx, k, meant)
+		known, err = s.insertTombstones(ctx, k, meant)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
 	}
 	failpoint.Here(failpoint.VoidInside)
-	err = s.voidStored(ctx, stored, k, meant)
-	if err != nil && len(stored) == 0 {
+	err = s.voidStored(ctx, known, k, meant)
+	if err != nil && len(k.without(known)) == len(k.first) {
 		return nil, fmt.Errorf("void %d payments: %w", len(requests), err)
 	}
 	failpoint.Here(failpoint.VoidCommitted)
-	return k.results(stored, err), nil
+	return k.results(known, err), nil
 }
 
 // insertTombstones decides the keys that nothing was decided under, so that a charge which arrives later finds them
 // taken (rule 3 of doc/rules.md; ON CONFLICT DO NOTHING, as in insertCharges), and returns those.
-func (s *Store) insertTombstones(ctx context.Context, k *keyed, meant []string) (map[key]payment.Payment, error) {
+func (s *Store) insertTombstones(ctx context.Context, k *keyed, meant []string) (stored, error) {
 	a := k.arrays()
 	tombstone := payment.Apply(payment.None, payment.Void)
-	decision := func(payment.DeclineReason) payment.Status { return tombstone.Status }
-	return s.decide(ctx, k, meant, decision, `
+	return s.decide(ctx, k, meant, func(int) payment.Decision { return tombstone }, `
 		WITH `+here+`, decided AS (
 			INSERT INTO payments (id, customer_id, amount_minor, currency, status)
 			SELECT id, customer_id, amount_minor, currency, $7 AS status
@@ -51,23 +49,21 @@ func (s *Store) insertTombstones(ctx context.Context, k *keyed, meant []string) 
 			WHERE meant
 			ORDER BY id
 			ON CONFLICT (id) DO NOTHING
-			RETURNING `+columns+`
+			RETURNING id
 		)
-		SELECT `+decidedColumns+` FROM here LEFT JOIN decided ON true`,
+		SELECT identity, statement_timestamp(), (SELECT array_agg(id) FROM decided), NULL::uuid[] FROM here`,
 		a.ids, a.customers, a.amounts, a.currencies, tombstone.Status)
 }
 
 // voidStored voids what was stored before, and adds all of it to stored when that has committed.
-func (s *Store) voidStored(
-	ctx context.Context, stored map[key]payment.Payment, k *keyed, meant []string,
-) error {
-	others := k.without(stored)
+func (s *Store) voidStored(ctx context.Context, known stored, k *keyed, meant []string) error {
+	others := k.without(known)
 	if len(others) == 0 {
 		return nil
 	}
-	var now map[key]payment.Payment
+	var now stored
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		if now, err = s.lock(ctx, tx, others, meant); err != nil {
+		if now, err = s.lock(ctx, tx, k, others, meant); err != nil {
 			return err
 		}
 		changed, err := change(ctx, tx, changes(now, k))
@@ -75,22 +71,21 @@ func (s *Store) voidStored(
 			return err
 		}
 		for _, at := range changed {
-			p := now[at.id.Bytes]
+			p := &now[k.first[at.id.Bytes]]
 			p.Status, p.UpdatedAt = at.status, at.updatedAt.Time
-			now[at.id.Bytes] = p
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	maps.Copy(stored, now)
-	return k.complete(stored)
+	known.add(now)
+	return k.complete(known)
 }
 
 // lock reads payments and keeps them as they are until the transaction ends, by ascending key. It is a statement after
 // the INSERT for the reason that withStored gives. NO KEY is the lock that the UPDATE takes.
-func (s *Store) lock(ctx context.Context, tx pgx.Tx, keys []key, meant []string) (map[key]payment.Payment, error) {
+func (s *Store) lock(ctx context.Context, tx pgx.Tx, k *keyed, keys []key, meant []string) (stored, error) {
 	rows, err := tx.Query(ctx, `
 		WITH `+here+`, locked AS (
 			SELECT `+columns+`
@@ -101,7 +96,7 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, keys []key, meant []string)
 		)
 		SELECT identity, `+columns+` FROM here LEFT JOIN locked ON true`,
 		identities(meant), s.lockWait, uuids(keys))
-	return collect(rows, err, meant)
+	return k.collect(rows, err, meant)
 }
 
 // transition is a stored payment and what a void makes of it.
@@ -113,17 +108,16 @@ type transition struct {
 
 // changes asks of each request that matches its payment what a void does to it, and returns those that change, once
 // each. A request that does not match changes nothing, wherever in the batch it stands.
-func changes(stored map[key]payment.Payment, k *keyed) (out []transition) {
-	asked := make(map[key]bool, len(stored))
-	for i, r := range k.requests {
-		at := k.keys[i]
-		p, ok := stored[at]
-		if !ok || asked[at] || !p.Matches(r) {
+func changes(known stored, k *keyed) (out []transition) {
+	asked := make([]bool, len(known))
+	for i, by := range k.by {
+		p := &known[by]
+		if asked[by] || !known.known(by) || !p.Matches(k.requests[i]) {
 			continue
 		}
-		asked[at] = true
+		asked[by] = true
 		if d := payment.Apply(p.Status, payment.Void); d.Status != p.Status {
-			out = append(out, transition{at, p.Status, d})
+			out = append(out, transition{k.keys[i], p.Status, d})
 		}
 	}
 	return out
@@ -164,7 +158,7 @@ func change(ctx context.Context, tx pgx.Tx, transitions []transition) ([]changed
 				AS a (key, from_status, to_status, entry)
 		), changed AS (
 			UPDATE payments
-			SET status = to_status, updated_at = clock_timestamp()
+			SET status = to_status, updated_at = statement_timestamp()
 			FROM asked
 			WHERE id = ANY(ARRAY[key]) AND status = from_status
 			RETURNING `+columns+`

@@ -14,12 +14,11 @@ var noTombstone = Mutant{
 		{
 			File: "internal/paymentdb/void.go",
 			Old:  `INSERT INTO payments (id, customer_id, amount_minor, currency, status)`,
-			New: `SELECT asked.*, NULL AS decline_reason, clock_timestamp() AS created_at,
-			clock_timestamp() AS updated_at FROM (`,
+			New:  `SELECT id FROM (`,
 		},
 		{
 			File: "internal/paymentdb/void.go",
-			Old:  "ON CONFLICT (id) DO NOTHING\n\t\t\tRETURNING `+columns+`",
+			Old:  "ON CONFLICT (id) DO NOTHING\n\t\t\tRETURNING id",
 			New:  ") AS asked WHERE NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)",
 		},
 	},
@@ -34,18 +33,19 @@ var unstickyDecline = Mutant{
 	Edits: []Edit{
 		{
 			File: "internal/paymentdb/charge.go",
-			Old:  "FROM asked\n\t\t\tORDER BY id",
-			New:  "FROM asked\n\t\t\tWHERE ($10::text[])[command] <> 'DECLINED'\n\t\t\tORDER BY id",
+			Old:  "FROM judged\n\t\t\tORDER BY id",
+			New:  "FROM judged\n\t\t\tWHERE ($11::text[])[command] <> 'INSUFFICIENT_FUNDS'\n\t\t\tORDER BY id",
 		},
 		{
 			File: "internal/paymentdb/charge.go",
-			Old:  "SELECT ` + decidedColumns + ` FROM here LEFT JOIN decided ON true`",
-			New: "SELECT ` + decidedColumns + ` FROM here LEFT JOIN decided ON true" + `
-		UNION ALL
-		SELECT NULL, id, ($11::text[])[command], clock_timestamp(), clock_timestamp()
-		FROM asked
-		WHERE ($10::text[])[command] = 'DECLINED'
-			AND NOT EXISTS (SELECT FROM payments WHERE payments.id = asked.id)` + "`",
+			Old:  `SELECT identity, statement_timestamp(), (SELECT array_agg(id) FROM decided),`,
+			New: `SELECT identity, statement_timestamp(), (
+			SELECT array_agg(id)
+			FROM (
+				SELECT id FROM decided UNION ALL SELECT id FROM judged
+				WHERE ($11::text[])[command] = 'INSUFFICIENT_FUNDS'
+					AND NOT EXISTS (SELECT FROM payments WHERE payments.id = judged.id)
+			) AS told),`,
 		},
 	},
 }
