@@ -9,10 +9,10 @@ package command
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 )
@@ -20,26 +20,38 @@ import (
 // Encode makes the payload of an order's command: the request of ChargePayment or VoidPayment. The order's id is the
 // payment's key, and its deadline the charge's not_after. An order that has no deadline yet has none in its charge:
 // whoever gives it one adds that to the payload (internal/orderdb), which without it is not sent.
+//
+// Its fields, whose numbers both requests share, are written by hand: each order is encoded once, and as messages that
+// are made, measured and visited they took three times as long.
 func Encode(kind order.Command, o order.Order) ([]byte, error) {
-	amount := &moneyv1.Money{CurrencyCode: o.Currency, AmountMinor: o.AmountMinor}
-	var request proto.Message
-	switch kind {
-	case order.Charge:
-		charge := &paymentv1.ChargePaymentRequest{PaymentId: o.ID, CustomerId: o.CustomerID, Amount: amount}
-		if !o.DeadlineAt.IsZero() {
-			charge.NotAfter = timestamppb.New(o.DeadlineAt)
-		}
-		request = charge
-	case order.Void:
-		request = &paymentv1.VoidPaymentRequest{PaymentId: o.ID, CustomerId: o.CustomerID, Amount: amount}
-	default:
+	if kind != order.Charge && kind != order.Void {
 		return nil, fmt.Errorf("encode a command: got kind %q, want %s or %s", kind, order.Charge, order.Void)
 	}
-	payload, err := proto.Marshal(request)
+	payload := make([]byte, 0, usualSize)
+	payload = protowire.AppendString(protowire.AppendTag(payload, 1, protowire.BytesType), o.ID)
+	payload = protowire.AppendString(protowire.AppendTag(payload, 2, protowire.BytesType), o.CustomerID)
+	payload = appendAmount(protowire.AppendTag(payload, 3, protowire.BytesType), o)
+	if kind == order.Void || o.DeadlineAt.IsZero() {
+		return payload, nil
+	}
+	notAfter, err := proto.Marshal(timestamppb.New(o.DeadlineAt))
 	if err != nil {
 		return nil, fmt.Errorf("encode the %s of order %s: %w", kind, o.ID, err)
 	}
-	return payload, nil
+	return protowire.AppendBytes(protowire.AppendTag(payload, 4, protowire.BytesType), notAfter), nil
+}
+
+// usualSize is room for a command whose customer has a name of usual length, and for its deadline.
+const usualSize = 96
+
+// appendAmount adds what an order costs as a money.v1.Money, with its length before it.
+func appendAmount(b []byte, o order.Order) []byte {
+	amount := uint64(o.AmountMinor)
+	length := protowire.SizeTag(1) + protowire.SizeBytes(len(o.Currency)) + protowire.SizeTag(2) +
+		protowire.SizeVarint(amount)
+	b = protowire.AppendVarint(b, uint64(length))
+	b = protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), o.Currency)
+	return protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), amount)
 }
 
 // Decode reads the payload of the command of a kind for an order.
