@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/pg"
 )
@@ -17,11 +16,6 @@ import (
 // It is a statement of its own, since the insert's snapshot may be older than the order that stood in its way; under
 // READ COMMITTED this one's is not. The lookups are lookups whatever the statistics say.
 func (s *Store) find(ctx context.Context, wanted []*wanting) (missing []*wanting, err error) {
-	ids, customers := make([]pgtype.UUID, len(wanted)), make([]string, len(wanted))
-	requestIDs := make([]*string, len(wanted))
-	for i, w := range wanted {
-		ids[i], customers[i], requestIDs[i] = w.id, w.new.CustomerID, w.requestID
-	}
 	rows, err := pg.Query(ctx, s.pool, `
 		SELECT o.*, (c.place - 1)::bigint AS place
 		FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS c (id, customer_id, request_id, place)
@@ -34,7 +28,7 @@ func (s *Store) find(ctx context.Context, wanted []*wanting) (missing []*wanting
 			FROM orders
 			WHERE orders.customer_id = c.customer_id AND orders.request_id = c.request_id
 			LIMIT 1
-		) AS o`, ids, customers, requestIDs)
+		) AS o`, ids(wanted), customers(wanted), requestIDs(wanted))
 	if err != nil {
 		return nil, fmt.Errorf("read the orders of %d requests: %w", len(wanted), err)
 	}

@@ -2,11 +2,11 @@ package orderdb
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,10 +20,9 @@ import (
 type wanting struct {
 	new         *NewOrder
 	id          pgtype.UUID
-	requestID   *string // nil for none, with its hash: in the database absent is NULL
-	requestHash []byte
+	requestHash data // nil without a request id
 	items       json.RawMessage
-	payload     []byte  // of the CHARGE, but for its deadline
+	payload     data    // of the CHARGE, but for its deadline
 	placed      *Placed // what became of it
 	answered    bool    // it is known what did
 }
@@ -55,10 +54,13 @@ func (s *Store) inOrder(news []NewOrder, placed []Placed) []*wanting {
 		wanted = append(wanted, w)
 	}
 	slices.SortFunc(wanted, func(a, b *wanting) int {
-		return cmp.Or(
-			cmp.Compare(a.new.CustomerID, b.new.CustomerID), cmp.Compare(a.new.RequestID, b.new.RequestID),
-			bytes.Compare(a.id.Bytes[:], b.id.Bytes[:]),
-		)
+		if c := strings.Compare(a.new.CustomerID, b.new.CustomerID); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.new.RequestID, b.new.RequestID); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.id.Bytes[:], b.id.Bytes[:])
 	})
 	return wanted
 }
@@ -69,7 +71,7 @@ func (s *Store) encodeAll(w *wanting) (err error) {
 		return err
 	}
 	if n.RequestID != "" {
-		w.requestID, w.requestHash = &n.RequestID, order.Fingerprint(n.CustomerID, n.Currency, n.Items)
+		w.requestHash = order.Fingerprint(n.CustomerID, n.Currency, n.Items)
 	}
 	if w.items, err = json.Marshal(n.Items); err != nil {
 		return err
@@ -151,28 +153,9 @@ func (s *Store) insert(ctx context.Context, wanted []*wanting, waits time.Durati
 }
 
 // columnsOf returns the first arguments of insertSQL.
-func columnsOf(wanted []*wanting) []any {
-	var (
-		ids          = make([]pgtype.UUID, len(wanted))
-		customers    = make([]string, len(wanted))
-		requestIDs   = make([]*string, len(wanted))
-		hashes       = make([][]byte, len(wanted))
-		items        = make([]json.RawMessage, len(wanted))
-		amounts      = make([]int64, len(wanted))
-		currencies   = make([]string, len(wanted))
-		payloads     = make([][]byte, len(wanted))
-		traceparents = make([]*string, len(wanted))
-	)
-	for i, w := range wanted {
-		n := w.new
-		ids[i], customers[i], requestIDs[i], hashes[i] = w.id, n.CustomerID, w.requestID, w.requestHash
-		items[i], amounts[i], currencies[i] = w.items, n.AmountMinor, n.Currency
-		payloads[i] = w.payload
-		if n.Traceparent != "" {
-			traceparents[i] = &n.Traceparent
-		}
-	}
+func columnsOf(w []*wanting) []any {
 	return []any{
-		ids, customers, requestIDs, hashes, items, amounts, currencies, wanted[0].new.Deadline, payloads, traceparents,
+		ids(w), customers(w), requestIDs(w), requestHashes(w), itemLists(w), amounts(w), currencies(w),
+		w[0].new.Deadline, payloads(w), traceparents(w),
 	}
 }

@@ -70,8 +70,8 @@ func together(wanted []*wanting) (part []*wanting) {
 		if w.new.Deadline != wanted[0].new.Deadline {
 			continue
 		}
-		if n := len(part); n > 0 && w.requestID != nil && part[n-1].requestID != nil &&
-			*w.requestID == *part[n-1].requestID && w.new.CustomerID == part[n-1].new.CustomerID {
+		if n := len(part); n > 0 && w.new.RequestID != "" && w.new.RequestID == part[n-1].new.RequestID &&
+			w.new.CustomerID == part[n-1].new.CustomerID {
 			continue
 		}
 		part = append(part, w)
