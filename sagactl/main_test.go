@@ -56,9 +56,8 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = dir
-	build := stack.GoBuild(context.Background(), "-o", filepath.Join(programs, "sagactl"), ".")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build sagactl: %v\n%s", err, output)
+	if err := stack.BuildCommand(context.Background(), programs); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

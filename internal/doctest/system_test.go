@@ -63,13 +63,10 @@ func start(t *testing.T) *system {
 // build builds sagactl into a folder, and returns its name.
 func build(t *testing.T, dir string) string {
 	t.Helper()
-	program := filepath.Join(dir, "sagactl")
-	cmd := stack.GoBuild(t.Context(), "-o", program, "./sagactl")
-	cmd.Dir = root
-	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build sagactl: %v\n%s", err, output)
+	if err := stack.BuildCommand(t.Context(), dir); err != nil {
+		t.Fatal(err)
 	}
-	return program
+	return filepath.Join(dir, "sagactl")
 }
 
 // untilReady returns $DATA, or "" when the system ends before it is ready. What follows is its last line.

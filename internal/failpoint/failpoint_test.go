@@ -14,18 +14,17 @@ import (
 // A daemon that is built for use does not even know the variable that would arm its failpoints; one that is built with
 // the tag does.
 func TestAReleaseHasNoFailpoints(t *testing.T) {
-	slow.Test(t, "builds the relay twice")
+	slow.Test(t, "builds the daemons twice")
 	t.Parallel()
 	for _, tt := range []struct {
 		flags []string
 		want  bool
 	}{{nil, false}, {[]string{"-tags", failpoint.Tag}, true}} {
-		binary := filepath.Join(t.TempDir(), "relay")
-		args := append([]string{"-o", binary}, tt.flags...)
-		if output, err := stack.GoBuild(t.Context(), append(args, "hosho/relay")...).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, output)
+		bin := t.TempDir()
+		if err := stack.Build(t.Context(), bin, tt.flags...); err != nil {
+			t.Fatal(err)
 		}
-		program, err := os.ReadFile(binary)
+		program, err := os.ReadFile(filepath.Join(bin, "relay"))
 		if err != nil {
 			t.Fatal(err)
 		}

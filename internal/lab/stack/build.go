@@ -16,29 +16,46 @@ import (
 // Building is what a person is told who waits for Build.
 const Building = "building orderd, paymentd and relay: the first time it takes about a minute"
 
+// daemons are the programs that a stack runs.
+var daemons = []string{"orderd", "paymentd", "relay"}
+
 // Build builds the daemons from the source tree that the current folder is in, into the folder bin. The flags are those
 // of go build.
 func Build(ctx context.Context, bin string, flags ...string) error {
+	return build(ctx, bin, daemons, flags)
+}
+
+// BuildCommand builds sagactl likewise.
+func BuildCommand(ctx context.Context, bin string) error {
+	return build(ctx, bin, []string{"sagactl"}, nil)
+}
+
+func build(ctx context.Context, bin string, programs, flags []string) error {
 	root, err := SourceRoot()
 	if err != nil {
 		return err
 	}
-	bin, err = filepath.Abs(bin)
-	if err != nil {
+	if bin, err = filepath.Abs(bin); err != nil {
+		return err
+	}
+	if taken, err := takeBuilt(root, bin, programs, flags); taken || err != nil {
 		return err
 	}
 	args := append([]string{"-o", bin + string(filepath.Separator)}, flags...)
-	cmd := GoBuild(ctx, append(args, "./orderd", "./paymentd", "./relay")...)
+	for _, program := range programs {
+		args = append(args, "./"+program)
+	}
+	cmd := goBuild(ctx, args...)
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the daemons: %w\n%s", err, output)
+		return fmt.Errorf("build %s: %w\n%s", strings.Join(programs, ", "), err, output)
 	}
 	return nil
 }
 
 // checkPrograms tells that a folder's daemons cannot be run, as where it is mounted noexec.
 func checkPrograms(bin string) error {
-	for _, daemon := range []string{"orderd", "paymentd", "relay"} {
+	for _, daemon := range daemons {
 		file := filepath.Join(bin, daemon)
 		err := unix.Access(file, unix.X_OK)
 		if errors.Is(err, unix.EACCES) {
@@ -54,10 +71,10 @@ func checkPrograms(bin string) error {
 // endOfBuild is how long an interrupted build is given to take its own files away.
 const endOfBuild = 10 * time.Second
 
-// GoBuild returns the command go build, for programs of the source tree, wherever that is: also below a workspace that
+// goBuild returns the command go build, for programs of the source tree, wherever that is: also below a workspace that
 // knows nothing of it, and where git does not tell its commit, as in somebody else's clone, or in an archive. What is
 // built so says that it is (devel).
-func GoBuild(ctx context.Context, args ...string) *exec.Cmd {
+func goBuild(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-mod=readonly"}, args...)...)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GO111MODULE=on")
 	if dir, err := filepath.Abs(os.TempDir()); err == nil {
