@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rpc"
@@ -49,9 +51,11 @@ func customer(n int64) string { return names[n%customers] }
 // caller places one order after the other, each with a request_id by chance, as clients draw them.
 type caller struct {
 	*system
+	conn   grpc.ClientConnInterface
 	orders orderv1.OrderServiceClient
 	mode   Mode
 	to     *recorder
+	bound  context.Context // of the latest try
 }
 
 // request is for an order that nobody has asked for before.
@@ -69,9 +73,13 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	if c.mode == Wait {
 		request.Wait = durationpb.New(longestWait)
 	}
-	var reply *orderv1.CreateOrderResponse
-	err := c.persist(ctx, func(ctx context.Context) (err error) {
-		reply, err = c.orders.CreateOrder(ctx, request)
+	var placed *orderv1.Order
+	err := c.persist(ctx, func(ctx context.Context) error {
+		var message emptypb.Empty // of which nothing is known: it is read as its bytes
+		err := c.conn.Invoke(ctx, orderv1.OrderService_CreateOrder_FullMethodName, request, &message)
+		if err == nil {
+			placed, err = orderIn(message.ProtoReflect().GetUnknown())
+		}
 		return err
 	})
 	if err != nil {
@@ -82,8 +90,8 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	if c.mode == Create {
 		return
 	}
-	waited := c.mode == Wait && c.isSettled(reply.GetOrder())
-	if !waited && !c.watch(ctx, reply.GetOrder().GetOrderId()) {
+	waited := c.mode == Wait && c.isSettled(placed)
+	if !waited && !c.watch(ctx, placed.GetOrderId()) {
 		return
 	}
 	c.to.settled(begin, time.Now())
@@ -129,9 +137,7 @@ func (c *caller) isSettled(o *orderv1.Order) bool {
 // persist calls until it is answered, or ctx ends: what may be tried again is, with the same request_id.
 func (c *caller) persist(ctx context.Context, call func(context.Context) error) error {
 	for {
-		bounded, cancel := context.WithTimeout(ctx, callTimeout)
-		err := call(bounded)
-		cancel()
+		err := call(c.bounded(ctx))
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -143,6 +149,20 @@ func (c *caller) persist(ctx context.Context, call func(context.Context) error) 
 		pause := max(rpc.RetryDelay(err), retryPause)
 		wait.For(ctx, pause/2+rand.N(pause)) // so that those who were refused together come back apart
 	}
+}
+
+// bounded returns the context of a try, which has callTimeout at least, and twice that at most: many tries have the
+// same one.
+func (c *caller) bounded(ctx context.Context) context.Context {
+	if c.bound != nil && c.bound.Err() == nil {
+		if until, _ := c.bound.Deadline(); time.Until(until) >= callTimeout {
+			return c.bound
+		}
+	}
+	bound, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	context.AfterFunc(bound, cancel)
+	c.bound = bound
+	return bound
 }
 
 // transient reports whether an error says: ask again.
@@ -178,7 +198,9 @@ func (s *system) callers(ctx context.Context, p spec, to *recorder) *crowd {
 			c.clients = append(c.clients, lines[n%len(lines)].caller())
 			continue
 		}
-		one := &caller{system: s, orders: s.clients[n%len(s.clients)], mode: p.mode, to: to}
+		one := &caller{
+			system: s, conn: s.conns[n%len(s.conns)], orders: s.clients[n%len(s.clients)], mode: p.mode, to: to,
+		}
 		c.clients = append(c.clients, one.order)
 	}
 	return c
