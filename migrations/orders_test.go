@@ -150,6 +150,22 @@ func TestOrderFactsDoNotChange(t *testing.T) {
 	}
 }
 
+// Whatever an UPDATE of orders may set, the trigger that keeps facts from changing is asked, but for what may change by
+// itself.
+func TestEveryFactOfAnOrderIsFixed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	free := column[string](t, db, `
+		SELECT attname
+		FROM pg_attribute, pg_trigger
+		WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped
+			AND tgrelid = attrelid AND tgname = 'orders_facts_fixed' AND attnum <> ALL (tgattr)
+		ORDER BY attname`)
+	if diff := cmp.Diff([]string{"status", "updated_at"}, free); diff != "" {
+		t.Errorf("columns that may change (-want +got):\n%s", diff)
+	}
+}
+
 // completed is when an order was COMPLETED before; nil when it never was.
 func completed(t *testing.T, db *pgtest.Database, id string) *time.Time {
 	t.Helper()
