@@ -29,24 +29,29 @@ type Note struct {
 // so: Purposes says what is to be said about the others. It locks nothing.
 func (s *Store) Doubtful(ctx context.Context, notes []Note) ([]int, error) {
 	var (
-		ids        = make([][16]byte, len(notes))
+		ids        = make(pgtype.FlatArray[pgtype.UUID], len(notes))
 		statuses   = make([]string, len(notes))
 		customers  = make([]string, len(notes))
 		amounts    = make([]int64, len(notes))
 		currencies = make([]string, len(notes))
 		deadlines  = make(pgtype.FlatArray[pgtype.Timestamptz], len(notes))
 	)
-	for i, n := range notes {
-		ids[i], statuses[i], customers[i] = n.OrderID, string(n.Status), n.CustomerID
+	for i := range notes {
+		n := &notes[i]
+		ids[i] = pgtype.UUID{Bytes: n.OrderID, Valid: true}
+		statuses[i], customers[i] = string(n.Status), n.CustomerID
 		amounts[i], currencies[i] = n.AmountMinor, n.Currency
 		deadlines[i] = pgtype.Timestamptz{Time: n.DeadlineAt, Valid: !n.DeadlineAt.IsZero()}
 	}
 	// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say, and IS NOT DISTINCT FROM keeps it
-	// one by the order's id: no index answers that.
+	// one by the order's id: no index answers that. FROM unnest would write all rows down before it returns the first.
 	rows, err := pg.Query(ctx, s.pool, `
-		SELECT n.place::integer
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[]) WITH ORDINALITY
-			AS n (id, status, customer_id, amount_minor, currency, deadline_at, place)
+		SELECT n.place
+		FROM (
+			SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::text[]) AS customer_id,
+				unnest($4::bigint[]) AS amount_minor, unnest($5::text[]) AS currency,
+				unnest($6::timestamptz[]) AS deadline_at, generate_subscripts($1, 1) AS place
+		) AS n
 		LEFT JOIN LATERAL (
 			SELECT true AS borne_out
 			FROM orders AS o

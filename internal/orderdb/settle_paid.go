@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -16,15 +17,15 @@ var goesWell = order.Transition{To: order.State{Status: order.Completed}, Fate: 
 
 // mayBePaid reports whether a finding, where its order is PENDING and it tells of that order's payment, only makes it
 // COMPLETED: package order says so, no attempt is recorded, and nobody has to be told but those who watch.
-func mayBePaid(f Finding) bool {
+func mayBePaid(f *Finding) bool {
 	t, err := order.Apply(order.State{Status: order.Pending}, f.Event)
 	return err == nil && t == goesWell && f.Event.Fact() && f.Delivery.implied(f.Retry)
 }
 
 // paid is findings by which orders may be COMPLETED with one statement, parted into what that takes.
 type paid struct {
-	at         map[[16]byte]int // where that of an order stands among all findings
-	ids        [][16]byte
+	places     []int // where that of an order stands among all findings
+	ids        pgtype.FlatArray[pgtype.UUID]
 	customers  []string
 	amounts    []int64
 	currencies []string
@@ -32,21 +33,39 @@ type paid struct {
 
 // mayBePaidOf picks those findings, and leaves the others, and all of an order about which there is more than one.
 func mayBePaidOf(findings []Finding) (p paid) {
-	about := make(map[string]int, len(findings))
-	for _, f := range findings {
-		about[f.Retry.Message.Key]++
+	n := len(findings)
+	p = paid{
+		make([]int, 0, n), make([]pgtype.UUID, 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
 	}
-	p.at = make(map[[16]byte]int, len(findings))
-	for i, f := range findings {
-		var id pgtype.UUID
-		if id.Scan(f.Retry.Message.Key) != nil || about[f.Retry.Message.Key] > 1 || !mayBePaid(f) {
+	about := make(map[string]int, n)
+	for i := range findings {
+		about[findings[i].Retry.Message.Key]++
+	}
+	for i := range findings {
+		f := &findings[i]
+		id, err := uuid.Parse(f.Retry.Message.Key)
+		if err != nil || about[f.Retry.Message.Key] > 1 || !mayBePaid(f) {
 			continue
 		}
-		p.at[id.Bytes], p.ids = i, append(p.ids, id.Bytes)
+		p.places, p.ids = append(p.places, i), append(p.ids, pgtype.UUID{Bytes: id, Valid: true})
 		p.customers = append(p.customers, f.Told.CustomerID)
 		p.amounts, p.currencies = append(p.amounts, f.Told.AmountMinor), append(p.currencies, f.Told.Currency)
 	}
 	return p
+}
+
+// placesOf returns where those of some orders stand.
+func (p *paid) placesOf(ids []pgtype.UUID) (places []int) {
+	some := make(map[pgtype.UUID]struct{}, len(ids))
+	for _, id := range ids {
+		some[id] = struct{}{}
+	}
+	for i, place := range p.places {
+		if _, found := some[p.ids[i]]; found {
+			places = append(places, place)
+		}
+	}
+	return places
 }
 
 // settlePaid applies what nearly every finding is, that the charge of a PENDING order was taken, in one round trip. It
@@ -58,22 +77,33 @@ func (s *Store) settlePaid(ctx context.Context, findings []Finding) ([]int, erro
 	if len(p.ids) == 0 {
 		return nil, nil
 	}
-	ids, err := pg.Write(ctx, s.pool, pgx.RowTo[[16]byte], settlingPaid, p.ids, p.customers, p.amounts, p.currencies)
+	settled, err := pg.Write(ctx, s.pool, scanSettled, settlingPaid, p.ids, p.customers, p.amounts, p.currencies)
 	if err != nil {
 		return nil, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
 	}
-	settled := make([]int, len(ids))
-	for i, id := range ids {
-		settled[i] = p.at[id]
+	if settled[0].all {
+		return p.places, nil
 	}
-	return settled, nil
+	return p.placesOf(settled[0].ids), nil
+}
+
+// settledPaid is what settlingPaid returns.
+type settledPaid struct {
+	all bool
+	ids pgtype.FlatArray[pgtype.UUID] // unless it is all
+}
+
+func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
+	err = r.Scan(&s.all, &s.ids)
+	return s, err
 }
 
 // settlingPaid locks the orders first, by id, and changes the outbox after them, as everybody does. The compare-and-set
 // is the UPDATE's, and what it returns decides which commands leave.
 //
 // Each row is looked up by its key, whatever the statistics say and whether or not the parameters are seen when it is
-// planned: the subqueries cannot be pulled up, and how many elements an array has is not known.
+// planned: the subqueries cannot be pulled up, and how many elements an array has is not known. The arrays are parted
+// where columns are named, since FROM unnest would write all rows down before it returns the first.
 var settlingPaid = `
 	WITH settled AS (
 		UPDATE orders
@@ -81,9 +111,8 @@ var settlingPaid = `
 		WHERE id = ANY(ARRAY(
 				SELECT locked.id
 				FROM (
-					SELECT id, customer_id, amount_minor, currency
-					FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[])
-						AS t (id, customer_id, amount_minor, currency)
+					SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS customer_id,
+						unnest($3::bigint[]) AS amount_minor, unnest($4::text[]) AS currency
 					ORDER BY id
 				) AS told
 				CROSS JOIN LATERAL (
@@ -100,7 +129,8 @@ var settlingPaid = `
 	), gone AS (
 		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
 	)
-	SELECT id FROM settled`
+	SELECT count(*) = cardinality($1), CASE WHEN count(*) < cardinality($1) THEN array_agg(id) END
+	FROM settled`
 
 // changesOfPaid tells what settlePaid did.
 func changesOfPaid(findings []Finding, settled []int) []Change {
