@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
@@ -187,13 +186,13 @@ func (c *conversation) readOne(message []byte) error {
 	if err := c.admit(len(message), n); err != nil {
 		return err
 	}
-	var request orderv1.CreateOrdersRequest
-	if proto.Unmarshal(message, &request) != nil || len(request.GetOrders()) != n {
+	orders, err := ordersIn(message, n)
+	if err != nil {
 		c.room.placing.Release(int64(n))
 		c.release(int64(len(message)), n, n)
-		return errUndecodable()
+		return err
 	}
-	c.begin(request.GetOrders(), int64(len(message)))
+	c.begin(orders, int64(len(message)))
 	return nil
 }
 
