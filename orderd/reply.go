@@ -43,10 +43,20 @@ func toTime(out *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
 	return out
 }
 
-func toStatusOf(o order.Order) orderv1.Order_Status {
-	return orderv1.Order_Status(orderv1.Order_Status_value[statusPrefix+string(o.Status)])
-}
+func toStatusOf(o order.Order) orderv1.Order_Status { return statusOf[o.Status] }
+
+// statusOf has the statuses as the contract has them.
+var statusOf = func() map[order.Status]orderv1.Order_Status {
+	all := map[order.Status]orderv1.Order_Status{}
+	for _, s := range order.Statuses {
+		all[s] = orderv1.Order_Status(orderv1.Order_Status_value[statusPrefix+string(s)])
+	}
+	return all
+}()
 
 func toReason(o order.Order) orderv1.Order_CancelReason {
+	if o.CancelReason == "" {
+		return orderv1.Order_CANCEL_REASON_UNSPECIFIED
+	}
 	return orderv1.Order_CancelReason(orderv1.Order_CancelReason_value[reasonPrefix+string(o.CancelReason)])
 }

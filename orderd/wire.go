@@ -60,6 +60,10 @@ func (w wire) message(field protowire.Number, fields func(wire) wire) wire {
 	w = append(protowire.AppendTag(w, field, protowire.BytesType), 0)
 	begin := len(w)
 	w = fields(w)
+	if length := len(w) - begin; length < 1<<7 {
+		w[begin-1] = byte(length)
+		return w
+	}
 	length := protowire.AppendVarint(make([]byte, 0, 10), uint64(len(w)-begin))
 	return slices.Replace(w, begin-1, begin, length...)
 }
