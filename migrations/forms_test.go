@@ -55,7 +55,7 @@ func (f formCheck) differ(t *testing.T, db *pgtest.Database, collation, strings 
 	t.Helper()
 	return column[string](t, db, fmt.Sprintf(`
 		SELECT format('%%s characters, the first of them %%s', length(s), to_json(left(s, 4)))
-		FROM (SELECT s COLLATE "%s" FROM (%s) AS of_column (s)) AS tried (s)
+		FROM (SELECT s COLLATE "%s", 'PENDING' FROM (%s) AS of_column (s)) AS tried (s, status)
 		WHERE (%s) IS DISTINCT FROM (s ~ '%s')
 		LIMIT 5`, collation, strings, f.expression, f.regexp))
 }
@@ -95,6 +95,41 @@ func TestFormsAreWhatTheRegularExpressionsSay(t *testing.T) {
 		}
 		if len(differ) > 0 {
 			t.Errorf("%s and %s disagree about %q", check.expression, check.regexp, differ)
+		}
+	}
+}
+
+// The forms of an order are checked while it is PENDING, as it is born, and by no change of its status. No order comes
+// to another form on any other way: not as one that is born with another status, and by no change, whatever the status.
+func TestNoOrderComesToAnotherForm(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	wrong := map[string]struct {
+		value      any
+		constraint string
+	}{
+		"customer_id": {"two words", "orders_customer_id_form"},
+		"request_id":  {"two words", "orders_request_id_form"},
+		"currency":    {"yen", "orders_currency_form"},
+		"items":       {`[]`, "orders_items_list"},
+	}
+	for status := range orderStatuses {
+		id := newOrder(t, db)
+		for _, step := range orderPath(status) {
+			refused(t, setOrderStatus(t, db, id, step), "")
+		}
+		for name, w := range wrong {
+			born := anOrder().with(row{name: w.value, "status": status})
+			if strings.HasPrefix(status, "CANCEL") {
+				born["cancel_reason"] = "CUSTOMER"
+			}
+			by := w.constraint
+			if status != "PENDING" {
+				by = "orders_born_pending"
+			}
+			refused(t, born.insert(t.Context(), db.Pool, "orders"), by)
+			_, err := db.Pool.Exec(t.Context(), `UPDATE orders SET `+name+` = $2 WHERE id = $1`, id, w.value)
+			refused(t, err, "orders_facts_fixed")
 		}
 	}
 }
