@@ -47,8 +47,11 @@ func toStatus(err error) error {
 	return rpc.ToStatus(err)
 }
 
-// toPaymentError puts on a stream what the unary method would have answered.
+// toPaymentError puts on a stream what the unary method would have answered; nil where there is no error.
 func toPaymentError(err error) *paymentv1.PaymentError {
+	if err == nil {
+		return nil
+	}
 	answered := toStatus(err)
 	out := &paymentv1.PaymentError{
 		Code:    int32(status.Code(answered)),
@@ -69,8 +72,8 @@ func isNotFound(err error) bool { return errors.Is(err, paymentdb.ErrNotFound) }
 func codeName(e *paymentv1.PaymentError) string { return rpccode.Code(e.GetCode()).String() }
 
 // tells reports whether an error is to have a line of its own in the log.
-func tells(s *rpc.Sampler, r *paymentv1.PaymentResult) bool {
-	return s.Tells(kindName(r.GetKind()), codes.Code(r.GetError().GetCode()), r.GetError().GetReason())
+func tells(s *rpc.Sampler, kind paymentv1.PaymentResult_Kind, e *paymentv1.PaymentError) bool {
+	return s.Tells(kindName(kind), codes.Code(e.GetCode()), e.GetReason())
 }
 
 // severity is how loud the log is about an error: faults of ours, faults of the moment, the rest.

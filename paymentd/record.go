@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/logline"
 	"hosho/internal/payment"
 	"hosho/internal/rpc"
 )
@@ -18,19 +19,19 @@ const longestError = 2 << 10
 // record writes the line that an order's story is read from. The client sees the code; whoever reads the log sees the
 // cause. In an outage all commands have the same one, and what has no key is in no story: the first of a kind has a
 // line, and the others a common one. All are counted.
-func (s *server) record(ctx context.Context, result *paymentv1.PaymentResult, a answer) {
-	level := severity(result.GetError())
+func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.PaymentError) {
+	level := severity(refusal)
 	if a.err != nil {
-		s.refused.WithLabelValues(kindName(result.GetKind()), result.GetError().GetReason()).Inc()
-		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(s.refusals, result) {
+		s.refused.WithLabelValues(kindName(a.kind), refusal.GetReason()).Inc()
+		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(s.refusals, a.kind, refusal) {
 			return
 		}
 	}
 	attrs := make([]slog.Attr, 0, 4)
-	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(result.GetKind())))
+	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(a.kind)))
 	switch {
 	case a.err != nil:
-		attrs = append(attrs, slog.String("code", codeName(result.GetError())),
+		attrs = append(attrs, slog.String("code", codeName(refusal)),
 			slog.String("error", rpc.Brief(a.err.Error(), longestError)))
 	case a.payment.DeclineReason != "":
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)),
@@ -41,7 +42,7 @@ func (s *server) record(ctx context.Context, result *paymentv1.PaymentResult, a 
 	default:
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
 	}
-	s.log.LogAttrs(ctx, level, "payment", attrs...)
+	logline.Write(ctx, s.log, level, "payment", attrs...)
 }
 
 // newRefused counts commands of streams.
@@ -53,12 +54,12 @@ func newRefused() *prometheus.CounterVec {
 }
 
 // recordLate writes that line for a call of its own, whose line of every day is rpc's and tells no outcome.
-func (s *server) recordLate(ctx context.Context, a answer) {
+func (s *server) recordLate(ctx context.Context, a *answer) {
 	if cameLate(a) {
-		s.record(ctx, toResult(a), a)
+		s.record(ctx, a, nil)
 	}
 }
 
 // cameLate reports whether an answer is that of an expired charge. That is worth a look, whichever way it was asked
 // for: it may mean that a clock runs ahead.
-func cameLate(a answer) bool { return a.err == nil && a.payment.DeclineReason == payment.Expired }
+func cameLate(a *answer) bool { return a.err == nil && a.payment.DeclineReason == payment.Expired }

@@ -25,7 +25,7 @@ func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
 		say := func(id string, err error) {
 			a := answer{command: fromCharge(newCharge(500)), err: err}
 			a.asked.ID = id
-			s.record(t.Context(), toResult(a), a)
+			s.record(t.Context(), &a, toPaymentError(err))
 		}
 		const perSecond, seconds = 333, 30
 		for range seconds {

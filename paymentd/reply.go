@@ -23,11 +23,15 @@ func toPayment(p payment.Payment) *paymentv1.Payment {
 		PaymentId:     p.ID,
 		CustomerId:    p.CustomerID,
 		Amount:        &moneyv1.Money{CurrencyCode: p.Currency, AmountMinor: p.AmountMinor},
-		Status:        paymentv1.Payment_Status(paymentv1.Payment_Status_value[statusPrefix+string(p.Status)]),
+		Status:        toPaymentStatus(p.Status),
 		DeclineReason: toReason(p.DeclineReason),
 		CreateTime:    timestamppb.New(p.CreatedAt),
 		UpdateTime:    timestamppb.New(p.UpdatedAt),
 	}
+}
+
+func toPaymentStatus(s payment.Status) paymentv1.Payment_Status {
+	return paymentv1.Payment_Status(paymentv1.Payment_Status_value[statusPrefix+string(s)])
 }
 
 func toReason(r payment.DeclineReason) paymentv1.Payment_DeclineReason {
@@ -46,17 +50,7 @@ func toLedger(bookings []payment.Booking) []*paymentv1.LedgerEntry {
 	return entries
 }
 
-func toResult(a answer) *paymentv1.PaymentResult {
-	result := &paymentv1.PaymentResult{PaymentId: a.sentID, Kind: a.kind}
-	if a.err != nil {
-		result.Outcome = &paymentv1.PaymentResult_Error{Error: toPaymentError(a.err)}
-	} else {
-		result.Outcome = &paymentv1.PaymentResult_Payment{Payment: toPayment(a.payment)}
-	}
-	return result
-}
-
 // kindName is how the log names a kind: as the outbox and the relay do.
 func kindName(kind paymentv1.PaymentResult_Kind) string {
-	return strings.TrimPrefix(kind.String(), kindPrefix)
+	return strings.TrimPrefix(paymentv1.PaymentResult_Kind_name[int32(kind)], kindPrefix)
 }

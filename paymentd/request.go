@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
@@ -128,42 +127,40 @@ func errNoCommand() error {
 	return f.Err()
 }
 
+// commandsField is the field of a request that has its commands.
+const commandsField = 1
+
 // checkCommands counts the commands of a request, and looks at none: what is wrong with one is that one's own answer.
 func checkCommands(message []byte) error {
-	var f validate.Fields
-	field := (&paymentv1.ProcessPaymentsRequest{}).ProtoReflect().Descriptor().Fields().ByName("commands").Number()
-	n := 0
-	for len(message) > 0 {
-		number, _, length := protowire.ConsumeField(message)
-		if length < 0 {
-			return errUnreadable(protowire.ParseError(length))
-		}
-		if number == field {
-			n++
-		}
-		message = message[length:]
+	n, err := countCommands(message)
+	if err != nil {
+		return err
 	}
+	var f validate.Fields
 	if n < 1 || n > maxCommands {
 		f.Add("commands", "got %d, want 1 to %d", n, maxCommands)
 	}
 	return f.Err()
 }
 
-// fromBytes reads the commands of a request.
-func fromBytes(message []byte) ([]command, error) {
-	var request paymentv1.ProcessPaymentsRequest
-	if err := proto.Unmarshal(message, &request); err != nil {
-		return nil, errUnreadable(err)
+// countCommands returns how many commands a request has.
+func countCommands(message []byte) (n int, err error) {
+	for len(message) > 0 {
+		number, kind, length := protowire.ConsumeField(message)
+		if length < 0 {
+			return 0, errUnreadable(protowire.ParseError(length))
+		}
+		if number == commandsField && kind == protowire.BytesType {
+			n++
+		}
+		message = message[length:]
 	}
-	commands := make([]command, len(request.GetCommands()))
-	for i, m := range request.GetCommands() {
-		commands[i] = fromCommand(m)
-	}
-	return commands, nil
+	return n, nil
 }
 
-// errUnreadable is what gRPC makes of what is no message: a fault that nobody expects.
-func errUnreadable(err error) error { return fmt.Errorf("read a request: %w", err) }
+// errUnreadable is what gRPC makes of what is no message: a fault that nobody expects. It is no error of another kind,
+// though one that breaks off is said to be an end of file.
+func errUnreadable(err error) error { return fmt.Errorf("read a request: %s", err.Error()) }
 
 // fromKey returns a payment's key as the database writes it.
 func fromKey(sent string) (string, error) {

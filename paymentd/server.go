@@ -118,7 +118,7 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 			return payment.Payment{}, unansweredFor(going)
 		}
 	}
-	s.recordLate(ctx, decided)
+	s.recordLate(ctx, &decided)
 	return decided.payment, decided.err
 }
 

@@ -7,9 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
-
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/rpc"
 )
@@ -122,11 +119,11 @@ func (c *conversation) receive() <-chan received {
 // not read what it is answered, waits meanwhile, and what it has sent costs no more than its bytes: a message of few
 // bytes may hold many commands, each of which costs hundreds.
 func (c *conversation) receiveOne() received {
-	var message emptypb.Empty // of which nothing is known, so that all is kept as it came
+	var message rpc.Received
 	if err := c.stream.RecvMsg(&message); err != nil {
 		return received{err: err}
 	}
-	r := received{bytes: message.ProtoReflect().GetUnknown(), at: time.Now()}
+	r := received{bytes: message, at: time.Now()}
 	if r.err = checkCommands(r.bytes); r.err != nil {
 		return r
 	}
@@ -158,55 +155,44 @@ func (c *conversation) decideBatch(r received) {
 	}
 }
 
-// maxReply is how large a message of replies gets, in bytes, unless a single one is larger. What a client does not read
-// stays in a buffer of gRPC's, which has 32 KiB for a message of this size and 1 MiB for one that is larger.
-const maxReply = 31 << 10
+const (
+	// maxReply is how large a message of replies gets, in bytes, unless a single one is larger. It is what a client
+	// that does not read holds of this process's memory with each.
+	maxReply = 31 << 10
+	// usualResult is how large a result is, or less.
+	usualResult = 220
+)
 
 // reply sends answers and logs each. Its callers may be several goroutines.
 func (c *conversation) reply(answers []answer) {
 	defer c.rescue()
-	response, size := &paymentv1.ProcessPaymentsResponse{}, 0
-	for _, a := range answers {
-		result := toResult(a)
-		c.record(c.stream.Context(), result, a)
-		more := sizeOf(result)
-		if size > 0 && size+more > maxReply {
-			c.send(response)
-			response, size = &paymentv1.ProcessPaymentsResponse{}, 0
+	response := make([]byte, 0, min(len(answers)*usualResult, maxReply+usualResult))
+	for i := range answers {
+		a, before := &answers[i], len(response)
+		refusal := toPaymentError(a.err)
+		c.record(c.stream.Context(), a, refusal)
+		var err error
+		if response, err = appendResult(response, a, refusal); err != nil {
+			c.end(err)
+			return
 		}
-		response.Results = append(response.Results, result)
-		size += more
+		if before > 0 && len(response) > maxReply {
+			last := response[before:]
+			c.send(response[:before])
+			response = append(make([]byte, 0, min((len(answers)-i)*usualResult, maxReply+usualResult)), last...)
+		}
 	}
 	c.send(response)
 }
 
-const (
-	// resultFrame is what a result costs in its message besides its own bytes: its tag and its length.
-	resultFrame = 4
-	// paymentFrame is what a result with a payment has besides the texts of the payment, at most: tags and lengths, an
-	// amount, enums and two times take 70 bytes.
-	paymentFrame = 80
-)
-
-// sizeOf returns how many bytes a result takes in its message, or a few more where that is known without counting them
-// field by field.
-func sizeOf(result *paymentv1.PaymentResult) int {
-	p := result.GetPayment()
-	if p == nil {
-		return proto.Size(result) + resultFrame
-	}
-	return len(result.GetPaymentId()) + len(p.GetPaymentId()) + len(p.GetCustomerId()) +
-		len(p.GetAmount().GetCurrencyCode()) + paymentFrame
-}
-
 // send ends the stream when the client does not take what is sent.
-func (c *conversation) send(response *paymentv1.ProcessPaymentsResponse) {
+func (c *conversation) send(response rpc.Encoded) {
 	c.sending <- struct{}{}
 	defer func() { <-c.sending }()
 	if c.unread {
 		return
 	}
-	if err := rpc.SendWithin(c.sendTimeout, func() error { return c.stream.Send(response) }); err != nil {
+	if err := rpc.SendWithin(c.sendTimeout, func() error { return c.stream.SendMsg(response) }); err != nil {
 		c.unread = true
 		c.end(err)
 	}

@@ -50,8 +50,8 @@ orderd     | *             | admission gen/error gen/money gen/order command dae
            |               | outbox page pg rpc validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
            |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
-paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon migrations page payment
-           |               | paymentdb pg rpc validate
+paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon logline migrations page
+           |               | payment paymentdb pg protoread protowrite rpc validate
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
@@ -59,6 +59,7 @@ daemon     | *             | migrations pg plain rpc version wait
 rpc        | *             | admission digest gen/error logline pg validate version wait
 command    | protobuf      | gen/money gen/payment order protoread
 protoread  | protobuf      | gen/money
+protowrite | protobuf      |
 page       | protobuf uuid | validate
 validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...
@@ -101,7 +102,8 @@ var inTests = map[string]string{
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
-	"paymentd":      "command order", // whose tests send what a relay would
+	"protowrite":    "gen/money gen/payment", // which messages may be written
+	"paymentd":      "command order",         // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables

@@ -90,6 +90,9 @@ type Encoded []byte
 // Lent is one whose bytes are the sender's again when it is sent.
 type Lent []byte
 
+// Received is a message that is kept as it came. Whether it is one is for who reads it to say.
+type Received []byte
+
 // codec is gRPC's own, but for replies that count, and for what is encoded.
 type codec struct{ encoding.CodecV2 }
 
@@ -118,6 +121,15 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	// gRPC gives a buffer back when it is sent. One that it forgets, as with a connection, is found by the collector.
 	runtime.AddCleanup(&text, func(taken func()) { taken() }, taken)
 	return mem.BufferSlice{mem.NewBuffer(&text, taker(taken))}, nil
+}
+
+// Unmarshal is called by gRPC.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if message, ok := v.(*Received); ok {
+		*message = data.Materialize()
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, v)
 }
 
 // taker is a pool into which a buffer comes when it was sent.
