@@ -19,9 +19,9 @@ func (h *handler) doubted(
 ) (doubted []bool, purposes []orderdb.Purpose, err error) {
 	doubted = make([]bool, len(messages))
 	notes, at := make([]orderdb.Note, 0, len(messages)), make([]int, 0, len(messages))
-	decoder := command.NewDecoder(len(messages))
+	var decoder command.Decoder
 	for i := range messages {
-		note, ok := noteIn(decoder, &messages[i])
+		note, ok := noteIn(&decoder, &messages[i])
 		if doubted[i] = !ok; ok {
 			notes, at = append(notes, note), append(at, i)
 		}

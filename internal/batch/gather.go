@@ -20,6 +20,7 @@ type Gather[T any] struct {
 
 	mu    sync.Mutex
 	items []T
+	usual int // how many were taken last: there will be as many again
 }
 
 // NewGather makes an empty Gather.
@@ -30,6 +31,9 @@ func NewGather[T any]() *Gather[T] {
 // Add adds items at the end, and says so to whoever waits for News. It never blocks.
 func (g *Gather[T]) Add(items ...T) {
 	g.mu.Lock()
+	if g.items == nil {
+		g.items = make([]T, 0, max(len(items), g.usual))
+	}
 	g.items = append(g.items, items...)
 	g.mu.Unlock()
 	g.news.Ring()
@@ -44,6 +48,6 @@ func (g *Gather[T]) Take() []T {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	taken := g.items
-	g.items = nil
+	g.items, g.usual = nil, len(taken)
 	return taken
 }

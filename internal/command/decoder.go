@@ -10,8 +10,12 @@ import (
 )
 
 // Decoder is Decode for commands by the hundred. Those that are just what Encode makes, which nearly all are, it reads
-// by hand, and what they are made of is made for all of them at once.
+// by hand, and what they are made of is made for some of them at once: for so few that one which is kept, because it is
+// not answered, keeps no crowd of others.
 type Decoder struct{ room []decoded }
+
+// together is for how many commands room is made at once.
+const together = 16
 
 // decoded is what a charge is made of.
 type decoded struct {
@@ -22,12 +26,12 @@ type decoded struct {
 	end     timestamppb.Timestamp
 }
 
-// NewDecoder makes a Decoder for n commands, or more.
-func NewDecoder(n int) *Decoder { return &Decoder{make([]decoded, n)} }
-
 // Decode returns what Decode returns.
 func (d *Decoder) Decode(kind order.Command, orderID string, payload []byte) (*paymentv1.PaymentCommand, error) {
-	if kind == order.Charge && len(d.room) > 0 {
+	if kind == order.Charge {
+		if len(d.room) == 0 {
+			d.room = make([]decoded, together)
+		}
 		into := &d.room[0]
 		d.room = d.room[1:]
 		if into.read(string(payload)) && into.charge.PaymentId == orderID {

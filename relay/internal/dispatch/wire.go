@@ -96,18 +96,26 @@ func results(text string) ([]*paymentv1.PaymentResult, bool) {
 		}
 		reader.Message()
 	}
-	all, room := make([]*paymentv1.PaymentResult, n), make([]decided, n)
-	reader := protoread.Read(text)
+	all, reader := make([]*paymentv1.PaymentResult, n), protoread.Read(text)
+	var room []decided
 	for i := range all {
+		if len(room) == 0 {
+			room = make([]decided, min(together, n-i))
+		}
 		reader.Next()
-		if all[i] = &room[i].result; !room[i].read(reader.Message()) {
+		if all[i] = &room[0].result; !room[0].read(strings.Clone(reader.Message())) {
 			return nil, false
 		}
+		room = room[1:]
 	}
 	return all, reader.Whole()
 }
 
-// decided is what a result is made of. Those of a response are made at once.
+// together is for how many results room is made at once: for so few that one which is kept, because its order cannot be
+// had, keeps no crowd of others.
+const together = 16
+
+// decided is what a result is made of.
 type decided struct {
 	result           paymentv1.PaymentResult
 	outcome          paymentv1.PaymentResult_Payment
