@@ -50,15 +50,10 @@ func (s *server) ask(ctx context.Context, arrived time.Time, charges []command) 
 		limit = callTimeout
 	}
 	a := &asked{deadline: arrived.Add(limit), end: func() {}}
-	prompt, _ := s.network.(card.Prompt)
-	if prompt != nil {
-		a.answered = make([]command, 0, len(charges))
+	if prompt, ok := s.network.(card.Prompt); ok {
+		a.answered, charges = apart(charges, func(c *command) bool { return c.askNow(prompt) })
 	}
 	for _, c := range charges {
-		if prompt != nil && c.askNow(prompt) {
-			a.answered = append(a.answered, c)
-			continue
-		}
 		if len(a.calls) == 0 {
 			a.verdicts = batch.NewGather[verdict]()
 			ctx, a.end = context.WithDeadline(ctx, a.deadline)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,23 +63,15 @@ func refuse(commands []command, err error) []answer {
 // counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
 // says what else one would need.
 func (s *server) decide(ctx context.Context, w work) *asked {
-	var refused []answer
-	var voids, doubtful []command
-	charges := make([]command, 0, len(w.commands))
-	for _, c := range w.commands {
-		switch {
-		case c.refused != nil:
-			refused = append(refused, answer{command: c, err: c.refused})
-		case c.kind == kindVoid:
-			voids = append(voids, c)
-		case c.doubt != nil:
-			doubtful = append(doubtful, c)
-		default:
-			charges = append(charges, c)
-		}
-	}
+	refused, accepted := apart(w.commands, func(c *command) bool { return c.refused != nil })
+	voids, charges := apart(accepted, func(c *command) bool { return c.kind == kindVoid })
+	doubtful, charges := apart(charges, func(c *command) bool { return c.doubt != nil })
 	if len(refused) > 0 {
-		w.reply(refused)
+		answers := make([]answer, len(refused))
+		for i, c := range refused {
+			answers[i] = answer{command: c, err: c.refused}
+		}
+		w.reply(answers)
 	}
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -88,7 +79,7 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 		others.Go(func() { w.carryOut(ctx, atOnce, s.voids, voids) })
 	}
 	asked := s.ask(ctx, w.arrived, charges)
-	s.decideCharges(ctx, w, asked, append(doubtful, asked.gather()...))
+	s.decideCharges(ctx, w, asked, joined(doubtful, asked.gather()))
 	if asked.silent == 0 {
 		asked.end()
 		return nil
@@ -98,15 +89,9 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 
 // decideCharges writes what the network approved or declined, and looks up what there is a doubt about.
 func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charges []command) {
-	var doubtful []command
-	approved := make([]command, 0, len(charges))
-	for _, c := range charges {
-		if c.asking != nil || c.doubt != nil || s.loses[c.asked.AmountMinor] {
-			doubtful = append(doubtful, c)
-		} else {
-			approved = append(approved, c)
-		}
-	}
+	doubtful, approved := apart(charges, func(c *command) bool {
+		return c.asking != nil || c.doubt != nil || s.loses[c.asked.AmountMinor]
+	})
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(approved) > 0 {
@@ -313,23 +298,6 @@ func carryOut(ctx context.Context, commands []command, do operation) (answers []
 		}
 	}
 	return answers
-}
-
-// byDatabase keeps commands apart that mean different databases, in their order: one group nearly always.
-func byDatabase(commands []command) (groups [][]command) {
-	if !slices.ContainsFunc(commands, func(c command) bool { return c.meant != commands[0].meant }) {
-		return [][]command{commands}
-	}
-	at := map[string]int{}
-	for _, c := range commands {
-		i, known := at[c.meant]
-		if !known {
-			i = len(groups)
-			at[c.meant], groups = i, append(groups, nil)
-		}
-		groups[i] = append(groups[i], c)
-	}
-	return groups
 }
 
 // ofOneCommand reports whether a failure may be one command's: the database's faults are everyone's, and so is that it

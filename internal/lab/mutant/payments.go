@@ -59,12 +59,13 @@ var validationBeforeLookup = Mutant{
 	Edits: []Edit{
 		{
 			File: "paymentd/decide.go",
-			Old:  `			voids = append(voids, c)`,
-			New: `			if _, err := s.network.Authorise(ctx, c.asked.Request); err != nil {
-				refused = append(refused, answer{command: c, err: err})
-				continue
-			}
-			voids = append(voids, c)`,
+			Old:  `	doubtful, charges := apart(charges,`,
+			New: `	failed, voids := apart(voids, func(c *command) bool {
+		_, c.refused = s.network.Authorise(ctx, c.asked.Request)
+		return c.refused != nil
+	})
+	refused = joined(refused, failed)
+	doubtful, charges := apart(charges,`,
 		},
 		{
 			File: "paymentd/decide.go",
