@@ -80,7 +80,10 @@ func TestOrdersAreCancelledAndReadWhileMoreArePlacedThanCanBe(t *testing.T) {
 					if refused.Add(1) == 200 {
 						close(enough)
 					}
-				case status.Code(err) != codes.Aborted: // the lock is not waited for for ever
+					wait.For(ctx, 20*time.Millisecond) // more often would only keep this process busy
+				case status.Code(err) == codes.Aborted: // the lock is not waited for for ever
+				case rpc.Reason(err) == "COMMIT_UNKNOWN": // nor by a caller whose time is over before
+				default:
 					t.Errorf("got %v, want it refused for the load, or for the lock", err)
 				}
 			}
