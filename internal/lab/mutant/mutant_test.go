@@ -44,7 +44,7 @@ func TestEveryMutantStillApplies(t *testing.T) {
 
 // The migrations are part of the daemons (go:embed), and an edit of one must get there.
 func TestBuildReachesTheEmbeddedMigrations(t *testing.T) {
-	slow.Test(t, "builds the daemons")
+	slow.Long(t, "builds the daemons once more, as each hunt of a mutant does")
 	bin := t.TempDir()
 	if err := noIdempotency.Build(t.Context(), bin); err != nil {
 		t.Fatal(err)
