@@ -82,13 +82,13 @@ func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 	}
 }
 
-// Thousands of customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere
-// before, between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
+// Many customers cancel while two relays, which both hold the charge, settle it: each cancel falls somewhere before,
+// between or after the two. Wherever it falls, the order is given up, once, and its VOID alone is left.
 func TestCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
-	slow.Test(t, "races cancels against the settling of thousands of orders")
+	slow.Test(t, "races cancels against the settling of many orders")
 	t.Parallel()
 	const orders, batch, customers = 200, 4, 6
-	rounds := slow.Times(15, 50)
+	rounds := slow.Times(8, 50)
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
 	before, after := 0, 0 // cancels that came before the order was completed, and after

@@ -17,10 +17,10 @@ var watching []string
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// Half a minute of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
+// Twenty seconds of everything at once, on real processes and real databases: nothing is lost. A failure keeps logs and
 // databases, and prints the seed that makes the same schedule.
 func TestNothingIsLostWhateverFails(t *testing.T) {
-	slow.Test(t, "breaks the whole system for half a minute")
+	slow.Test(t, "breaks the whole system for 20 s")
 	dir, err := os.MkdirTemp("/tmp", "hosho-c-") // short: the databases' sockets are in there
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 	}
 	report, err := Run(t.Context(), Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Seed: uint64(time.Now().UnixNano()) % 1_000_000,
-		Duration: 30 * time.Second,
+		Duration: time.Duration(slow.Times(20, 30)) * time.Second,
 		Relays:   2, Clients: 32, Pace: Quick(), Tell: func(text string) { t.Log(text) },
 	})
 	if err != nil {

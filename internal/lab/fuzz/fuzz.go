@@ -66,7 +66,7 @@ func (s Service) Bytes(f *testing.F) {
 }
 
 // requestsAWalk is how many requests rapid draws before it begins anew.
-const requestsAWalk = 10
+const requestsAWalk = 5
 
 // Messages sends the methods messages of their own types, whose fields are drawn.
 func (s Service) Messages(t *testing.T) {
