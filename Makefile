@@ -63,7 +63,10 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 	@$(unpooled)
 
 # -count=1, because go test's cache knows nothing of the daemons that tests build and run, nor of compose.yaml. -vet=off,
-# because lint vets everything, and with the race detector all packages would be vetted anew.
+# because lint vets everything, and with the race detector all packages would be vetted anew. Three packages at a time
+# where there are two cores: most of sagactl, of the system and of the documentation is waiting.
+packages = $(shell n=$$(getconf _NPROCESSORS_ONLN) && echo $$(( n > 2 ? n : 3 )))
+
 .PHONY: test
 test: compiling postgres ## Run the tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
@@ -71,7 +74,7 @@ test: compiling postgres ## Run the tests, on real databases.
 	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && ln -s "$(CURDIR)" "$$built/tree" && \
 		go build -buildvcs=false -o "$$built/plain/" ./orderd ./paymentd ./relay ./sagactl && \
 		go build -buildvcs=false -tags failpoints -o "$$built/failpoints/" ./orderd ./paymentd ./relay && \
-		set -x && HOSHO_BUILT="$$built" go test $(race) -vet=off -count=1 -shuffle=on -timeout 9m ./...
+		set -x && HOSHO_BUILT="$$built" go test $(race) -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m ./...
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 	@echo "test: left out $(call count,slow\.Long.t) tests: make test-long runs them"
