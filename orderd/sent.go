@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/protoread"
 )
 
 // sentOrder is an order of a stream, with room for what most of them have. Its strings are parts of one, which is as
@@ -52,113 +53,69 @@ func plainOrders(message []byte, n int) (orders []*orderv1.SequencedOrder, plain
 }
 
 func (s *sentOrder) read(message string) (plain bool) {
-	for plain = true; plain && message != ""; {
-		var f sentField
-		f, message, plain = fieldOf(message)
-		switch f.tag {
-		case number(1):
-			s.sequenced.Sequence = int64(f.number)
-		case text(2):
-			plain = plain && s.sequenced.Order == nil && s.readOrder(f.text)
+	r := protoread.Read(message)
+	for field, more := r.Next(); more; field, more = r.Next() {
+		switch field {
+		case protoread.Of(1, protoread.Varint):
+			s.sequenced.Sequence = int64(r.Number())
+		case protoread.Of(2, protoread.Bytes):
+			if s.sequenced.Order != nil || !s.readOrder(r.Message()) {
+				return false
+			}
 			s.sequenced.Order = &s.order
-		case number(3):
-			s.sequenced.TellSettled = f.number != 0
+		case protoread.Of(3, protoread.Varint):
+			s.sequenced.TellSettled = r.Number() != 0
 		default:
 			return false
 		}
 	}
-	return plain
+	return r.Whole()
 }
 
 func (s *sentOrder) readOrder(message string) (plain bool) {
 	o := &s.order
 	o.Items = s.items[:0]
-	for plain = true; plain && message != ""; {
-		var f sentField
-		f, message, plain = fieldOf(message)
-		switch f.tag {
-		case text(1):
-			o.CustomerId = f.text
-		case text(2):
+	r := protoread.Read(message)
+	for field, more := r.Next(); more; field, more = r.Next() {
+		switch field {
+		case protoread.Of(1, protoread.Bytes):
+			o.CustomerId = r.Text()
+		case protoread.Of(2, protoread.Bytes):
 			item := &s.item
 			if len(o.Items) > 0 {
 				item = &orderv1.Item{}
 			}
 			o.Items = append(o.Items, item)
-			plain = plain && readItem(item, f.text)
-			continue // it is no text
-		case text(3):
-			o.CurrencyCode = f.text
-		case text(4):
-			s.requestID, o.RequestId = f.text, &s.requestID
+			if !readItem(item, r.Message()) {
+				return false
+			}
+		case protoread.Of(3, protoread.Bytes):
+			o.CurrencyCode = r.Text()
+		case protoread.Of(4, protoread.Bytes):
+			s.requestID = r.Text()
+			o.RequestId = &s.requestID
 		default:
 			return false
 		}
-		plain = plain && utf8.ValidString(f.text)
 	}
-	return plain
+	return r.Whole()
 }
 
 func readItem(item *orderv1.Item, message string) (plain bool) {
-	for plain = true; plain && message != ""; {
-		var f sentField
-		f, message, plain = fieldOf(message)
-		switch f.tag {
-		case text(1):
-			item.Name = f.text
-			plain = plain && utf8.ValidString(f.text)
-		case number(2):
-			item.Quantity = int32(f.number)
-		case number(3):
-			item.UnitPrice = int64(f.number)
+	r := protoread.Read(message)
+	for field, more := r.Next(); more; field, more = r.Next() {
+		switch field {
+		case protoread.Of(1, protoread.Bytes):
+			if item.Name = r.Message(); !utf8.ValidString(item.Name) {
+				return false
+			}
+		case protoread.Of(2, protoread.Varint):
+			item.Quantity = int32(r.Number())
+		case protoread.Of(3, protoread.Varint):
+			item.UnitPrice = int64(r.Number())
 		default:
 			return false
 		}
 	}
-	return plain
-}
-
-// sentField is a field of a message: a number, or a text, which may be a message.
-type sentField struct {
-	tag    uint64
-	number uint64
-	text   string
-}
-
-// number and text are the tags of a field.
-func number(field uint64) uint64 { return field<<3 | uint64(protowire.VarintType) }
-func text(field uint64) uint64   { return field<<3 | uint64(protowire.BytesType) }
-
-// fieldOf returns the first field of a message, and the others.
-func fieldOf(message string) (f sentField, rest string, plain bool) {
-	f.tag, rest, plain = varintOf(message)
-	if !plain {
-		return f, "", false
-	}
-	f.number, rest, plain = varintOf(rest)
-	if plain && protowire.Type(f.tag&7) == protowire.BytesType {
-		if f.number > uint64(len(rest)) {
-			return f, "", false
-		}
-		f.text, rest = rest[:f.number], rest[f.number:]
-	}
-	return f, rest, plain
-}
-
-// varintOf returns the number that a message begins with, unless it is longer than a positive one. Most have one byte.
-func varintOf(message string) (n uint64, rest string, plain bool) {
-	if len(message) > 0 && message[0] < 0x80 {
-		return uint64(message[0]), message[1:], true
-	}
-	return longVarintOf(message)
-}
-
-func longVarintOf(message string) (n uint64, rest string, plain bool) {
-	for i := range min(len(message), 9) {
-		n |= uint64(message[i]&0x7f) << (7 * i)
-		if message[i] < 0x80 {
-			return n, message[i+1:], true
-		}
-	}
-	return 0, "", false
+	return r.Whole()
 }

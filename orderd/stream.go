@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rpc"
@@ -159,14 +158,14 @@ func (c *conversation) read() {
 		}
 	}()
 	for {
-		var message emptypb.Empty // of which nothing is known, so that a request waits as its bytes, and no more
+		var message rpc.Received // so that a request waits as its bytes, and no more
 		err := c.stream.RecvMsg(&message)
 		if errors.Is(err, io.EOF) {
 			c.end(nil)
 			return
 		}
 		if err == nil {
-			err = c.readOne(message.ProtoReflect().GetUnknown())
+			err = c.readOne(message)
 		} else if isUndecodable(err) {
 			err = errUndecodable()
 		}

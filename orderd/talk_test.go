@@ -37,10 +37,8 @@ func (s *speaker) RecvMsg(m any) error {
 			return io.EOF
 		}
 		body, err := proto.Marshal(request)
-		if err != nil {
-			return err
-		}
-		return proto.Unmarshal(body, m.(proto.Message))
+		*m.(*rpc.Received) = body
+		return err
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
