@@ -98,6 +98,9 @@ type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
+// NewCodec returns it for a client that receives messages as they come.
+func NewCodec() encoding.CodecV2 { return newCodec() }
+
 // Marshal is called by gRPC.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	var reply *weighed

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rpc"
@@ -58,13 +58,25 @@ type caller struct {
 	bound  context.Context // of the latest try
 }
 
+// asReceived has a message read as its bytes, where it is a *rpc.Received.
+var asReceived = grpc.ForceCodecV2(rpc.NewCodec())
+
 // request is for an order that nobody has asked for before.
 func (s *system) request() *orderv1.CreateOrderRequest {
-	requestID := uuid.NewString()
+	requestID := randomID()
 	return &orderv1.CreateOrderRequest{
 		CustomerId: customer(s.next.Add(1)), RequestId: &requestID, CurrencyCode: currency,
 		Items: items,
 	}
+}
+
+// randomID returns a UUID. Nobody has to be kept from guessing it: then it takes a tenth of the time.
+func randomID() string {
+	var id [16]byte
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4, and the variant that has it
+	return uuid.UUID(id).String()
 }
 
 // order places one order, for which somebody has waited since begin.
@@ -75,10 +87,10 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	}
 	var placed *orderv1.Order
 	err := c.persist(ctx, func(ctx context.Context) error {
-		var message emptypb.Empty // of which nothing is known: it is read as its bytes
-		err := c.conn.Invoke(ctx, orderv1.OrderService_CreateOrder_FullMethodName, request, &message)
+		var message rpc.Received
+		err := c.conn.Invoke(ctx, orderv1.OrderService_CreateOrder_FullMethodName, request, &message, asReceived)
 		if err == nil {
-			placed, err = orderIn(message.ProtoReflect().GetUnknown())
+			placed, err = orderIn(message)
 		}
 		return err
 	})

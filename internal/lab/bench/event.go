@@ -12,7 +12,8 @@ import (
 type event struct {
 	sequence     int64
 	acknowledged bool
-	settled      *orderv1.OrderSettled // nil unless it is that
+	completed    bool                  // it is settled as it must be, of which there is no more to say
+	settled      *orderv1.OrderSettled // nil unless it is settled in another way
 	refused      *orderv1.OrderError   // nil unless it is that
 }
 
@@ -25,6 +26,7 @@ var (
 	acknowledgedNumber = eventFields.ByName("acknowledged").Number()
 	settledNumber      = eventFields.ByName("settled").Number()
 	refusedNumber      = eventFields.ByName("refused").Number()
+	endNumber          = (&orderv1.OrderSettled{}).ProtoReflect().Descriptor().Fields().ByName("status").Number()
 
 	orderFields = (&orderv1.Order{}).ProtoReflect().Descriptor().Fields()
 
@@ -34,10 +36,10 @@ var (
 	reasonNumber = orderFields.ByName("cancel_reason").Number()
 )
 
-// eventsIn reads a CreateOrdersResponse. Nobody looks at the order that comes with an acknowledgement, and to make a
-// message of it took as long as all that is done with the others.
-func eventsIn(message []byte) (events []event, err error) {
-	err = eachField(message, func(number protoreflect.FieldNumber, body []byte, _ uint64) error {
+// eventsIn adds the events of a CreateOrdersResponse to some. Nobody looks at the order that comes with an
+// acknowledgement, and to make a message of it took as long as all that is done with the others.
+func eventsIn(events []event, message []byte) ([]event, error) {
+	err := eachField(message, func(number protoreflect.FieldNumber, body []byte, _ uint64) error {
 		if number != eventsNumber {
 			return nil
 		}
@@ -80,6 +82,9 @@ func readEvent(message []byte) (e event, err error) {
 		case acknowledgedNumber:
 			e.acknowledged = true
 		case settledNumber:
+			if e.completed = isCompleted(body); e.completed {
+				return nil
+			}
 			e.settled = &orderv1.OrderSettled{}
 			return proto.Unmarshal(body, e.settled)
 		case refusedNumber:
@@ -89,6 +94,18 @@ func readEvent(message []byte) (e event, err error) {
 		return nil
 	})
 	return e, err
+}
+
+// isCompleted reports whether a message says that an order is COMPLETED. One that cannot be read does not.
+func isCompleted(message []byte) bool {
+	var status uint64
+	err := eachField(message, func(number protoreflect.FieldNumber, _ []byte, value uint64) error {
+		if number == endNumber {
+			status = value
+		}
+		return nil
+	})
+	return err == nil && status == uint64(orderv1.Order_STATUS_COMPLETED)
 }
 
 // eachField calls do for each field of a message, with the bytes or the number in it.

@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -110,7 +110,7 @@ func (l *line) run(ctx context.Context) {
 func (l *line) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := l.orders.CreateOrders(ctx)
+	stream, err := l.orders.CreateOrders(ctx, asReceived)
 	if err != nil {
 		return err
 	}
@@ -118,13 +118,13 @@ func (l *line) serve(ctx context.Context) error {
 	sender.Go(func() { l.send(ctx, stream) })
 	defer sender.Wait()
 	defer cancel()
+	var events []event
 	for {
-		var message emptypb.Empty // of which nothing is known: it is read as its bytes
+		var message rpc.Received
 		if err := stream.RecvMsg(&message); err != nil {
 			return err
 		}
-		events, err := eventsIn(message.ProtoReflect().GetUnknown())
-		if err != nil {
+		if events, err = eventsIn(events[:0], message); err != nil {
 			l.broke("a message on a stream is no CreateOrdersResponse: %v", err)
 		}
 		l.told(ctx, events, time.Now())
@@ -198,8 +198,8 @@ func (l *line) event(ctx context.Context, e event, now time.Time) {
 	switch {
 	case e.acknowledged:
 		l.acknowledge(o, now)
-	case e.settled != nil:
-		l.settle(o, e.settled, now)
+	case e.completed, e.settled != nil:
+		l.settle(o, e, now)
 	case e.refused != nil:
 		l.refuse(ctx, o, e.refused)
 	default:
@@ -215,12 +215,12 @@ func (l *line) acknowledge(o *ordered, now time.Time) {
 	}
 }
 
-func (l *line) settle(o *ordered, e *orderv1.OrderSettled, now time.Time) {
+func (l *line) settle(o *ordered, e event, now time.Time) {
 	if !o.acknowledged {
-		l.broke("order %s was settled before it was acknowledged", e.GetOrderId())
+		l.broke("order %d of a stream was settled before it was acknowledged", o.sequence)
 	}
-	if e.GetStatus() != orderv1.Order_STATUS_COMPLETED {
-		l.broke("order %s ended %v: %v", e.GetOrderId(), e.GetStatus(), e.GetCancelReason())
+	if s := e.settled; s != nil {
+		l.broke("order %s ended %v: %v", s.GetOrderId(), s.GetStatus(), s.GetCancelReason())
 	}
 	l.to.settled(o.begin, now)
 	l.settled.Add(1)
