@@ -81,16 +81,21 @@ func joined(about []string) (payloads []string) {
 	return payloads
 }
 
-// Run sends the wake-ups that were asked for, until ctx ends.
+// Run sends the wake-ups that were asked for, until ctx ends. Nothing wakes it when the interval is over and there is
+// nothing to send.
 func (w *Waker) Run(ctx context.Context) {
+	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.wanted:
 		}
+		if left := wakeInterval - time.Since(last); left > 0 {
+			wait.For(ctx, left)
+		}
 		w.send(ctx)
-		wait.For(ctx, wakeInterval)
+		last = time.Now()
 	}
 }
 
