@@ -54,7 +54,11 @@ func leanTo(t *testing.T, address string) orderv1.OrderServiceClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return orderv1.NewOrderServiceClient(conn)
 }
 

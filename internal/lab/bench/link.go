@@ -132,8 +132,13 @@ func (l *link) headersOf(method string) ([]byte, error) {
 	}
 	l.block = l.block[:0]
 	for _, field := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":path", method}, {":authority", l.authority},
-		{"content-type", "application/grpc"}, {"user-agent", "sagactl"}, {"te", "trailers"},
+		{":method", "POST"},
+		{":scheme", "http"},
+		{":path", method},
+		{":authority", l.authority},
+		{"content-type", "application/grpc"},
+		{"user-agent", "sagactl"},
+		{"te", "trailers"},
 		{"grpc-timeout", fmt.Sprintf("%dS", int(callTimeout/time.Second))},
 	} {
 		if err := l.headers.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
