@@ -40,7 +40,8 @@ func (w work) left() time.Duration { return max(time.Until(w.arrived.Add(w.patie
 
 // answer is a command and what became of it.
 type answer struct {
-	command
+	*command
+
 	payment payment.Payment
 	err     error // and no payment
 }
@@ -48,8 +49,8 @@ type answer struct {
 // refuse gives all commands the same error.
 func refuse(commands []command, err error) []answer {
 	answers := make([]answer, len(commands))
-	for i, c := range commands {
-		answers[i] = answer{command: c, err: err}
+	for i := range commands {
+		answers[i] = answer{command: &commands[i], err: err}
 	}
 	return answers
 }
@@ -68,8 +69,8 @@ func (s *server) decide(ctx context.Context, w work) *asked {
 	doubtful, charges := apart(charges, func(c *command) bool { return c.doubt != nil })
 	if len(refused) > 0 {
 		answers := make([]answer, len(refused))
-		for i, c := range refused {
-			answers[i] = answer{command: c, err: c.refused}
+		for i := range refused {
+			answers[i] = answer{command: &refused[i], err: refused[i].refused}
 		}
 		w.reply(answers)
 	}
@@ -106,11 +107,11 @@ func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charge
 func (s *server) decideLate(ctx context.Context, w work, asked *asked, charges []command) {
 	var failed []answer
 	var decided []command
-	for _, c := range charges {
-		if c.doubt != nil {
+	for i := range charges {
+		if c := &charges[i]; c.doubt != nil {
 			failed = append(failed, answer{command: c, err: c.doubt})
 		} else {
-			decided = append(decided, c)
+			decided = append(decided, *c)
 		}
 	}
 	if len(failed) > 0 {
@@ -211,9 +212,9 @@ func (s *server) decideDoubtful(ctx context.Context, w work, asked *asked, comma
 		case isNotFound(a.err) && a.doubt != nil:
 			answers = append(answers, answer{command: a.command, err: a.doubt})
 		case isNotFound(a.err):
-			lost = append(lost, a.command)
+			lost = append(lost, *a.command)
 		default:
-			asked.finish(a.command)
+			asked.finish(*a.command)
 			answers = append(answers, a)
 		}
 	}
@@ -293,7 +294,7 @@ func carryOut(ctx context.Context, commands []command, do operation) (answers []
 				continue
 			}
 			for i, r := range part.Result {
-				answers = append(answers, answer{part.Items[i], r.Payment, r.Err})
+				answers = append(answers, answer{&part.Items[i], r.Payment, r.Err})
 			}
 		}
 	}

@@ -23,7 +23,8 @@ func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
 		logger := slog.New(slog.NewJSONHandler(log, nil))
 		s := &server{log: logger, refusals: rpc.NewSampler(logger), refused: newRefused()}
 		say := func(id string, err error) {
-			a := answer{command: fromCharge(newCharge(500)), err: err}
+			c := fromCharge(newCharge(500))
+			a := answer{command: &c, err: err}
 			a.asked.ID = id
 			s.record(t.Context(), &a, toPaymentError(err))
 		}

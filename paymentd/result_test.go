@@ -41,7 +41,7 @@ func TestResultsAreEncodedAsTheirMessages(t *testing.T) {
 	for n, status := range payment.Statuses {
 		for _, reason := range []payment.DeclineReason{"", payment.InsufficientFunds, payment.Expired} {
 			id := uuid.NewString()
-			add(answer{command: command{sentID: strings.ToUpper(id), kind: kindVoid}, payment: payment.Payment{
+			add(answer{command: &command{sentID: strings.ToUpper(id), kind: kindVoid}, payment: payment.Payment{
 				ID: id, CustomerID: strings.Repeat("x", 1+n*15), AmountMinor: storableAmount, Currency: "JPY",
 				Status: status, DeclineReason: reason, UpdatedAt: time.Unix(0, 1),
 				CreatedAt: time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
@@ -49,8 +49,8 @@ func TestResultsAreEncodedAsTheirMessages(t *testing.T) {
 		}
 	}
 	for _, err := range []error{errReplyLost, errNetworkBusy, paymentdb.ErrKeyReused, errNoCommand()} {
-		add(answer{command: command{sentID: strings.Repeat("茶", 1000), kind: kindCharge}, err: err})
-		add(answer{err: err})
+		add(answer{command: &command{sentID: strings.Repeat("茶", 1000), kind: kindCharge}, err: err})
+		add(answer{command: &command{}, err: err})
 	}
 	read := &paymentv1.ProcessPaymentsResponse{}
 	if err := proto.Unmarshal(got, read); err != nil {

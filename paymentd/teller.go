@@ -260,12 +260,12 @@ func (t *teller) tellResults(
 		if r.Err != nil && !isDecided(r.Err) {
 			failed, failedAt = append(failed, commands[i]), append(failedAt, places[i])
 		} else {
-			answers, doneAt = append(answers, answer{commands[i], r.Payment, r.Err}), append(doneAt, places[i])
+			answers, doneAt = append(answers, answer{&commands[i], r.Payment, r.Err}), append(doneAt, places[i])
 		}
 	}
 	if len(answers) == 0 {
 		for i, r := range results {
-			answers = append(answers, answer{command: commands[i], err: r.Err})
+			answers = append(answers, answer{command: &commands[i], err: r.Err})
 		}
 		failed, doneAt = nil, places
 	}
