@@ -90,7 +90,6 @@ wait       |               |
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
 // own, slow, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
-	"lab/bench":     "gen/error",
 	"lab/hostile":   "gen/money gen/relay proc",
 	"lab/middleman": "gen/money",
 	"lab/stack":     "gen/order pg",

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -51,15 +50,10 @@ func customer(n int64) string { return names[n%customers] }
 // caller places one order after the other, each with a request_id by chance, as clients draw them.
 type caller struct {
 	*system
-	conn   grpc.ClientConnInterface
 	orders orderv1.OrderServiceClient
 	mode   Mode
 	to     *recorder
-	bound  context.Context // of the latest try
 }
-
-// asReceived has a message read as its bytes, where it is a *rpc.Received.
-var asReceived = grpc.ForceCodecV2(rpc.NewCodec())
 
 // request is for an order that nobody has asked for before.
 func (s *system) request() *orderv1.CreateOrderRequest {
@@ -85,13 +79,9 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	if c.mode == Wait {
 		request.Wait = durationpb.New(longestWait)
 	}
-	var placed *orderv1.Order
-	err := c.persist(ctx, func(ctx context.Context) error {
-		var message rpc.Received
-		err := c.conn.Invoke(ctx, orderv1.OrderService_CreateOrder_FullMethodName, request, &message, asReceived)
-		if err == nil {
-			placed, err = orderIn(message)
-		}
+	var reply *orderv1.CreateOrderResponse
+	err := c.persist(ctx, func(ctx context.Context) (err error) {
+		reply, err = c.orders.CreateOrder(ctx, request)
 		return err
 	})
 	if err != nil {
@@ -102,8 +92,8 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	if c.mode == Create {
 		return
 	}
-	waited := c.mode == Wait && c.isSettled(placed)
-	if !waited && !c.watch(ctx, placed.GetOrderId()) {
+	waited := c.mode == Wait && c.isSettled(reply.GetOrder())
+	if !waited && !c.watch(ctx, reply.GetOrder().GetOrderId()) {
 		return
 	}
 	c.to.settled(begin, time.Now())
@@ -149,7 +139,9 @@ func (c *caller) isSettled(o *orderv1.Order) bool {
 // persist calls until it is answered, or ctx ends: what may be tried again is, with the same request_id.
 func (c *caller) persist(ctx context.Context, call func(context.Context) error) error {
 	for {
-		err := call(c.bounded(ctx))
+		bounded, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(bounded)
+		cancel()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -161,20 +153,6 @@ func (c *caller) persist(ctx context.Context, call func(context.Context) error) 
 		pause := max(rpc.RetryDelay(err), retryPause)
 		wait.For(ctx, pause/2+rand.N(pause)) // so that those who were refused together come back apart
 	}
-}
-
-// bounded returns the context of a try, which has callTimeout at least, and twice that at most: many tries have the
-// same one.
-func (c *caller) bounded(ctx context.Context) context.Context {
-	if c.bound != nil && c.bound.Err() == nil {
-		if until, _ := c.bound.Deadline(); time.Until(until) >= callTimeout {
-			return c.bound
-		}
-	}
-	bound, cancel := context.WithTimeout(ctx, 2*callTimeout)
-	context.AfterFunc(bound, cancel)
-	c.bound = bound
-	return bound
 }
 
 // transient reports whether an error says: ask again.
@@ -210,9 +188,7 @@ func (s *system) callers(ctx context.Context, p spec, to *recorder) *crowd {
 			c.clients = append(c.clients, lines[n%len(lines)].caller())
 			continue
 		}
-		one := &caller{
-			system: s, conn: s.conns[n%len(s.conns)], orders: s.clients[n%len(s.clients)], mode: p.mode, to: to,
-		}
+		one := &caller{system: s, orders: s.clients[n%len(s.clients)], mode: p.mode, to: to}
 		c.clients = append(c.clients, one.order)
 	}
 	return c

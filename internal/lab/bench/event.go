@@ -27,13 +27,6 @@ var (
 	settledNumber      = eventFields.ByName("settled").Number()
 	refusedNumber      = eventFields.ByName("refused").Number()
 	endNumber          = (&orderv1.OrderSettled{}).ProtoReflect().Descriptor().Fields().ByName("status").Number()
-
-	orderFields = (&orderv1.Order{}).ProtoReflect().Descriptor().Fields()
-
-	orderNumber  = (&orderv1.CreateOrderResponse{}).ProtoReflect().Descriptor().Fields().ByName("order").Number()
-	idNumber     = orderFields.ByName("order_id").Number()
-	statusNumber = orderFields.ByName("status").Number()
-	reasonNumber = orderFields.ByName("cancel_reason").Number()
 )
 
 // eventsIn adds the events of a CreateOrdersResponse to some. Nobody looks at the order that comes with an
@@ -48,30 +41,6 @@ func eventsIn(events []event, message []byte) ([]event, error) {
 		return err
 	})
 	return events, err
-}
-
-// orderIn reads of a CreateOrderResponse what a load wants to know of the order: its id, its status and why it was
-// cancelled.
-func orderIn(message []byte) (o *orderv1.Order, err error) {
-	o = &orderv1.Order{}
-	read := func(number protoreflect.FieldNumber, body []byte, value uint64) error {
-		switch number {
-		case idNumber:
-			o.OrderId = string(body)
-		case statusNumber:
-			o.Status = orderv1.Order_Status(value)
-		case reasonNumber:
-			o.CancelReason = orderv1.Order_CancelReason(value)
-		}
-		return nil
-	}
-	err = eachField(message, func(number protoreflect.FieldNumber, body []byte, _ uint64) error {
-		if number != orderNumber {
-			return nil
-		}
-		return eachField(body, read)
-	})
-	return o, err
 }
 
 func readEvent(message []byte) (e event, err error) {

@@ -50,24 +50,3 @@ func TestEventsAreReadAsTheyWereSent(t *testing.T) {
 		}
 	}
 }
-
-func TestAnOrderIsReadAsItWasSent(t *testing.T) {
-	t.Parallel()
-	sent := &orderv1.Order{
-		OrderId: "o-1", CustomerId: "c", Status: orderv1.Order_STATUS_CANCELLED,
-		CancelReason: orderv1.Order_CANCEL_REASON_CUSTOMER, UpdateTime: timestamppb.Now(),
-		Items: []*orderv1.Item{{Name: "tea"}},
-	}
-	message, err := proto.Marshal(&orderv1.CreateOrderResponse{Order: sent})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := orderIn(message)
-	want := &orderv1.Order{OrderId: sent.OrderId, Status: sent.Status, CancelReason: sent.CancelReason}
-	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" || err != nil {
-		t.Errorf("error %v, order (-want +got):\n%s", err, diff)
-	}
-	if got, err := orderIn(message[:len(message)-1]); err == nil {
-		t.Errorf("of a message that breaks off: got %v, want an error", got)
-	}
-}

@@ -110,7 +110,7 @@ func (l *line) run(ctx context.Context) {
 func (l *line) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := l.orders.CreateOrders(ctx, asReceived)
+	stream, err := l.orders.CreateOrders(ctx, grpc.ForceCodecV2(rpc.NewCodec())) // the messages as their bytes
 	if err != nil {
 		return err
 	}

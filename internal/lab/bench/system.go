@@ -15,11 +15,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/pgembed"
+	"hosho/internal/rpc"
 )
 
 const (
@@ -36,7 +38,7 @@ type system struct {
 	pgbench string // the program
 
 	orders, payments *pgxpool.Pool
-	conns            []*lean
+	conns            []*grpc.ClientConn
 	clients          []orderv1.OrderServiceClient
 	counted          bool // the databases count statements
 
@@ -98,7 +100,7 @@ func (s *system) start(ctx context.Context) (err error) {
 		return err
 	}
 	for range connections {
-		conn, err := newLean(s.Orderd.Address)
+		conn, err := rpc.Dial(s.Orderd.Address)
 		if err != nil {
 			return err
 		}
