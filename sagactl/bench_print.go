@@ -91,7 +91,8 @@ func printIdle(screen *terminal.Terminal, idle bench.Idle) {
 		table.Row("%s\t%.3f/s\t%.100s", a.Database, a.PerSecond, a.Statement)
 	}
 	table.Flush()
-	screen.Line("idle for %.0f s, statements a second: %s", idle.Seconds, amounts(idle.PerSecond, "%.2f"))
+	screen.Line("idle for %.0f s, statements a second: %s; to look for work: %s", idle.Seconds,
+		amounts(idle.PerSecond, "%.2f"), amounts(idle.Looking, "%.2f"))
 }
 
 func spread(s *bench.Spread) string {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"hosho/internal/wait"
 )
 
 // keep notes a load.
@@ -196,58 +194,4 @@ func (s *system) bloat(ctx context.Context) (b Bloat, err error) {
 	err = s.payments.QueryRow(ctx, `
 		SELECT pg_total_relation_size('payments') + pg_total_relation_size('ledger')`).Scan(&b.PaymentsBytes)
 	return b, err
-}
-
-// Idle is what the daemons ask their databases while nothing happens.
-type Idle struct {
-	Seconds   float64            `json:"seconds"`
-	PerSecond map[string]float64 `json:"statements_per_second"` // by database
-	Asked     []Asked            `json:"asked"`                 // the most frequent first
-}
-
-// Asked is a statement and how often it was asked.
-type Asked struct {
-	Database  string  `json:"database"`
-	Statement string  `json:"statement"`
-	PerSecond float64 `json:"per_second"`
-}
-
-// restTime is how long daemons that have just begun are given until they are idle.
-const restTime = 15 * time.Second
-
-// idle counts statements while nothing happens.
-func (s *system) idle(ctx context.Context) error {
-	if !s.counted {
-		return fmt.Errorf("count statements: this PostgreSQL has no pg_stat_statements")
-	}
-	s.tell(fmt.Sprintf("idle: for %v, after %v of rest", s.config.Duration, min(restTime, s.config.Duration)))
-	wait.For(ctx, min(restTime, s.config.Duration))
-	for _, pool := range s.databases() {
-		if _, err := pool.Exec(ctx, `SELECT pg_stat_statements_reset()`); err != nil {
-			return ignoreEnd(ctx, err)
-		}
-	}
-	began := time.Now()
-	wait.For(ctx, s.config.Duration)
-	found := &Idle{Seconds: time.Since(began).Seconds(), PerSecond: map[string]float64{}}
-	s.result.Idle = found
-	for name, pool := range s.databases() {
-		rows, _ := pool.Query(context.WithoutCancel(ctx), `
-			SELECT regexp_replace(left(query, 400), '\s+', ' ', 'g'), calls::float8 / $1
-			FROM pg_stat_statements
-			WHERE userid = 'hosho'::regrole
-				AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-			ORDER BY calls DESC`, found.Seconds) // ForEachRow returns the error
-		a := Asked{Database: name}
-		_, err := pgx.ForEachRow(rows, []any{&a.Statement, &a.PerSecond}, func() error {
-			found.PerSecond[name] += a.PerSecond
-			found.Asked = append(found.Asked, a)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		s.tell(fmt.Sprintf("idle: %s is asked %.2f statements/s", name, found.PerSecond[name]))
-	}
-	return nil
 }
