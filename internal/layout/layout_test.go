@@ -47,7 +47,7 @@ terminal   | *             | plain
 
 main
 orderd     | *             | admission gen/error gen/money gen/order command daemon logline migrations order orderdb
-           |               | outbox page pg protoread rpc validate wait
+           |               | outbox page pg protoread protowrite rpc validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
            |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon logline migrations page
