@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/order"
 	"hosho/internal/outbox"
@@ -29,19 +28,17 @@ type Note struct {
 // so: Purposes says what is to be said about the others. It locks nothing.
 func (s *Store) Doubtful(ctx context.Context, notes []Note) ([]int, error) {
 	var (
-		ids        = make(pgtype.FlatArray[pgtype.UUID], len(notes))
-		statuses   = make([]string, len(notes))
-		customers  = make([]string, len(notes))
-		amounts    = make([]int64, len(notes))
-		currencies = make([]string, len(notes))
-		deadlines  = make(pgtype.FlatArray[pgtype.Timestamptz], len(notes))
+		ids        = make(pg.UUIDs, len(notes))
+		statuses   = make(pg.Texts, len(notes))
+		customers  = make(pg.Texts, len(notes))
+		amounts    = make(pg.Int64s, len(notes))
+		currencies = make(pg.Texts, len(notes))
+		deadlines  = make(pg.Times, len(notes))
 	)
 	for i := range notes {
 		n := &notes[i]
-		ids[i] = pgtype.UUID{Bytes: n.OrderID, Valid: true}
-		statuses[i], customers[i] = string(n.Status), n.CustomerID
-		amounts[i], currencies[i] = n.AmountMinor, n.Currency
-		deadlines[i] = pgtype.Timestamptz{Time: n.DeadlineAt, Valid: !n.DeadlineAt.IsZero()}
+		ids[i], statuses[i], customers[i] = n.OrderID, string(n.Status), n.CustomerID
+		amounts[i], currencies[i], deadlines[i] = n.AmountMinor, n.Currency, n.DeadlineAt
 	}
 	// OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say, and IS NOT DISTINCT FROM keeps it
 	// one by the order's id: no index answers that. FROM unnest would write all rows down before it returns the first.
@@ -50,7 +47,7 @@ func (s *Store) Doubtful(ctx context.Context, notes []Note) ([]int, error) {
 		FROM (
 			SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::text[]) AS customer_id,
 				unnest($4::bigint[]) AS amount_minor, unnest($5::text[]) AS currency,
-				unnest($6::timestamptz[]) AS deadline_at, generate_subscripts($1, 1) AS place
+				unnest($6::timestamptz[]) AS deadline_at, generate_subscripts($1::uuid[], 1) AS place
 		) AS n
 		LEFT JOIN LATERAL (
 			SELECT true AS borne_out

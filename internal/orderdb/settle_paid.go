@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/order"
 	"hosho/internal/pg"
@@ -25,17 +24,17 @@ func mayBePaid(f *Finding) bool {
 // paid is findings by which orders may be COMPLETED with one statement, parted into what that takes.
 type paid struct {
 	places     []int // where that of an order stands among all findings
-	ids        pgtype.FlatArray[pgtype.UUID]
-	customers  []string
-	amounts    []int64
-	currencies []string
+	ids        pg.UUIDs
+	customers  pg.Texts
+	amounts    pg.Int64s
+	currencies pg.Texts
 }
 
 // mayBePaidOf picks those findings, and leaves the others, and all of an order about which there is more than one.
 func mayBePaidOf(findings []Finding) (p paid) {
 	n := len(findings)
 	p = paid{
-		make([]int, 0, n), make([]pgtype.UUID, 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
+		make([]int, 0, n), make([][16]byte, 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
 	}
 	about := make(map[string]int, n)
 	for i := range findings {
@@ -47,7 +46,7 @@ func mayBePaidOf(findings []Finding) (p paid) {
 		if err != nil || about[f.Retry.Message.Key] > 1 || !mayBePaid(f) {
 			continue
 		}
-		p.places, p.ids = append(p.places, i), append(p.ids, pgtype.UUID{Bytes: id, Valid: true})
+		p.places, p.ids = append(p.places, i), append(p.ids, id)
 		p.customers = append(p.customers, f.Told.CustomerID)
 		p.amounts, p.currencies = append(p.amounts, f.Told.AmountMinor), append(p.currencies, f.Told.Currency)
 	}
@@ -55,8 +54,8 @@ func mayBePaidOf(findings []Finding) (p paid) {
 }
 
 // placesOf returns where those of some orders stand.
-func (p *paid) placesOf(ids []pgtype.UUID) (places []int) {
-	some := make(map[pgtype.UUID]struct{}, len(ids))
+func (p *paid) placesOf(ids [][16]byte) (places []int) {
+	some := make(map[[16]byte]struct{}, len(ids))
 	for _, id := range ids {
 		some[id] = struct{}{}
 	}
@@ -90,7 +89,7 @@ func (s *Store) settlePaid(ctx context.Context, findings []Finding) ([]int, erro
 // settledPaid is what settlingPaid returns.
 type settledPaid struct {
 	all bool
-	ids pgtype.FlatArray[pgtype.UUID] // unless it is all
+	ids [][16]byte // unless it is all
 }
 
 func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
@@ -129,7 +128,8 @@ var settlingPaid = `
 	), gone AS (
 		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
 	)
-	SELECT count(*) = cardinality($1), CASE WHEN count(*) < cardinality($1) THEN array_agg(id) END
+	SELECT count(*) = cardinality($1::uuid[]),
+		CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END
 	FROM settled`
 
 // changesOfPaid tells what settlePaid did.

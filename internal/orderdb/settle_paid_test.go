@@ -2,10 +2,13 @@ package orderdb_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"hosho/internal/command"
 	"hosho/internal/order"
@@ -72,6 +75,37 @@ func TestPaidOrdersAreSettledWithOneStatement(t *testing.T) {
 	}
 	if n := count(t, db.Pool, `SELECT count(*) FROM outbox`); n != 0 {
 		t.Errorf("got %d commands left, want none", n)
+	}
+}
+
+// A pooler that knows no prepared statements is used without them; then pgx goes by the types of the arguments.
+func TestPaidOrdersAreSettledWithoutADescription(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		config := db.Pool.Config()
+		config.ConnConfig.DefaultQueryExecMode = mode
+		s := orderdb.New(poolOf(t, config), command.Encode)
+		paid := place(t, s, newOrder())
+		note := orderdb.Note{
+			OrderID: uuid.MustParse(paid.ID), Status: paid.Status, CustomerID: paid.CustomerID,
+			AmountMinor: paid.AmountMinor, Currency: paid.Currency, DeadlineAt: paid.DeadlineAt,
+		}
+		other := note
+		other.OrderID = uuid.New()
+		got, err := s.Doubtful(t.Context(), []orderdb.Note{note, other})
+		if err != nil || !slices.Equal(got, []int{1}) {
+			t.Errorf("%s: got %v doubtful, error %v; want the other one", mode, got, err)
+		}
+		findings := []orderdb.Finding{atOnce(order.PaymentCharged, claimed(t, db, paid.ID))}
+		if done := apply(t, s, findings...); len(done.Changes) != 1 {
+			t.Errorf("%s: got %+v, want one order settled", mode, done)
+		}
+		another := claimed(t, db, place(t, s, newOrder()).ID)
+		findings = append(findings, atOnce(order.PaymentCharged, another)) // the first one is old news
+		if done := apply(t, s, findings...); len(done.Changes) != 1 {
+			t.Errorf("%s: got %+v, want the other order settled", mode, done)
+		}
 	}
 }
 
