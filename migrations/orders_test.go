@@ -43,6 +43,7 @@ func TestOrdersTables(t *testing.T) {
 			"relay text", "rpc text null", "means text", "latency interval", "trace_id text null",
 			"retry_in interval null",
 		},
+		"outbox_claims":     {"token uuid", "kind text", "lease interval", "until timestamp with time zone"},
 		"schema_identity":   {"name text", "compatible_from bigint"},
 		"payments_database": {"id uuid", "only_row boolean", "since timestamp with time zone"},
 		"payments_database_audit": {

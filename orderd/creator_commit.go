@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hosho/internal/order"
@@ -53,11 +54,14 @@ func (c *creator) placeAll(news []orderdb.NewOrder) ([]orderdb.Placed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	placed, err := c.store.PlaceAll(ctx, news)
+	var told []string // once for each statement that wrote
 	for _, p := range placed {
-		if p.Fresh {
-			c.wake()
-			break
+		if p.News != "" && !slices.Contains(told, p.News) {
+			told = append(told, p.News)
 		}
+	}
+	if len(told) > 0 {
+		c.wake(told...)
 	}
 	return placed, err
 }

@@ -36,7 +36,7 @@ func creating(t *testing.T, connections int) (*creator, *pgtest.Database, *int) 
 	db := pgtest.Orders(t)
 	woken := 0
 	var mu sync.Mutex
-	wake := func() {
+	wake := func(...string) {
 		mu.Lock()
 		defer mu.Unlock()
 		woken++

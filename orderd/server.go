@@ -63,9 +63,7 @@ func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *serve
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
 	s.hub.poll = s.listener.Poll
-	s.creator = newCreator(store, s.lanes.create, creators(pools), func() {
-		s.relays.WakeAbout(string(order.Charge))
-	})
+	s.creator = newCreator(store, s.lanes.create, creators(pools), s.relays.WakeAbout)
 	return s
 }
 

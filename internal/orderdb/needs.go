@@ -25,15 +25,15 @@ func OrderdNeeds() []pg.Need {
 	placing.Insert = []string{
 		"id", "customer_id", "request_id", "request_hash", "items", "amount_minor", "currency", "deadline_at",
 	}
-	return []pg.Need{placing, changes, Outbox.ToAppend(), Outbox.ToFind()}
+	return append([]pg.Need{placing, changes, Outbox.ToFind()}, Outbox.ToAppendFrom()...)
 }
 
 // RelayNeeds returns what a relay needs of the database.
 func RelayNeeds() []pg.Need {
 	explaining := changes
 	explaining.Select = []string{"order_id", "id", "from_status", "to_status", "at", "cause", "who", "trace_id"}
-	return []pg.Need{
-		orders, explaining, Outbox.ToWork(),
+	return append([]pg.Need{
+		orders, explaining,
 		{
 			Table: "attempts",
 			Select: []string{
@@ -57,5 +57,5 @@ func RelayNeeds() []pg.Need {
 			Update: []string{"id", "since"},
 		},
 		{Table: "payments_database_audit", Insert: []string{"from_id", "to_id", "operator", "reason"}},
-	}
+	}, Outbox.ToWork()...)
 }

@@ -111,9 +111,10 @@ var insertSQL = `
 		SELECT unnest($1::uuid[]) AS key, '` + string(order.Charge) + `' AS kind,
 			unnest($9::bytea[]) || not_after AS payload, deadline_at AS expires, unnest($10::text[]) AS traceparent
 		FROM terms
-	), appended AS (` + Outbox.AppendFrom("commands") + `
+	), taker AS MATERIALIZED (` + Outbox.TakerOf() + `
+	), appended AS (` + Outbox.AppendFrom("commands", "taker") + `
 	)
-	SELECT now, deadline_at FROM terms`
+	SELECT now, deadline_at, (SELECT token::text FROM taker) FROM terms`
 
 // notAfter is deadline_at as the field not_after (4) of a payment.v1.ChargePaymentRequest, a
 // google.protobuf.Timestamp. The fields of a message may come in any order, and what is appended to it is part of it:
@@ -136,15 +137,19 @@ func varint(number string) string {
 // insert writes orders that have the same deadline, each with another request id: all of them, or none.
 func (s *Store) insert(ctx context.Context, wanted []*wanting, waits time.Duration) error {
 	args := append(columnsOf(wanted), fmt.Sprintf("%dms", waits.Milliseconds()))
-	type born struct{ At, DeadlineAt time.Time }
+	type born struct {
+		At, DeadlineAt time.Time
+		Taker          *string
+	}
 	written, err := pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, args...)
 	if err != nil {
 		return err
 	}
 	at := written[0]
+	news := Outbox.NewsOf(at.Taker, at.At, len(wanted))
 	for _, w := range wanted {
 		n := w.new
-		w.answer(Placed{Fresh: true, Order: order.Order{
+		w.answer(Placed{Fresh: true, News: news, Order: order.Order{
 			ID: n.ID, CustomerID: n.CustomerID, Items: n.Items, AmountMinor: n.AmountMinor, Currency: n.Currency,
 			Status: order.Pending, CreatedAt: at.At, UpdatedAt: at.At, DeadlineAt: at.DeadlineAt,
 		}})

@@ -21,8 +21,8 @@ import (
 )
 
 // Outbox is the order context's outbox: the commands that must reach the payment service. The younger command of an
-// order replaces the older one: a charge is not sent any more when its order has a void.
-var Outbox = outbox.Table{Name: "outbox", Supersedes: true}
+// order replaces the older one: a charge is not sent any more when its order has a void. Charges are born with claims.
+var Outbox = outbox.Table{Name: "outbox", Supersedes: true, Standing: string(order.Charge)}
 
 // Channel is the NOTIFY channel that says that orders have changed (pg.Waker).
 const Channel = "orders"

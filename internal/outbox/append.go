@@ -36,10 +36,15 @@ func (t Table) Ensure(ctx context.Context, tx pgx.Tx, messages ...New) error {
 // is the INSERT that goes into a WITH; from names the query or the table there that has the messages, with the columns
 //
 //	key, kind, payload, expires, traceparent   as New has them; NULL for what is missing
-func (t Table) AppendFrom(from string) string {
+//
+// taker names the one there that is TakerOf: its worker holds them from the beginning. Whether it, or nobody, is told
+// of them is the caller's to see to, with NewsOf.
+func (t Table) AppendFrom(from, taker string) string {
+	taker = pgx.Identifier{taker}.Sanitize()
 	return t.sql(`
-		INSERT INTO {table} (key, kind, payload, expires_at, traceparent)
-		SELECT key, kind, payload, expires, traceparent
+		INSERT INTO {table} (key, kind, payload, expires_at, traceparent, lease_token, leased_until, claims)
+		SELECT key, kind, payload, expires, traceparent,
+			(SELECT token FROM ` + taker + `), (SELECT until FROM ` + taker + `), (SELECT claims FROM ` + taker + `)
 		FROM ` + pgx.Identifier{from}.Sanitize())
 }
 

@@ -31,7 +31,7 @@ func TestWhatIsAppendedIsClaimedAsItIs(t *testing.T) {
 	}
 	got.LeaseToken, got.LeasedUntil, got.ExpiresAt, got.CreatedAt = nil, nil, nil, time.Time{}
 	want := Message{ID: got.ID, Key: sent.Key, Kind: "HELLO", Payload: sent.Payload, Traceparent: &trace, Claims: 1}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Message{})); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
 }

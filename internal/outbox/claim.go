@@ -32,6 +32,8 @@ type Message struct {
 
 	Rebuilt bool `db:"-"` // Check made Payload anew: should the message be tried again, it is stored
 	Read    any  `db:"-"` // what Check read in Payload, for Deliver; the engine does not look inside
+
+	lot *lot // what it was born with; nil: it was claimed
 }
 
 // messageColumns is a Message but for what its claim says, of a row that is called m.
@@ -44,11 +46,17 @@ type Queue struct {
 	table Table
 	kind  string
 	lease time.Duration
+	token *string // of its standing claim; nil: it may have none
 }
 
 // NewQueue makes a Queue whose claims last for the length of a lease.
 func NewQueue(pool *pgxpool.Pool, table Table, kind string, lease time.Duration) *Queue {
-	return &Queue{pool: pool, table: table, kind: kind, lease: lease}
+	q := &Queue{pool: pool, table: table, kind: kind, lease: lease}
+	if kind == table.Standing {
+		token := uuid.NewString()
+		q.token = &token
+	}
+	return q
 }
 
 // Claim leases up to limit messages that are due, the longest due first, and up to alone (0 or 1) of those that must
@@ -109,10 +117,14 @@ const held = `(lease_token IS NOT NULL AND leased_until > (SELECT clock_timestam
 // do. It says what = would, but that a plan cannot turn it around, and go through all messages for each that was found:
 // a plan is made once, perhaps when there were none. The first is the cheaper one.
 func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
-	token := uuid.NewString()
+	token, silencing := uuid.NewString(), ""
+	args := []any{a.limit, a.alone, token, q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from)}
+	if q.token != nil {
+		silencing, args = silenced, append(args, q.token)
+	}
 	found, err := pg.Write(ctx, q.pool, q.scanAs(token), q.table.sql(`
 		WITH plain AS (
-			SELECT id, key
+			SELECT id, key, lease_token
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
@@ -125,7 +137,7 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
 		), suspect AS (
-			SELECT id, key
+			SELECT id, key, lease_token
 			FROM {table}
 			WHERE parked_at IS NULL
 				AND ready_at <= (SELECT clock_timestamp())
@@ -135,11 +147,13 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 			ORDER BY `+dueAt+` -- whose lease has just ended goes last: what kills its relay keeps no other waiting
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED
+		), found AS (
+			SELECT * FROM plain UNION ALL SELECT * FROM suspect
 		), due AS MATERIALIZED (
 			SELECT id,
 				$7 AND EXISTS (SELECT FROM {table} AS y WHERE y.key = found.key AND y.id > found.id) AS superseded
-			FROM (SELECT id, key FROM plain UNION ALL SELECT id, key FROM suspect) AS found
-		), gone AS (
+			FROM found
+		)`+silencing+`, gone AS (
 			DELETE FROM {table}
 			WHERE id = ANY(ARRAY(SELECT id FROM due WHERE superseded))
 		)
@@ -148,7 +162,7 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 		WHERE id = ANY(ARRAY(SELECT id FROM due WHERE NOT superseded))
 		RETURNING `+messageColumns+`, m.ready_at, m.leased_until,
 			m.id IN (SELECT id FROM suspect) AS alone, statement_timestamp() AS at`),
-		a.limit, a.alone, token, q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from))
+		args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}

@@ -12,20 +12,57 @@ func (w *Worker) claimLoop(ctx, working context.Context) {
 	for ctx.Err() == nil {
 		p := w.admit()
 		if p.limit == 0 {
+			w.keeping.want(false)
 			w.idle(ctx, p.wait, w.room)
 			continue
 		}
-		found, err := w.claimOnce(ctx, working, p)
+		more, err := w.claimNext(ctx, working, p)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			if w.complaints.news("claim", err, time.Now()) {
 				w.log.Error("cannot claim", "error", err)
 			}
+			w.any.Store(true)
 			w.idle(ctx, w.config.PollInterval, nil)
-		case err == nil && found < p.limit:
+		case err == nil && !more:
 			w.rest(ctx, p.alone)
 		}
 	}
+}
+
+// claimNext makes one pass over what was written for this worker, or over what is due, and reports whether there was
+// more than it could take. Neither keeps the other waiting.
+func (w *Worker) claimNext(ctx, working context.Context, p permit) (more bool, err error) {
+	if turn := !w.read; turn && !p.probe {
+		w.read, more, err = w.readBorn(ctx, working, p.limit)
+	} else {
+		w.read = false
+	}
+	if w.read || err != nil || !p.probe && !w.something() {
+		return more, err
+	}
+	w.any.Store(false)
+	found, err := w.claimOnce(ctx, working, p)
+	if more = err == nil && found >= p.limit; more {
+		w.any.Store(true)
+	}
+	w.keeping.want(err == nil && !more && !p.probe && !w.breaker.Open())
+	return more, err
+}
+
+// something reports whether something may be due, of what anybody may claim: somebody said so, or its time has come.
+func (w *Worker) something() bool {
+	now := time.Now()
+	if !w.due.IsZero() && !now.Before(w.due) {
+		w.due = time.Time{}
+		w.unsure.Store(true)
+		w.any.Store(true)
+	}
+	if at := w.elsewhere.Load(); at != nil && !now.Before(*at) {
+		w.elsewhere.Store(nil)
+		w.any.Store(true)
+	}
+	return w.any.Load()
 }
 
 // permit says what a worker may claim now.
@@ -59,12 +96,18 @@ func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) 
 	if err != nil || len(messages) == 0 {
 		return 0, err
 	}
+	return len(messages), w.deliverClaimed(ctx, working, messages, until, p.probe)
+}
+
+// deliverClaimed delivers claimed messages, or gives them back when the worker was told to stop in the meantime, or
+// the destination is down: nothing was sent.
+func (w *Worker) deliverClaimed(ctx, working context.Context, messages []Message, until time.Time, probe bool) error {
 	failpoint.Here(failpoint.RelayClaimed)
-	if ctx.Err() != nil || w.breaker.Open() && !p.probe { // in the meantime: nothing was sent
-		return 0, w.giveBack(working, messages)
+	if ctx.Err() != nil || w.breaker.Open() && !probe {
+		return w.giveBack(working, messages)
 	}
 	w.deliver(working, messages, until)
-	return len(messages), nil
+	return nil
 }
 
 // claim is not broken off when the worker is told to stop: it would not be known what was claimed, and those messages
@@ -147,14 +190,8 @@ func (w *Worker) rest(ctx context.Context, alone int) {
 	if w.unsure.Swap(false) {
 		w.due = w.untilDue(ctx, alone)
 	}
-	d := longRest
-	if !w.due.IsZero() {
-		d = max(time.Until(w.due), minWait)
-	}
-	if w.idle(ctx, d, nil) {
-		w.due = time.Time{}
-		w.unsure.Store(true)
-		return
+	for ctx.Err() == nil && !w.keeping.any() && !w.something() {
+		w.idle(ctx, w.untilSomething(), nil)
 	}
 	w.mu.Lock()
 	many := w.inFlight > few
@@ -162,6 +199,18 @@ func (w *Worker) rest(ctx context.Context, alone int) {
 	if many {
 		w.settled(ctx)
 	}
+}
+
+// untilSomething is how long there is nothing to do unless somebody wakes the worker.
+func (w *Worker) untilSomething() time.Duration {
+	d := longRest
+	if !w.due.IsZero() {
+		d = time.Until(w.due)
+	}
+	if at := w.elsewhere.Load(); at != nil {
+		d = min(d, time.Until(*at))
+	}
+	return max(d, minWait)
 }
 
 // hush has the bell silent of what was settled before.

@@ -114,6 +114,7 @@ func (w *Worker) judge(r *Report) {
 
 func (w *Worker) down(opened bool, r Report) {
 	if opened {
+		w.keeping.want(false) // those that come now are better left unclaimed
 		w.log.Warn("the destination is down: one message a second probes it", "code", r.Code)
 	}
 }

@@ -7,7 +7,7 @@
 //
 // The life of a row:
 //
-//	Append, in the writer's transaction
+//	Append, in the writer's transaction; AppendFrom may go straight to leased, by a worker's standing claim
 //	   |
 //	   v
 //	  due ----------- claim ----------> leased ---- the handler delivers it, and no transaction is open ----+

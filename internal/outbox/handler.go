@@ -75,5 +75,13 @@ type Report struct {
 	// Delay is the wait before the next try, filled in by the worker.
 	Delay time.Duration
 
-	until time.Time // when the lease of the message ends, by this process's clock
+	until time.Time // when the lease of the message ends that it was claimed with, by this process's clock
+}
+
+// end is when the lease of the message ends, by this process's clock. Its caller has the worker's lock.
+func (r Report) end() time.Time {
+	if r.Message.lot != nil {
+		return r.Message.lot.until
+	}
+	return r.until
 }

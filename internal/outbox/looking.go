@@ -95,6 +95,10 @@ func (all Workers) look(ctx context.Context) (some bool, err error) {
 // see does what a look says about this worker's kind.
 func (w *Worker) see(ctx context.Context, s Sight) {
 	due := s.Next != nil && *s.Next <= 0
+	if s.Next != nil {
+		w.keeping.lookMissed()
+		w.wake.Ring()
+	}
 	if due || s.Next != nil && seconds(*s.Next) <= w.config.poll() {
 		w.behind.Store(due)
 		w.unsure.Store(true)

@@ -105,12 +105,12 @@ func (w *Worker) done(reports, later []Report) (kept []Report) {
 	was := w.alone
 	for _, r := range reports {
 		if !r.Late {
-			w.inFlight--
+			w.inHand(-1, r.Message)
 			w.alone = w.alone && !r.Message.Alone
 		}
 	}
 	for _, r := range later {
-		if !r.Late && now.After(r.until) {
+		if !r.Late && now.After(r.end()) {
 			over = append(over, r)
 			r.Late = r.Result == Decided
 			if !r.Late {
@@ -119,7 +119,7 @@ func (w *Worker) done(reports, later []Report) (kept []Report) {
 		}
 		kept = append(kept, r)
 		if !r.Late {
-			w.inFlight++
+			w.inHand(+1, r.Message)
 			w.alone = w.alone || r.Message.Alone
 		}
 	}
@@ -133,4 +133,12 @@ func (w *Worker) done(reports, later []Report) (kept []Report) {
 		w.log.Warn("not settled within the lease: delivered again", "messages", len(over), "key", over[0].Message.Key)
 	}
 	return kept
+}
+
+// inHand counts a message that comes into the hands of this worker, or leaves them. Its caller has the lock.
+func (w *Worker) inHand(n int, m Message) {
+	w.inFlight += n
+	if m.lot != nil {
+		m.lot.left += n
+	}
 }

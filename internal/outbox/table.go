@@ -6,19 +6,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Table is a table of messages. It has the columns and indexes of the table outbox in migrations/orders; only this
-// package names them.
+// Table is a table of messages. It has the columns and indexes of the table outbox in migrations/orders, and beside it
+// there is one like outbox_claims; only this package names them.
 type Table struct {
 	Name string
 	// Supersedes says that of the messages with the same key the youngest alone counts: a claim deletes those that are
 	// older, and they are never delivered. Without it, every message is.
 	Supersedes bool
+	// Standing is the kind of message that AppendFrom writes: workers have standing claims on it. Empty: none have.
+	Standing string
 }
 
-// sql puts the table's name where a statement says {table}.
+// sql puts the table's name where a statement says {table}, and that of its standing claims where it says {claims}.
 func (t Table) sql(statement string) string {
-	return strings.ReplaceAll(statement, "{table}", pgx.Identifier{t.Name}.Sanitize())
+	return strings.NewReplacer(
+		"{table}", pgx.Identifier{t.Name}.Sanitize(), "{claims}", pgx.Identifier{t.claims()}.Sanitize(),
+	).Replace(statement)
 }
+
+func (t Table) claims() string { return t.Name + "_claims" }
 
 // Keys is View for those who may see what the messages are about, and nothing else of them: the columns key and kind.
 func (t Table) Keys() string { return t.sql(`(SELECT key, kind FROM {table})`) }

@@ -24,12 +24,16 @@ type Worker struct {
 	looked  wait.Bell             // somebody has looked for all, and there was nothing
 	room    wait.Bell             // something left the hands of this worker
 	reports *batch.Gather[Report] // to be settled
+	keeping *keeping              // nil: this worker has no standing claim
 
+	any        atomic.Bool               // something may be due, of what anybody may claim
+	elsewhere  atomic.Pointer[time.Time] // when it may be, since another worker has not taken what was written for it
 	complaints complaints
 	place      place         // of the sweep; its own
 	frontier   frontier      // of the claims; theirs
 	linger     time.Duration // how long a wake-up waits at most for what is in flight
 	due        time.Time     // when something is due that waits, as far as the claiming knows; its own
+	read       bool          // the last pass was over what was written for this worker; likewise
 	behind     atomic.Bool   // something is due that may lie behind the frontier
 	unsure     atomic.Bool   // something may become due at a time that the claiming does not know
 
@@ -51,11 +55,29 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		reports: batch.NewGather[Report](),
 	}
 	w.others, w.linger = Workers{w}, linger
+	if config.Wakes {
+		w.keeping = newKeeping(queue)
+	}
+	w.any.Store(true)
 	return w
 }
 
 // Wake tells the worker that something may be due. It never blocks.
-func (w *Worker) Wake() { w.wake.Ring() }
+func (w *Worker) Wake() {
+	w.any.Store(true)
+	w.wake.Ring()
+}
+
+// hear is Wake for what was written with a standing claim. Where that is another worker's, this one only sees to it
+// later that it was taken: nobody may be there any more.
+func (w *Worker) hear(n news) {
+	if w.keeping != nil && w.keeping.name == n.name {
+		w.keeping.hear(n)
+	} else {
+		w.mind()
+	}
+	w.wake.Ring()
+}
 
 // Run works until ctx ends. Then it claims nothing more, waits for what is under way as long as a delivery may take,
 // settles it, and returns; what is not settled by then is delivered again after its lease.
@@ -67,11 +89,16 @@ func (w *Worker) run(ctx context.Context, looking *sync.WaitGroup) {
 	defer abandon()
 	var settling sync.WaitGroup
 	settling.Go(func() { w.settleLoop(working) })
+	if w.keeping != nil {
+		settling.Go(func() { w.keepLoop(working) })
+	}
 	w.claimLoop(ctx, working)
+	w.keeping.want(false)
 	looking.Wait()
 	w.drain()
 	abandon()
 	settling.Wait()
+	w.leave()
 }
 
 // drain waits until nothing is in flight, as long as a delivery and its settling may take.

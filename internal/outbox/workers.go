@@ -36,22 +36,46 @@ func (all Workers) Wake() {
 	}
 }
 
-// Hear is Wake for a wake-up that says what it is about: the kinds of messages, with commas between. "" says nothing,
-// and a word that means no kind here may be one of a later version: then it may be about any of them. One that tells of
-// a look wakes nobody.
-func (all Workers) Hear(kinds string) {
-	if kinds == looked {
+// Hear is Wake for a wake-up that says what it is about, in words with commas between: kinds of messages, and what was
+// written with a standing claim (NewsOf). "" says nothing, and a word that means nothing here may be one of a later
+// version: then it may be about any message. One that tells of a look, or of a claim that was ended, wakes nobody.
+func (all Workers) Hear(words string) {
+	if words == looked {
 		all[0].looked.Ring()
 		return
 	}
-	for kind := range strings.SplitSeq(kinds, ",") {
-		at := slices.IndexFunc(all, func(w *Worker) bool { return w.queue.kind == kind })
-		if at < 0 {
+	for word := range strings.SplitSeq(words, ",") {
+		if !all.hear(word) {
 			all.Wake()
 			return
 		}
+	}
+}
+
+// hear reports whether it knows what the word means.
+func (all Workers) hear(word string) bool {
+	if name, ok := strings.CutPrefix(word, gone+" "); ok {
+		for _, w := range all {
+			if w.keeping != nil && w.keeping.name == name {
+				w.keeping.lost()
+			}
+		}
+		return true
+	}
+	about, named := readNews(word)
+	if !named {
+		about.kind = word
+	}
+	at := slices.IndexFunc(all, func(w *Worker) bool { return w.queue.kind == about.kind })
+	switch {
+	case at < 0:
+		return false
+	case named:
+		all[at].hear(about)
+	default:
 		all[at].Wake()
 	}
+	return true
 }
 
 // BreakerOpen reports whether a kind of message is taken to be undeliverable at present.
