@@ -38,8 +38,11 @@ func TestEventsAreReadAsTheyWereSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []event{
-		{sequence: 1, acknowledged: true}, {sequence: 1, completed: true}, {sequence: 2, settled: cancelled},
-		{sequence: 1 << 40, refused: refused}, {},
+		{sequence: 1, acknowledged: true},
+		{sequence: 1, completed: true},
+		{sequence: 2, settled: cancelled},
+		{sequence: 1 << 40, refused: refused},
+		{},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(event{}), protocmp.Transform()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
