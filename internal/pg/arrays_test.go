@@ -59,8 +59,10 @@ func TestArraysAreSentAsSlices(t *testing.T) {
 		}
 	}
 	for _, a := range []array{
-		{oid: pgtype.TextArrayOID, ours: pg.Texts(nil)}, {oid: pgtype.UUIDArrayOID, ours: pg.UUIDs(nil)},
-		{oid: pgtype.Int8ArrayOID, ours: pg.Int64s(nil)}, {oid: pgtype.TimestamptzArrayOID, ours: pg.Times(nil)},
+		{oid: pgtype.TextArrayOID, ours: pg.Texts(nil)},
+		{oid: pgtype.UUIDArrayOID, ours: pg.UUIDs(nil)},
+		{oid: pgtype.Int8ArrayOID, ours: pg.Int64s(nil)},
+		{oid: pgtype.TimestamptzArrayOID, ours: pg.Times(nil)},
 	} {
 		if got := encoded(t, a.oid, pgtype.BinaryFormatCode, a.ours); got != nil {
 			t.Errorf("%T: got %x, want NULL", a.ours, got)
