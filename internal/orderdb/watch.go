@@ -149,12 +149,14 @@ func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Ord
 }
 
 // idsOf returns the ids of what is seen as a parameter.
-func idsOf(seen []Seen) (ids pgtype.FlatArray[pgtype.UUID], err error) {
-	ids = make(pgtype.FlatArray[pgtype.UUID], len(seen))
+func idsOf(seen []Seen) (pg.UUIDs, error) {
+	ids := make(pg.UUIDs, len(seen))
 	for i, one := range seen {
-		if ids[i], err = idOf(one.ID); err != nil {
+		id, err := idOf(one.ID)
+		if err != nil {
 			return nil, err
 		}
+		ids[i] = id.Bytes
 	}
 	return ids, nil
 }
