@@ -46,12 +46,13 @@ type Queue struct {
 	table Table
 	kind  string
 	lease time.Duration
-	token *string // of its standing claim; nil: it may have none
+	token *string       // of its standing claim; nil: it may have none
+	born  time.Duration // the lease that its messages are born with
 }
 
 // NewQueue makes a Queue whose claims last for the length of a lease.
 func NewQueue(pool *pgxpool.Pool, table Table, kind string, lease time.Duration) *Queue {
-	q := &Queue{pool: pool, table: table, kind: kind, lease: lease}
+	q := &Queue{pool: pool, table: table, kind: kind, lease: lease, born: bornFor(lease)}
 	if kind == table.Standing {
 		token := uuid.NewString()
 		q.token = &token

@@ -33,15 +33,24 @@ func (w *Worker) claimLoop(ctx, working context.Context) {
 // claimNext makes one pass over what was written for this worker, or over what is due, and reports whether there was
 // more than it could take. Neither keeps the other waiting.
 func (w *Worker) claimNext(ctx, working context.Context, p permit) (more bool, err error) {
-	if turn := !w.read; turn && !p.probe {
-		w.read, more, err = w.readBorn(ctx, working, p.limit)
-	} else {
+	due := p.probe || w.something()
+	if due && (p.probe || w.read) {
 		w.read = false
+		return w.claimDue(ctx, working, p)
 	}
-	if w.read || err != nil || !p.probe && !w.something() {
+	if found, err := w.readMissed(ctx, working); found || err != nil {
+		return false, err
+	}
+	if w.read, more, err = w.readBorn(ctx, working, p.limit); w.read || err != nil || !due {
 		return more, err
 	}
+	return w.claimDue(ctx, working, p)
+}
+
+// claimDue is claimNext for what is due, whoever may claim it.
+func (w *Worker) claimDue(ctx, working context.Context, p permit) (more bool, err error) {
 	w.any.Store(false)
+	p.limit = min(p.limit, mostClaimed)
 	found, err := w.claimOnce(ctx, working, p)
 	if more = err == nil && found >= p.limit; more {
 		w.any.Store(true)
@@ -173,6 +182,9 @@ func (w *Worker) idle(ctx context.Context, d time.Duration, other <-chan struct{
 }
 
 const (
+	// mostClaimed bounds a claim, which others wait for that want the same cores: what is due is claimed one after the
+	// other, without a pause, until there is no more.
+	mostClaimed = 125
 	// minWait keeps a worker from spinning on a row that is due and that another worker has locked.
 	minWait = 5 * time.Millisecond
 	// linger is a worker's, unless a test sets it.

@@ -22,8 +22,7 @@ type lot struct {
 // goroutine makes, renews and ends the claim, and holds on to what takes long.
 type keeping struct {
 	queue *Queue
-	name  string        // of the claim, in news
-	born  time.Duration // the lease that its messages are born with
+	name  string // of the claim, in news
 
 	missed  atomic.Bool // it may have messages that nobody told it of
 	wanted  atomic.Bool // the worker can take new messages as they come
@@ -46,7 +45,7 @@ func newKeeping(q *Queue) *keeping {
 	if q == nil || q.token == nil {
 		return nil
 	}
-	return &keeping{queue: q, name: nameOf(*q.token), born: bornFor(q.lease), changed: wait.NewBell()}
+	return &keeping{queue: q, name: nameOf(*q.token), changed: wait.NewBell()}
 }
 
 // want says whether the worker can take new messages as they come.
@@ -79,22 +78,34 @@ func (k *keeping) lost() {
 }
 
 // next returns the moments at which messages were written that may be read together, at most limit of them, but those
-// of one moment in any case; and whether there are others.
-func (k *keeping) next(limit int) (moments []time.Time, more bool) {
+// of one moment in any case; how many they are, and whether there are others.
+func (k *keeping) next(limit int) (moments []time.Time, n int, more bool) {
 	if k == nil {
-		return nil, false
+		return nil, 0, false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for n := 0; len(k.news) > 0; k.news = k.news[1:] {
-		if n += k.news[0].n; n > limit && len(moments) > 0 {
+	for ; len(k.news) > 0; k.news = k.news[1:] {
+		if n+k.news[0].n > limit && n > 0 {
 			break
 		}
+		n += k.news[0].n
 		if at := k.news[0].at; !slices.ContainsFunc(moments, at.Equal) {
 			moments = append(moments, at)
 		}
 	}
-	return moments, len(k.news) > 0
+	return moments, n, len(k.news) > 0
+}
+
+// moments returns when the messages were written that there are news of.
+func (k *keeping) moments() []time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	moments := make([]time.Time, len(k.news)) // not nil: of NULL nothing can be told
+	for i, about := range k.news {
+		moments[i] = about.at
+	}
+	return moments
 }
 
 // any reports whether there is something to be read.
@@ -109,7 +120,7 @@ func (k *keeping) any() bool {
 
 // inHand returns what was read and is not settled, and perhaps some of what is. Its caller has the worker's lock.
 func (k *keeping) inHand() []int64 {
-	ids := []int64{} // nil is NULL, of which nothing can be told
+	ids := []int64{} // not nil: of NULL nothing can be told
 	k.lots = slices.DeleteFunc(k.lots, func(l *lot) bool { return l.left == 0 })
 	for _, l := range k.lots {
 		ids = append(ids, l.ids...)
@@ -119,7 +130,7 @@ func (k *keeping) inHand() []int64 {
 
 // keepLoop looks after the standing claim until ctx ends.
 func (w *Worker) keepLoop(ctx context.Context) {
-	tick := time.NewTicker(max(w.keeping.born/4, time.Millisecond))
+	tick := time.NewTicker(max(w.queue.born/4, time.Millisecond))
 	defer tick.Stop()
 	for {
 		w.keep(ctx)
@@ -166,7 +177,7 @@ func (w *Worker) holdOn(ctx context.Context) {
 	w.mu.Lock()
 	k.lots = slices.DeleteFunc(k.lots, func(l *lot) bool { return l.left == 0 })
 	for _, l := range k.lots {
-		if !l.held && l.until.Sub(now) < k.born/2 {
+		if !l.held && l.until.Sub(now) < k.queue.born/2 {
 			ids, late = append(ids, l.ids...), append(late, l)
 		}
 	}
@@ -187,24 +198,29 @@ func (w *Worker) holdOn(ctx context.Context) {
 	}
 }
 
-// readBorn reads and delivers what was written for this worker, and reports whether it was told of any, or may have
-// missed some; and whether there are more than it could take.
+// readBorn reads and delivers what was written for this worker, and reports whether it was told of any, and whether
+// there are more than it could take.
 func (w *Worker) readBorn(ctx, working context.Context, limit int) (told, more bool, err error) {
-	moments, more := w.keeping.next(limit)
-	missed := w.keeping != nil && w.keeping.missed.Swap(false)
-	if len(moments) == 0 && !missed {
+	moments, n, more := w.keeping.next(limit)
+	if len(moments) == 0 {
 		return false, false, nil
 	}
 	w.hush()
 	asked := time.Now()
-	found, err := w.born(working, moments, missed)
-	if err != nil {
-		w.mind() // it is not told of them again
-		return true, more, err
+	bounded, cancel := context.WithTimeout(working, w.config.SettleTimeout)
+	defer cancel()
+	found, err := w.queue.bornAt(bounded, moments)
+	if len(found) < n {
+		w.mind() // it is not told of them again, and came too late perhaps
 	}
-	if len(found) == 0 {
-		return true, more, nil
+	if err == nil && len(found) > 0 {
+		err = w.deliverBorn(ctx, working, found, asked)
 	}
+	return true, more, err
+}
+
+// deliverBorn delivers what was read at the time.
+func (w *Worker) deliverBorn(ctx, working context.Context, found []claimed, asked time.Time) error {
 	l := &lot{ids: make([]int64, len(found)), until: asked.Add(found[0].LeasedUntil.Sub(found[0].At)), left: len(found)}
 	messages := messagesOf(found)
 	for i := range messages {
@@ -213,22 +229,30 @@ func (w *Worker) readBorn(ctx, working context.Context, limit int) (told, more b
 	w.mu.Lock()
 	w.keeping.lots = append(w.keeping.lots, l)
 	w.mu.Unlock()
-	return true, more, w.deliverClaimed(ctx, working, messages, l.until, false)
+	return w.deliverClaimed(ctx, working, messages, l.until, false)
 }
 
-// born is what there is to be read: all that is not in hand, where some may have been missed, or else what was written
-// at the moments.
-func (w *Worker) born(working context.Context, moments []time.Time, missed bool) ([]claimed, error) {
-	ctx, cancel := context.WithTimeout(working, w.config.SettleTimeout)
-	defer cancel()
-	if !missed {
-		return w.queue.born(ctx, moments)
+// readMissed is readBorn for what the worker should have been told of by now. It is no part of what is in hand, nor of
+// what there are news of.
+func (w *Worker) readMissed(ctx, working context.Context) (found bool, err error) {
+	if w.keeping == nil || !w.keeping.missed.Swap(false) {
+		return false, nil
 	}
+	asked := time.Now()
+	bounded, cancel := context.WithTimeout(working, w.config.SettleTimeout)
+	defer cancel()
 	w.mu.Lock()
 	inHand := w.keeping.inHand()
 	w.mu.Unlock()
-	return w.queue.bornBut(ctx, inHand)
+	missed, err := w.queue.bornBut(bounded, min(w.config.poll(), toldWithin), w.keeping.moments(), inHand)
+	if err != nil || len(missed) == 0 {
+		return false, err
+	}
+	return true, w.deliverBorn(ctx, working, missed, asked)
 }
+
+// toldWithin is how long news take at most, unless they are lost.
+const toldWithin = 250 * time.Millisecond
 
 // mind has the worker look for what is due when what is written now will be another's, if nobody takes it before.
 func (w *Worker) mind() {

@@ -50,7 +50,7 @@ func (q *Queue) stand(ctx context.Context) error {
 		INSERT INTO {claims} AS c (token, kind, lease, until)
 		VALUES ($1, $2, $3, clock_timestamp() + $4::interval)
 		ON CONFLICT (token) DO UPDATE SET until = excluded.until`),
-		q.token, q.kind, bornFor(q.lease), standsFor)
+		q.token, q.kind, q.born, standsFor)
 	if err != nil {
 		return fmt.Errorf("make a standing claim: %w", err)
 	}
@@ -78,26 +78,30 @@ const silenced = `, silenced AS (
 		RETURNING pg_notify('` + Channel + `', '` + gone + ` ' || left(token::text, ` + nameLength + `))
 		)`
 
-// born reads the messages that were written at the moments with the standing claim of this queue, and which it may
+// bornAt reads the messages that were written at the moments with the standing claim of this queue, and which it may
 // still hold. Nothing is written, and nothing keeps another call from reading them again.
-func (q *Queue) born(ctx context.Context, moments []time.Time) ([]claimed, error) {
+func (q *Queue) bornAt(ctx context.Context, moments []time.Time) ([]claimed, error) {
 	return q.readBorn(ctx, `ready_at = ANY($4)`, moments)
 }
 
-// bornBut is born for all of them, whenever they were written, but for some.
-func (q *Queue) bornBut(ctx context.Context, ids []int64) ([]claimed, error) {
+// bornBut is bornAt for all that were written some time ago, but for those of some moments, and some others.
+func (q *Queue) bornBut(
+	ctx context.Context, ago time.Duration, moments []time.Time, ids []int64,
+) ([]claimed, error) {
 	return q.readBorn(ctx, `
-		ready_at > (SELECT clock_timestamp()) - interval '`+fmt.Sprint(bornMost)+`' AND id <> ALL($4)`, ids)
+			ready_at > (SELECT clock_timestamp()) - $4::interval
+			AND ready_at <= (SELECT clock_timestamp()) - $5::interval
+			AND ready_at <> ALL($6) AND id <> ALL($7)`, q.born, ago, moments, ids)
 }
 
-func (q *Queue) readBorn(ctx context.Context, which string, of any) ([]claimed, error) {
+func (q *Queue) readBorn(ctx context.Context, which string, of ...any) ([]claimed, error) {
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
 		SELECT id, key, payload, expires_at, coalesce(expires_at <= clock_timestamp(), false) AS expired,
 			traceparent, ready_at, leased_until, statement_timestamp() AS at
 		FROM {table}
 		WHERE kind = $1 AND parked_at IS NULL AND lease_token = $2 AND leased_until > (SELECT clock_timestamp())
 			AND `+which+`
-		LIMIT $3`), q.kind, q.token, MaxBatch, of)
+		LIMIT $3`), append([]any{q.kind, q.token, MaxBatch}, of...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read what was born with a claim: %w", err)
 	}
@@ -155,7 +159,7 @@ func (q *Queue) leave(ctx context.Context) error {
 			RETURNING id
 		)
 		SELECT pg_notify('`+Channel+`', $1) FROM left_behind LIMIT 1`),
-		q.kind, q.token, bornFor(q.lease))
+		q.kind, q.token, q.born)
 	if err != nil {
 		return fmt.Errorf("give back what was not read: %w", err)
 	}
