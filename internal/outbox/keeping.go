@@ -121,11 +121,18 @@ func (k *keeping) any() bool {
 // inHand returns what was read and is not settled, and perhaps some of what is. Its caller has the worker's lock.
 func (k *keeping) inHand() []int64 {
 	ids := []int64{} // not nil: of NULL nothing can be told
-	k.lots = slices.DeleteFunc(k.lots, func(l *lot) bool { return l.left == 0 })
-	for _, l := range k.lots {
+	for _, l := range k.left() {
 		ids = append(ids, l.ids...)
 	}
 	return ids
+}
+
+// left returns the lots of which something is in the worker's hands, and forgets the others, and those whose leases are
+// over: what was given back is never settled. Its caller has the worker's lock.
+func (k *keeping) left() []*lot {
+	now := time.Now()
+	k.lots = slices.DeleteFunc(k.lots, func(l *lot) bool { return l.left == 0 || l.held && now.After(l.until) })
+	return k.lots
 }
 
 // keepLoop looks after the standing claim until ctx ends.
@@ -175,8 +182,7 @@ func (w *Worker) holdOn(ctx context.Context) {
 	var ids []int64
 	var late []*lot
 	w.mu.Lock()
-	k.lots = slices.DeleteFunc(k.lots, func(l *lot) bool { return l.left == 0 })
-	for _, l := range k.lots {
+	for _, l := range k.left() {
 		if !l.held && l.until.Sub(now) < k.queue.born/2 {
 			ids, late = append(ids, l.ids...), append(late, l)
 		}

@@ -152,8 +152,10 @@ func (r *real) awaitSettled(t *testing.T) {
 // plant stops the relays, places orders and damages them. It returns what is to be found.
 func (r *real) plant(t *testing.T) []string {
 	t.Helper()
-	for _, relay := range r.Relays {
-		relay.Kill()
+	for _, relay := range r.Relays { // and not killed: what is placed would be born with a dead one's claim
+		if err := relay.Stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	place := func() string {
 		reply, err := r.client.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
