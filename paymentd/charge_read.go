@@ -3,9 +3,7 @@ package main
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/protoread"
 )
@@ -37,19 +35,15 @@ func fromBytes(message []byte) ([]command, error) {
 }
 
 // chargeReader is what a charge is read into, one after the other.
-type chargeReader struct {
-	charge   paymentv1.ChargePaymentRequest
-	amount   moneyv1.Money
-	notAfter timestamppb.Timestamp
-}
+type chargeReader struct{ charge protoread.Charge }
 
 // command reads a PaymentCommand, by hand or else as the library does. Its texts are its own: one that waits for the
 // card network keeps no other of its request.
 func (r *chargeReader) command(message []byte) (command, error) {
 	fields := protoread.Read(string(message))
 	if field, _ := fields.Next(); field == protoread.Of(1, protoread.Bytes) {
-		if text := fields.Message(); fields.Whole() && r.read(text) {
-			return fromCharge(&r.charge), nil
+		if text := fields.Message(); fields.Whole() && r.charge.Read(text) {
+			return fromCharge(&r.charge.Request), nil
 		}
 	}
 	var m paymentv1.PaymentCommand
@@ -57,35 +51,4 @@ func (r *chargeReader) command(message []byte) (command, error) {
 		return command{}, err
 	}
 	return fromCommand(&m), nil
-}
-
-// read reads a charge that has nothing that is not of the contract, which is nearly every one. It reports false for any
-// other.
-func (r *chargeReader) read(text string) bool {
-	into, fields := &r.charge, protoread.Read(text)
-	into.PaymentId, into.CustomerId, into.PaymentsDatabase, into.Amount, into.NotAfter = "", "", "", nil, nil
-	r.amount.CurrencyCode, r.amount.AmountMinor, r.notAfter.Seconds, r.notAfter.Nanos = "", 0, 0, 0
-	for field, more := fields.Next(); more; field, more = fields.Next() {
-		whole := true
-		switch field {
-		case protoread.Of(1, protoread.Bytes):
-			into.PaymentId = fields.Text()
-		case protoread.Of(2, protoread.Bytes):
-			into.CustomerId = fields.Text()
-		case protoread.Of(3, protoread.Bytes):
-			whole = into.Amount == nil && protoread.Money(&r.amount, fields.Message())
-			into.Amount = &r.amount
-		case protoread.Of(4, protoread.Bytes):
-			whole = into.NotAfter == nil && protoread.Timestamp(&r.notAfter, fields.Message())
-			into.NotAfter = &r.notAfter
-		case protoread.Of(5, protoread.Bytes):
-			into.PaymentsDatabase = fields.Text()
-		default:
-			return false
-		}
-		if !whole {
-			return false
-		}
-	}
-	return fields.Whole()
 }

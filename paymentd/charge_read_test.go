@@ -49,8 +49,8 @@ func TestUsualChargesAreReadByHand(t *testing.T) {
 		}
 		var reader chargeReader
 		for range 2 { // one after the other
-			if !reader.read(string(text)) || !proto.Equal(&reader.charge, c) {
-				t.Errorf("got %v, want %v read by hand", &reader.charge, c)
+			if !reader.charge.Read(string(text)) || !proto.Equal(&reader.charge.Request, c) {
+				t.Errorf("got %v, want %v read by hand", &reader.charge.Request, c)
 			}
 		}
 	}

@@ -1,9 +1,6 @@
 package command
 
 import (
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/protoread"
@@ -21,9 +18,7 @@ const together = 16
 type decoded struct {
 	command paymentv1.PaymentCommand
 	outcome paymentv1.PaymentCommand_Charge
-	charge  paymentv1.ChargePaymentRequest
-	amount  moneyv1.Money
-	end     timestamppb.Timestamp
+	charge  protoread.Charge
 }
 
 // Decode returns what Decode returns.
@@ -34,7 +29,7 @@ func (d *Decoder) Decode(kind order.Command, orderID string, payload []byte) (*p
 		}
 		into := &d.room[0]
 		d.room = d.room[1:]
-		if into.read(string(payload)) && into.charge.PaymentId == orderID {
+		if into.read(string(payload)) && into.charge.Request.PaymentId == orderID {
 			return &into.command, nil
 		}
 	}
@@ -43,27 +38,10 @@ func (d *Decoder) Decode(kind order.Command, orderID string, payload []byte) (*p
 
 // read reads a charge, and reports whether it has what every charge has and nothing else.
 func (d *decoded) read(payload string) bool {
-	into, r := &d.charge, protoread.Read(payload)
-	for field, more := r.Next(); more; field, more = r.Next() {
-		whole := true
-		switch field {
-		case protoread.Of(1, protoread.Bytes):
-			into.PaymentId = r.Text()
-		case protoread.Of(2, protoread.Bytes):
-			into.CustomerId = r.Text()
-		case protoread.Of(3, protoread.Bytes):
-			whole = into.Amount == nil && protoread.Money(&d.amount, r.Message())
-			into.Amount = &d.amount
-		case protoread.Of(4, protoread.Bytes):
-			whole = into.NotAfter == nil && protoread.Timestamp(&d.end, r.Message())
-			into.NotAfter = &d.end
-		default:
-			return false
-		}
-		if !whole {
-			return false
-		}
+	if !d.charge.Read(payload) {
+		return false
 	}
-	d.outcome.Charge, d.command.Command = into, &d.outcome
-	return r.Whole() && into.CustomerId != "" && into.Amount != nil && into.NotAfter != nil
+	c := &d.charge.Request
+	d.outcome.Charge, d.command.Command = c, &d.outcome
+	return c.CustomerId != "" && c.Amount != nil && c.NotAfter != nil && c.PaymentsDatabase == ""
 }

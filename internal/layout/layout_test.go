@@ -58,7 +58,7 @@ relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment 
 daemon     | *             | migrations pg plain rpc version wait
 rpc        | *             | admission digest gen/error logline pg validate version wait
 command    | protobuf      | gen/money gen/payment order protoread
-protoread  | protobuf      | gen/money
+protoread  | protobuf      | gen/money gen/payment
 protowrite | protobuf      |
 page       | protobuf uuid | validate
 validate   | currency uuid | plain
