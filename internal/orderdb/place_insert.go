@@ -99,6 +99,7 @@ func (s *Store) encodeAll(w *wanting) (err error) {
 var insertSQL = `
 	WITH moment AS MATERIALIZED (
 		SELECT statement_timestamp() AS now, statement_timestamp() + $8::interval AS deadline_at,
+			(date_part('epoch', statement_timestamp() + $8::interval) * 1000000)::bigint AS micros,
 			set_config('lock_timeout', $11, true) AS waits
 	), terms AS MATERIALIZED (
 		SELECT now, deadline_at, ` + notAfter + ` AS not_after FROM moment
@@ -119,11 +120,12 @@ var insertSQL = `
 // notAfter is deadline_at as the field not_after (4) of a payment.v1.ChargePaymentRequest, a
 // google.protobuf.Timestamp. The fields of a message may come in any order, and what is appended to it is part of it:
 // so the deadline is the database's, and whoever reads the payload cannot tell it from one that was encoded at once.
-// The epoch is a double, in which microseconds are exact until 2106.
-var notAfter = `(
-			SELECT '\x220c08'::bytea || ` + varint("micros / 1000000") + `
-				|| '\x10'::bytea || ` + varint("micros % 1000000 * 1000") + `
-			FROM (SELECT (date_part('epoch', deadline_at) * 1000000)::bigint AS micros) AS t)`
+//
+// micros is that moment since the epoch: a double, in which microseconds are exact until 2106. It is a column, since
+// each of the ten terms would work it out anew, and an operator costs a lone order half a microsecond before it is
+// evaluated.
+var notAfter = `'\x220c08'::bytea || ` + varint("micros / 1000000") + `
+				|| '\x10'::bytea || ` + varint("micros % 1000000 * 1000")
 
 // varint is a number below 1 << 35 as protobuf's varint of five bytes, seven bits in each and the lowest first; all but
 // the last have their highest bit set. The seconds need five bytes from 1978 to 3058, and a varint may be longer than
