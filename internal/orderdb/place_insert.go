@@ -95,7 +95,8 @@ func (s *Store) encodeAll(w *wanting) (err error) {
 // defaults say. Both are the database's: what the commands must carry of them is added to the payload here, as notAfter
 // says.
 //
-// unnest in the list of a SELECT gives the rows in the order of the arrays, and needs no copy of them.
+// unnest in the list of a SELECT gives the rows in the order of the arrays, and needs no copy of them. The relays are
+// told by the transaction itself, unless they cannot be.
 var insertSQL = `
 	WITH moment AS MATERIALIZED (
 		SELECT statement_timestamp() AS now, statement_timestamp() + $8::interval AS deadline_at,
@@ -115,7 +116,9 @@ var insertSQL = `
 	), taker AS MATERIALIZED (` + Outbox.TakerOf() + `
 	), appended AS (` + Outbox.AppendFrom("commands", "taker") + `
 	)
-	SELECT now, deadline_at, (SELECT token::text FROM taker) FROM terms`
+	SELECT now, deadline_at,
+		CASE WHEN $12 THEN ` + Outbox.TellingOf("taker", "cardinality($1::uuid[])") + ` END IS NOT NULL
+	FROM terms`
 
 // notAfter is deadline_at as the field not_after (4) of a payment.v1.ChargePaymentRequest, a
 // google.protobuf.Timestamp. The fields of a message may come in any order, and what is appended to it is part of it:
@@ -141,17 +144,20 @@ func (s *Store) insert(ctx context.Context, wanted []*wanting, waits time.Durati
 	args := append(columnsOf(wanted), fmt.Sprintf("%dms", waits.Milliseconds()))
 	type born struct {
 		At, DeadlineAt time.Time
-		Taker          *string
+		Told           bool // the relays are
 	}
-	written, err := pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, args...)
+	var written []born
+	err := heard(func(tell bool) (err error) {
+		written, err = pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, append(args, tell)...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	at := written[0]
-	news := Outbox.NewsOf(at.Taker, at.At, len(wanted))
 	for _, w := range wanted {
 		n := w.new
-		w.answer(Placed{Fresh: true, News: news, Order: order.Order{
+		w.answer(Placed{Fresh: true, Order: order.Order{
 			ID: n.ID, CustomerID: n.CustomerID, Items: n.Items, AmountMinor: n.AmountMinor, Currency: n.Currency,
 			Status: order.Pending, CreatedAt: at.At, UpdatedAt: at.At, DeadlineAt: at.DeadlineAt,
 		}})
