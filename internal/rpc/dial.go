@@ -19,6 +19,8 @@ const (
 	// connectTimeout bounds one try to connect, which takes two round trips: on a link of two seconds each it must not
 	// be given up for ever.
 	connectTimeout = 6 * time.Second
+	// clientWindow is how much of the replies may be on its way, of one call and on one connection.
+	clientWindow = 1 << 20
 )
 
 // Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
@@ -37,5 +39,8 @@ func Dial(target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,
 		}),
+		// A window that grows with the link is had by a ping for what comes in, which wakes either side once more.
+		grpc.WithStaticStreamWindowSize(clientWindow),
+		grpc.WithStaticConnWindowSize(clientWindow),
 	}, options...)...)
 }

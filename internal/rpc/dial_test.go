@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/resolver"
@@ -114,4 +116,57 @@ func callOrders(t *testing.T, target string) {
 	if _, err := orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// What a client is answered has it ask nothing of its own: a ping for each answer would wake either side once more.
+func TestAnAnswerIsFollowedByNoPing(t *testing.T) {
+	t.Parallel()
+	s := start(t, &orders{size: 1 << 10})
+	sent := make(chan []byte, 1000)
+	conn, err := Dial(s.address, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		return overheard{conn, sent}, err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // a ping would go before the next call
+		_, err := orderv1.NewOrderServiceClient(conn).GetOrder(t.Context(), &orderv1.GetOrderRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn.Close()
+	var all bytes.Buffer
+	for calls := 0; calls < 3; {
+		frames := http2.NewFramer(nil, bytes.NewReader(after(&all, <-sent)))
+		calls = 0
+		for f, err := frames.ReadFrame(); err == nil; f, err = frames.ReadFrame() {
+			switch f.Header().Type {
+			case http2.FramePing:
+				t.Fatal("got a ping, want calls alone")
+			case http2.FrameHeaders:
+				calls++
+			}
+		}
+	}
+}
+
+// after adds what was sent to all of it, and returns what came after the preface.
+func after(all *bytes.Buffer, sent []byte) []byte {
+	all.Write(sent)
+	frames, _ := bytes.CutPrefix(all.Bytes(), []byte(http2.ClientPreface))
+	return frames
+}
+
+// overheard is a connection that tells what is sent.
+type overheard struct {
+	net.Conn
+
+	sent chan<- []byte
+}
+
+func (o overheard) Write(b []byte) (int, error) {
+	o.sent <- bytes.Clone(b)
+	return o.Conn.Write(b)
 }
