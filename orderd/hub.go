@@ -38,7 +38,7 @@ type hub struct {
 	named  []string            // are to be looked at next
 	all    bool                // all are to be looked at
 
-	rest []string // of all, what has not been looked at; for the goroutine of run alone
+	left []string // of all, what has not been looked at; for the goroutine of run alone
 }
 
 // watched is an order that somebody watches.
@@ -157,7 +157,8 @@ func (h *hub) tidy(id string, o *watched) {
 	}
 }
 
-// run keeps the watchers up to date until ctx ends. While the database is down they wait.
+// run keeps the watchers up to date until ctx ends. While the database is down they wait. Nothing wakes it when the
+// pause after a query is over and there is nothing to look at.
 func (h *hub) run(ctx context.Context) {
 	behind, polled := false, time.Now()
 	for ctx.Err() == nil {
@@ -168,18 +169,25 @@ func (h *hub) run(ctx context.Context) {
 			h.log.Warn("watchers", "behind", behind, "error", err) // when it begins and ends, not each second
 		}
 		// At most half of the time goes into queries, however many orders are watched.
-		wait.For(ctx, max(hubPause, time.Since(began)))
-		if more && err == nil {
-			continue
+		ended := time.Now()
+		next := ended.Add(max(hubPause, ended.Sub(began)))
+		if !more || err != nil {
+			polled = h.rest(ctx, polled)
 		}
-		poll := time.NewTimer(max(0, h.poll(hubPoll)-time.Since(polled)))
-		select {
-		case <-ctx.Done():
-		case <-h.wanted:
-		case <-poll.C:
-			polled = time.Now()
-			h.wake("")
-		}
-		poll.Stop()
+		wait.For(ctx, time.Until(next))
 	}
+}
+
+// rest waits until there is something to look at, and returns when it has last been time for all.
+func (h *hub) rest(ctx context.Context, polled time.Time) time.Time {
+	poll := time.NewTimer(max(0, h.poll(hubPoll)-time.Since(polled)))
+	defer poll.Stop()
+	select {
+	case <-ctx.Done():
+	case <-h.wanted:
+	case <-poll.C:
+		polled = time.Now()
+		h.wake("")
+	}
+	return polled
 }

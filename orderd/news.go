@@ -26,24 +26,24 @@ func (h *hub) refresh(ctx context.Context) (more bool, err error) {
 		h.fail(round, whole, err)
 		h.fail(round, brief, err)
 	}
-	return len(h.rest) > 0, err
+	return len(h.left) > 0, err
 }
 
 // next returns what to look at, with items and without, and which query that is.
 func (h *hub) next() (whole, brief []orderdb.Seen, round int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.all && len(h.rest) == 0 {
+	if h.all && len(h.left) == 0 {
 		h.all = false
 		for id := range h.orders {
-			h.rest = append(h.rest, id)
+			h.left = append(h.left, id)
 		}
 	}
-	step := min(len(h.rest), hubStep)
-	for _, id := range h.rest[:step] {
+	step := min(len(h.left), hubStep)
+	for _, id := range h.left[:step] {
 		h.mark(id)
 	}
-	h.rest = h.rest[step:]
+	h.left = h.left[step:]
 	for _, id := range h.named {
 		o := h.orders[id]
 		if o == nil || !o.named {
