@@ -144,13 +144,11 @@ func (h *handler) withOrder(ctx context.Context, reports []outbox.Report) []outb
 	return kept
 }
 
-// tell logs changes of status and alarms, and wakes those who watch the orders and have not been told.
+// tell logs changes of status and alarms, and wakes those who watch the orders.
 func (h *handler) tell(changes []orderdb.Change) {
-	var ids []string
+	ids := make([]string, 0, len(changes))
 	for _, c := range changes {
-		if !c.Told {
-			ids = append(ids, c.OrderID)
-		}
+		ids = append(ids, c.OrderID)
 		attrs := make([]slog.Attr, 0, 5)
 		attrs = append(attrs, slog.String("order_id", c.OrderID), slog.String("status", string(c.To)),
 			slog.String("from", string(c.From)))

@@ -29,7 +29,7 @@ type lines struct {
 	full    bool // nothing more is taken until half of the room is free
 	dropped int  // the lines that nobody was told of yet
 
-	spare []byte // has room for lines, and none in it
+	spare [][]byte // have room for lines, and none in them
 
 	torn bool // a write failed in the middle of a line; only the writer looks at it
 }
@@ -46,8 +46,12 @@ func (t text) takesMore(line int) bool {
 	return t.flushed == nil && t.dropped == 0 && len(t.lines)+line <= together
 }
 
-// together is how many bytes of lines are written at once, unless a single line has more.
-const together = 16 << 10
+// together is how many bytes of lines are written at once, unless a single line has more; spares is for how many of
+// them room is kept, some of which are filled while one is written.
+const (
+	together = 16 << 10
+	spares   = 4
+)
 
 // room is how many bytes of the log wait at most: some 10,000 lines.
 const room = 4 << 20
@@ -71,10 +75,16 @@ func newLines(to io.Writer, notice func(dropped int) []byte) *lines {
 // Write takes one line, of which what others sent becomes plain. It always succeeds: a logger could do nothing about an
 // error.
 func (l *lines) Write(given []byte) (int, error) {
-	line := bytes.TrimSuffix(given, []byte{'\n'})
-	if !plain.IsASCII(line) {
-		line = []byte(plain.Text(string(line)))
+	if line := bytes.TrimSuffix(given, []byte{'\n'}); !plain.IsASCII(line) {
+		_, _ = l.WritePlain(append([]byte(plain.Text(string(line))), '\n'))
+		return len(given), nil
 	}
+	return l.WritePlain(given)
+}
+
+// WritePlain takes one line, of which it is known that it is plain.
+func (l *lines) WritePlain(given []byte) (int, error) {
+	line := bytes.TrimSuffix(given, []byte{'\n'})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	size := len(line) + 1
@@ -93,13 +103,22 @@ func (l *lines) Write(given []byte) (int, error) {
 func (l *lines) addLine(line []byte) {
 	last := len(l.waiting) - 1
 	if last < 0 || !l.waiting[last].takesMore(len(line)+1) {
-		l.add(text{lines: l.spare})
-		l.spare = nil
+		l.add(text{lines: l.takeSpare()})
 		last = len(l.waiting) - 1
 	}
 	t := &l.waiting[last]
 	t.lines = append(append(t.lines, line...), '\n')
 	l.size += len(line) + 1
+}
+
+func (l *lines) takeSpare() []byte {
+	last := len(l.spare) - 1
+	if last < 0 {
+		return make([]byte, 0, together)
+	}
+	room := l.spare[last]
+	l.spare = l.spare[:last]
+	return room
 }
 
 // tell puts a notice where lines are missing.
@@ -145,12 +164,14 @@ func (l *lines) write() {
 	}
 }
 
-// reuse keeps the room of lines that were written, unless a long one has had it grow.
+// reuse keeps the room of lines that were written, unless it is that of a notice, or a long one has had it grow.
 func (l *lines) reuse(written []byte) {
-	if cap(written) <= 2*together {
+	if cap(written) == together {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.spare = written[:0]
+		if len(l.spare) < spares {
+			l.spare = append(l.spare, written[:0])
+		}
 	}
 }
 

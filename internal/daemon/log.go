@@ -6,11 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"golang.org/x/term"
 	"google.golang.org/grpc/grpclog"
 
+	"hosho/internal/logline"
 	"hosho/internal/rpc"
 )
 
@@ -40,7 +40,7 @@ func (c *Commands) to(w io.Writer, asText bool) *slog.Logger {
 	if asText {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(newHandler(w, options))
+	return slog.New(logline.NewHandler(w, longestText, options))
 }
 
 // longestText bounds each text of a line, whoever made it up: 8 KiB is a stack.
@@ -50,7 +50,7 @@ const longestText = 9 << 10
 func readable(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindDuration:
-		a.Value = slog.StringValue(durationText(a.Value.Duration()))
+		a.Value = slog.StringValue(logline.Duration(a.Value.Duration()))
 	case slog.KindString:
 		a.Value = slog.StringValue(rpc.Brief(a.Value.String(), longestText))
 	case slog.KindAny:
@@ -60,5 +60,3 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	}
 	return a
 }
-
-func durationText(d time.Duration) string { return d.Round(time.Microsecond).String() }

@@ -55,7 +55,7 @@ paymentd   | *             | admission batch card gen/error gen/money gen/paymen
 
 server
 relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
-daemon     | *             | migrations pg plain rpc version wait
+daemon     | *             | logline migrations pg plain rpc version wait
 rpc        | *             | admission digest gen/error logline pg validate version wait
 command    | protobuf      | gen/money gen/payment order protoread
 protoread  | protobuf      | gen/money gen/payment

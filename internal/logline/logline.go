@@ -15,7 +15,13 @@ func Write(ctx context.Context, log *slog.Logger, level slog.Level, message stri
 	if !log.Enabled(ctx, level) {
 		return
 	}
-	r := slog.NewRecord(time.Now(), level, message, 0)
+	now := time.Now()
+	if h, own := log.Handler().(*Handler); own {
+		if plain, _ := h.write(now, level, message, attrs); plain { // slog drops the error as well
+			return
+		}
+	}
+	r := slog.NewRecord(now, level, message, 0)
 	r.AddAttrs(attrs...)
-	_ = log.Handler().Handle(ctx, r) // slog drops it as well
+	_ = log.Handler().Handle(ctx, r)
 }

@@ -36,7 +36,9 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 		w.keys = append(w.keys, m.Key)
 	}
 	type told struct {
-		News, XID string
+		Taker *string
+		At    time.Time
+		XID   string
 	}
 	rows, err := db.Pool.Query(t.Context(), `
 		WITH messages AS (
@@ -47,7 +49,7 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 		), taker AS MATERIALIZED (`+standing.TakerOf()+`
 		), appended AS (`+standing.AppendFrom("messages", "taker")+`
 		)
-		SELECT `+standing.wordOf("taker", "cardinality($1::uuid[])")+`, pg_current_xact_id()::text`, w.keys)
+		SELECT token::text, statement_timestamp(), pg_current_xact_id()::text FROM taker`, w.keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.xid, w.news = got.XID, got.News
+	w.xid, w.news = got.XID, standing.NewsOf(got.Taker, got.At, n)
 	return w
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package logline
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ func TestALineIsAsSlogWritesIt(t *testing.T) {
 		{said("delete", "\x7f"), said("a\u2028b", "ä\xff\u202e")},
 		{slog.Float64("float", 0.1), slog.Time("at", at), slog.Any("error", errors.New("it fails")), {}},
 		{slog.Group("of", slog.Int("a", 1)), slog.Any("nil", nil), slog.Any("all", []int{1, 2}), slog.Int("b", 2)},
-		{said("long", strings.Repeat("x", longestText+1)), said("fits", strings.Repeat("y", longestText))},
+		{said("long", strings.Repeat("x", longest+1)), said("fits", strings.Repeat("y", longest))},
 	} {
-		for _, message := range []string{"order", "", "a\nb", strings.Repeat("z", longestText+1)} {
+		for _, message := range []string{"order", "", "a\nb", strings.Repeat("z", longest+1)} {
 			for _, when := range []time.Time{at, at.UTC().Add(1), {}, time.Unix(1<<40, 0)} {
 				r := slog.NewRecord(when, slog.LevelWarn+1, message, 0)
 				r.AddAttrs(attrs...)
@@ -46,7 +46,7 @@ func sameLine(t *testing.T, r slog.Record, with func(slog.Handler) slog.Handler)
 	options := &slog.HandlerOptions{ReplaceAttr: readable}
 	var got, want bytes.Buffer
 	for to, h := range map[*bytes.Buffer]slog.Handler{
-		&got: newHandler(&got, options), &want: slog.NewJSONHandler(&want, options),
+		&got: NewHandler(&got, longest, options), &want: slog.NewJSONHandler(&want, options),
 	} {
 		if err := with(h).Handle(t.Context(), r); err != nil {
 			t.Fatal(err)
@@ -60,11 +60,23 @@ func sameLine(t *testing.T, r slog.Record, with func(slog.Handler) slog.Handler)
 	}
 }
 
+const longest = 1 << 10
+
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value; {
+	case v.Kind() == slog.KindDuration:
+		a.Value = slog.StringValue(Duration(v.Duration()))
+	case v.Kind() == slog.KindString && len(v.String()) > longest:
+		a.Value = slog.StringValue(v.String()[:longest])
+	}
+	return a
+}
+
 // Loggers that have an attribute in common have the others each by itself.
 func TestLoggersShareNoMoreThanTheyWereGiven(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	shared := slog.New(newHandler(&out, &slog.HandlerOptions{})).With("daemon", "relay")
+	shared := slog.New(NewHandler(&out, longest, &slog.HandlerOptions{})).With("daemon", "relay")
 	charges, voids := shared.With("kind", "CHARGE"), shared.With("kind", "VOID")
 	for _, log := range []*slog.Logger{charges, voids, shared} {
 		log.Info("one")
