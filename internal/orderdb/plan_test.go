@@ -2,6 +2,7 @@ package orderdb_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type plan struct {
 	Node     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
+	Cond     string  `json:"Index Cond"`
 	Rows     float64 `json:"Actual Rows"`
 	Loops    float64 `json:"Actual Loops"`
 	Removed  float64 `json:"Rows Removed by Filter"`
@@ -34,6 +36,17 @@ func (p plan) read(table string) (rows float64, scans bool) {
 		rows, scans = rows+more, scans || scan
 	}
 	return rows, scans
+}
+
+// ranges returns how often a plan has read the rows of a table from one key on up to another.
+func (p plan) ranges(table string) (n float64) {
+	if p.Relation == table && strings.Contains(p.Cond, ">=") && strings.Contains(p.Cond, "<=") {
+		n = p.Loops
+	}
+	for _, child := range p.Plans {
+		n += child.ranges(table)
+	}
+	return n
 }
 
 // planned is a Store, and the plans by which its statements were executed since they were asked for last: the server
@@ -236,4 +249,37 @@ func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
 			t.Errorf("%s: got %.0f pairs of rows that did not belong together, want few", what, crossed)
 		}
 	})
+}
+
+// Orders that were placed together are found with one look into an index, whatever was planned for: tables that were
+// empty. Those that were not are looked up, so that nobody reads what lies between them.
+func TestWhatWasPlacedTogetherIsReadTogether(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	execute(t, db, `
+		ALTER TABLE orders SET (autovacuum_enabled = false);
+		ALTER TABLE outbox SET (autovacuum_enabled = false);
+		ANALYZE orders; ANALYZE outbox`)
+	const batch = 60
+	s, plans := planned(t, db)
+	for range 10 {
+		near, far := together(batch), apart(batch) // which has the others in its midst
+		placeAll(t, s, append(near, far...)...)
+		plans()
+		for want, news := range [][]orderdb.NewOrder{far, near} {
+			told(t, s.Progress, seenOf(news))
+			executed := plans()
+			wantBounded(t, batch, executed, "looked at, in ranges: %d", want)
+			if got := ranges(executed, "orders"); got != float64(want) {
+				t.Errorf("got %v ranges of orders read, want %d", got, want)
+			}
+		}
+	}
+}
+
+func ranges(plans []plan, table string) (n float64) {
+	for _, p := range plans {
+		n += p.ranges(table)
+	}
+	return n
 }

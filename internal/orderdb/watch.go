@@ -116,8 +116,7 @@ func (s *Store) changed(ctx context.Context, seen []Seen) (orders []order.Order,
 
 // progressed returns what has changed of the first of some orders that have left their status, up to one of which
 // another status was seen, and how many it has looked at. It is asked for after each change that somebody waits for,
-// and is not planned anew each time: it has one plan, whatever its parameters are. One status is compared with all of
-// the orders, whose ids are looked up in a row: a join that looks up each with its own takes a third more.
+// and is not planned anew each time: it has one plan, whatever its parameters are.
 func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Order, looked int, err error) {
 	looked = len(seen)
 	if i := slices.IndexFunc(seen, func(one Seen) bool { return one.Status != seen[0].Status }); i > 0 {
@@ -127,10 +126,7 @@ func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Ord
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := pg.Query(ctx, s.reads, `
-		SELECT id, status, coalesce(cancel_reason, ''), updated_at, completed_at
-		FROM orders
-		WHERE id = ANY($1::uuid[]) AND status <> $2`, ids, seen[0].Status)
+	rows, asked, err := s.readProgress(ctx, ids, seen[0].Status)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -141,11 +137,40 @@ func (s *Store) progressed(ctx context.Context, seen []Seen) (orders []order.Ord
 	)
 	what := []any{&id, &o.Status, &o.CancelReason, &o.UpdatedAt, &completed}
 	_, err = pgx.ForEachRow(rows, what, func() error {
-		o.ID, o.CompletedAt = uuid.UUID(id.Bytes).String(), completed.Time
-		orders = append(orders, o)
+		if asked(id.Bytes) {
+			o.ID, o.CompletedAt = uuid.UUID(id.Bytes).String(), completed.Time
+			orders = append(orders, o)
+		}
 		return nil
 	})
 	return orders, looked, err
+}
+
+// readProgress reads the orders of some ids that have left a status. Of orders that lie near each other it reads all
+// from the first to the last, with one look into the index, and asked reports of a row whether it was asked for: that
+// takes half of what it takes to look up each, and a join that does is a third more again.
+func (s *Store) readProgress(
+	ctx context.Context, ids pg.UUIDs, status order.Status,
+) (rows pgx.Rows, asked func([16]byte) bool, err error) {
+	const left = `
+		SELECT id, status, coalesce(cancel_reason, ''), updated_at, completed_at
+		FROM orders
+		WHERE status <> $1 AND `
+	between, near := nearSpan(ids)
+	if !near {
+		rows, err = pg.Query(ctx, s.reads, left+`id = ANY($2::uuid[])`, status, ids)
+		return rows, func([16]byte) bool { return true }, err
+	}
+	some := make(map[[16]byte]struct{}, len(ids))
+	for _, id := range ids {
+		some[id] = struct{}{}
+	}
+	asked = func(id [16]byte) bool {
+		_, found := some[id]
+		return found
+	}
+	rows, err = pg.Query(ctx, s.reads, left+`id BETWEEN $2 AND $3`, status, between.first, between.last)
+	return rows, asked, err
 }
 
 // idsOf returns the ids of what is seen as a parameter.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/command"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
@@ -47,6 +48,43 @@ func TestWatchedAnswersWhatHasChangedWithOneQuery(t *testing.T) {
 	inOrder := cmpopts.SortSlices(func(a, b order.Order) bool { return a.ID < b.ID })
 	if diff := cmp.Diff(want, told(t, s.Progress, seen), inOrder); diff != "" {
 		t.Errorf("their progress (-want +got):\n%s", diff)
+	}
+}
+
+// Orders that were placed together are read together, and nobody is told of one that lies between them. A pooler may
+// know no prepared statements; then pgx goes by the types of the arguments.
+func TestProgressOfSomeThatWerePlacedTogether(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	news := together(40)
+	placeAll(t, orderdb.New(db.Pool, command.Encode), news...)
+	var seen []orderdb.Seen
+	var want []string
+	for i, n := range news {
+		if i%2 == 1 {
+			settle(t, db.Pool, n.ID, order.Pending, order.Completed)
+		}
+		if i%4 < 2 {
+			seen = append(seen, orderdb.Seen{ID: n.ID, Status: order.Pending})
+		}
+		if i%4 == 1 {
+			want = append(want, n.ID)
+		}
+	}
+	slices.Reverse(seen)
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		config := db.Pool.Config()
+		config.ConnConfig.DefaultQueryExecMode = mode
+		var got []string
+		for _, o := range told(t, orderdb.New(poolOf(t, config), command.Encode).Progress, seen).Orders {
+			got = append(got, o.ID)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: orders (-want +got):\n%s", mode, diff)
+		}
 	}
 }
 
