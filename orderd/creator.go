@@ -28,7 +28,6 @@ const (
 // use goes alone, beside the others, and stops none of them.
 type creator struct {
 	store *orderdb.Store
-	wake  func(...string) // tells the relays the news
 	lane  *admission.Lane // that orders come through, or nil
 	most  int             // statements under way at a time, each of which has a connection
 
@@ -42,9 +41,9 @@ type creator struct {
 	slots    int                // of the lane
 }
 
-func newCreator(store *orderdb.Store, lane *admission.Lane, connections int, wake func(...string)) *creator {
+func newCreator(store *orderdb.Store, lane *admission.Lane, connections int) *creator {
 	return &creator{
-		store: store, wake: wake, lane: lane, most: max(connections, 1), held: map[requestKey]int{},
+		store: store, lane: lane, most: max(connections, 1), held: map[requestKey]int{},
 		slots: firstAtOnce,
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"hosho/internal/order"
@@ -49,21 +48,11 @@ func (c *creator) commit(all []placing) {
 	}
 }
 
-// placeAll places orders, and wakes the relays if there is something new. No caller's context reaches it.
+// placeAll places orders. No caller's context reaches it.
 func (c *creator) placeAll(news []orderdb.NewOrder) ([]orderdb.Placed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	placed, err := c.store.PlaceAll(ctx, news)
-	var told []string // once for each statement that wrote
-	for _, p := range placed {
-		if p.News != "" && !slices.Contains(told, p.News) {
-			told = append(told, p.News)
-		}
-	}
-	if len(told) > 0 {
-		c.wake(told...)
-	}
-	return placed, err
+	return c.store.PlaceAll(ctx, news)
 }
 
 // requestKey is what makes one order wait for another.

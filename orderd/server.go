@@ -42,7 +42,7 @@ type server struct {
 	alarms   *alarms
 	room     *room
 	unread   *semaphore.Weighted // bytes that who waits or watches may hold
-	relays   *pg.Waker           // tells the relays that there is a command
+	relays   *pg.Waker           // tells the relays that there is a void
 	watchers *pg.Waker           // tells the hubs of all orderds that an order has changed
 	listener *pg.Listener        // hears what this and other processes tell the hubs
 	log      *slog.Logger
@@ -63,7 +63,7 @@ func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *serve
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
 	}
 	s.hub.poll = s.listener.Poll
-	s.creator = newCreator(store, s.lanes.create, creators(pools), s.relays.WakeAbout)
+	s.creator = newCreator(store, s.lanes.create, creators(pools))
 	return s
 }
 

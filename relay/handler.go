@@ -144,11 +144,13 @@ func (h *handler) withOrder(ctx context.Context, reports []outbox.Report) []outb
 	return kept
 }
 
-// tell logs changes of status and alarms, and wakes those who watch the orders.
+// tell logs changes of status and alarms, and wakes those who watch the orders and have not been told.
 func (h *handler) tell(changes []orderdb.Change) {
-	ids := make([]string, 0, len(changes))
+	var ids []string
 	for _, c := range changes {
-		ids = append(ids, c.OrderID)
+		if !c.Told {
+			ids = append(ids, c.OrderID)
+		}
 		attrs := make([]slog.Attr, 0, 5)
 		attrs = append(attrs, slog.String("order_id", c.OrderID), slog.String("status", string(c.To)),
 			slog.String("from", string(c.From)))

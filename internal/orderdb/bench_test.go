@@ -121,7 +121,7 @@ func cpuOf(b *testing.B, pool *pgxpool.Pool) time.Duration {
 }
 
 // takenCharges places n orders and claims their charges.
-func takenCharges(b *testing.B, db *pgtest.Database, n int) []orderdb.Finding {
+func takenCharges(b testing.TB, db *pgtest.Database, n int) []orderdb.Finding {
 	b.Helper()
 	ids, commands := make([]string, n), make([]outbox.New, n)
 	for i := range ids {

@@ -42,7 +42,6 @@ type NewOrder struct {
 type Placed struct {
 	Order order.Order // as it is now
 	Fresh bool        // it was written now, and not by an earlier request with the same id
-	News  string      // what the relays are to hear of that; empty: nothing, or it is not known
 	Err   error       // its own fault: then neither the order nor a command was written, but for pg.ErrCommitUnknown
 }
 

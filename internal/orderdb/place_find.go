@@ -45,11 +45,7 @@ func (s *Store) find(ctx context.Context, wanted []*wanting) (missing []*wanting
 		w := wanted[f.Place]
 		switch own := f.ID == w.new.ID; {
 		case own, bytes.Equal(f.RequestHash, w.requestHash):
-			p := Placed{Order: f.order(), Fresh: own}
-			if own {
-				p.News = Outbox.NewsOf(nil, f.CreatedAt, 1) // whose its command is was lost with the answer
-			}
-			w.answer(p)
+			w.answer(Placed{Order: f.order(), Fresh: own})
 		default:
 			refuse([]*wanting{w}, ErrRequestIDReused)
 		}

@@ -95,10 +95,12 @@ func (s *Store) encodeAll(w *wanting) (err error) {
 // defaults say. Both are the database's: what the commands must carry of them is added to the payload here, as notAfter
 // says.
 //
-// unnest in the list of a SELECT gives the rows in the order of the arrays, and needs no copy of them.
+// unnest in the list of a SELECT gives the rows in the order of the arrays, and needs no copy of them. The relays are
+// told by the transaction itself, unless they cannot be.
 var insertSQL = `
 	WITH moment AS MATERIALIZED (
 		SELECT statement_timestamp() AS now, statement_timestamp() + $8::interval AS deadline_at,
+			(date_part('epoch', statement_timestamp() + $8::interval) * 1000000)::bigint AS micros,
 			set_config('lock_timeout', $11, true) AS waits
 	), terms AS MATERIALIZED (
 		SELECT now, deadline_at, ` + notAfter + ` AS not_after FROM moment
@@ -114,16 +116,19 @@ var insertSQL = `
 	), taker AS MATERIALIZED (` + Outbox.TakerOf() + `
 	), appended AS (` + Outbox.AppendFrom("commands", "taker") + `
 	)
-	SELECT now, deadline_at, (SELECT token::text FROM taker) FROM terms`
+	SELECT now, deadline_at,
+		CASE WHEN $12 THEN ` + Outbox.TellingOf("taker", "cardinality($1::uuid[])") + ` END IS NOT NULL
+	FROM terms`
 
 // notAfter is deadline_at as the field not_after (4) of a payment.v1.ChargePaymentRequest, a
 // google.protobuf.Timestamp. The fields of a message may come in any order, and what is appended to it is part of it:
 // so the deadline is the database's, and whoever reads the payload cannot tell it from one that was encoded at once.
-// The epoch is a double, in which microseconds are exact until 2106.
-var notAfter = `(
-			SELECT '\x220c08'::bytea || ` + varint("micros / 1000000") + `
-				|| '\x10'::bytea || ` + varint("micros % 1000000 * 1000") + `
-			FROM (SELECT (date_part('epoch', deadline_at) * 1000000)::bigint AS micros) AS t)`
+//
+// micros is that moment since the epoch: a double, in which microseconds are exact until 2106. It is a column, since
+// each of the ten terms would work it out anew, and an operator costs a lone order half a microsecond before it is
+// evaluated.
+var notAfter = `'\x220c08'::bytea || ` + varint("micros / 1000000") + `
+				|| '\x10'::bytea || ` + varint("micros % 1000000 * 1000")
 
 // varint is a number below 1 << 35 as protobuf's varint of five bytes, seven bits in each and the lowest first; all but
 // the last have their highest bit set. The seconds need five bytes from 1978 to 3058, and a varint may be longer than
@@ -139,17 +144,20 @@ func (s *Store) insert(ctx context.Context, wanted []*wanting, waits time.Durati
 	args := append(columnsOf(wanted), fmt.Sprintf("%dms", waits.Milliseconds()))
 	type born struct {
 		At, DeadlineAt time.Time
-		Taker          *string
+		Told           bool // the relays are
 	}
-	written, err := pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, args...)
+	var written []born
+	err := heard(func(tell bool) (err error) {
+		written, err = pg.WriteOnce(ctx, s.pool, pgx.RowToStructByPos[born], insertSQL, append(args, tell)...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	at := written[0]
-	news := Outbox.NewsOf(at.Taker, at.At, len(wanted))
 	for _, w := range wanted {
 		n := w.new
-		w.answer(Placed{Fresh: true, News: news, Order: order.Order{
+		w.answer(Placed{Fresh: true, Order: order.Order{
 			ID: n.ID, CustomerID: n.CustomerID, Items: n.Items, AmountMinor: n.AmountMinor, Currency: n.Currency,
 			Status: order.Pending, CreatedAt: at.At, UpdatedAt: at.At, DeadlineAt: at.DeadlineAt,
 		}})

@@ -39,6 +39,7 @@ type Change struct {
 	Event   order.Event // what was found out, when it was held against the order
 	Code    string      // what the delivery came to
 	Alarm   bool        // a person should look
+	Told    bool        // those who watch the order are told; if not, that is the caller's to do
 }
 
 // Settlement is what Settle did.
@@ -63,12 +64,12 @@ type Vain struct {
 //
 // Along with an error Settle returns what it did before: the findings that were applied then are no news the next time.
 func (s *Store) Settle(ctx context.Context, findings []Finding) (done Settlement, err error) {
-	settled, err := s.settlePaid(ctx, findings)
+	settled, told, err := s.settlePaid(ctx, findings)
 	if err != nil {
 		return Settlement{}, err
 	}
 	if len(settled) > 0 {
-		done.Changes = changesOfPaid(findings, settled)
+		done.Changes = changesOfPaid(findings, settled, told)
 		failpoint.Here(failpoint.SettleCommitted)
 	}
 	if len(settled) == len(findings) {

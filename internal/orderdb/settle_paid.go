@@ -53,6 +53,15 @@ func mayBePaidOf(findings []Finding) (p paid) {
 	return p
 }
 
+// payloads name the orders to those who watch them.
+func (p *paid) payloads(findings []Finding) []string {
+	ids := make([]string, len(p.places))
+	for i, place := range p.places {
+		ids[i] = findings[place].Retry.Message.Key
+	}
+	return pg.Payloads(ids)
+}
+
 // placesOf returns where those of some orders stand.
 func (p *paid) placesOf(ids [][16]byte) (places []int) {
 	some := make(map[[16]byte]struct{}, len(ids))
@@ -68,32 +77,44 @@ func (p *paid) placesOf(ids [][16]byte) (places []int) {
 }
 
 // settlePaid applies what nearly every finding is, that the charge of a PENDING order was taken, in one round trip. It
-// returns the indexes of the findings that it has applied: all others are judged one by one. It decides nothing that
-// judge and leave would not: the order's own row, locked, is what was told, and is PENDING still. An order that
-// somebody has locked or changed, or whose payment is another's, is passed over.
-func (s *Store) settlePaid(ctx context.Context, findings []Finding) ([]int, error) {
+// returns the indexes of the findings that it has applied, and whether those who watch their orders are told: all other
+// findings are judged one by one. It decides nothing that judge and leave would not: the order's own row, locked, is
+// what was told, and is PENDING still. An order that somebody has locked or changed, or whose payment is another's, is
+// passed over.
+func (s *Store) settlePaid(ctx context.Context, findings []Finding) (places []int, told bool, err error) {
 	p := mayBePaidOf(findings)
 	if len(p.ids) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	settled, err := pg.Write(ctx, s.pool, scanSettled, settlingPaid, p.ids, p.customers, p.amounts, p.currencies)
+	payloads := p.payloads(findings)
+	var settled []settledPaid
+	err = heard(func(tell bool) (err error) {
+		if !tell {
+			payloads = nil
+		}
+		settled, err = pg.Write(
+			ctx, s.pool, scanSettled, settlingPaid, p.ids, p.customers, p.amounts, p.currencies, payloads)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
+		return nil, false, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
 	}
 	if settled[0].all {
-		return p.places, nil
+		return p.places, settled[0].told, nil
 	}
-	return p.placesOf(settled[0].ids), nil
+	return p.placesOf(settled[0].ids), settled[0].told, nil
 }
 
 // settledPaid is what settlingPaid returns.
 type settledPaid struct {
 	all bool
 	ids [][16]byte // unless it is all
+
+	told bool // whoever watches the orders is
 }
 
 func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
-	err = r.Scan(&s.all, &s.ids)
+	err = r.Scan(&s.all, &s.ids, &s.told)
 	return s, err
 }
 
@@ -103,6 +124,8 @@ func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
 // Each row is looked up by its key, whatever the statistics say and whether or not the parameters are seen when it is
 // planned: the subqueries cannot be pulled up, and how many elements an array has is not known. The arrays are parted
 // where columns are named, since FROM unnest would write all rows down before it returns the first.
+//
+// Those who watch are told by the transaction itself. What it names and has not settled is looked at in vain.
 var settlingPaid = `
 	WITH settled AS (
 		UPDATE orders
@@ -129,17 +152,18 @@ var settlingPaid = `
 		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
 	)
 	SELECT count(*) = cardinality($1::uuid[]),
-		CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END
+		CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END,
+		(SELECT count(pg_notify('` + Channel + `', payload)) > 0 FROM unnest($5::text[]) AS p (payload))
 	FROM settled`
 
 // changesOfPaid tells what settlePaid did.
-func changesOfPaid(findings []Finding, settled []int) []Change {
+func changesOfPaid(findings []Finding, settled []int, told bool) []Change {
 	changes := make([]Change, len(settled))
 	for i, at := range settled {
 		f := findings[at]
 		changes[i] = Change{
 			OrderID: f.Retry.Message.Key, From: order.Pending, To: goesWell.To.Status,
-			Event: f.Event, Code: f.Retry.Code,
+			Event: f.Event, Code: f.Retry.Code, Told: told,
 		}
 	}
 	return changes

@@ -144,6 +144,7 @@ func TestWhatWasSettledBeforeAnErrorIsTold(t *testing.T) {
 	}
 	want := []orderdb.Change{{
 		OrderID: paid.ID, From: order.Pending, To: order.Completed, Event: order.PaymentCharged, Code: "SAID",
+		Told: true,
 	}}
 	if diff := cmp.Diff(want, done.Changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

@@ -24,7 +24,7 @@ import (
 // order replaces the older one: a charge is not sent any more when its order has a void. Charges are born with claims.
 var Outbox = outbox.Table{Name: "outbox", Supersedes: true, Standing: string(order.Charge)}
 
-// Channel is the NOTIFY channel that says that orders have changed (pg.Waker).
+// Channel is the NOTIFY channel that says which orders have changed.
 const Channel = "orders"
 
 // ErrNotFound says that there is no such order.
@@ -40,6 +40,16 @@ type Store struct {
 	encode Encoder
 
 	repeats pg.Repeats
+}
+
+// heard runs a statement that tells others what it does, and once more without telling where that is what it failed by:
+// a wake-up is a hint, and no order depends on it.
+func heard(run func(tell bool) error) error {
+	err := run(true)
+	if pg.Unheard(err) {
+		err = run(false)
+	}
+	return err
 }
 
 // New makes a Store on the orders database.

@@ -37,8 +37,8 @@ func (t Table) Ensure(ctx context.Context, tx pgx.Tx, messages ...New) error {
 //
 //	key, kind, payload, expires, traceparent   as New has them; NULL for what is missing
 //
-// taker names the one there that is TakerOf: its worker holds them from the beginning. Whether it, or nobody, is told
-// of them is the caller's to see to, with NewsOf.
+// taker names the one there that is TakerOf: its worker holds them from the beginning. Whether they
+// are told of them is the caller's to see to, with TellingOf.
 func (t Table) AppendFrom(from, taker string) string {
 	taker = pgx.Identifier{taker}.Sanitize()
 	return t.sql(`

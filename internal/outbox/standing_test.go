@@ -36,9 +36,7 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 		w.keys = append(w.keys, m.Key)
 	}
 	type told struct {
-		Taker *string
-		At    time.Time
-		XID   string
+		News, XID string
 	}
 	rows, err := db.Pool.Query(t.Context(), `
 		WITH messages AS (
@@ -49,7 +47,7 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 		), taker AS MATERIALIZED (`+standing.TakerOf()+`
 		), appended AS (`+standing.AppendFrom("messages", "taker")+`
 		)
-		SELECT token::text, statement_timestamp(), pg_current_xact_id()::text FROM taker`, w.keys)
+		SELECT `+standing.wordOf("taker", "cardinality($1::uuid[])")+`, pg_current_xact_id()::text`, w.keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +55,7 @@ func write(t testing.TB, db *pgtest.Database, n int) (w written) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.xid, w.news = got.XID, standing.NewsOf(got.Taker, got.At, n)
+	w.xid, w.news = got.XID, got.News
 	return w
 }
 

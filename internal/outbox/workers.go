@@ -37,7 +37,7 @@ func (all Workers) Wake() {
 }
 
 // Hear is Wake for a wake-up that says what it is about, in words with commas between: kinds of messages, and what was
-// written with a standing claim (NewsOf). "" says nothing, and a word that means nothing here may be one of a later
+// written with a standing claim (TellingOf). "" says nothing, and a word that means nothing here may be one of a later
 // version: then it may be about any message. One that tells of a look, or of a claim that was ended, wakes nobody.
 func (all Workers) Hear(words string) {
 	if words == looked {

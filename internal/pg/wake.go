@@ -2,11 +2,13 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/wait"
@@ -17,7 +19,7 @@ import (
 
 const (
 	// wakeInterval is the least time between two NOTIFYs of one process on one channel. NOTIFY takes a lock that all
-	// sessions of the database share, so it is sent outside of the transactions that matter, and not for each of them.
+	// sessions of the server share until it is committed, so one is sent for as many changes as can wait for it.
 	wakeInterval = 2 * time.Millisecond
 	// wakeTimeout bounds one NOTIFY; there will be another.
 	wakeTimeout = time.Second
@@ -66,14 +68,15 @@ func (w *Waker) take() []string {
 	defer w.mu.Unlock()
 	payloads := []string{""}
 	if !w.any {
-		payloads = joined(slices.Compact(w.about))
+		payloads = Payloads(slices.Compact(w.about))
 	}
 	w.about, w.any = nil, false
 	return payloads
 }
 
-// joined puts commas between what is named, as many in one payload as it may hold.
-func joined(about []string) (payloads []string) {
+// Payloads puts commas between what is named, UUIDs or shorter words, as many in one payload as it may hold. They are
+// for the NOTIFYs of a transaction that tells by itself what it does.
+func Payloads(about []string) (payloads []string) {
 	const each = longestPayload / len("00000000-0000-0000-0000-000000000000,")
 	for some := range slices.Chunk(about, each) {
 		payloads = append(payloads, strings.Join(some, ","))
@@ -104,6 +107,14 @@ func (w *Waker) send(ctx context.Context) {
 	if payloads := w.take(); len(payloads) > 0 {
 		_ = notify(ctx, w.pool, w.channel, payloads...)
 	}
+}
+
+// Unheard reports whether a transaction has failed because it was to send a NOTIFY and the server's queue of them is
+// full (54000, program_limit_exceeded): somebody has listened and then kept a transaction open for days. Nothing was
+// written; without the NOTIFY it can be.
+func Unheard(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "54000"
 }
 
 func notify(ctx context.Context, pool *pgxpool.Pool, channel string, payloads ...string) error {
