@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hosho/internal/admission"
+	"hosho/internal/crew"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
@@ -133,11 +134,11 @@ func (c *creator) start() {
 	c.creating = true
 	c.under++
 	first := c.take()
-	go func() {
+	crew.Go(func() {
 		for b := first; b != nil; b = c.next(b) {
 			c.run(b)
 		}
-	}()
+	})
 }
 
 // giveUp refuses what waits, if there is still no connection for it.

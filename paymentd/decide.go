@@ -93,14 +93,18 @@ func (s *server) decideCharges(ctx context.Context, w work, asked *asked, charge
 	doubtful, approved := apart(charges, func(c *command) bool {
 		return c.asking != nil || c.doubt != nil || s.loses[c.asked.AmountMinor]
 	})
+	if len(doubtful) == 0 {
+		if len(approved) > 0 {
+			w.carryOut(ctx, w.charges, s.charges, approved)
+		}
+		return
+	}
 	var others sync.WaitGroup
 	defer others.Wait()
 	if len(approved) > 0 {
 		others.Go(func() { w.carryOut(ctx, w.charges, s.charges, approved) })
 	}
-	if len(doubtful) > 0 {
-		s.decideDoubtful(ctx, w, asked, doubtful)
-	}
+	s.decideDoubtful(ctx, w, asked, doubtful)
 }
 
 // decideLate decides the charges that the network has answered late. Their keys were unknown before.

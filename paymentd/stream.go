@@ -8,6 +8,7 @@ import (
 	"time"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/crew"
 	"hosho/internal/rpc"
 )
 
@@ -74,7 +75,9 @@ func (c *conversation) read() error {
 			if r.err != nil {
 				return r.err
 			}
-			c.running.Go(func() {
+			c.running.Add(1)
+			crew.Go(func() {
+				defer c.running.Done()
 				defer r.leave()
 				c.decideBatch(r)
 			})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hosho/internal/batch"
+	"hosho/internal/crew"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
 )
@@ -114,7 +115,8 @@ func (t *teller) start() {
 	for len(t.waiting) > 0 && t.running < t.most && t.turns < inTurn {
 		t.turns++
 		t.running++
-		go t.goTogether(t.take())
+		taken := t.take()
+		crew.Go(func() { t.goTogether(taken) })
 	}
 }
 

@@ -46,17 +46,17 @@ money      | currency      |
 terminal   | *             | plain
 
 main
-orderd     | *             | admission gen/error gen/money gen/order command daemon logline migrations order orderdb
-           |               | outbox page pg protoread protowrite rpc validate wait
+orderd     | *             | admission crew gen/error gen/money gen/order command daemon logline migrations order
+           |               | orderdb outbox page pg protoread protowrite rpc validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
            |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
-paymentd   | *             | admission batch card gen/error gen/money gen/payment daemon logline migrations page
+paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon logline migrations page
            |               | payment paymentdb pg protoread protowrite rpc validate
 
 server
-relay/internal/dispatch | * | command failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
+relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
 daemon     | *             | logline migrations pg plain rpc version wait
-rpc        | *             | admission digest gen/error logline pg validate version wait
+rpc        | *             | admission crew digest gen/error logline pg validate version wait
 command    | protobuf      | gen/money gen/payment order protoread
 protoread  | protobuf      | gen/money gen/payment
 protowrite | protobuf      |
@@ -69,7 +69,7 @@ orderdb    | pgx uuid      | batch failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg wait
 card       |               | payment
-pg         | pgx           | wait
+pg         | pgx           | crew wait
 migrations | goose pgx     | pg wait
 
 domain
@@ -78,6 +78,7 @@ batch      |               | wait
 digest     |               |
 order      |               |
 payment    |               |
+crew       |               |
 failpoint  |               |
 logline    |               |
 rules      |               |

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hosho/internal/crew"
 )
 
 // ErrCommitUnknown says that a COMMIT was sent and that it is not known what became of it: the transaction may have
@@ -182,7 +184,7 @@ func (w *writer) await(ctx context.Context, commit func() (answered bool, err er
 	var result error
 	done := make(chan struct{})
 	conn := w.conn.Conn()
-	go func() {
+	crew.Go(func() {
 		defer close(done)
 		answered, err := commit()
 		switch {
@@ -197,7 +199,7 @@ func (w *writer) await(ctx context.Context, commit func() (answered bool, err er
 			w.unfinished.left.answered()
 		}
 		result = err
-	}()
+	})
 	select {
 	case <-done:
 		return result

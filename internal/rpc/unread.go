@@ -3,6 +3,8 @@ package rpc
 import (
 	"errors"
 	"time"
+
+	"hosho/internal/crew"
 )
 
 // UnreadTimeout is how long one Send of a stream may stand. A client that is slow takes a little of what is sent again
@@ -16,7 +18,7 @@ var ErrRepliesUnread = errors.New("the replies were not read")
 // stood for the timeout. Then send is still at it: nothing may be sent any more, and it returns when the handler does.
 func SendWithin(timeout time.Duration, send func() error) error {
 	sent := make(chan error, 1)
-	go func() { sent <- send() }()
+	crew.Go(func() { sent <- send() })
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {

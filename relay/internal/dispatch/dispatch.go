@@ -15,6 +15,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/command"
+	"hosho/internal/crew"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/wait"
@@ -97,7 +98,7 @@ func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 		}
 	}
 	if len(bulk) > 0 {
-		go d.send(ctx, bulk)
+		crew.Go(func() { d.send(ctx, bulk) })
 	}
 }
 

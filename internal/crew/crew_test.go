@@ -1,0 +1,45 @@
+package crew
+
+import (
+	"sync"
+	"testing"
+)
+
+// However many are at work, what is given to one begins at once: each of these waits for all others.
+func TestWhatIsGivenBeginsAtOnce(t *testing.T) {
+	for _, n := range []int{1, 3 * most, 2, most} {
+		var begun, ended sync.WaitGroup
+		begun.Add(n)
+		for range n {
+			ended.Add(1)
+			Go(func() {
+				defer ended.Done()
+				begun.Done()
+				begun.Wait()
+			})
+		}
+		ended.Wait()
+	}
+}
+
+// What one has been given is not kept while it waits, nor is it done twice.
+func TestEachIsDoneOnce(t *testing.T) {
+	var mu sync.Mutex
+	done := map[int]int{}
+	var all sync.WaitGroup
+	for i := range 1000 {
+		all.Add(1)
+		Go(func() {
+			defer all.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			done[i]++
+		})
+	}
+	all.Wait()
+	for i := range 1000 {
+		if done[i] != 1 {
+			t.Fatalf("%d was done %d times, want once", i, done[i])
+		}
+	}
+}
