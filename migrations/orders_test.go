@@ -17,8 +17,9 @@ func TestOrdersTables(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
 		"orders": {
-			"id uuid", "customer_id text", "request_id text null", "request_hash bytea null", "items jsonb",
-			"amount_minor bigint", "currency text", "status text", "cancel_reason text null",
+			"id uuid", "customer_id orders_customer_id", "request_id orders_request_id null", "request_hash bytea null",
+			"items jsonb", "amount_minor orders_amount", "currency orders_currency", "status orders_status",
+			"cancel_reason orders_cancel_reason null",
 			"created_at timestamp with time zone", "updated_at timestamp with time zone",
 			"deadline_at timestamp with time zone", "completed_at timestamp with time zone null",
 		},
@@ -314,7 +315,7 @@ func TestOrderStatusAndReasonAreKnown(t *testing.T) {
 		{`status = 'CANCELLING'`, "orders_cancelled_for_a_reason"},
 		{`status = 'COMPLETED', cancel_reason = 'CUSTOMER'`, "orders_cancelled_for_a_reason"},
 		{`status = 'CANCELLING', cancel_reason = 'WHIM'`, "orders_cancel_reason_known"},
-		{`status = 'SHIPPED'`, "orders_legal_transition"},
+		{`status = 'SHIPPED'`, "orders_status_known"},
 	}
 	for _, reason := range []string{"PAYMENT_DECLINED", "PAYMENT_FAILED", "CUSTOMER", "DEADLINE", "OPERATOR"} {
 		tests = append(tests, struct{ set, constraint string }{

@@ -16,11 +16,13 @@ func TestPaymentsTables(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
 		"payments": {
-			"id uuid", "customer_id text", "amount_minor bigint", "currency text", "status text",
-			"decline_reason text null", "created_at timestamp with time zone", "updated_at timestamp with time zone",
+			"id uuid", "customer_id payments_customer_id", "amount_minor payments_amount", "currency payments_currency",
+			"status payments_status", "decline_reason payments_decline_reason null",
+			"created_at timestamp with time zone", "updated_at timestamp with time zone",
 		},
 		"ledger": {
-			"payment_id uuid", "kind text", "amount_minor bigint", "currency text", "at timestamp with time zone",
+			"payment_id uuid", "kind ledger_kind", "amount_minor ledger_amount", "currency ledger_currency",
+			"at timestamp with time zone",
 		},
 		"schema_identity":   {"name text", "compatible_from bigint"},
 		"database_identity": {"id uuid", "only_row boolean", "created_at timestamp with time zone"},

@@ -110,7 +110,8 @@ func TestASlowWatcherSkipsStatusesAndHoldsUpNobody(t *testing.T) {
 		if to != order.Pending {
 			_, err := f.db.Pool.Exec(t.Context(), `
 				UPDATE orders
-				SET status = $2, cancel_reason = CASE WHEN $2 IN ('CANCELLING', 'CANCELLED') THEN 'CUSTOMER' END
+				SET status = $2::text,
+					cancel_reason = CASE WHEN $2::text IN ('CANCELLING', 'CANCELLED') THEN 'CUSTOMER' END
 				WHERE id = $1`, o.ID, to)
 			if err != nil {
 				t.Fatal(err)

@@ -196,7 +196,7 @@ func TestAKeyThatWasUsedForSomethingElseIsRefused(t *testing.T) {
 func TestAKnownKeyIsAnsweredThoughTodaysRulesWouldRefuseIt(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.exec(t, `ALTER TABLE payments DROP CONSTRAINT payments_amount_range`)
+	s.exec(t, `ALTER DOMAIN payments_amount DROP CONSTRAINT payments_amount_range`)
 	for _, amount := range []*moneyv1.Money{
 		{CurrencyCode: "JPY", AmountMinor: payment.MaxAmount + 1},
 		{CurrencyCode: "ZZZ", AmountMinor: 500},

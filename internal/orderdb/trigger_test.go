@@ -152,7 +152,7 @@ func TestAnOrderIsBornPending(t *testing.T) {
 	for _, status := range order.Statuses {
 		_, err := db.Pool.Exec(t.Context(), `
 			INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at, status, cancel_reason)
-			SELECT gen_random_uuid(), 'alice', '[{}]', 1, 'JPY', clock_timestamp(), $1,
+			SELECT gen_random_uuid(), 'alice', '[{}]', 1, 'JPY', clock_timestamp(), $1::text,
 				CASE WHEN $1 IN ('CANCELLING', 'CANCELLED') THEN 'CUSTOMER' END`, status)
 		want := "orders_born_pending"
 		if status == order.Pending {

@@ -205,7 +205,7 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		},
 		{
 			name: "an amount out of its domain", want: []broken{{rules.I17, cancelling}},
-			orders: `ALTER TABLE orders DROP CONSTRAINT orders_amount_range;
+			orders: `ALTER DOMAIN orders_amount DROP CONSTRAINT orders_amount_range;
 				UPDATE orders SET amount_minor = 0 WHERE id = '` + cancelling + `'`,
 		},
 		{

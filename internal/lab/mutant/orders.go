@@ -75,14 +75,15 @@ var blindSettle = Mutant{
 		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\tAND status = 'PENDING'"},
 		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\t\t\tFOR UPDATE SKIP LOCKED"},
 		{
-			File: "migrations/orders/00001_orders.sql",
-			Old:  `WHEN (OLD.status <> NEW.status AND NOT (`,
-			New:  `WHEN (false AND NOT (`,
+			File: "migrations/orders/00021_forms_of_types.sql",
+			Old:  `WHEN (NEW.status > OLD.status COLLATE "C" OR OLD.status = 'COMPLETED' AND NEW.status = 'CANCELLED')`,
+			New:  `WHEN (false)`,
 		},
 		{
-			File: "migrations/orders/00001_orders.sql",
-			Old:  `CHECK ((status IN ('CANCELLING', 'CANCELLED')) = (cancel_reason IS NOT NULL))`,
-			New:  `CHECK (true)`,
+			File: "migrations/orders/00021_forms_of_types.sql",
+			Old: `CHECK (
+		(status IN ('CANCELLING', 'CANCELLED')) = (cancel_reason IS NOT NULL))`,
+			New: `CHECK (true)`,
 		},
 	},
 }
