@@ -87,6 +87,7 @@ func (l *level) UnmarshalText(text []byte) error {
 // its Run method may take a context.Context, a *slog.Logger and the program's migrations.Set. It exits 0, or 1 after
 // printing the error, or 80 on a wrong command line (kong's code).
 func Main(p Program, commands interface{ common() *Commands }) {
+	tuneProfile()
 	tuneCollector(os.Getenv) // until the process ends
 	cli := kong.Parse(commands, p.Options()...)
 	if err := p.run(cli, commands.common()); err != nil {

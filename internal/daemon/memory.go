@@ -19,7 +19,18 @@ const (
 	// headroom says by which part of what is in use the limit stays above it: a quarter. Without, a daemon that has ten
 	// thousand watchers, and so more in use than memoryLimit, would collect garbage all the time and do little else.
 	headroom = 4
+	// goProfileRate is of how many bytes the run time notes where one was asked for, for the profile of the heap, and
+	// profileRate of how many it does here: under load Go's was a hundredth of all that a daemon did, and is finer than
+	// the search for a leak needs.
+	goProfileRate, profileRate = 512 << 10, 4 << 20
 )
+
+// tuneProfile sets how fine the profile of the heap is, unless GODEBUG's memprofilerate has.
+func tuneProfile() {
+	if runtime.MemProfileRate == goProfileRate {
+		runtime.MemProfileRate = profileRate
+	}
+}
 
 // tuneCollector sets what the environment does not, until stop is called.
 func tuneCollector(environment func(name string) string) (stop func()) {

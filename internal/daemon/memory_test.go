@@ -63,3 +63,15 @@ func collect(t *testing.T, enough func(limit int64) bool) {
 		}
 	}
 }
+
+// Not in parallel: the rate is the process's.
+func TestTheHeapProfileIsAsFineAsTheEnvironmentSays(t *testing.T) {
+	rate := runtime.MemProfileRate
+	t.Cleanup(func() { runtime.MemProfileRate = rate })
+	for given, want := range map[int]int{goProfileRate: profileRate, 0: 0, 1: 1} {
+		runtime.MemProfileRate = given
+		if tuneProfile(); runtime.MemProfileRate != want {
+			t.Errorf("one of %d bytes: got %d, want %d", given, runtime.MemProfileRate, want)
+		}
+	}
+}
