@@ -2,7 +2,6 @@ package orderdb_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -33,37 +32,6 @@ func newOrder() orderdb.NewOrder {
 		ID: uuid.Must(uuid.NewV7()).String(), CustomerID: "alice", Currency: "JPY", AmountMinor: 900,
 		Items: []order.Item{{Name: "tea", Quantity: 2, UnitPrice: 450}}, Deadline: 15 * time.Minute,
 	}
-}
-
-// together are n new orders as clients make them that come together: their ids follow one another in one millisecond.
-func together(n int) []orderdb.NewOrder {
-	news, id := make([]orderdb.NewOrder, n), uuid.Must(uuid.NewV7())
-	for i := range news {
-		binary.BigEndian.PutUint16(id[14:], uint16(i))
-		news[i] = newOrder()
-		news[i].ID = id.String()
-	}
-	return news
-}
-
-// apart are n new orders as they come now and then, before this moment and after.
-func apart(n int) []orderdb.NewOrder {
-	news, now := make([]orderdb.NewOrder, n), time.Now().UnixMilli()
-	for i := range news {
-		id := uuid.Must(uuid.NewV7())
-		binary.BigEndian.PutUint64(id[:], uint64(now+int64(i-n/2)*1000)<<16|uint64(binary.BigEndian.Uint16(id[6:])))
-		news[i] = newOrder()
-		news[i].ID = id.String()
-	}
-	return news
-}
-
-// seenOf are orders of which it was seen that they were placed.
-func seenOf(news []orderdb.NewOrder) (seen []orderdb.Seen) {
-	for _, n := range news {
-		seen = append(seen, orderdb.Seen{ID: n.ID, Status: order.Pending})
-	}
-	return seen
 }
 
 // request is newOrder under a request id.

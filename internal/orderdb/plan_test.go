@@ -250,36 +250,3 @@ func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
 		}
 	})
 }
-
-// Orders that were placed together are found with one look into an index, whatever was planned for: tables that were
-// empty. Those that were not are looked up, so that nobody reads what lies between them.
-func TestWhatWasPlacedTogetherIsReadTogether(t *testing.T) {
-	t.Parallel()
-	db := pgtest.Orders(t)
-	execute(t, db, `
-		ALTER TABLE orders SET (autovacuum_enabled = false);
-		ALTER TABLE outbox SET (autovacuum_enabled = false);
-		ANALYZE orders; ANALYZE outbox`)
-	const batch = 60
-	s, plans := planned(t, db)
-	for range 10 {
-		near, far := together(batch), apart(batch) // which has the others in its midst
-		placeAll(t, s, append(near, far...)...)
-		plans()
-		for want, news := range [][]orderdb.NewOrder{far, near} {
-			told(t, s.Progress, seenOf(news))
-			executed := plans()
-			wantBounded(t, batch, executed, "looked at, in ranges: %d", want)
-			if got := ranges(executed, "orders"); got != float64(want) {
-				t.Errorf("got %v ranges of orders read, want %d", got, want)
-			}
-		}
-	}
-}
-
-func ranges(plans []plan, table string) (n float64) {
-	for _, p := range plans {
-		n += p.ranges(table)
-	}
-	return n
-}

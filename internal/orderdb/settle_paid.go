@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/order"
 	"hosho/internal/pg"
@@ -87,25 +88,44 @@ func (s *Store) settlePaid(ctx context.Context, findings []Finding) (places []in
 		return nil, false, nil
 	}
 	payloads := p.payloads(findings)
-	var settled []settledPaid
+	var settled settledPaid
 	err = heard(func(tell bool) (err error) {
 		if !tell {
 			payloads = nil
 		}
-		settled, err = pg.Write(
-			ctx, s.pool, scanSettled, settlingPaid, p.ids, p.customers, p.amounts, p.currencies, payloads)
+		settled, err = s.writePaid(ctx, &p, payloads)
 		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
 	}
-	if settled[0].all {
-		return p.places, settled[0].told, nil
+	if settled.all {
+		return p.places, settled.told, nil
 	}
-	return p.placesOf(settled[0].ids), settled[0].told, nil
+	return p.placesOf(settled.ids), settled.told, nil
 }
 
-// settledPaid is what settlingPaid returns.
+// writePaid settles orders that were placed together all at once, if all of them can be, and each by itself otherwise.
+func (s *Store) writePaid(ctx context.Context, p *paid, payloads []string) (settled settledPaid, err error) {
+	columns := []any{p.ids, p.customers, p.amounts, p.currencies, payloads}
+	if between, near := nearSpan(p.ids); near && len(p.ids) >= nearAtLeast {
+		settled, err = settleBy(ctx, s.pool, settlingNear, append(columns, between.first, between.last))
+		if err != nil || settled.all {
+			return settled, err
+		}
+	}
+	return settleBy(ctx, s.pool, settlingPaid, columns)
+}
+
+func settleBy(ctx context.Context, pool *pgxpool.Pool, sql string, args []any) (settledPaid, error) {
+	settled, err := pg.Write(ctx, pool, scanSettled, sql, args...)
+	if err != nil {
+		return settledPaid{}, err
+	}
+	return settled[0], nil
+}
+
+// settledPaid is what settlingPaid and settlingNear return.
 type settledPaid struct {
 	all bool
 	ids [][16]byte // unless it is all
@@ -125,7 +145,7 @@ func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
 // planned: the subqueries cannot be pulled up, and how many elements an array has is not known. The arrays are parted
 // where columns are named, since FROM unnest would write all rows down before it returns the first.
 //
-// Those who watch are told by the transaction itself. What it names and has not settled is looked at in vain.
+// Orders that were placed together have settlingNear.
 var settlingPaid = `
 	WITH settled AS (
 		UPDATE orders
@@ -150,7 +170,11 @@ var settlingPaid = `
 		RETURNING id
 	), gone AS (
 		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
-	)
+	)` + tellingSettled
+
+// tellingSettled returns what was settled. Those who watch are told by the transaction itself. What it names and has
+// not settled is looked at in vain.
+const tellingSettled = `
 	SELECT count(*) = cardinality($1::uuid[]),
 		CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END,
 		(SELECT count(pg_notify('` + Channel + `', payload)) > 0 FROM unnest($5::text[]) AS p (payload))

@@ -2,6 +2,7 @@ package orderdb_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -200,10 +201,20 @@ func TestPaidOrdersOfASessionThatDies(t *testing.T) {
 // and what it takes away. The command leaves all the same, or a settled order would keep it.
 func TestACommandThatIsClaimedMeanwhileLeavesWithItsOrder(t *testing.T) {
 	t.Parallel()
+	for _, n := range []int{1, nearby} {
+		t.Run(fmt.Sprintf("of %d", n), func(t *testing.T) {
+			t.Parallel()
+			claimedMeanwhile(t, n)
+		})
+	}
+}
+
+func claimedMeanwhile(t *testing.T, n int) {
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
-	o := place(t, s, newOrder())
-	finding := atOnce(order.PaymentCharged, claimed(t, db, o.ID))
+	news := together(n)
+	findings := charged(t, db, news...)
+	o := news[n/2]
 	tx, err := db.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +226,7 @@ func TestACommandThatIsClaimedMeanwhileLeavesWithItsOrder(t *testing.T) {
 	}
 	settled := make(chan error, 1)
 	go func() {
-		_, err := s.Settle(t.Context(), []orderdb.Finding{finding})
+		_, err := s.Settle(t.Context(), findings)
 		settled <- err
 	}()
 	awaitBlocked(t, db, 1)
@@ -230,11 +241,11 @@ func TestACommandThatIsClaimedMeanwhileLeavesWithItsOrder(t *testing.T) {
 	case <-time.After(longWait):
 		t.Fatal("waited in vain for the settlement")
 	}
-	if got := get(t, s, o.ID).Status; got != order.Completed {
-		t.Errorf("got %s, want %s", got, order.Completed)
+	if n := count(t, db.Pool, `SELECT count(*) FROM orders WHERE status <> 'COMPLETED'`); n != 0 {
+		t.Errorf("%d orders are not COMPLETED, want all", n)
 	}
-	if got := commands(t, db.Pool, o.ID); len(got) != 0 {
-		t.Errorf("got commands %v, want none", got)
+	if n := count(t, db.Pool, `SELECT count(*) FROM outbox`); n != 0 {
+		t.Errorf("got %d commands left, want none", n)
 	}
 }
 

@@ -46,6 +46,14 @@ func (t Table) RemovalOf(keys string) string {
 		WHERE key = ANY(ARRAY(SELECT k.key FROM ` + keys + `))`)
 }
 
+// RemovalBetween is RemovalOf for the keys of an array that lie near each other: it reads all from the first to the
+// last. Whoever has further conditions goes on with AND.
+func (t Table) RemovalBetween(first, last, keys string) string {
+	return t.sql(`
+		DELETE FROM {table}
+		WHERE key BETWEEN ` + first + ` AND ` + last + ` AND (key IN (SELECT unnest(` + keys + `::uuid[]))) IS TRUE`)
+}
+
 // Retry says how a message goes on.
 type Retry struct {
 	Message  Message

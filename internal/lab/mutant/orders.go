@@ -74,6 +74,9 @@ var blindSettle = Mutant{
 		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\t\t\t\tAND o.status = 'PENDING'"},
 		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\tAND status = 'PENDING'"},
 		{File: "internal/orderdb/settle_paid.go", Old: "\n\t\t\t\t\tFOR UPDATE SKIP LOCKED"},
+		{File: "internal/orderdb/settle_near.go", Old: "\n\t\t\t\tAND o.status = 'PENDING'"},
+		{File: "internal/orderdb/settle_near.go", Old: "\n\t\t\tAND status = 'PENDING'"},
+		{File: "internal/orderdb/settle_near.go", Old: "\n\t\t\tFOR UPDATE SKIP LOCKED"},
 		{
 			File: "migrations/orders/00021_forms_of_types.sql",
 			Old:  `WHEN (NEW.status > OLD.status COLLATE "C" OR OLD.status = 'COMPLETED' AND NEW.status = 'CANCELLED')`,

@@ -119,6 +119,16 @@ var anotherAmount = Mutant{
 			Old:  `FROM (told.customer_id, told.amount_minor, told.currency)`,
 			New:  `FROM (told.customer_id, o.amount_minor, told.currency)`,
 		},
+		{
+			File: "internal/orderdb/settle_near.go",
+			Old:  `o.amount_minor,`,
+			New:  `o.amount_minor > 0,`,
+		},
+		{
+			File: "internal/orderdb/settle_near.go",
+			Old:  `unnest($3::bigint[]),`,
+			New:  `unnest($3::bigint[]) > 0,`,
+		},
 	},
 }
 

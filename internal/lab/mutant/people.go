@@ -40,7 +40,7 @@ var trustedPayload = Mutant{
 			Old:  `found, err := command.Differences(kind, o, m.Payload)`,
 			New:  `found, err := "", error(nil)`,
 		},
-		notHeldAgainstTheOrder, notHeldAgainstPaidOrders,
+		notHeldAgainstTheOrder, notHeldAgainstPaidOrders, notHeldAgainstNearOrders,
 	},
 }
 

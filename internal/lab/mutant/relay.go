@@ -23,7 +23,7 @@ var errorIsEvidence = Mutant{
 		r.Result, r.Body = outbox.Decided, &paymentv1.Payment{Status: paymentv1.Payment_STATUS_CHARGED}
 	}`,
 		},
-		notHeldAgainstTheOrder, notHeldAgainstPaidOrders,
+		notHeldAgainstTheOrder, notHeldAgainstPaidOrders, notHeldAgainstNearOrders,
 	},
 }
 
@@ -39,6 +39,18 @@ var notHeldAgainstPaidOrders = Edit{
 	File: "internal/orderdb/settle_paid.go",
 	Old:  `IS NOT DISTINCT FROM (told.customer_id, told.amount_minor, told.currency)`,
 	New:  `IS DISTINCT FROM (NULL, NULL, NULL)`,
+}
+
+// notHeldAgainstNearOrders does so where those were placed together.
+var notHeldAgainstNearOrders = Edit{
+	File: "internal/orderdb/settle_near.go",
+	Old: `
+				AND ((o.id, o.customer_id, o.amount_minor, o.currency) IN (
+					SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[])
+				)) IS TRUE`,
+	New: `
+				AND (o.id IN (SELECT unnest($1::uuid[])
+					WHERE ($2::text[], $3::bigint[], $4::text[]) IS NOT NULL)) IS TRUE`,
 }
 
 var unfencedReschedule = Mutant{
