@@ -134,6 +134,39 @@ func TestWhatIsSentIsWhatWasOrdered(t *testing.T) {
 	})
 }
 
+// Somebody has every command changed as it is written. A relay that holds it from the beginning reads at once what its
+// order says, and notices it as well.
+func TestWhatIsChangedAtItsBirthIsSentAsItWasOrdered(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	bank := &remembering{memory: s.bank}
+	s.peer.mu.Lock()
+	s.peer.bank = bank
+	s.peer.mu.Unlock()
+	s.exec(`
+		CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			NEW.payload := overlay(NEW.payload PLACING 'bobby' FROM position('alice'::bytea IN NEW.payload));
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER forge BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION forge()`)
+	s.relay()
+	eventually(t, "the relay has a standing claim", func() bool {
+		return s.count(`SELECT count(*) FROM outbox_claims`) == 1
+	})
+	orders := map[string]order.Order{}
+	for range 3 {
+		o := s.place()
+		orders[o.ID] = s.await(o.ID, order.Completed)
+	}
+	if found := bank.notOrdered(orders); len(found) > 0 {
+		t.Errorf("got %q sent, want what was ordered", found)
+	}
+	if got := len(s.log.lines("order needs a person")); got != len(orders) {
+		t.Errorf("got %d calls for a person, want %d", got, len(orders))
+	}
+}
+
 // A changed command is mended in the outbox when it has to be sent again: the person is called once.
 func TestAChangedCommandThatFailsIsMended(t *testing.T) {
 	t.Parallel()
@@ -143,14 +176,16 @@ func TestAChangedCommandThatFailsIsMended(t *testing.T) {
 	s.exec(`UPDATE outbox SET payload = $2 WHERE key = $1`, o.ID,
 		changed(t, order.Charge, o, func(c *paymentv1.ChargePaymentRequest) { c.Amount.AmountMinor = 1 }))
 	s.peer.script(o.ID, order.Charge, fails(codes.Internal, "", 0), fails(codes.Unavailable, "", 0))
-	s.relay()
+	first := s.relay()
 	s.await(o.ID, order.Completed)
 	if got := len(s.log.lines("order needs a person")); got != 1 {
 		t.Errorf("got %d calls for a person, want one", got)
 	}
+	first.stop() // which would send what is placed before it is changed
 	hour := s.place()
 	s.exec(`UPDATE outbox SET payload = '' WHERE key = $1`, hour.ID)
 	s.peer.script(hour.ID, order.Charge, fails(codes.ResourceExhausted, "", time.Minute))
+	s.relay()
 	got := s.awaitRow(hour.ID, order.Charge, "it has failed", func(r row) bool { return r.Answers == 1 && !r.Leased })
 	if differs, err := command.Differences(order.Charge, hour, got.Payload); err != nil || differs != "" {
 		t.Errorf("got a stored payload that differs in %q, error %v; want it made anew", differs, err)

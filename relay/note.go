@@ -22,9 +22,12 @@ func (h *handler) doubted(
 	var decoder command.Decoder
 	for i := range messages {
 		note, ok := noteIn(&decoder, &messages[i])
-		if doubted[i] = !ok; ok {
+		if facts, known := messages[i].Along.(*orderdb.Facts); ok && known {
+			ok = facts.BearOut(&note)
+		} else if ok {
 			notes, at = append(notes, note), append(at, i)
 		}
+		doubted[i] = !ok
 	}
 	if len(notes) > 0 {
 		places, err := h.store.Doubtful(ctx, notes)

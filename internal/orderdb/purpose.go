@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/order"
 	"hosho/internal/outbox"
@@ -21,6 +22,34 @@ type Note struct {
 	AmountMinor int64
 	Currency    string
 	DeadlineAt  time.Time // zero: it has none
+}
+
+// Facts are what an order says of itself, read along with its charge.
+type Facts struct {
+	waits      pgtype.Bool // it is PENDING, and its deadline has not passed
+	customerID pgtype.Text
+	amount     pgtype.Int8
+	currency   pgtype.Text
+	deadlineAt pgtype.Timestamptz
+}
+
+var factsAlong = outbox.Along{
+	Query: `
+		SELECT o.status = 'PENDING' AND o.deadline_at > clock_timestamp(), o.customer_id, o.amount_minor, o.currency,
+			o.deadline_at
+		FROM orders AS o
+		WHERE o.id = m.key
+		OFFSET 0`,
+	Into: func() (columns []any, along any) {
+		f := &Facts{}
+		return []any{&f.waits, &f.customerID, &f.amount, &f.currency, &f.deadlineAt}, f
+	},
+}
+
+// BearOut reports whether an order is what its charge says. It is Doubtful of one note, the other way round.
+func (f *Facts) BearOut(n *Note) bool {
+	return f.waits.Valid && f.waits.Bool && n.Status == order.Pending && f.customerID.String == n.CustomerID &&
+		f.amount.Int64 == n.AmountMinor && f.currency.String == n.Currency && f.deadlineAt.Time.Equal(n.DeadlineAt)
 }
 
 // Doubtful returns the places of those notes that are not borne out by their orders as they are at one moment, or whose

@@ -21,8 +21,9 @@ import (
 )
 
 // Outbox is the order context's outbox: the commands that must reach the payment service. The younger command of an
-// order replaces the older one: a charge is not sent any more when its order has a void. Charges are born with claims.
-var Outbox = outbox.Table{Name: "outbox", Supersedes: true, Standing: string(order.Charge)}
+// order replaces the older one: a charge is not sent any more when its order has a void. Charges are born with claims,
+// and what their orders say is read along with them.
+var Outbox = outbox.Table{Name: "outbox", Supersedes: true, Standing: string(order.Charge), Along: &factsAlong}
 
 // Channel is the NOTIFY channel that says which orders have changed.
 const Channel = "orders"

@@ -32,6 +32,7 @@ type Message struct {
 
 	Rebuilt bool `db:"-"` // Check made Payload anew: should the message be tried again, it is stored
 	Read    any  `db:"-"` // what Check read in Payload, for Deliver; the engine does not look inside
+	Along   any  `db:"-"` // what was read along with it, for Check; nil: nothing was
 
 	lot *lot // what it was born with; nil: it was claimed
 }

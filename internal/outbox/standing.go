@@ -81,7 +81,7 @@ const silenced = `, silenced AS (
 // bornAt reads the messages that were written at the moments with the standing claim of this queue, and which it may
 // still hold. Nothing is written, and nothing keeps another call from reading them again.
 func (q *Queue) bornAt(ctx context.Context, moments []time.Time) ([]claimed, error) {
-	return q.readBorn(ctx, `ready_at = ANY($4)`, moments)
+	return q.readBorn(ctx, `m.ready_at = ANY($4)`, moments)
 }
 
 // bornBut is bornAt for all that were written some time ago, but for those of some moments, and some others.
@@ -89,18 +89,22 @@ func (q *Queue) bornBut(
 	ctx context.Context, ago time.Duration, moments []time.Time, ids []int64,
 ) ([]claimed, error) {
 	return q.readBorn(ctx, `
-			ready_at > (SELECT clock_timestamp()) - $4::interval
-			AND ready_at <= (SELECT clock_timestamp()) - $5::interval
-			AND ready_at <> ALL($6) AND id <> ALL($7)`, q.born, ago, moments, ids)
+			m.ready_at > (SELECT clock_timestamp()) - $4::interval
+			AND m.ready_at <= (SELECT clock_timestamp()) - $5::interval
+			AND m.ready_at <> ALL($6) AND m.id <> ALL($7)`, q.born, ago, moments, ids)
 }
 
 func (q *Queue) readBorn(ctx context.Context, which string, of ...any) ([]claimed, error) {
+	columns, join := ``, ``
+	if along := q.table.Along; along != nil {
+		columns, join = `, along.*`, ` LEFT JOIN LATERAL (`+along.Query+`) AS along ON true`
+	}
 	rows, err := pg.Query(ctx, q.pool, q.table.sql(`
-		SELECT id, key, payload, expires_at, coalesce(expires_at <= clock_timestamp(), false) AS expired,
-			traceparent, ready_at, leased_until, statement_timestamp() AS at
-		FROM {table}
-		WHERE kind = $1 AND parked_at IS NULL AND lease_token = $2 AND leased_until > (SELECT clock_timestamp())
-			AND `+which+`
+		SELECT m.id, m.key, m.payload, m.expires_at, coalesce(m.expires_at <= clock_timestamp(), false) AS expired,
+			m.traceparent, m.ready_at, m.leased_until, statement_timestamp() AS at`+columns+`
+		FROM {table} AS m`+join+`
+		WHERE m.kind = $1 AND m.parked_at IS NULL AND m.lease_token = $2
+			AND m.leased_until > (SELECT clock_timestamp()) AND `+which+`
 		LIMIT $3`), append([]any{q.kind, q.token, MaxBatch}, of...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read what was born with a claim: %w", err)
@@ -116,7 +120,13 @@ func (q *Queue) readBorn(ctx context.Context, which string, of ...any) ([]claime
 func (q *Queue) scanBorn(r pgx.CollectableRow) (c claimed, err error) {
 	c.Kind, c.LeaseToken, c.Claims = q.kind, q.token, 1
 	var expires, leased pgtype.Timestamptz
-	err = r.Scan(&c.ID, &c.Key, &c.Payload, &expires, &c.Expired, &c.Traceparent, &c.ReadyAt, &leased, &c.At)
+	into := []any{&c.ID, &c.Key, &c.Payload, &expires, &c.Expired, &c.Traceparent, &c.ReadyAt, &leased, &c.At}
+	if q.table.Along != nil {
+		var columns []any
+		columns, c.Along = q.table.Along.Into()
+		into = append(into, columns...)
+	}
+	err = r.Scan(into...)
 	if expires.Valid {
 		c.ExpiresAt = &expires.Time
 	}

@@ -116,6 +116,38 @@ func TestWhatIsBornWithAClaimIsDeliveredWithoutAWrite(t *testing.T) {
 	}
 }
 
+// What a message is held against is read along with it, by the statement that reads it, and says when there is none.
+func TestWhatIsHeldAgainstAMessageIsReadAlongWithIt(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	newGreeter(t, db)
+	table := standing
+	table.Along = &Along{
+		Query: `SELECT g.mood FROM greeted AS g WHERE g.key = m.key OFFSET 0`,
+		Into: func() (columns []any, along any) {
+			mood := new(*string)
+			return []any{mood}, mood
+		},
+	}
+	q := NewQueue(db.Pool, table, "HELLO", time.Hour)
+	if err := q.stand(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := write(t, db, 2)
+	exec(t, db, `DELETE FROM greeted WHERE key = $1`, w.keys[1])
+	news, _ := readNews(w.news)
+	found, err := q.bornAt(t.Context(), []time.Time{news.at})
+	if err != nil || len(found) != 2 {
+		t.Fatalf("got %d messages, error %v; want 2", len(found), err)
+	}
+	for _, m := range found {
+		mood := *m.Along.(**string)
+		if there := m.Key == w.keys[0]; there != (mood != nil) {
+			t.Errorf("%s: got %v along with it, want a mood of who is there alone", m.Key, mood)
+		}
+	}
+}
+
 // Nobody has a standing claim, or the one that has it does not renew it: what is written is anybody's.
 func TestWithoutAStandingClaimAnybodyTakesWhatIsWritten(t *testing.T) {
 	t.Parallel()

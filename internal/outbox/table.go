@@ -15,6 +15,17 @@ type Table struct {
 	Supersedes bool
 	// Standing is the kind of message that AppendFrom writes: workers have standing claims on it. Empty: none have.
 	Standing string
+	// Along is what the Handler's Check holds messages against, where it can be read along with them. nil: nothing is.
+	Along *Along
+}
+
+// Along is read along with messages that are born with a claim, and sent as soon as they are read: one statement less
+// for them. Of other messages Check reads by itself what it wants to know.
+type Along struct {
+	Query string // of one row at most, for the message whose key is m.key; it ends with OFFSET 0, and stays a lookup
+	// Into returns where the columns of a row are scanned into, which are NULL where there is none, and the value that
+	// is then the message's Along.
+	Into func() (columns []any, along any)
 }
 
 // sql puts the table's name where a statement says {table}, and that of its standing claims where it says {claims}.
