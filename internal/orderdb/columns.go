@@ -2,6 +2,9 @@ package orderdb
 
 import (
 	"database/sql/driver"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -31,6 +34,28 @@ func (c column) Index(i int) any { return c.what(c.wanted[i]) }
 // IndexType returns something of their type.
 func (c column) IndexType() any { return c.what(&wanting{new: &NewOrder{}}) }
 
+// Type returns the OID of the array's type.
+func (c column) Type() uint32 { return c.array }
+
+// Append adds one of them as PostgreSQL reads it; NULL is nothing.
+func (c column) Append(b []byte, i int) (_ []byte, valid bool) {
+	const jsonb = 1 // its version
+	switch v := c.what(c.wanted[i]).(type) {
+	case *text:
+		return append(b, *v...), *v != ""
+	case *pgtype.UUID:
+		return append(b, v.Bytes[:]...), true
+	case *number:
+		return binary.BigEndian.AppendUint64(b, uint64(*v)), true
+	case *data:
+		return append(b, *v...), *v != nil
+	case *json.RawMessage:
+		return append(append(b, jsonb), *v...), true
+	default:
+		panic(fmt.Sprintf("a column of %T", v)) // which the next test finds
+	}
+}
+
 func ids(wanted []*wanting) column {
 	return column{wanted, func(w *wanting) any { return &w.id }, pgtype.UUIDArrayOID}
 }
@@ -52,7 +77,7 @@ func requestHashes(wanted []*wanting) column {
 }
 
 func itemLists(wanted []*wanting) column {
-	return column{wanted, func(w *wanting) any { return w.items }, pgtype.JSONBArrayOID}
+	return column{wanted, func(w *wanting) any { return &w.items }, pgtype.JSONBArrayOID}
 }
 
 func amounts(wanted []*wanting) column {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"hosho/internal/payment"
+	"hosho/internal/pg"
 )
 
 // key is a payment's key as the database holds it. It is sent and received as 16 bytes, of which nobody parses a text.
@@ -96,20 +97,18 @@ func uuids(keys []key) pgtype.FlatArray[pgtype.UUID] {
 
 // arrays are the first requests of their keys, a column each, as unnest takes them.
 type arrays struct {
-	ids        pgtype.FlatArray[pgtype.UUID]
-	customers  []string
-	amounts    []int64
-	currencies []string
+	ids        pg.UUIDs
+	customers  pg.Texts
+	amounts    pg.Int64s
+	currencies pg.Texts
 }
 
 func (k *keyed) arrays() *arrays {
 	n := len(k.first)
-	a := &arrays{
-		make(pgtype.FlatArray[pgtype.UUID], 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
-	}
+	a := &arrays{make(pg.UUIDs, 0, n), make(pg.Texts, 0, n), make(pg.Int64s, 0, n), make(pg.Texts, 0, n)}
 	for i := range k.requests {
 		if r := &k.requests[i]; k.decides(i) {
-			a.ids = append(a.ids, pgtype.UUID{Bytes: k.keys[i], Valid: true})
+			a.ids = append(a.ids, k.keys[i])
 			a.customers = append(a.customers, r.CustomerID)
 			a.amounts = append(a.amounts, r.AmountMinor)
 			a.currencies = append(a.currencies, r.Currency)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"hosho/internal/failpoint"
 	"hosho/internal/payment"
 	"hosho/internal/pg"
@@ -77,11 +75,11 @@ func (s *Store) insertCharges(
 func chargeArgs(k *keyed, charges []payment.Authorisation, commands []int16) []any {
 	a := k.arrays()
 	decided := make([]int16, 0, len(a.ids))
-	notAfter := make(pgtype.FlatArray[pgtype.Timestamptz], 0, len(a.ids))
+	notAfter := make(pg.Times, 0, len(a.ids))
 	for i := range charges {
 		if c := &charges[i]; k.decides(i) {
 			decided = append(decided, commands[i])
-			notAfter = append(notAfter, pgtype.Timestamptz{Time: c.NotAfter, Valid: !c.NotAfter.IsZero()})
+			notAfter = append(notAfter, c.NotAfter)
 		}
 	}
 	var statuses []payment.Status

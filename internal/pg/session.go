@@ -79,6 +79,7 @@ func (c Config) giveSessions(config *pgxpool.Config, naming *naming, leaver *lea
 		if err := made(ctx, conn); err != nil {
 			return err
 		}
+		sendArrays(conn.TypeMap())
 		return sessionOf(conn).confirm(ctx, conn)
 	}
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
