@@ -27,9 +27,12 @@ func TestArraysAreSentWholeAsByElements(t *testing.T) {
 	t.Parallel()
 	whole := types(t)
 	values := []array{
-		{oid: pgtype.TextArrayOID, ours: pg.Texts(nil)}, {oid: pgtype.UUIDArrayOID, ours: pg.UUIDs(nil)},
-		{oid: pgtype.Int8ArrayOID, ours: pg.Int64s(nil)}, {oid: pgtype.TimestamptzArrayOID, ours: pg.Times(nil)},
-		{oid: pgtype.VarcharArrayOID, ours: pg.Texts{"a"}}, {oid: pgtype.Int4ArrayOID, ours: pg.Int64s{1, 2}},
+		{oid: pgtype.TextArrayOID, ours: pg.Texts(nil)},
+		{oid: pgtype.UUIDArrayOID, ours: pg.UUIDs(nil)},
+		{oid: pgtype.Int8ArrayOID, ours: pg.Int64s(nil)},
+		{oid: pgtype.TimestamptzArrayOID, ours: pg.Times(nil)},
+		{oid: pgtype.VarcharArrayOID, ours: pg.Texts{"a"}},
+		{oid: pgtype.Int4ArrayOID, ours: pg.Int64s{1, 2}},
 	}
 	for _, n := range []int{0, 1, 7} {
 		values = append(values, arrays(n)...)
