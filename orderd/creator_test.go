@@ -71,14 +71,19 @@ func lock(t *testing.T, db *pgtest.Database, customer string) (letGo func()) {
 // awaitLocked waits until an order waits for the lock.
 func awaitLocked(t *testing.T, db *pgtest.Database) {
 	t.Helper()
+	awaitOne(t, db, `
+		SELECT count(*)
+		FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event = 'advisory'`)
+}
+
+// awaitOne waits until a query counts something.
+func awaitOne(t *testing.T, db *pgtest.Database, count string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longWait)
 	defer cancel()
 	for n := 0; n == 0; wait.For(ctx, 5*time.Millisecond) {
-		err := db.Pool.QueryRow(ctx, `
-			SELECT count(*)
-			FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event = 'advisory'`).Scan(&n)
-		if err != nil {
+		if err := db.Pool.QueryRow(ctx, count).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,6 +206,7 @@ func TestACallerWhoGoesAwayMayFindHisOrderPlaced(t *testing.T) {
 		t.Errorf("got %v, want ErrCommitUnknown", err)
 	}
 	letGo()
+	awaitOne(t, db, `SELECT count(*) FROM orders`) // the next statement does not wait for one that is late
 	again := newOrder("r-1")
 	o, fresh, err := c.place(t.Context(), again)
 	if err != nil || fresh || o.ID != n.ID {
