@@ -195,15 +195,22 @@ func (p plan) crossed() float64 {
 	return sum
 }
 
-// Statements are planned once for a connection, when its tables were empty and had been analyzed, say. They are right
-// for tables that are full, and for batches: none goes through a table, or through a batch for each row of it.
-func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
-	t.Parallel()
+// knownEmpty is a database whose statistics say that its tables are empty, whatever comes into them.
+func knownEmpty(t *testing.T) *pgtest.Database {
+	t.Helper()
 	db := pgtest.Orders(t)
 	execute(t, db, `
 		ALTER TABLE orders SET (autovacuum_enabled = false);
 		ALTER TABLE outbox SET (autovacuum_enabled = false);
 		ANALYZE orders; ANALYZE outbox`)
+	return db
+}
+
+// Statements are planned once for a connection, when its tables were empty and had been analyzed, say. They are right
+// for tables that are full, and for batches: none goes through a table, or through a batch for each row of it.
+func TestAPlanForEmptyTablesIsRightForFullOnes(t *testing.T) {
+	t.Parallel()
+	db := knownEmpty(t)
 	const batch = 200
 	s, plans := planned(t, db)
 	place := func(s *orderdb.Store, n int) (messages []outbox.Message) {

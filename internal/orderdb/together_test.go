@@ -99,11 +99,7 @@ func standing(t testing.TB, db *pgtest.Database) map[string]string {
 // empty. Those that were not are looked up, so that nobody reads what lies between them.
 func TestWhatWasPlacedTogetherIsReadTogether(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Orders(t)
-	execute(t, db, `
-		ALTER TABLE orders SET (autovacuum_enabled = false);
-		ALTER TABLE outbox SET (autovacuum_enabled = false);
-		ANALYZE orders; ANALYZE outbox`)
+	db := knownEmpty(t)
 	const batch = 60
 	s, plans := planned(t, db)
 	for range 10 {
