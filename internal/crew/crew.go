@@ -5,53 +5,91 @@
 // of the crew has a stack that has grown.
 package crew
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"time"
+)
 
 // most is how many wait for something to do. When more are at work at a time, the others end afterwards.
 const most = 64
 
-var (
-	mu   sync.Mutex
-	idle []hand // the last one has worked last
-)
+// unneeded is how long one waits for nothing before it ends: a process that rests holds no more than when it began.
+const unneeded = time.Second
 
-// hand is one that waits to be told what to do.
+// crew are those that wait, and the look at them that is to come.
+type crew struct {
+	mu     sync.Mutex
+	idle   []hand // the last one has worked last
+	fewest int    // of those that waited at a time since the last look: so many were not needed
+	looks  bool
+}
+
+// hand is one that waits to be told what to do, until it is closed.
 type hand chan func()
 
+var all crew
+
 // Go runs f in another goroutine.
-func Go(f func()) {
-	if h := take(); h != nil {
+func Go(f func()) { all.run(f) }
+
+func (c *crew) run(f func()) {
+	if h := c.take(); h != nil {
 		h <- f
 		return
 	}
-	go make(hand, 1).work(f)
+	go c.work(make(hand, 1), f)
 }
 
-func take() hand {
-	mu.Lock()
-	defer mu.Unlock()
-	last := len(idle) - 1
+func (c *crew) take() hand {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
 	if last < 0 {
 		return nil
 	}
-	h := idle[last]
-	idle = idle[:last]
+	h := c.idle[last]
+	c.idle = c.idle[:last]
+	c.fewest = min(c.fewest, last)
 	return h
 }
 
-func (h hand) work(f func()) {
-	for f(); h.waits(); f() {
-		f = <-h
+func (c *crew) work(h hand, f func()) {
+	for f(); c.wait(h); f() {
+		if f = <-h; f == nil {
+			return
+		}
 	}
 }
 
-// waits reports whether there is room for one more that waits.
-func (h hand) waits() bool {
-	mu.Lock()
-	defer mu.Unlock()
-	if len(idle) >= most {
+// wait has one wait, and reports whether there is room for it.
+func (c *crew) wait(h hand) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) >= most {
 		return false
 	}
-	idle = append(idle, h)
+	c.idle = append(c.idle, h)
+	if !c.looks {
+		c.look()
+	}
 	return true
+}
+
+// look begins another second, after which those end that were not needed in it. Where nobody waits nobody looks.
+func (c *crew) look() {
+	c.fewest = len(c.idle)
+	if c.looks = c.fewest > 0; c.looks {
+		time.AfterFunc(unneeded, c.dismiss)
+	}
+}
+
+func (c *crew) dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.idle[:c.fewest] {
+		close(h)
+	}
+	c.idle = slices.Delete(c.idle, 0, c.fewest)
+	c.look()
 }

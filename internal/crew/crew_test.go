@@ -3,6 +3,7 @@ package crew
 import (
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // However many are at work, what is given to one begins at once: each of these waits for all others.
@@ -42,4 +43,18 @@ func TestEachIsDoneOnce(t *testing.T) {
 			t.Fatalf("%d was done %d times, want once", i, done[i])
 		}
 	}
+}
+
+// After a rush all goroutines end: chaos once found a relay at rest with 65 more than it had begun with. The bubble
+// would not end before they do.
+func TestAfterARushNobodyIsKept(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		var c crew
+		var rush sync.WaitGroup
+		for range 2 * most {
+			rush.Add(1)
+			c.run(rush.Done)
+		}
+		rush.Wait()
+	})
 }

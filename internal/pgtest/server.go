@@ -37,7 +37,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
 	err := server.stop()
 	if err == nil && code == 0 {
-		waiting := goleak.IgnoreTopFunction("hosho/internal/crew.hand.work") // for what is done next
+		waiting := goleak.IgnoreTopFunction("hosho/internal/crew.(*crew).work") // for what is done next
 		err = goleak.Find(append(options, waiting)...)
 	}
 	if err != nil {

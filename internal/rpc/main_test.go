@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	resolver.Register(insistent) // before all tests: gRPC's registry is not locked
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("hosho/internal/crew.hand.work"))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("hosho/internal/crew.(*crew).work"))
 }
 
 // longWait bounds every wait. It is long, so that only a test that would fail runs into it.
