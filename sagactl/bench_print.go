@@ -80,7 +80,11 @@ func printLoad(screen *terminal.Terminal, r bench.Result) {
 			"the backlog grew, or orders were due that nobody had time for (%d): this is no throughput", r.Unsent)))
 	}
 	screen.Line("drained in %.2f s after the last order", r.Load.Drained)
-	screen.Line("pgbench, bare two-row inserts: %s a second; ratio %s", rates(r.Pgbench),
+	each := ""
+	if len(r.PgbenchCPU) > 0 {
+		each = fmt.Sprintf("; CPU us of one: %s", rates(r.PgbenchCPU))
+	}
+	screen.Line("pgbench, bare two-row inserts: %s a second%s; ratio %s", rates(r.Pgbench), each,
 		screen.Paint(terminal.Bold, fmt.Sprintf("%.3f", r.Ratio)))
 }
 

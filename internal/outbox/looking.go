@@ -12,18 +12,24 @@ import (
 // whoever it is that looks.
 const seldom = 10
 
-// patience is how many times as long as a look took the next one waits at least.
-const patience = 10
+// patience is how many times as long as a look took the next one waits at least, and patientPolls for how many poll
+// intervals at most. Where rows that are gone cannot be vacuumed it takes seconds. One that was slow just once, or that
+// failed, says nothing.
+const patience, patientPolls = 20, 60
 
 // lookLoop looks after what no claim finds, until ctx ends, with one statement for all kinds. It wakes a worker for
 // what is due: wake-ups may be lost, and a claim does not look behind its frontier. It has those given up that are too
 // late and parked, or kept by an open breaker, and recalls what waits for a time which a clock that was set back has
 // yet to come to.
 func (all Workers) lookLoop(ctx context.Context) {
-	first, empty := all[0], 0
+	first, empty, before := all[0], 0, time.Duration(0)
 	for ctx.Err() == nil {
 		began := time.Now()
 		some, err := all.look(ctx)
+		took := time.Since(began)
+		if err != nil {
+			took = 0
+		}
 		switch {
 		case err != nil && ctx.Err() == nil && first.complaints.news("look", err, time.Now()):
 			first.log.Error("cannot look at the outbox", "error", err)
@@ -32,7 +38,8 @@ func (all Workers) lookLoop(ctx context.Context) {
 		default:
 			empty++
 		}
-		all.untilNextLook(ctx, empty, patience*time.Since(began))
+		all.untilNextLook(ctx, empty, patience*min(before, took))
+		before = took
 	}
 }
 
@@ -41,7 +48,7 @@ func (all Workers) lookLoop(ctx context.Context) {
 // interval only, which is another one for each: so one of them looks for all, and another when that one is gone.
 func (all Workers) untilNextLook(ctx context.Context, empty int, least time.Duration) {
 	c := all[0].config
-	wait.For(ctx, min(least, c.PollInterval*seldom)-c.poll())
+	wait.For(ctx, min(least, c.PollInterval*patientPolls)-c.poll())
 	polls := min(1<<min(empty, seldom), seldom)
 	for n := 0; n < polls; n++ {
 		if ctx.Err() != nil || n > 0 && !c.woken() {

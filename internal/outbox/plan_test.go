@@ -25,7 +25,7 @@ func explained(t testing.TB, db *pgtest.Database) (pool *pgxpool.Pool, plans fun
 	config.MaxConns = 1
 	config.ConnConfig.RuntimeParams["options"] = "-c session_preload_libraries=auto_explain " +
 		"-c auto_explain.log_min_duration=0 -c auto_explain.log_level=warning -c auto_explain.log_analyze=on " +
-		"-c auto_explain.log_timing=off"
+		"-c auto_explain.log_timing=off -c auto_explain.log_buffers=on"
 	var told strings.Builder
 	before := config.BeforeConnect
 	config.BeforeConnect = func(ctx context.Context, config *pgx.ConnConfig) error {
@@ -173,6 +173,10 @@ var sendings = []sending{
 		_, err := greetings.Retry(ctx, tx, claimed[0].Key, claimed[0].Kind)
 		return err
 	}), []string{"outbox_one_of_a_kind"}},
+	{"hold", queued(func(ctx context.Context, q *Queue, claimed []Message) error {
+		ids, _ := leases(claimed)
+		return q.hold(ctx, ids)
+	}), []string{"outbox_pkey"}},
 	{"the view of a key", within(func(ctx context.Context, tx pgx.Tx, claimed []Message) error {
 		_, err := tx.Exec(ctx, `
 			SELECT kind, due

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -80,8 +81,12 @@ const silenced = `, silenced AS (
 
 // bornAt reads the messages that were written at the moments with the standing claim of this queue, and which it may
 // still hold. Nothing is written, and nothing keeps another call from reading them again.
+//
+// The first and the last moment are for the planner. What is one of an array may be a filter, for all messages that are
+// there, and for those that are gone and not vacuumed yet; a range always leads into the index.
 func (q *Queue) bornAt(ctx context.Context, moments []time.Time) ([]claimed, error) {
-	return q.readBorn(ctx, `m.ready_at = ANY($4)`, moments)
+	return q.readBorn(ctx, `m.ready_at = ANY($4) AND m.ready_at BETWEEN $5 AND $6`,
+		moments, slices.MinFunc(moments, time.Time.Compare), slices.MaxFunc(moments, time.Time.Compare))
 }
 
 // bornBut is bornAt for all that were written some time ago, but for those of some moments, and some others.

@@ -64,6 +64,7 @@ type Result struct {
 
 	PgbenchTPS  float64            `json:"pgbench_tps"` // the mean of both
 	Pgbench     []float64          `json:"pgbench_tps_before_and_after"`
+	PgbenchCPU  []float64          `json:"pgbench_cpu_us_before_and_after,omitempty"` // of a transaction; Linux
 	Ratio       float64            `json:"ratio"`
 	Void        bool               `json:"void"` // the two differ too much
 	RowVersions map[string]float64 `json:"row_versions_per_saga"`

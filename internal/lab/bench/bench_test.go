@@ -3,6 +3,7 @@ package bench
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,9 @@ func TestTheFiguresAreSane(t *testing.T) {
 		if got := r.RowVersions[table]; got < 1 || got > most+0.5 { // one that is tried again costs more
 			t.Errorf("row versions of %s: got %v, want 1 to %v", table, got, most)
 		}
+	}
+	if known := len(r.CPU) > 0; known != (len(r.PgbenchCPU) == 2) || known && slices.Min(r.PgbenchCPU) < 10 {
+		t.Errorf("got %v us of CPU for pgbench's transactions beside %v for sagas", r.PgbenchCPU, r.CPU)
 	}
 	if r.WALBytes < 100 || len(r.Depths) < 2 || r.Statements["orders"] < 0 || r.FsyncMS < 0 {
 		t.Errorf("got %+v", r.Load)

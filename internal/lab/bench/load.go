@@ -157,13 +157,17 @@ func (s *system) window(ctx context.Context, p spec, to *recorder) (Load, error)
 	return l, err
 }
 
-// mostDepths is how often a load's backlog is looked at, evenly: more would say no more, and cost something.
-const mostDepths = 60
+// mostDepths is how often a load's backlog is looked at, evenly: more would say no more, and cost something. Where rows
+// that are gone cannot be vacuumed to look takes seconds: then it is a part of the time, and no more.
+const (
+	mostDepths = 60
+	depthShare = 100
+)
 
 // look watches a load for its time.
 func (s *system) look(ctx context.Context, p spec, to *recorder, from reading, l *Load) error {
 	every := max(p.duration/mostDepths, time.Second)
-	observed := from.at
+	observed, depth, again := from.at, int64(0), from.at
 	for end := from.at.Add(p.duration); ; {
 		left := time.Until(end)
 		if left <= 0 || !wait.For(ctx, min(every, left)) {
@@ -172,12 +176,15 @@ func (s *system) look(ctx context.Context, p spec, to *recorder, from reading, l
 		if time.Until(end) <= 0 { // the last reading follows
 			return nil
 		}
-		depth, err := s.depth(ctx)
-		if err != nil {
-			return ignoreEnd(ctx, err)
-		}
 		second := time.Since(from.at).Seconds()
-		l.Depths = append(l.Depths, Depth{second, depth})
+		if looked := time.Now(); looked.After(again) {
+			var err error
+			if depth, err = s.depth(ctx); err != nil {
+				return ignoreEnd(ctx, err)
+			}
+			again = time.Now().Add(depthShare * time.Since(looked))
+			l.Depths = append(l.Depths, Depth{second, depth})
+		}
 		s.tick(fmt.Sprintf("%s: %.0f s, %.0f creates/s, %.0f sagas/s, %d commands wait", p.name, second,
 			float64(to.createN.Load())/second, float64(to.sagasN.Load())/second, depth))
 		if p.observe != nil && time.Since(observed) >= p.every {

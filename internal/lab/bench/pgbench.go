@@ -97,19 +97,24 @@ func (s *system) prepare(ctx context.Context) error {
 
 // compare runs pgbench and notes its best rate.
 func (s *system) compare(ctx context.Context) error {
-	best := 0.0
+	var best bare
 	for _, clients := range pgbenchClients {
-		rate, err := s.bareInserts(ctx, clients)
+		b, err := s.bareInserts(ctx, clients)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			return fmt.Errorf("pgbench: %w", err)
 		}
-		s.tell(fmt.Sprintf("pgbench, %d connections: %.0f bare two-row inserts/s", clients, rate))
-		best = max(best, rate)
+		s.tell(fmt.Sprintf("pgbench, %d connections: %.0f bare two-row inserts/s", clients, b.rate))
+		if b.rate > best.rate {
+			best = b
+		}
 	}
-	s.result.Pgbench = append(s.result.Pgbench, best)
+	s.result.Pgbench = append(s.result.Pgbench, best.rate)
+	if best.cpu > 0 {
+		s.result.PgbenchCPU = append(s.result.PgbenchCPU, best.cpu)
+	}
 	s.result.relate()
 	return nil
 }
@@ -128,22 +133,28 @@ func (r *Result) relate() {
 	}
 }
 
-// bareInserts returns how many transactions a second pgbench manages on empty tables.
-func (s *system) bareInserts(ctx context.Context, clients int) (float64, error) {
+// bare is what pgbench manages.
+type bare struct {
+	rate float64 // transactions a second
+	cpu  float64 // us that one takes, of the server and the client; 0 where that is not known
+}
+
+// bareInserts has pgbench insert into empty tables.
+func (s *system) bareInserts(ctx context.Context, clients int) (bare, error) {
 	conn, err := pgx.Connect(ctx, s.Orders.URL(comparison))
 	if err != nil {
-		return 0, err
+		return bare{}, err
 	}
 	_, err = conn.Exec(ctx, `TRUNCATE orders, outbox`)
 	if err == nil {
 		_, err = conn.Exec(ctx, `CHECKPOINT`) // what was written before is no part of it
 	}
 	if err = errors.Join(err, conn.Close(ctx)); err != nil {
-		return 0, err
+		return bare{}, err
 	}
 	address, err := url.Parse(s.Orders.URL(comparison))
 	if err != nil {
-		return 0, err
+		return bare{}, err
 	}
 	seconds := max(int(s.config.Pgbench.Seconds()), 1)
 	cmd := exec.Command(s.pgbench, "-n", "-M", "prepared", "-j", "2", "-c", strconv.Itoa(clients),
@@ -153,11 +164,19 @@ func (s *system) bareInserts(ctx context.Context, clients int) (float64, error) 
 	if s.counted {
 		cmd.Env = append(cmd.Env, "PGOPTIONS=-c pg_stat_statements.track=none") // its statements are not counted
 	}
+	before, known := cpuOfServer(s.Orders.Pid())
 	output, err := run(ctx, cmd, time.Duration(seconds)*time.Second+endTime)
 	if err != nil {
-		return 0, err
+		return bare{}, err
 	}
-	return rateIn(output)
+	b := bare{}
+	if b.rate, err = rateIn(output); err != nil || b.rate == 0 || known != nil {
+		return b, err
+	}
+	after, err := cpuOfServer(s.Orders.Pid())
+	took := after - before + cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	b.cpu = float64(took.Microseconds()) / (b.rate * float64(seconds))
+	return b, err
 }
 
 // run returns what a program printed. It is killed when ctx ends, or after a time.

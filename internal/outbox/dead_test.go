@@ -1,0 +1,89 @@
+package outbox
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hosho/internal/pgtest"
+)
+
+// pages returns how many pages were looked at by plans.
+func pages(t testing.TB, plans string) (sum int) {
+	t.Helper()
+	for plan := range strings.SplitSeq(plans, "Query Text:") {
+		topmost := lookedInto.FindStringSubmatch(plan) // counts what is below, too
+		if topmost == nil {
+			continue
+		}
+		n, err := strconv.Atoi(topmost[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+var lookedInto = regexp.MustCompile(`Buffers: shared hit=(\d+)`)
+
+// keyed are the statements that know what they look for.
+var keyed = []string{"release", "reschedule", "park", "remove", "remove all", "make due", "the view of a key", "hold"}
+
+// Somebody keeps an old snapshot, and nothing can be vacuumed that was settled since: of a large table the planner is
+// told that it has hardly a row. What knows what it looks for finds it all the same. Once what was born with a claim
+// was looked for among all that had ever been written: the planner took "one of these moments" for too dear.
+func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
+	t.Parallel()
+	for _, few := range []int{0, 1, 10, 100} {
+		db := pgtest.Orders(t)
+		newGreeter(t, db)
+		exec(t, db, `ALTER TABLE outbox SET (autovacuum_enabled = false)`)
+		snapshot, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = snapshot.Rollback(context.WithoutCancel(t.Context())) }) // it may have ended
+		if _, err := snapshot.Exec(t.Context(), `SELECT count(*) FROM outbox`); err != nil {
+			t.Fatal(err)
+		}
+		backlog(t, db)
+		exec(t, db, `UPDATE outbox SET ready_at = created_at`)
+		exec(t, db, `DELETE FROM outbox`)
+
+		pool, plans := explained(t, db)
+		born := standingQueue(db)
+		born.pool = pool
+		if err := born.stand(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if few > 0 {
+			write(t, db, few)
+		}
+		exec(t, db, `ANALYZE outbox`)
+		news, _ := readNews(write(t, db, 5).news)
+		plans()
+		found, err := born.bornAt(t.Context(), []time.Time{news.at, news.at.Add(-time.Millisecond)})
+		if err != nil || len(found) != 5 {
+			t.Fatalf("got %d messages, error %v; want 5", len(found), err)
+		}
+		bounded := func(what string) {
+			if plan := plans(); pages(t, plan) > 500 {
+				t.Errorf("%s: looks into %d pages, analyzed with %d rows:\n%s", what, pages(t, plan), few, plan)
+			}
+		}
+		bounded("born at")
+		for _, s := range sendings {
+			if slices.Contains(keyed, s.name) {
+				s.send(t, pool, messagesOf(found))
+				bounded(s.name)
+			}
+		}
+	}
+}
