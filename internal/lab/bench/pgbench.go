@@ -164,7 +164,7 @@ func (s *system) bareInserts(ctx context.Context, clients int) (bare, error) {
 	if s.counted {
 		cmd.Env = append(cmd.Env, "PGOPTIONS=-c pg_stat_statements.track=none") // its statements are not counted
 	}
-	before, known := cpuOfServer(s.Orders.Pid())
+	before, known := cpuAtRest(s.Orders.Pid())
 	output, err := run(ctx, cmd, time.Duration(seconds)*time.Second+endTime)
 	if err != nil {
 		return bare{}, err
@@ -173,10 +173,26 @@ func (s *system) bareInserts(ctx context.Context, clients int) (bare, error) {
 	if b.rate, err = rateIn(output); err != nil || b.rate == 0 || known != nil {
 		return b, err
 	}
-	after, err := cpuOfServer(s.Orders.Pid())
+	after, err := cpuAtRest(s.Orders.Pid())
 	took := after - before + cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	b.cpu = float64(took.Microseconds()) / (b.rate * float64(seconds))
 	return b, err
+}
+
+// cpuAtRest is cpuOfServer of a server that nobody asks for anything. A session that has just ended is counted once, and
+// not while its server takes its time over.
+func cpuAtRest(postmaster int) (time.Duration, error) {
+	const tries, pause = 20, 20 * time.Millisecond
+	last, err := cpuOfServer(postmaster)
+	for range tries {
+		time.Sleep(pause)
+		var now time.Duration
+		if now, err = cpuOfServer(postmaster); err != nil || now == last {
+			return now, err
+		}
+		last = now
+	}
+	return last, err
 }
 
 // run returns what a program printed. It is killed when ctx ends, or after a time.
