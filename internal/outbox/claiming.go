@@ -127,13 +127,13 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	if p.probe {
 		return w.claimProbe(ctx, p)
 	}
-	a := ask{limit: p.limit, alone: p.alone, from: w.frontier.from}
-	if w.behind.Swap(false) {
-		a.from = time.Time{}
+	a, beginning := ask{limit: p.limit, alone: p.alone, from: w.frontier.from}, w.beginning()
+	if w.behind.Swap(false) || a.from.Before(beginning) {
+		a.from = beginning
 	}
 	found, err := w.queue.claim(ctx, a)
-	if err == nil && len(found) == 0 && !a.from.IsZero() {
-		a.from = time.Time{} // what somebody woke the worker for may lie behind the frontier
+	if err == nil && len(found) == 0 && a.from.After(beginning) {
+		a.from = beginning // what somebody woke the worker for may lie behind the frontier
 		found, err = w.queue.claim(ctx, a)
 	}
 	if err == nil {
@@ -145,12 +145,13 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 // claimProbe claims one message. One that was not tried yet is the better probe: those that were may be what fails,
 // while the others would not.
 func (w *Worker) claimProbe(ctx context.Context, p permit) ([]Message, error) {
+	beginning := w.beginning()
 	for _, a := range []ask{
-		{limit: p.limit, untried: true},
-		{limit: p.limit},
+		{limit: p.limit, untried: true, from: beginning},
+		{limit: p.limit, from: beginning},
 		// In a long outage every message may have been claimed in vain so often that it must go alone. Then one of
 		// those is the probe, or the breaker would stay open for ever.
-		{alone: p.alone},
+		{alone: p.alone, from: beginning},
 	} {
 		found, err := w.queue.claim(ctx, a)
 		if err != nil || len(found) > 0 || a.limit > 0 && !a.untried && p.alone == 0 {
@@ -248,7 +249,7 @@ func (w *Worker) settled(ctx context.Context) {
 func (w *Worker) untilDue(ctx context.Context, alone int) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
-	next, any, err := w.queue.NextDue(ctx, alone)
+	next, any, err := w.queue.NextDue(ctx, alone, w.beginning())
 	if err != nil || !any {
 		return time.Time{}
 	}

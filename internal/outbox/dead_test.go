@@ -53,8 +53,10 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 		if _, err := snapshot.Exec(t.Context(), `SELECT count(*) FROM outbox`); err != nil {
 			t.Fatal(err)
 		}
-		backlog(t, db)
-		exec(t, db, `UPDATE outbox SET ready_at = created_at`)
+		exec(t, db, `
+			INSERT INTO outbox (key, kind, payload, ready_at)
+			SELECT gen_random_uuid(), 'HELLO', 'good morning', clock_timestamp() - interval '1 minute'
+			FROM generate_series(1, 30000)`)
 		exec(t, db, `DELETE FROM outbox`)
 
 		pool, plans := explained(t, db)
@@ -79,6 +81,31 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 			}
 		}
 		bounded("born at")
+		q := queue(db)
+		q.pool = pool
+		for what, look := range map[string]func() error{
+			"look": func() error {
+				_, err := q.table.lookFrom(t.Context(), pool, time.Hour, false, []string{q.kind}, []time.Time{news.at})
+				return err
+			},
+			"next due": func() error {
+				_, _, err := q.NextDue(t.Context(), 1, news.at)
+				return err
+			},
+			"expired": func() error {
+				_, _, err := q.Expired(t.Context(), 10, place{ready: news.at})
+				return err
+			},
+			"claim": func() error {
+				_, err := q.claim(t.Context(), ask{limit: 10, alone: 1, from: news.at})
+				return err
+			},
+		} {
+			if err := look(); err != nil {
+				t.Fatal(err)
+			}
+			bounded(what + " from a horizon")
+		}
 		for _, s := range sendings {
 			if slices.Contains(keyed, s.name) {
 				s.send(t, pool, messagesOf(found))

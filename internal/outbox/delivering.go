@@ -26,7 +26,11 @@ func (w *Worker) sweep(ctx context.Context) error {
 	until := time.Now().Add(w.config.SettleTimeout)
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	messages, next, err := w.queue.Expired(bounded, w.config.Batch, w.place)
+	from := w.place
+	if from.ready.IsZero() {
+		from.ready = w.beginning()
+	}
+	messages, next, err := w.queue.Expired(bounded, w.config.Batch, from)
 	if err != nil {
 		return err
 	}

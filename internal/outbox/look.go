@@ -122,7 +122,7 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 		), leased AS (
 			SELECT id
 			FROM {table}
-			WHERE id = ANY(ARRAY(`+leasedAhead(`$1`, `$2`)+` LIMIT $3))
+			WHERE id = ANY(ARRAY(`+leasedAhead(`$1`, `$2`, `'-infinity'`)+` LIMIT $3))
 			FOR UPDATE SKIP LOCKED
 		)
 		UPDATE {table} AS m
@@ -138,25 +138,25 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 
 // leasedAhead finds leases that end farther ahead than any does. No index knows of leases, but what is leased was due,
 // and is among the first.
-func leasedAhead(kind, longest string) string {
+func leasedAhead(kind, longest, from string) string {
 	return fmt.Sprintf(`
 		SELECT id
 		FROM (
 			SELECT id, lease_token, leased_until
 			FROM {table}
-			WHERE parked_at IS NULL AND kind = %s AND ready_at <= (SELECT clock_timestamp())
+			WHERE parked_at IS NULL AND kind = %s AND ready_at >= %s AND ready_at <= (SELECT clock_timestamp())
 			ORDER BY ready_at
 			LIMIT %d
 		) AS due
 		WHERE lease_token IS NOT NULL AND leased_until > (SELECT clock_timestamp() + %s::interval)`,
-		kind, lookAtMost, longest)
+		kind, from, lookAtMost, longest)
 }
 
 // untilNext is how many seconds it is until the next message of a kind is due. Those that nobody holds are due in the
 // order of the index. Where the first of them is due in the future, what is due before it is held, and becomes due by
-// the end of its lease.
-func untilNext(kind, alone string) string {
-	which := `parked_at IS NULL AND kind = ` + kind + ` AND (` + alone + ` OR NOT suspect)`
+// the end of its lease. What was due before from is not looked at.
+func untilNext(kind, alone, from string) string {
+	which := `parked_at IS NULL AND kind = ` + kind + ` AND ready_at >= ` + from + ` AND (` + alone + ` OR NOT suspect)`
 	return `(
 		SELECT extract(epoch FROM least(
 			first.at,
@@ -180,10 +180,10 @@ func untilNext(kind, alone string) string {
 
 // NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
 // none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
-// wait for them.
-func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, error) {
+// wait for them. Those that were due before from do not; zero: all do.
+func (q *Queue) NextDue(ctx context.Context, alone int, from time.Time) (time.Duration, bool, error) {
 	found, err := collect[struct{ Next *float64 }](ctx, q.pool,
-		q.table.sql(`SELECT `+untilNext(`$1`, `$2 > 0`)+` AS next`), q.kind, alone)
+		q.table.sql(`SELECT `+untilNext(`$1`, `$2 > 0`, `$3`)+` AS next`), q.kind, alone, orBeginning(from))
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}
@@ -196,10 +196,11 @@ func (q *Queue) NextDue(ctx context.Context, alone int) (time.Duration, bool, er
 // Sight is what there is to be done about the messages of a kind.
 type Sight struct {
 	Kind   string
-	Next   *float64 // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
-	Late   bool     // a parked message is past its ExpiresAt
-	Future bool     // a message is to wait for longer than any may
-	Told   bool     // others were told that there is nothing to do
+	Next   *float64  // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
+	Late   bool      // a parked message is past its ExpiresAt
+	Future bool      // a message is to wait for longer than any may
+	Told   bool      // others were told that there is nothing to do
+	At     time.Time // when it was looked, by the database's clock
 }
 
 // looked is the wake-up that tells of a look at an outbox which had nothing to do: it need not be looked at again soon.
@@ -210,12 +211,23 @@ const looked = "LOOKED"
 func (t Table) Look(
 	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds ...string,
 ) ([]Sight, error) {
+	return t.lookFrom(ctx, pool, longest, tell, kinds, make([]time.Time, len(kinds)))
+}
+
+// lookFrom is Look for those messages of each kind alone that are due since a time or later, and those that are parked.
+func (t Table) lookFrom(
+	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds []string, from []time.Time,
+) ([]Sight, error) {
+	since := make([]pgtype.Timestamptz, len(from))
+	for i, at := range from {
+		since[i] = orBeginning(at)
+	}
 	found, err := collect[Sight](ctx, pool, `
 		SELECT seen.*, CASE
 			WHEN $3 AND row_number() OVER () = 1 AND NOT bool_or(next IS NOT NULL OR late OR future) OVER ()
 			THEN pg_notify('`+Channel+`', '`+looked+`') IS NOT NULL
 			ELSE false END AS told
-		FROM (`+t.look()+`) AS seen`, kinds, longest, tell)
+		FROM (`+t.look()+`) AS seen`, kinds, longest, tell, since)
 	if err != nil {
 		return nil, fmt.Errorf("look at the outbox: %w", err)
 	}
@@ -225,7 +237,7 @@ func (t Table) Look(
 // look is the statement of Look, without the telling.
 func (t Table) look() string {
 	return t.sql(`
-		SELECT k.kind, ` + untilNext(`k.kind`, `true`) + ` AS next,
+		SELECT k.kind, ` + untilNext(`k.kind`, `true`, `k.since`) + ` AS next,
 			EXISTS (
 				SELECT
 				FROM {table}
@@ -237,8 +249,9 @@ func (t Table) look() string {
 				WHERE parked_at IS NULL AND kind = k.kind
 				ORDER BY ready_at DESC
 				LIMIT 1
-			) > clock_timestamp() + $2::interval, false) OR EXISTS (` + leasedAhead(`k.kind`, `$2`) + `) AS future
-		FROM unnest($1::text[]) AS k (kind)`)
+			) > clock_timestamp() + $2::interval, false) OR EXISTS (` + leasedAhead(`k.kind`, `$2`, `k.since`) + `) AS future,
+			statement_timestamp() AS at
+		FROM unnest($1::text[], $4::timestamptz[]) AS k (kind, since)`)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

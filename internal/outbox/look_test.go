@@ -48,7 +48,7 @@ func TestALookSaysWhatThereIsToDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(Sight{Kind: "GOODBYE"}, sights[0]); diff != "" {
+			if diff := cmp.Diff(Sight{Kind: "GOODBYE", At: sights[0].At}, sights[0]); diff != "" {
 				t.Errorf("goodbyes (-want +got):\n%s", diff)
 			}
 			got := sights[1]

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -12,24 +13,19 @@ import (
 // whoever it is that looks.
 const seldom = 10
 
-// patience is how many times as long as a look took the next one waits at least, and patientPolls for how many poll
-// intervals at most. Where rows that are gone cannot be vacuumed it takes seconds. One that was slow just once, or that
-// failed, says nothing.
-const patience, patientPolls = 20, 60
+// patience is how many times as long as a look took the next one waits at least.
+const patience = 10
 
 // lookLoop looks after what no claim finds, until ctx ends, with one statement for all kinds. It wakes a worker for
 // what is due: wake-ups may be lost, and a claim does not look behind its frontier. It has those given up that are too
 // late and parked, or kept by an open breaker, and recalls what waits for a time which a clock that was set back has
 // yet to come to.
 func (all Workers) lookLoop(ctx context.Context) {
-	first, empty, before := all[0], 0, time.Duration(0)
+	first, empty := all[0], 0
+	d := newDistance(first.config.SettleTimeout, first.dear)
 	for ctx.Err() == nil {
 		began := time.Now()
-		some, err := all.look(ctx)
-		took := time.Since(began)
-		if err != nil {
-			took = 0
-		}
+		some, err := all.look(ctx, d)
 		switch {
 		case err != nil && ctx.Err() == nil && first.complaints.news("look", err, time.Now()):
 			first.log.Error("cannot look at the outbox", "error", err)
@@ -38,8 +34,7 @@ func (all Workers) lookLoop(ctx context.Context) {
 		default:
 			empty++
 		}
-		all.untilNextLook(ctx, empty, patience*min(before, took))
-		before = took
+		all.untilNextLook(ctx, empty, patience*time.Since(began))
 	}
 }
 
@@ -48,7 +43,7 @@ func (all Workers) lookLoop(ctx context.Context) {
 // interval only, which is another one for each: so one of them looks for all, and another when that one is gone.
 func (all Workers) untilNextLook(ctx context.Context, empty int, least time.Duration) {
 	c := all[0].config
-	wait.For(ctx, min(least, c.PollInterval*patientPolls)-c.poll())
+	wait.For(ctx, min(least, c.PollInterval*seldom)-c.poll())
 	polls := min(1<<min(empty, seldom), seldom)
 	for n := 0; n < polls; n++ {
 		if ctx.Err() != nil || n > 0 && !c.woken() {
@@ -75,28 +70,54 @@ func (w *Worker) relieved(ctx context.Context, d time.Duration) bool {
 }
 
 // look makes one pass, and reports whether there is anything in the outbox that is not only parked.
-func (all Workers) look(ctx context.Context) (some bool, err error) {
-	first := all[0]
-	kinds := make([]string, len(all))
-	for i, w := range all {
-		kinds[i] = w.queue.kind
-	}
-	bounded, cancel := context.WithTimeout(ctx, first.config.SettleTimeout)
-	sights, err := first.queue.table.Look(bounded, first.queue.pool, first.config.longestWait(),
-		first.config.woken(), kinds...)
-	cancel()
+func (all Workers) look(ctx context.Context, d *distance) (some bool, err error) {
+	sights, err := all.sights(ctx, d)
 	if err != nil {
 		return false, err
 	}
-	for _, s := range sights {
+	all.each(sights, func(w *Worker, s Sight) {
 		some = some || s.Next != nil || s.Late || s.Future
+		w.see(ctx, s)
+	})
+	return some, nil
+}
+
+// each calls f with each worker and what was seen of its kind.
+func (all Workers) each(sights []Sight, f func(*Worker, Sight)) {
+	for _, s := range sights {
 		for _, w := range all {
 			if w.queue.kind == s.Kind {
-				w.see(ctx, s)
+				f(w, s)
 			}
 		}
 	}
-	return some, nil
+}
+
+// sights looks as far as it is time to, and moves the horizons where that was at everything.
+func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err error) {
+	first, began := all[0], time.Now()
+	everything, within := d.next(began)
+	kinds, from := make([]string, len(all)), make([]time.Time, len(all))
+	for i, w := range all {
+		kinds[i] = w.queue.kind
+		if !everything {
+			from[i] = w.beginning()
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	sights, err = first.queue.table.lookFrom(bounded, first.queue.pool, first.config.longestWait(),
+		first.config.woken(), kinds, from)
+	now := time.Now()
+	switch {
+	case !everything:
+	case err == nil:
+		isDear := d.looked(now, now.Sub(began))
+		all.each(sights, func(w *Worker, s Sight) { w.horizon.Store(s.horizon(isDear)) })
+	case errors.Is(bounded.Err(), context.DeadlineExceeded):
+		d.unfinished(now, first.horizon.Load() != nil)
+	}
+	return sights, err
 }
 
 // see does what a look says about this worker's kind.

@@ -139,7 +139,7 @@ var sendings = []sending{
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"next due", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, _, err := q.NextDue(ctx, 1)
+		_, _, err := q.NextDue(ctx, 1, time.Time{})
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"look", queued(func(ctx context.Context, q *Queue, _ []Message) error {

@@ -53,7 +53,7 @@ func TestEveryStatementIsAboutTheTableThatItIsGiven(t *testing.T) {
 	if err := queue.Release(t.Context(), claim(t, queue, 10, 1)); err != nil {
 		t.Error(err)
 	}
-	if d, any, err := queue.NextDue(t.Context(), 1); err != nil || !any || d > 0 {
+	if d, any, err := queue.NextDue(t.Context(), 1, time.Time{}); err != nil || !any || d > 0 {
 		t.Errorf("next due: got %v, %v, error %v, want it due", d, any, err)
 	}
 	claimed := claim(t, queue, 10, 1)

@@ -29,13 +29,15 @@ type Worker struct {
 	any        atomic.Bool               // something may be due, of what anybody may claim
 	elsewhere  atomic.Pointer[time.Time] // when it may be, since another worker has not taken what was written for it
 	complaints complaints
-	place      place         // of the sweep; its own
-	frontier   frontier      // of the claims; theirs
-	linger     time.Duration // how long a wake-up waits at most for what is in flight
-	due        time.Time     // when something is due that waits, as far as the claiming knows; its own
-	read       bool          // the last pass was over what was written for this worker; likewise
-	behind     atomic.Bool   // something is due that may lie behind the frontier
-	unsure     atomic.Bool   // something may become due at a time that the claiming does not know
+	place      place                     // of the sweep; its own
+	frontier   frontier                  // of the claims; theirs
+	horizon    atomic.Pointer[time.Time] // where looks begin, by the database's clock; nil: at the beginning
+	dear       time.Duration             // what a look at everything takes where not all are
+	linger     time.Duration             // how long a wake-up waits at most for what is in flight
+	due        time.Time                 // when something is due that waits, as far as the claiming knows; its own
+	read       bool                      // the last pass was over what was written for this worker; likewise
+	behind     atomic.Bool               // something is due that may lie behind the frontier
+	unsure     atomic.Bool               // something may become due at a time that the claiming does not know
 
 	mu       sync.Mutex
 	budget   *budget
@@ -54,7 +56,7 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 		room:    wait.NewBell(),
 		reports: batch.NewGather[Report](),
 	}
-	w.others, w.linger = Workers{w}, linger
+	w.others, w.linger, w.dear = Workers{w}, linger, dear
 	if config.Wakes {
 		w.keeping = newKeeping(queue)
 	}

@@ -66,7 +66,7 @@ func start(ctx context.Context, c Config, pgbench string) (*system, error) {
 }
 
 func (s *system) start(ctx context.Context) (err error) {
-	settings := map[string]string{}
+	settings := sized()
 	if s.counted = countsStatements(); s.counted {
 		settings["shared_preload_libraries"] = "pg_stat_statements"
 	}
@@ -108,6 +108,13 @@ func (s *system) start(ctx context.Context) (err error) {
 		s.clients = append(s.clients, orderv1.NewOrderServiceClient(conn))
 	}
 	return s.prepare(ctx)
+}
+
+// sized are the settings of servers that have a load for long: the index of request_ids, which come in any order, stays
+// in memory, and checkpoints come by time. PostgreSQL's own are for a machine of thirty years ago: after some minutes
+// each order has half a page written again, whatever is measured.
+func sized() map[string]string {
+	return map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB"}
 }
 
 // countsStatements reports whether the servers have the library that counts statements.
