@@ -84,7 +84,8 @@ func TestALeaseOfTheReleaseBeforeIsRespected(t *testing.T) {
 	if got := claim(t, queue(db), 10, 1); len(got) != 0 {
 		t.Errorf("claimed %+v, want none: the release before holds it", got)
 	}
-	if d, any, err := queue(db).NextDue(t.Context(), 1, time.Time{}); err != nil || !any || d < time.Minute || d > time.Hour {
+	d, any, err := queue(db).NextDue(t.Context(), 1, time.Time{})
+	if err != nil || !any || d < time.Minute || d > time.Hour {
 		t.Errorf("next due: got %v, %v, error %v, want within the hour", d, any, err)
 	}
 	backlog, err := greetings.Backlog(t.Context(), db.Pool)

@@ -249,7 +249,9 @@ func (t Table) look() string {
 				WHERE parked_at IS NULL AND kind = k.kind
 				ORDER BY ready_at DESC
 				LIMIT 1
-			) > clock_timestamp() + $2::interval, false) OR EXISTS (` + leasedAhead(`k.kind`, `$2`, `k.since`) + `) AS future,
+			) > clock_timestamp() + $2::interval, false) OR EXISTS (
+				` + leasedAhead(`k.kind`, `$2`, `k.since`) + `
+			) AS future,
 			statement_timestamp() AS at
 		FROM unnest($1::text[], $4::timestamptz[]) AS k (kind, since)`)
 }
