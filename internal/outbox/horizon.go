@@ -4,8 +4,9 @@ import "time"
 
 // What was deleted is passed over by who looks from the beginning, one after the other, until it is vacuumed. While
 // somebody keeps an old snapshot that may be millions: seconds, and in the end longer than a look may take. So where a
-// look at everything is dear, others come between it and the next one, which begin at a horizon: before it there was
-// nothing that might be claimed. What has come there since is seen by the next look at everything.
+// look at everything is dear, others come between it and the next one, each of which begins at a horizon: before it the
+// look before has seen nothing that might be claimed. What has come there since, and what was held there and is not any
+// more, is seen by the next look at everything.
 
 const (
 	// dear is what a look at everything takes where the next one waits: dearPatience times as long, and for dearMost at
@@ -14,7 +15,7 @@ const (
 	// longestLook bounds a look at everything.
 	longestLook = time.Minute
 	// lookBack is how far a horizon stays behind, for what is committed late.
-	lookBack = time.Minute
+	lookBack = leastSlack
 )
 
 // distance says how far looks go.
@@ -54,7 +55,7 @@ func (d *distance) unfinished(now time.Time, horizon bool) {
 	d.within = min(2*d.within, longestLook)
 }
 
-// horizon is where looks may begin after this one at everything, if that is dear: nil, at the beginning, if not.
+// horizon is where looks may begin after this one, if one at everything is dear: nil, at the beginning, if not.
 func (s Sight) horizon(isDear bool) *time.Time {
 	if !isDear {
 		return nil

@@ -14,7 +14,7 @@ import (
 const seldom = 10
 
 // patience is how many times as long as a look took the next one waits at least.
-const patience = 10
+const patience = 20
 
 // lookLoop looks after what no claim finds, until ctx ends, with one statement for all kinds. It wakes a worker for
 // what is due: wake-ups may be lost, and a claim does not look behind its frontier. It has those given up that are too
@@ -93,7 +93,7 @@ func (all Workers) each(sights []Sight, f func(*Worker, Sight)) {
 	}
 }
 
-// sights looks as far as it is time to, and moves the horizons where that was at everything.
+// sights looks as far as it is time to, and moves the horizons.
 func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err error) {
 	first, began := all[0], time.Now()
 	everything, within := d.next(began)
@@ -110,11 +110,10 @@ func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err
 		first.config.woken(), kinds, from)
 	now := time.Now()
 	switch {
-	case !everything:
 	case err == nil:
-		isDear := d.looked(now, now.Sub(began))
+		isDear := !everything || d.looked(now, now.Sub(began))
 		all.each(sights, func(w *Worker, s Sight) { w.horizon.Store(s.horizon(isDear)) })
-	case errors.Is(bounded.Err(), context.DeadlineExceeded):
+	case everything && errors.Is(bounded.Err(), context.DeadlineExceeded):
 		d.unfinished(now, first.horizon.Load() != nil)
 	}
 	return sights, err
