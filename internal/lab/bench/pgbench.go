@@ -179,8 +179,8 @@ func (s *system) bareInserts(ctx context.Context, clients int) (bare, error) {
 	return b, err
 }
 
-// cpuAtRest is cpuOfServer of a server that nobody asks for anything. A session that has just ended is counted once, and
-// not while its server takes its time over.
+// cpuAtRest is cpuOfServer of a server that nobody asks for anything. A session that is just ending is counted neither
+// twice nor not at all.
 func cpuAtRest(postmaster int) (time.Duration, error) {
 	const tries, pause = 20, 20 * time.Millisecond
 	last, err := cpuOfServer(postmaster)
