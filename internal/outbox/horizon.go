@@ -12,8 +12,8 @@ const (
 	// dear is what a look at everything takes where the next one waits: dearPatience times as long, and for dearMost at
 	// most.
 	dear, dearPatience, dearMost = 100 * time.Millisecond, 20, 5 * time.Minute
-	// longestLook bounds a look at everything.
-	longestLook = time.Minute
+	// longestLook bounds a look at everything. The server bounds what it is asked to read as well, to the same.
+	longestLook = 10 * time.Second
 	// lookBack is how far a horizon stays behind, for what is committed late.
 	lookBack = leastSlack
 )
@@ -22,6 +22,7 @@ const (
 type distance struct {
 	usual, dear time.Duration // what a look may take, and what is dear
 	within      time.Duration // what the next one at everything may take
+	before      time.Duration // what the last one at everything took
 	far         time.Time     // when everything is looked at next
 }
 
@@ -37,13 +38,15 @@ func (d *distance) next(now time.Time) (everything bool, within time.Duration) {
 	return true, d.within
 }
 
-// looked takes what a look at everything took, and reports whether that is dear.
+// looked takes what a look at everything took, and reports whether they are dear. One that was slow just once, as on a
+// database that has just come back, says nothing.
 func (d *distance) looked(now time.Time, took time.Duration) bool {
 	d.within, d.far = min(max(d.usual, 2*took), longestLook), time.Time{}
-	if took < d.dear {
+	least := min(took, d.before)
+	if d.before = took; least < d.dear {
 		return false
 	}
-	d.far = now.Add(min(dearPatience*took, dearMost))
+	d.far = now.Add(min(dearPatience*least, dearMost))
 	return true
 }
 

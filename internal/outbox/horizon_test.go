@@ -23,6 +23,9 @@ func TestLooksGoAsFarAsIsCheap(t *testing.T) {
 		t.Error("got a dear look, want a cheap one")
 	}
 	wants(true, 3*time.Second)
+	if d.looked(now, 2*time.Second) {
+		t.Error("got dear looks after one that was slow, want two")
+	}
 	if !d.looked(now, 2*time.Second) {
 		t.Error("got a cheap look, want a dear one")
 	}

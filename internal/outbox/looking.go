@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"hosho/internal/pg"
 	"hosho/internal/wait"
 )
 
@@ -113,7 +114,7 @@ func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err
 	case err == nil:
 		isDear := !everything || d.looked(now, now.Sub(began))
 		all.each(sights, func(w *Worker, s Sight) { w.horizon.Store(s.horizon(isDear)) })
-	case everything && errors.Is(bounded.Err(), context.DeadlineExceeded):
+	case everything && (errors.Is(bounded.Err(), context.DeadlineExceeded) || errors.Is(err, pg.ErrBusy)):
 		d.unfinished(now, first.horizon.Load() != nil)
 	}
 	return sights, err
