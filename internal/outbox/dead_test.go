@@ -61,7 +61,7 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 
 		pool, plans := explained(t, db)
 		born := standingQueue(db)
-		born.pool = pool
+		born.pool, born.born = pool, 30*time.Second
 		if err := born.stand(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -81,11 +81,17 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 			}
 		}
 		bounded("born at")
+		if all, err := born.bornBut(t.Context(), 0, []time.Time{}, []int64{}); err != nil || len(all) != few+5 {
+			t.Fatalf("got %d messages, error %v; want %d", len(all), err, few+5)
+		}
+		bounded("born but")
 		q := queue(db)
 		q.pool = pool
 		for what, look := range map[string]func() error{
 			"look": func() error {
-				_, err := q.table.lookFrom(t.Context(), pool, time.Hour, false, []string{q.kind}, []time.Time{news.at})
+				_, err := q.table.lookFrom(t.Context(), pool, view{
+					kinds: []string{q.kind}, from: []time.Time{news.at}, longest: time.Hour,
+				})
 				return err
 			},
 			"next due": func() error {
@@ -104,7 +110,7 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 			if err := look(); err != nil {
 				t.Fatal(err)
 			}
-			bounded(what + " from a horizon")
+			bounded(what)
 		}
 		for _, s := range sendings {
 			if slices.Contains(keyed, s.name) {
@@ -112,5 +118,9 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 				bounded(s.name)
 			}
 		}
+		if err := born.leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		bounded("leave")
 	}
 }

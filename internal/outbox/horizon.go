@@ -3,17 +3,16 @@ package outbox
 import "time"
 
 // What was deleted is passed over by who looks from the beginning, one after the other, until it is vacuumed. While
-// somebody keeps an old snapshot that may be millions: seconds, and in the end longer than a look may take. So where a
-// look at everything is dear, others come between it and the next one, each of which begins at a horizon: before it the
-// look before has seen nothing that might be claimed. What has come there since, and what was held there and is not any
-// more, is seen by the next look at everything.
+// somebody keeps an old snapshot that may be millions: seconds, and in the end longer than a statement may take. So where
+// a look at everything is dear, others come between it and the next one, each of which begins at a horizon: before it
+// the look before has seen nothing but what is parked. What has come there since is seen by the next look at everything.
 
 const (
 	// dear is what a look at everything takes where the next one waits: dearPatience times as long, and for dearMost at
 	// most.
 	dear, dearPatience, dearMost = 100 * time.Millisecond, 20, 5 * time.Minute
-	// longestLook bounds a look at everything. The server bounds what it is asked to read as well, to the same.
-	longestLook = 10 * time.Second
+	// longestLook bounds a look at everything, which passes over some fifty million rows in that time.
+	longestLook = time.Minute
 	// lookBack is how far a horizon stays behind, for what is committed late.
 	lookBack = leastSlack
 )
@@ -50,12 +49,13 @@ func (d *distance) looked(now time.Time, took time.Duration) bool {
 	return true
 }
 
-// unfinished is looked for a look that had not ended in time. Until one has there is no horizon, and no other look.
+// unfinished is looked for a look that had not ended in time. The next one gets four times as long. Until one has ended
+// there is no horizon, and no other look.
 func (d *distance) unfinished(now time.Time, horizon bool) {
 	if horizon {
 		d.far = now.Add(min(dearPatience*d.within, dearMost))
 	}
-	d.within = min(2*d.within, longestLook)
+	d.within = min(4*d.within, longestLook)
 }
 
 // horizon is where looks may begin after this one, if one at everything is dear: nil, at the beginning, if not.
@@ -64,11 +64,8 @@ func (s Sight) horizon(isDear bool) *time.Time {
 		return nil
 	}
 	at := s.At.Add(-lookBack)
-	if s.Next != nil {
-		const rounded = time.Millisecond // as seconds are
-		if first := s.At.Add(seconds(*s.Next) - rounded); first.Before(at) {
-			at = first
-		}
+	if s.First != nil && s.First.Before(at) {
+		at = *s.First
 	}
 	return &at
 }

@@ -1,9 +1,11 @@
 package outbox
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 )
 
@@ -35,7 +37,7 @@ func TestLooksGoAsFarAsIsCheap(t *testing.T) {
 	d.unfinished(now, true)
 	wants(false, 3*time.Second)
 	now = now.Add(dearPatience * 4 * time.Second)
-	wants(true, 8*time.Second)
+	wants(true, 16*time.Second)
 	for range 10 {
 		d.unfinished(now, true)
 		now = now.Add(dearMost)
@@ -44,33 +46,93 @@ func TestLooksGoAsFarAsIsCheap(t *testing.T) {
 	d.looked(now, time.Millisecond)
 	wants(true, 3*time.Second)
 	d.unfinished(now, false) // no horizon is known, and nothing else can be done
-	wants(true, 6*time.Second)
+	wants(true, 12*time.Second)
 }
 
-// A horizon is before all that may be claimed, and before what is committed late.
+// The server ends what takes longer than a statement usually may. A look at everything gets more: once none ended while
+// more was dead than can be passed over in that time, and what lay before the horizon was found by nobody.
+func TestADearLookMayTakeLongerThanAnyStatement(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	pool, err := pg.Open(t.Context(), pg.Config{
+		URL: db.URL, Application: "test", MaxConns: 2, StatementTimeout: 50 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	g := newGreeter(t, db)
+	put(t, db, hello())
+	w := newWorker(db, restless(), g)
+	w.queue.pool = pool
+	all, d := Workers{w}, newDistance(w.config.SettleTimeout, w.dear)
+	locker, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locker.Exec(t.Context(), `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := all.sights(t.Context(), d); !errors.Is(err, pg.ErrBusy) {
+		t.Errorf("an ordinary look: got %v, want %v", err, pg.ErrBusy)
+	}
+	looked := make(chan error)
+	go func() {
+		_, err := all.sights(t.Context(), d)
+		looked <- err
+	}()
+	eventually(t, "a look that waits for longer", func() bool {
+		return number(t, db, `
+			SELECT count(*) FROM pg_stat_activity
+			WHERE application_name = 'test' AND datname = current_database()
+				AND wait_event_type = 'Lock' AND query_start < now() - interval '50 ms'`) > 0
+	})
+	if err := locker.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-looked; err != nil {
+		t.Errorf("a patient look: got %v, want it done", err)
+	}
+}
+
+// A horizon is before all that may be claimed, now or when its worker has died, and before what is committed late.
 func TestNothingThatMayBeClaimedIsBeforeTheHorizon(t *testing.T) {
 	t.Parallel()
-	at := time.Unix(1000, 0)
-	for name, test := range map[string]struct {
-		next *float64
-		want time.Time
+	db := pgtest.Orders(t)
+	for _, tt := range []struct {
+		prepare string
+		behind  time.Duration // where the horizon is to be
 	}{
-		"nothing":      {nil, at.Add(-lookBack)},
-		"due later":    {new(5.), at.Add(-lookBack)},
-		"due lately":   {new(-2.), at.Add(-lookBack)},
-		"due for long": {new(-100.), at.Add(-100*time.Second - time.Millisecond)},
+		{``, lookBack},
+		{`ready_at = clock_timestamp() + interval '1 hour'`, lookBack},
+		{`ready_at = 'infinity'`, lookBack},
+		{`ready_at = clock_timestamp() - interval '1 second'`, lookBack},
+		{`ready_at = clock_timestamp() - interval '1 hour', parked_at = now()`, lookBack},
+		{`ready_at = clock_timestamp() - interval '1 hour'`, time.Hour},
+		{`ready_at = clock_timestamp() - interval '1 hour', claims = 3`, time.Hour},
+		{`ready_at = clock_timestamp() - interval '1 hour', lease_token = key, leased_until = 'infinity'`, time.Hour},
 	} {
-		if got := (Sight{At: at, Next: test.next}).horizon(true); !got.Equal(test.want) {
-			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		exec(t, db, `DELETE FROM outbox`)
+		if tt.prepare != "" {
+			put(t, db, hello())
+			exec(t, db, `UPDATE outbox SET `+tt.prepare)
 		}
-	}
-	if got := (Sight{At: at}).horizon(false); got != nil {
-		t.Errorf("got a horizon of %v where looks are cheap, want none", got)
+		sights, err := greetings.Look(t.Context(), db.Pool, time.Hour, false, "HELLO")
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := sights[0].At.Sub(*sights[0].horizon(true))
+		if behind < tt.behind || behind > tt.behind+longWait {
+			t.Errorf("%q: got a horizon %s behind the look, want %s", tt.prepare, behind, tt.behind)
+		}
+		if got := sights[0].horizon(false); got != nil {
+			t.Errorf("%q: got a horizon of %v where looks are cheap, want none", tt.prepare, got)
+		}
 	}
 }
 
-// Looks are dear. What was written an hour ago and is committed only now, and what its worker has left behind, lies
-// before the horizon: the next look at everything finds both, and nobody wakes the worker.
+// Looks are dear. What was written an hour ago and is committed only now lies before the horizon, free or held by a
+// worker that is gone: the next look at everything finds both, and nobody wakes the worker.
 func TestWhatComesBehindTheHorizonIsFound(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Orders(t)

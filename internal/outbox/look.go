@@ -161,7 +161,7 @@ func untilNext(kind, alone, from string) string {
 		SELECT extract(epoch FROM least(
 			first.at,
 			CASE WHEN (first.at <= first.now) IS NOT TRUE THEN (
-				SELECT min(leased_until)
+				SELECT min(least(leased_until, first.now + interval '1 year'))
 				FROM {table}
 				WHERE ` + which + ` AND ready_at <= (SELECT clock_timestamp()) AND ` + held + `
 			) END) - first.now)::float8
@@ -196,11 +196,15 @@ func (q *Queue) NextDue(ctx context.Context, alone int, from time.Time) (time.Du
 // Sight is what there is to be done about the messages of a kind.
 type Sight struct {
 	Kind   string
-	Next   *float64  // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
-	Late   bool      // a parked message is past its ExpiresAt
-	Future bool      // a message is to wait for longer than any may
-	Told   bool      // others were told that there is nothing to do
-	At     time.Time // when it was looked, by the database's clock
+	Next   *float64 // seconds until the next message is due, 0 or less: one is; nil: there is none that is not parked
+	Late   bool     // a parked message is past its ExpiresAt
+	Future bool     // a message is to wait for longer than any may
+	Told   bool     // others were told that there is nothing to do
+
+	// At is when it was looked, and First since when the first message is due that is not parked, held or not; nil: none
+	// is due yet. Both are by the database's clock.
+	At    time.Time
+	First *time.Time
 }
 
 // looked is the wake-up that tells of a look at an outbox which had nothing to do: it need not be looked at again soon.
@@ -211,33 +215,46 @@ const looked = "LOOKED"
 func (t Table) Look(
 	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds ...string,
 ) ([]Sight, error) {
-	return t.lookFrom(ctx, pool, longest, tell, kinds, make([]time.Time, len(kinds)))
+	return t.lookFrom(ctx, pool, view{
+		kinds: kinds, from: make([]time.Time, len(kinds)), longest: longest, tell: tell,
+	})
 }
 
-// lookFrom is Look for those messages of each kind alone that are due since a time or later, and those that are parked.
-func (t Table) lookFrom(
-	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds []string, from []time.Time,
-) ([]Sight, error) {
-	since := make([]pgtype.Timestamptz, len(from))
-	for i, at := range from {
+// view is what a look looks at: those messages of each kind that are due since a time or later, or are parked.
+type view struct {
+	kinds    []string
+	from     []time.Time   // for each kind
+	longest  time.Duration // that any may wait
+	tell     bool          // whoever listens, when there is nothing to do
+	patience time.Duration // when the server ends it; 0: when it ends any other statement
+}
+
+// lookFrom is Look for a part of the outbox.
+func (t Table) lookFrom(ctx context.Context, pool *pgxpool.Pool, v view) ([]Sight, error) {
+	since := make([]pgtype.Timestamptz, len(v.from))
+	for i, at := range v.from {
 		since[i] = orBeginning(at)
 	}
-	found, err := collect[Sight](ctx, pool, `
+	rows, err := pg.QueryPatiently(ctx, pool, v.patience, `
 		SELECT seen.*, CASE
 			WHEN $3 AND row_number() OVER () = 1 AND NOT bool_or(next IS NOT NULL OR late OR future) OVER ()
 			THEN pg_notify('`+Channel+`', '`+looked+`') IS NOT NULL
 			ELSE false END AS told
-		FROM (`+t.look()+`) AS seen`, kinds, longest, tell, since)
+		FROM (`+t.look()+`) AS seen`, v.kinds, v.longest, v.tell, since)
+	if err != nil {
+		return nil, fmt.Errorf("look at the outbox: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Sight])
 	if err != nil {
 		return nil, fmt.Errorf("look at the outbox: %w", err)
 	}
 	return found, nil
 }
 
-// look is the statement of Look, without the telling.
+// look is the statement of Look, without the telling. What was deleted before the first message is passed over once.
 func (t Table) look() string {
 	return t.sql(`
-		SELECT k.kind, ` + untilNext(`k.kind`, `true`, `k.since`) + ` AS next,
+		SELECT k.kind, ` + untilNext(`k.kind`, `true`, `k.first`) + ` AS next,
 			EXISTS (
 				SELECT
 				FROM {table}
@@ -250,10 +267,21 @@ func (t Table) look() string {
 				ORDER BY ready_at DESC
 				LIMIT 1
 			) > clock_timestamp() + $2::interval, false) OR EXISTS (
-				` + leasedAhead(`k.kind`, `$2`, `k.since`) + `
+				` + leasedAhead(`k.kind`, `$2`, `k.first`) + `
 			) AS future,
-			statement_timestamp() AS at
-		FROM unnest($1::text[], $4::timestamptz[]) AS k (kind, since)`)
+			statement_timestamp() AS at,
+			CASE WHEN k.first <= statement_timestamp() THEN k.first END AS first
+		FROM (
+			SELECT kind, (
+				SELECT ready_at
+				FROM {table}
+				WHERE parked_at IS NULL AND kind = wanted.kind AND ready_at >= since
+				ORDER BY ready_at
+				LIMIT 1
+			) AS first
+			FROM unnest($1::text[], $4::timestamptz[]) AS wanted (kind, since)
+			OFFSET 0
+		) AS k`)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -98,17 +98,19 @@ func (all Workers) each(sights []Sight, f func(*Worker, Sight)) {
 func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err error) {
 	first, began := all[0], time.Now()
 	everything, within := d.next(began)
-	kinds, from := make([]string, len(all)), make([]time.Time, len(all))
-	for i, w := range all {
-		kinds[i] = w.queue.kind
-		if !everything {
-			from[i] = w.beginning()
-		}
+	v := view{longest: first.config.longestWait(), tell: first.config.woken()}
+	for _, w := range all {
+		v.kinds, v.from = append(v.kinds, w.queue.kind), append(v.from, w.beginning())
+	}
+	if everything {
+		clear(v.from)
+	}
+	if within > d.usual {
+		v.patience = within
 	}
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	sights, err = first.queue.table.lookFrom(bounded, first.queue.pool, first.config.longestWait(),
-		first.config.woken(), kinds, from)
+	sights, err = first.queue.table.lookFrom(bounded, first.queue.pool, v)
 	now := time.Now()
 	switch {
 	case err == nil:

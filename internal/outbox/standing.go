@@ -89,14 +89,16 @@ func (q *Queue) bornAt(ctx context.Context, moments []time.Time) ([]claimed, err
 		moments, slices.MinFunc(moments, time.Time.Compare), slices.MaxFunc(moments, time.Time.Compare))
 }
 
-// bornBut is bornAt for all that were written some time ago, but for those of some moments, and some others.
+// bornBut is bornAt for all that were written some time ago, but for those of some moments, and some others. Their
+// order is for the planner, too: where it takes the table for empty, any index of their kind is as good but for that.
 func (q *Queue) bornBut(
 	ctx context.Context, ago time.Duration, moments []time.Time, ids []int64,
 ) ([]claimed, error) {
 	return q.readBorn(ctx, `
 			m.ready_at > (SELECT clock_timestamp()) - $4::interval
 			AND m.ready_at <= (SELECT clock_timestamp()) - $5::interval
-			AND m.ready_at <> ALL($6) AND m.id <> ALL($7)`, q.born, ago, moments, ids)
+			AND m.ready_at <> ALL($6) AND m.id <> ALL($7)
+		ORDER BY m.ready_at`, q.born, ago, moments, ids)
 }
 
 func (q *Queue) readBorn(ctx context.Context, which string, of ...any) ([]claimed, error) {
@@ -170,6 +172,7 @@ func (q *Queue) leave(ctx context.Context) error {
 				FROM {table}
 				WHERE kind = $1 AND parked_at IS NULL AND lease_token = $2
 					AND ready_at > (SELECT clock_timestamp() - $3::interval)
+				ORDER BY ready_at -- for the planner, as in bornBut
 				FOR UPDATE SKIP LOCKED))
 			RETURNING id
 		)

@@ -51,15 +51,16 @@ func (s *session) ahead() []string {
 	return []string{beginLevel, bounds}
 }
 
-// readAhead returns what a transaction begins with that reads.
-func (s *session) readAhead(begin, plans string) []string {
+// readAhead returns what a transaction begins with that reads, and whose statements the server ends after patience.
+func (s *session) readAhead(begin, plans, patience string) []string {
+	preset := s.preset && patience == s.patience
 	switch {
-	case s.preset && plans == pinned:
+	case preset && plans == pinned:
 		return []string{begin}
-	case s.preset || s.patience == "":
+	case preset || patience == "":
 		return []string{begin, `SELECT ` + plans}
 	}
-	return []string{begin, `SELECT set_config('statement_timeout', '` + s.patience + `', true), ` + plans}
+	return []string{begin, `SELECT ` + locally("statement_timeout", patience) + `, ` + plans}
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }

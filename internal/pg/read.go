@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,28 +21,42 @@ const beginRead = beginLevel + ` READ ONLY`
 // ctx ends it, and so does the server after Config.StatementTimeout, which is ErrBusy. What is returned must be closed,
 // as pgx's collectors do, and tells the error as well.
 func Query(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	return query(ctx, pool, pinned, sql, args)
+	return query(ctx, pool, pinned, 0, sql, args)
+}
+
+// QueryPatiently is Query for a statement that the server ends after patience, and not when it ends the pool's others.
+// 0: like those.
+func QueryPatiently(
+	ctx context.Context, pool *pgxpool.Pool, patience time.Duration, sql string, args ...any,
+) (pgx.Rows, error) {
+	return query(ctx, pool, pinned, patience, sql, args)
 }
 
 // QueryInOrder is Query for a statement that reads a little from where an index begins or a key stands in it, in the
 // order of that index. Whatever the statistics say, or do not say yet, nothing is sorted: a plan that sorts would read
 // everything before.
 func QueryInOrder(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	return query(ctx, pool, inOrder, sql, args)
+	return query(ctx, pool, inOrder, 0, sql, args)
 }
 
 // QueryWhole is Query for a statement that reads all of a table.
 func QueryWhole(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (pgx.Rows, error) {
-	return query(ctx, pool, whole, sql, args)
+	return query(ctx, pool, whole, 0, sql, args)
 }
 
-func query(ctx context.Context, pool *pgxpool.Pool, plans, sql string, args []any) (pgx.Rows, error) {
+func query(
+	ctx context.Context, pool *pgxpool.Pool, plans string, patience time.Duration, sql string, args []any,
+) (pgx.Rows, error) {
 	for tries := int32(1); ; tries++ {
 		conn, err := acquire(ctx, pool)
 		if err != nil {
 			return &rows{err: err}, err
 		}
 		r := &rows{ctx: ctx, session: sessionOf(conn.Conn()), conn: conn}
+		r.patience = r.session.patience
+		if patience > 0 {
+			r.patience = milliseconds(patience)
+		}
 		err = r.read(plans, sql, args)
 		if err == nil {
 			return r, nil
@@ -67,7 +82,7 @@ func (r *rows) read(plans, sql string, args []any) (err error) {
 		return err
 	}
 	b := &pgx.Batch{}
-	ahead := r.session.readAhead(beginRead, plans)
+	ahead := r.session.readAhead(beginRead, plans, r.patience)
 	known := r.session.known[sql]
 	single := known && len(ahead) == 1
 	switch {
@@ -137,12 +152,12 @@ func snapshot(ctx context.Context, pool *pgxpool.Pool, tries int32, f func(tx pg
 	defer conn.Release()
 	s := sessionOf(conn.Conn())
 	moment := s.readAhead(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
-		locally("idle_in_transaction_session_timeout", "10s")+`, `+pinned)
+		locally("idle_in_transaction_session_timeout", "10s")+`, `+pinned, s.patience)
 	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: strings.Join(moment, `; `)}, f)
 	if again = s.unnamed(err, tries); again {
 		_ = conn.Conn().Close(ctx) // nobody uses it any more
 	}
-	return again, s.slow(ctx, err)
+	return again, slow(ctx, s.patience, err)
 }
 
 // queryCanceled is what a statement is answered that took too long, or that somebody stopped.
@@ -150,23 +165,24 @@ const queryCanceled = "57014"
 
 // slow makes ErrBusy of the end that the server makes of a statement which reads for too long. Its caller's own end of
 // it looks the same, but for the context.
-func (s *session) slow(ctx context.Context, err error) error {
+func slow(ctx context.Context, patience string, err error) error {
 	var refused *pgconn.PgError
-	if s.patience == "" || ctx.Err() != nil || !errors.As(err, &refused) || refused.Code != queryCanceled {
+	if patience == "" || ctx.Err() != nil || !errors.As(err, &refused) || refused.Code != queryCanceled {
 		return err
 	}
-	return fmt.Errorf("%w: reading took longer than %s: %w", ErrBusy, s.patience, err)
+	return fmt.Errorf("%w: reading took longer than %s: %w", ErrBusy, patience, err)
 }
 
 // rows gives its connection back when it has been read.
 type rows struct {
 	pgx.Rows // nil when there are none
 
-	ctx     context.Context // of the query
-	session *session
-	conn    *pgxpool.Conn // nil when it was given back
-	finish  func() error  // the transaction
-	err     error
+	ctx      context.Context // of the query
+	session  *session
+	patience string        // when the server ends it, as the session's
+	conn     *pgxpool.Conn // nil when it was given back
+	finish   func() error  // the transaction
+	err      error
 }
 
 // Next is that of pgx, and gives the connection back after the last row.
@@ -186,7 +202,7 @@ func (r *rows) Close() {
 	if r.Rows != nil {
 		r.Rows.Close()
 	}
-	r.err = r.session.slow(r.ctx, r.finish())
+	r.err = slow(r.ctx, r.patience, r.finish())
 	r.conn.Release()
 	r.conn = nil
 }

@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,33 @@ func TestAReadThatTakesTooLongIsEnded(t *testing.T) {
 			t.Errorf("%s whose caller has less time: got %v, want the caller's own end", name, err)
 		}
 		cancel()
+	}
+}
+
+// A statement may be given more time than the pool's others, or less, and the next one has what they have.
+func TestAReadMayHaveAnotherBoundThanThePools(t *testing.T) {
+	t.Parallel()
+	pool := patient(t, pgtest.Empty(t).URL, 1234*time.Millisecond)
+	const bound = `SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'`
+	for _, tt := range []struct {
+		patience time.Duration
+		want     int
+	}{{time.Minute, 60000}, {0, 1234}, {time.Minute, 60000}, {time.Second, 1000}, {0, 1234}} {
+		rows, err := pg.QueryPatiently(t.Context(), pool, tt.patience, bound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+		if err != nil || got != tt.want {
+			t.Errorf("patience %s: got %d ms, error %v; want %d", tt.patience, got, err, tt.want)
+		}
+	}
+	rows, err := pg.QueryPatiently(t.Context(), pool, time.Millisecond, `SELECT 1 FROM pg_sleep(60)`)
+	if err == nil {
+		_, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	}
+	if !errors.Is(err, pg.ErrBusy) || !strings.Contains(err.Error(), "longer than 1ms") {
+		t.Errorf("got %v, want %v that says after which time", err, pg.ErrBusy)
 	}
 }
 
