@@ -10,7 +10,7 @@ import "time"
 const (
 	// dear is what a look at everything takes where the next one waits: dearPatience times as long, and for dearMost at
 	// most.
-	dear, dearPatience, dearMost = 100 * time.Millisecond, 20, 5 * time.Minute
+	dear, dearPatience, dearMost = 100 * time.Millisecond, 100, 5 * time.Minute
 	// longestLook bounds a look at everything, which passes over some fifty million rows in that time.
 	longestLook = time.Minute
 	// lookBack is how far a horizon stays behind, for what is committed late.

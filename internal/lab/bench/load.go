@@ -158,10 +158,10 @@ func (s *system) window(ctx context.Context, p spec, to *recorder) (Load, error)
 }
 
 // mostDepths is how often a load's backlog is looked at, evenly: more would say no more, and cost something. Where rows
-// that are gone cannot be vacuumed to look takes seconds: then it is a part of the time, and no more.
+// that are gone cannot be vacuumed to look takes seconds, and the memory of all: then it is a small part of the time.
 const (
 	mostDepths = 60
-	depthShare = 100
+	depthShare = 1000
 )
 
 // look watches a load for its time.
