@@ -22,7 +22,7 @@ func printBench(screen *terminal.Terminal, r bench.Result) {
 		printLoad(screen, r)
 	}
 	for _, s := range r.Shares {
-		screen.Line("%s: %.1f %% of the rate of the first load", s.What, 100*s.Share)
+		screen.Line("%s", s)
 	}
 	if d := r.Drained; d != nil {
 		screen.Line("%d orders drained in %.1f s: %.0f sagas/s; claims in ms: %s", d.Orders, d.Seconds,

@@ -79,10 +79,11 @@ type Result struct {
 	byClients, byRate []Load
 }
 
-// Share is a rate beside the one that it is compared with.
+// Share is a rate beside those that it is compared with.
 type Share struct {
-	What  string  `json:"what"`
-	Share float64 `json:"share"`
+	What   string    `json:"what"`
+	Share  float64   `json:"share"`  // of their mean
+	Beside []float64 `json:"beside"` // sagas a second
 }
 
 // Machine is what it was measured on.

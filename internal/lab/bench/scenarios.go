@@ -19,14 +19,28 @@ func (s *system) about(l Load) {
 	}
 }
 
-// beside compares a rate with the one that came first.
-func (s *system) beside(what string, l, first Load) {
-	share := 0.0
-	if first.SagasPerSecond > 0 {
-		share = l.SagasPerSecond / first.SagasPerSecond
+// beside compares a rate with the mean of others, which were measured before, and after where a machine may have become
+// another one meanwhile.
+func (s *system) beside(what string, l Load, others ...Load) {
+	c := Share{What: what}
+	sum := 0.0
+	for _, o := range others {
+		c.Beside = append(c.Beside, o.SagasPerSecond)
+		sum += o.SagasPerSecond
 	}
-	s.result.Shares = append(s.result.Shares, Share{What: what, Share: share})
-	s.tell(fmt.Sprintf("%s: %.1f %% of the rate before", what, 100*share))
+	if sum > 0 {
+		c.Share = l.SagasPerSecond / (sum / float64(len(others)))
+	}
+	s.result.Shares = append(s.result.Shares, c)
+	s.tell(c.String())
+}
+
+// String tells a comparison.
+func (c Share) String() string {
+	if len(c.Beside) == 1 {
+		return fmt.Sprintf("%s: %.1f %% of the rate before, %.0f/s", c.What, 100*c.Share, c.Beside[0])
+	}
+	return fmt.Sprintf("%s: %.1f %% of the mean of the rates before and after, %.0f/s", c.What, 100*c.Share, c.Beside)
 }
 
 // plain measures one load, and where it is asked for how it changes with the clients and with what is offered.
@@ -70,28 +84,52 @@ func (s *system) sweep(ctx context.Context, full Load) error {
 	return nil
 }
 
-// snapshot measures the load beside a transaction that keeps every row that was there when it began.
+// snapshot measures the load beside a transaction that keeps every row that was there when it began. Without one it is
+// measured before and after, when what is dead has been vacuumed.
 func (s *system) snapshot(ctx context.Context) error {
-	p := s.spec("without a snapshot")
-	p.duration = min(p.duration, usual)
-	first, err := s.load(ctx, p)
-	s.keep(first)
+	without := func(name string) (Load, error) {
+		p := s.spec(name)
+		p.duration = min(p.duration, usual)
+		l, err := s.load(ctx, p)
+		s.keep(l)
+		return l, err
+	}
+	before, err := without("without a snapshot")
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
+	l, err := s.holding(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	for _, table := range []string{"outbox", "orders"} {
+		s.tell("vacuuming " + table)
+		if _, err := s.orders.Exec(ctx, `VACUUM `+table); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+	}
+	after, err := without("without it again")
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	s.beside("with a snapshot held", l, before, after)
+	return nil
+}
+
+// holding measures the load while a snapshot is held.
+func (s *system) holding(ctx context.Context) (l Load, err error) {
 	held, err := s.orders.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return err
+		return l, err
 	}
 	defer func() { _ = held.Rollback(context.WithoutCancel(ctx)) }() // it has nothing to lose
 	if _, err := held.Exec(ctx, `SELECT count(*) FROM outbox`); err != nil {
-		return err
+		return l, err
 	}
-	l, err := s.load(ctx, s.spec("a snapshot is held"))
+	l, err = s.load(ctx, s.spec("a snapshot is held"))
 	s.keep(l)
 	s.about(l)
-	s.beside("with a snapshot held", l, first)
-	return err
+	return l, err
 }
 
 // rows measures the load on empty tables, and on tables that have millions of settled orders.
