@@ -3,9 +3,10 @@ package outbox
 import "time"
 
 // What was deleted is passed over by who looks from the beginning, one after the other, until it is vacuumed. While
-// somebody keeps an old snapshot that may be millions: seconds, and in the end longer than a statement may take. So where
-// a look at everything is dear, others come between it and the next one, each of which begins at a horizon: before it
-// the look before has seen nothing but what is parked. What has come there since is seen by the next look at everything.
+// somebody keeps an old snapshot that may be millions: seconds, and in the end longer than a statement may take. So
+// where a look at everything is dear, others come between it and the next one, each of which begins at a horizon. The
+// look before has seen nothing before it but what is parked. What has come there since is seen by the next look at
+// everything.
 
 const (
 	// dear is what a look at everything takes where the next one waits: dearPatience times as long, and for dearMost at

@@ -201,8 +201,8 @@ type Sight struct {
 	Future bool     // a message is to wait for longer than any may
 	Told   bool     // others were told that there is nothing to do
 
-	// At is when it was looked, and First since when the first message is due that is not parked, held or not; nil: none
-	// is due yet. Both are by the database's clock.
+	// At is when it was looked, and First since when the first message is due that is not parked, held or not; nil: no
+	// message is. Both are by the database's clock.
 	At    time.Time
 	First *time.Time
 }
