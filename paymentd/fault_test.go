@@ -55,14 +55,16 @@ func TestALostConnectionIsEveryCommandsAnswer(t *testing.T) {
 	s := start(t)
 	k := s.open(t, t.Context())
 	_, commands := charges(3)
-	held := commands[1].(*paymentv1.ChargePaymentRequest)
-	release := s.block(t, held)
+	s.exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+		PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(60);
+		RETURN NEW;
+	END $$`)
+	s.exec(t, `CREATE TRIGGER dies BEFORE INSERT ON payments FOR EACH ROW EXECUTE FUNCTION die()`)
 	k.send(commands...)
-	s.exec(t, `SELECT pg_terminate_backend($1)`, s.awaitBlocked(t, 1)[0])
 	for _, r := range k.receive(3) {
 		wantResultError(t, r, codes.Unavailable, "COMMIT_UNKNOWN")
 	}
-	release()
+	s.exec(t, `DROP TRIGGER dies ON payments`)
 	k.send(commands...)
 	for _, r := range k.receive(3) {
 		if r.GetPayment() == nil {
