@@ -57,7 +57,7 @@ func TestOrdersAreCancelledAndReadWhileMoreArePlacedThanCanBe(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	var before []string
-	for range 20 {
+	for range slow.Times(8, 50) {
 		before = append(before, r.create(t).GetOrderId())
 	}
 	letGo := r.stand(t)

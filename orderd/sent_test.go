@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/slow"
 )
 
 // sentRequests is a request of plain orders, and one of others.
@@ -52,7 +53,7 @@ func TestOrdersAreReadAsProtobufReadsThem(t *testing.T) {
 			t.Errorf("read by hand %v: %v, want %v", request == plain, byHand, orders)
 		}
 		wantOrders(t, message)
-		for range 20_000 {
+		for range slow.Times(2_000, 100_000) {
 			wantOrders(t, damaged(random, message))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/slow"
 )
 
 // requestsToRead are some: charges as relays send them, what is not to be decided, what is of a newer client.
@@ -65,7 +66,7 @@ func TestCommandsAreReadAsTheirMessages(t *testing.T) {
 		for at := range text {
 			wantCommands(t, text[:at])
 			wantCommands(t, slices.Delete(slices.Clone(text), at, at+1))
-			for b := range 256 {
+			for b := 0; b < 256; b += slow.Times(15, 1) { // eighteen values, with 0 and 0xff
 				changed := slices.Clone(text)
 				changed[at] = byte(b)
 				wantCommands(t, changed)

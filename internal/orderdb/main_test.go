@@ -16,9 +16,13 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	slow.Walks(30)
+	pgtest.Main(m)
+}
 
 // longWait bounds every wait. It is long, so that only a test that would fail runs into it.
 const longWait = 30 * time.Second

@@ -22,7 +22,8 @@ import (
 func TestSettlersAndCustomersMeetOnTheSameOrders(t *testing.T) {
 	slow.Test(t, "races settlers against customers")
 	t.Parallel()
-	const rounds, orders = 16, 4 * nearby
+	const orders = 4 * nearby
+	rounds := slow.Times(6, 50)
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
 	for round := range rounds {
@@ -90,7 +91,7 @@ func TestCancelsMeetTheSettlingOfTheirOrders(t *testing.T) {
 	slow.Test(t, "races cancels against the settling of many orders")
 	t.Parallel()
 	const orders, customers = 200, 6
-	rounds := slow.Times(8, 50)
+	rounds := slow.Times(4, 50)
 	db := pgtest.Orders(t)
 	s := orderdb.New(db.Pool, command.Encode)
 	before, after := 0, 0 // cancels that came before the order was completed, and after

@@ -12,9 +12,13 @@ import (
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	slow.Walks(30)
+	pgtest.Main(m)
+}
 
 // newRequest is about 500 yen under a new key.
 func newRequest() payment.Request {

@@ -5,7 +5,9 @@
 package slow
 
 import (
+	"flag"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -18,6 +20,14 @@ func Times(usual, long int) int {
 		return long
 	}
 	return usual
+}
+
+// Walks sets how many walks at random each test of a package makes with rapid: usual, or rapid's hundred where make
+// test-long asks for it, or what -rapid.checks says. It is called before the flags are parsed.
+func Walks(usual int) {
+	if err := flag.Set("rapid.checks", strconv.Itoa(Times(usual, 100))); err != nil {
+		panic(err) // the package has no such walks
+	}
 }
 
 // Test marks the test that calls it as slow: under -short it ends here. why completes "this test ...", as in

@@ -13,6 +13,7 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/outbox"
+	"hosho/internal/slow"
 )
 
 // decision is a result in which everything is set that a decision may have.
@@ -75,7 +76,7 @@ func TestResultsAreReadAsTheirMessages(t *testing.T) {
 		for at := range text {
 			wantRead(t, text[:at])
 			wantRead(t, slices.Delete(slices.Clone(text), at, at+1))
-			for b := range 256 {
+			for b := 0; b < 256; b += slow.Times(15, 1) { // eighteen values, with 0 and 0xff
 				changed := slices.Clone(text)
 				changed[at] = byte(b)
 				wantRead(t, changed)
