@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,10 +38,15 @@ func (s *system) beside(what string, l Load, others ...Load) {
 
 // String tells a comparison.
 func (c Share) String() string {
-	if len(c.Beside) == 1 {
-		return fmt.Sprintf("%s: %.1f %% of the rate before, %.0f/s", c.What, 100*c.Share, c.Beside[0])
+	rates := make([]string, len(c.Beside))
+	for i, r := range c.Beside {
+		rates[i] = fmt.Sprintf("%.0f/s", r)
 	}
-	return fmt.Sprintf("%s: %.1f %% of the mean of the rates before and after, %.0f/s", c.What, 100*c.Share, c.Beside)
+	which := "the rate before"
+	if len(rates) > 1 {
+		which = "the mean of the rates before and after"
+	}
+	return fmt.Sprintf("%s: %.1f %% of %s: %s", c.What, 100*c.Share, which, strings.Join(rates, ", "))
 }
 
 // plain measures one load, and where it is asked for how it changes with the clients and with what is offered.
