@@ -41,6 +41,7 @@ type serve struct {
 	daemon.ListenDatabase
 	daemon.Durability
 	daemon.Listen
+	daemon.Security
 
 	OrderDeadline time.Duration `default:"15m" min:"100ms" max:"720h" env:"${env}_ORDER_DEADLINE" help:"${deadline}"`
 
@@ -65,15 +66,22 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer pools.Close()
+	registry := daemon.NewRegistry()
+	secured, err := c.Security.Open(log, registry)
+	if err != nil {
+		return err
+	}
 	server := newServer(pools, c.OrderDeadline, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
 	background.Go(func() { server.run(running, listening, c.Wake) })
+	background.Go(func() { secured.Run(running) })
 
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds()))
-	config := server.config(c.Listen, daemon.NewRegistry(), ready)
+	config := server.config(c.Listen, registry, ready)
+	secured.Apply(&config)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)
 }

@@ -129,13 +129,6 @@ func fromTrace(ctx context.Context) string {
 	return ""
 }
 
-// fromID returns an order's id as the database writes it.
-func fromID(sent string) (string, error) {
-	var f validate.Fields
-	id := f.UUID("order_id", sent)
-	return id, f.Err()
-}
-
 // fromList returns which orders are asked for. Where the page begins is in its token.
 func fromList(r *orderv1.ListOrdersRequest) (orderdb.Filter, error) {
 	var f validate.Fields

@@ -6,6 +6,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
+	"hosho/internal/policy"
 )
 
 // sequenced is an order of a stream, and who hears what becomes of it.
@@ -38,6 +39,9 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 			unasked++
 		}
 		wanted, err := fromSequenced(sent.GetOrder(), c.deadline, c.traceparent)
+		if err == nil {
+			err = policy.Name(c.stream.Context(), wanted.CustomerID)
+		}
 		if err != nil {
 			c.room.placing.Release(1)
 			i.refuse(err)

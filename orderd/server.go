@@ -19,6 +19,7 @@ import (
 	"hosho/internal/outbox"
 	"hosho/internal/page"
 	"hosho/internal/pg"
+	"hosho/internal/policy"
 	"hosho/internal/rpc"
 )
 
@@ -101,6 +102,9 @@ func (s *server) CreateOrder(
 	if err != nil {
 		return nil, err
 	}
+	if err := policy.Name(ctx, wanted.CustomerID); err != nil {
+		return nil, err
+	}
 	end, err := s.expect(ctx, r, wanted.ID, wait)
 	if err != nil {
 		return nil, err
@@ -124,11 +128,11 @@ func (s *server) CreateOrder(
 func (s *server) GetOrder(
 	ctx context.Context, r *orderv1.GetOrderRequest,
 ) (*orderv1.GetOrderResponse, error) {
-	id, err := fromID(r.GetOrderId())
+	id, of, err := fromNaming(ctx, r, r.CustomerId)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.store.Get(ctx, id)
+	o, err := s.store.Of(of).Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -143,12 +147,16 @@ func (s *server) ListOrders(
 	if err != nil {
 		return nil, err
 	}
+	of, err := listed(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
 	list := []string{"orders", filter.CustomerID, string(filter.Status)}
 	after, err := page.Read(r.GetPageToken(), list...)
 	if err != nil {
 		return nil, err
 	}
-	orders, rest, err := s.store.List(ctx, filter, after.UUID(), page.Size(r.GetPageSize()))
+	orders, rest, err := s.store.Of(of).List(ctx, filter, after.UUID(), page.Size(r.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +170,11 @@ func (s *server) ListOrders(
 func (s *server) CancelOrder(
 	ctx context.Context, r *orderv1.CancelOrderRequest,
 ) (*orderv1.CancelOrderResponse, error) {
-	id, err := fromID(r.GetOrderId())
+	id, of, err := fromNaming(ctx, r, r.CustomerId)
 	if err != nil {
 		return nil, err
 	}
-	o, changed, err := s.store.Cancel(ctx, id, fromTrace(ctx))
+	o, changed, err := s.store.Of(of).Cancel(ctx, id, fromTrace(ctx))
 	if err != nil {
 		return nil, err
 	}

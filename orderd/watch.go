@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -9,6 +10,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/admission"
 	"hosho/internal/order"
+	"hosho/internal/orderdb"
 	"hosho/internal/rpc"
 )
 
@@ -19,11 +21,11 @@ const watchAgain = 5 * time.Second
 func (s *server) WatchOrder(
 	r *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse],
 ) error {
-	id, err := fromID(r.GetOrderId())
+	ctx := stream.Context()
+	id, of, err := fromNaming(ctx, r, r.CustomerId)
 	if err != nil {
 		return err
 	}
-	ctx := stream.Context()
 	leave, err := s.lanes.watchers.Enter(ctx)
 	if err != nil {
 		return err
@@ -38,6 +40,9 @@ func (s *server) WatchOrder(
 		n, err := w.next(ctx, s.hub, known)
 		if err != nil {
 			return err
+		}
+		if !of.Include(n.order.CustomerID) { // one query reads for all who watch
+			return fmt.Errorf("watch order %s: %w", id, orderdb.ErrNotFound)
 		}
 		if err := told.send(n.reply); err != nil {
 			return err

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"hosho/internal/daemon"
@@ -38,6 +39,7 @@ type serve struct {
 	daemon.Database
 	daemon.Durability
 	daemon.Listen
+	daemon.Security
 
 	CardTimeout time.Duration `default:"1.5s" min:"0s" max:"10m" env:"${env}_CARD_TIMEOUT" help:"${card_timeout}"`
 
@@ -56,11 +58,22 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer pools.Close()
+	registry := daemon.NewRegistry()
+	secured, err := c.Security.Open(log, registry)
+	if err != nil {
+		return err
+	}
 	server := newServer(pools, c.Simulate, c.CardTimeout, log)
 	defer server.refusals.Stop()
+	var background sync.WaitGroup
+	defer background.Wait()
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	background.Go(func() { secured.Run(running) })
 
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, paymentdb.Needs()))
-	config := server.config(c.Listen, daemon.NewRegistry(), ready)
+	config := server.config(c.Listen, registry, ready)
+	secured.Apply(&config)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)
 }

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -37,8 +38,11 @@ type serve struct {
 	daemon.ListenDatabase
 	daemon.Durability
 	daemon.Listen
+	daemon.Security
 
 	PaymentTarget string `type:"target" default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"Where paymentd is."`
+
+	PaymentIdentity string `type:"identity" env:"${env}_PAYMENT_IDENTITY" placeholder:"URI" help:"${payment_identity}"`
 
 	Pace pace `embed:""`
 }
@@ -65,18 +69,27 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer pools.Close()
-	paymentd, err := rpc.Dial(c.PaymentTarget)
+	registry := daemon.NewRegistry()
+	secured, err := c.Security.Open(log, registry)
+	if err != nil {
+		return err
+	}
+	if secured.Identity != nil && c.PaymentIdentity == "" {
+		return errors.New("--payment-identity is missing: with a certificate the relay talks to nobody but the " +
+			"paymentd that it names")
+	}
+	paymentd, err := rpc.Dial(c.PaymentTarget, rpc.As(secured.Identity, c.PaymentIdentity))
 	if err != nil {
 		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
 	}
 	defer paymentd.Close()
-	registry := daemon.NewRegistry()
 	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
 	background.Go(func() { server.run(running, listening, c.Pace.Wake) })
+	background.Go(func() { secured.Run(running) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
 	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.RelayNeeds()))
@@ -86,6 +99,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	working.Go(func() { server.work(ctx, ready) })
 
 	serving := server.config(c.Listen, registry, ready)
+	secured.Apply(&serving)
 	serving.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, serving)
 }

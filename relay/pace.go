@@ -37,15 +37,16 @@ type pace struct {
 }
 
 var paceHelp = map[string]string{
-	"call_timeout": "How long paymentd may take to answer one command.",
-	"settling":     "How long applying replies may take.",
-	"lease":        "How long a claim lasts; longer than the two timeouts together.",
-	"max_attempts": "Ambiguous replies after which a charge is given up.",
-	"batch":        "Commands claimed, sent and settled at once; 1 to 1000.",
-	"base":         "Bound of the first wait before a retry; it doubles each time.",
-	"cap":          "Longest wait before a charge is tried again.",
-	"void_cap":     "Longest wait before a void is tried again.",
-	"streak":       "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
+	"payment_identity": "Who paymentd is by its certificate: spiffe://example.org/paymentd.",
+	"call_timeout":     "How long paymentd may take to answer one command.",
+	"settling":         "How long applying replies may take.",
+	"lease":            "How long a claim lasts; longer than the two timeouts together.",
+	"max_attempts":     "Ambiguous replies after which a charge is given up.",
+	"batch":            "Commands claimed, sent and settled at once; 1 to 1000.",
+	"base":             "Bound of the first wait before a retry; it doubles each time.",
+	"cap":              "Longest wait before a charge is tried again.",
+	"void_cap":         "Longest wait before a void is tried again.",
+	"streak":           "Orders in a row that fail for paymentd's reasons before only one a second is tried.",
 	"unsure": "Orders in a row with ambiguous replies before only one a second is tried, " +
 		"and such replies spend no attempt; 0: never.",
 	"poll": "How often the outbox is looked at when nothing wakes the relay.",

@@ -28,6 +28,7 @@ type benchRun struct {
 	Rows     int           `default:"10000000" help:"How many settled orders --scenario rows writes."`
 	Backlog  int           `default:"1000000" help:"How many orders --scenario backlog writes."`
 	Watchers int           `default:"10000" help:"How many watch in --scenario watchers."`
+	TLS      bool          `name:"tls" help:"Certificates for everybody, and a policy."`
 	JSON     string        `name:"json" help:"Write the figures to a file; -: to standard output." placeholder:"FILE"`
 	SVG      string        `name:"svg" help:"Measure fewer clients and lower rates, too: plots." placeholder:"FILE"`
 }
@@ -152,6 +153,7 @@ func (b *benchRun) measure(ctx context.Context, dir string, progress *terminal.T
 		return bench.Result{}, err
 	}
 	return bench.Run(ctx, bench.Config{
+		TLS: b.TLS,
 		Bin: bin, Dir: filepath.Join(dir, "data"), Scenario: b.Scenario, Duration: duration,
 		Pgbench: min(duration, longestPgbench),
 		Clients: b.Clients, Mode: bench.Mode(b.Mode), Streams: b.Streams,

@@ -12,6 +12,8 @@ type demoRun struct {
 	Naive bool `help:"Play them the naive way: cancel on any error. Shows what that leaves behind, and exits 1."`
 
 	NoCompensation bool `help:"With --naive: do not even cancel."`
+
+	TLS bool `name:"tls" help:"Give everybody a certificate, and hold each call against a policy."`
 }
 
 // Validate is called by kong.
@@ -24,7 +26,9 @@ func (d *demoRun) Validate() error {
 
 // Run plays the demo. It returns errDiffers when what it proves does not hold.
 func (d *demoRun) Run(ctx context.Context, screen *terminal.Terminal) error {
-	holds, err := demo.Run(ctx, screen, demo.Config{Naive: d.Naive, NoCompensation: d.NoCompensation})
+	holds, err := demo.Run(ctx, screen, demo.Config{
+		Naive: d.Naive, NoCompensation: d.NoCompensation, TLS: d.TLS,
+	})
 	if err == nil && !holds {
 		return errDiffers
 	}

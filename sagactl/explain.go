@@ -25,6 +25,11 @@ type explain struct {
 // errIncomplete says that not everybody could be asked. Who, and why, has been printed by then.
 var errIncomplete = errors.New("the explanation is incomplete")
 
+// AfterApply is called by kong.
+func (e *explain) AfterApply(c *certificate) error {
+	return errors.Join(e.orderd.AfterApply(c), e.paymentd.AfterApply(c), e.relay.AfterApply(c))
+}
+
 // Validate is called by kong.
 func (e *explain) Validate() error {
 	if err := uuid.Validate(e.Order); err != nil {

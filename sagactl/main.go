@@ -24,6 +24,8 @@ import (
 )
 
 type commands struct {
+	Certificate certificate `embed:""`
+
 	Demo demoRun `cmd:"" group:"try" help:"Watch orders be paid, declined, lost and refunded, and the proof."`
 	Up   up      `cmd:"" group:"try" help:"Run the whole system until Ctrl-C, and print where it is."`
 
@@ -40,6 +42,7 @@ type commands struct {
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
 
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
+	Certs     certs          `cmd:"" group:"operate" help:"Make certificates for development, and who may what."`
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
 
 	Chaos   chaosRun `cmd:"" group:"experiment" help:"Break a private system in every way, and see nothing lost."`
@@ -112,18 +115,15 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 	if len(args) == 0 { // somebody has not met it yet
 		usage = kong.UsageOnError()
 	}
-	parser := kong.Must(&commands{}, kong.Name("sagactl"), kong.Description(description), groups, usage,
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Vars{
-			"stuck_after": order.StuckAfter.String(), "account": account(),
-			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
-		},
-		kong.Writers(screen, os.Stderr), kong.Exit(func(code int) {
-			if code != 0 || screen.Err() != nil {
-				code = exitFailed
-			}
-			os.Exit(code)
-		}))
+	parser, err := newParser(&commands{}, usage, kong.Writers(screen, os.Stderr), kong.Exit(func(code int) {
+		if code != 0 || screen.Err() != nil {
+			code = exitFailed
+		}
+		os.Exit(code)
+	}))
+	if err != nil {
+		return err
+	}
 	command, err := parser.Parse(args)
 	if err != nil {
 		parser.Stdout = parser.Stderr // the usage is no output that was asked for
@@ -132,6 +132,18 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(screen)
 	return command.Run()
+}
+
+// newParser makes what reads the command line into commands.
+func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append([]kong.Option{
+		kong.Name("sagactl"), kong.Description(description), groups,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Vars{
+			"stuck_after": order.StuckAfter.String(), "account": account(),
+			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
+		},
+	}, options...)...)
 }
 
 // negative returns an error that says what a usage error is about, if it is about a number that looks like a flag.

@@ -17,6 +17,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/identity"
 	"hosho/internal/plain"
 	"hosho/internal/rpc"
 	"hosho/internal/story"
@@ -25,45 +26,81 @@ import (
 // orderd is the flag that names an orderd.
 type orderd struct {
 	Orderd string `default:"127.0.0.1:50051" env:"ORDERD" help:"The gRPC address of an orderd."`
+
+	OrderdIdentity string `env:"SAGACTL_ORDERD_IDENTITY" placeholder:"URI" help:"Who it is; else your domain's."`
+
+	certificate *certificate
+}
+
+// AfterApply is called by kong.
+func (o *orderd) AfterApply(c *certificate) error {
+	o.certificate = c
+	return isIdentity("orderd-identity", o.OrderdIdentity)
 }
 
 // Validate is called by kong.
 func (o orderd) Validate() error { return addressed(story.Orderd, o.Orderd) }
 
+func (o orderd) as() grpc.DialOption { return o.certificate.to(story.Orderd, o.OrderdIdentity) }
+
 func (o orderd) orders() (orderv1.OrderServiceClient, error) {
-	conn, err := connect(story.Orderd, o.Orderd)
+	conn, err := connect(story.Orderd, o.Orderd, o.as())
 	return orderv1.NewOrderServiceClient(conn), err
 }
 
 // paymentd is the flag that names a paymentd.
 type paymentd struct {
 	Paymentd string `default:"127.0.0.1:50052" env:"PAYMENTD" help:"The gRPC address of a paymentd."`
+
+	PaymentdIdentity string `env:"SAGACTL_PAYMENTD_IDENTITY" placeholder:"URI" help:"Who it is; else your domain's."`
+
+	certificate *certificate
+}
+
+// AfterApply is called by kong.
+func (p *paymentd) AfterApply(c *certificate) error {
+	p.certificate = c
+	return isIdentity("paymentd-identity", p.PaymentdIdentity)
 }
 
 // Validate is called by kong.
 func (p paymentd) Validate() error { return addressed(story.Paymentd, p.Paymentd) }
 
+func (p paymentd) as() grpc.DialOption { return p.certificate.to(story.Paymentd, p.PaymentdIdentity) }
+
 func (p paymentd) payments() (paymentv1.PaymentServiceClient, error) {
-	conn, err := connect(story.Paymentd, p.Paymentd)
+	conn, err := connect(story.Paymentd, p.Paymentd, p.as())
 	return paymentv1.NewPaymentServiceClient(conn), err
 }
 
 // relay is the flag that names relays.
 type relay struct {
 	Relay []string `default:"127.0.0.1:50053" env:"RELAY" help:"The gRPC address of a relay, or of several."`
+
+	RelayIdentity string `env:"SAGACTL_RELAY_IDENTITY" placeholder:"URI" help:"Who it is; else your domain's."`
+
+	certificate *certificate
+}
+
+// AfterApply is called by kong.
+func (r *relay) AfterApply(c *certificate) error {
+	r.certificate = c
+	return isIdentity("relay-identity", r.RelayIdentity)
 }
 
 // Validate is called by kong.
 func (r relay) Validate() error { return addressed(story.Relay, r.Relay...) }
 
+func (r relay) as() grpc.DialOption { return r.certificate.to(story.Relay, r.RelayIdentity) }
+
 // outbox asks the first relay that can be reached: each of them speaks for all.
 func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
 	if len(r.Relay) == 1 {
-		conn, err := connect(story.Relay, r.Relay[0])
+		conn, err := connect(story.Relay, r.Relay[0], r.as())
 		return relayv1.NewOutboxServiceClient(conn), err
 	}
 	all := strings.Join(r.Relay, ", ")
-	conn, err := connectTo("passthrough:///"+all, story.Relay, all, grpc.WithContextDialer(r.reach))
+	conn, err := connectTo("passthrough:///"+all, story.Relay, all, r.as(), grpc.WithContextDialer(r.reach))
 	return relayv1.NewOutboxServiceClient(conn), err
 }
 
@@ -76,6 +113,17 @@ func (r relay) reach(ctx context.Context, _ string) (conn net.Conn, err error) {
 		}
 	}
 	return nil, err
+}
+
+// isIdentity returns an error when a flag that is given is none.
+func isIdentity(flag, text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := identity.Parse(text); err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	return nil
 }
 
 // addressed returns an error when an address is none.
@@ -96,8 +144,8 @@ const callTimeout = 10 * time.Second
 
 // connect returns a connection whose calls are bounded, and whose errors say in words what they mean to the person who
 // asked. It lasts as long as the command. What streams is neither bounded nor put in words.
-func connect(service, address string) (*grpc.ClientConn, error) {
-	return connectTo(address, service, address)
+func connect(service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return connectTo(address, service, address, options...)
 }
 
 // connectTo is connect to a target that people know by another address.

@@ -104,6 +104,7 @@ type kindState struct {
 // daemon is one that is asked how it does.
 type daemon struct {
 	service, address string
+	as               grpc.DialOption
 	conn             *grpc.ClientConn
 }
 

@@ -24,6 +24,11 @@ type systemStatus struct {
 	JSON  bool `help:"Print one JSON object each time."`
 }
 
+// AfterApply is called by kong.
+func (s *systemStatus) AfterApply(c *certificate) error {
+	return errors.Join(s.orderd.AfterApply(c), s.paymentd.AfterApply(c), s.relay.AfterApply(c))
+}
+
 // Validate is called by kong.
 func (s *systemStatus) Validate() error {
 	return errors.Join(s.orderd.Validate(), s.paymentd.Validate(), s.relay.Validate())
@@ -60,15 +65,16 @@ func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error
 // daemons connects to all that are to be asked.
 func (s *systemStatus) daemons(ctx context.Context) ([]daemon, error) {
 	daemons := []daemon{
-		{service: story.Orderd, address: s.Orderd}, {service: story.Paymentd, address: s.Paymentd},
+		{service: story.Orderd, address: s.Orderd, as: s.orderd.as()},
+		{service: story.Paymentd, address: s.Paymentd, as: s.paymentd.as()},
 	}
 	for _, named := range s.Relay {
 		for _, address := range lookUp(net.DefaultResolver.LookupNetIP).each(ctx, named) {
-			daemons = append(daemons, daemon{service: story.Relay, address: address})
+			daemons = append(daemons, daemon{service: story.Relay, address: address, as: s.relay.as()})
 		}
 	}
 	for i, d := range daemons {
-		conn, err := connect(d.service, d.address)
+		conn, err := connect(d.service, d.address, d.as)
 		if err != nil {
 			return nil, err
 		}

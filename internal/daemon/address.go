@@ -6,6 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"hosho/internal/identity"
 	"hosho/internal/rpc"
 )
 
@@ -15,6 +16,10 @@ func addresses() []kong.Option {
 	return []kong.Option{
 		kong.NamedMapper("listen", address(rpc.CheckListen)),
 		kong.NamedMapper("target", address(rpc.CheckTarget)),
+		kong.NamedMapper("identity", address(func(text string) error {
+			_, err := identity.Parse(text)
+			return err
+		})),
 	}
 }
 

@@ -16,20 +16,31 @@ import (
 )
 
 type healthcheck struct {
+	TLS
+
 	Listen string `type:"listen" default:"${listen}" env:"${env}_LISTEN" help:"The daemon's gRPC address."`
 }
 
 const healthcheckTimeout = 3 * time.Second
 
-// Run exits 0 when the daemon serves. Images without a shell use it.
-func (c *healthcheck) Run(ctx context.Context) error {
+// Run exits 0 when the daemon serves. Images without a shell use it. It has the daemon's own certificate, and expects
+// the daemon to have it, too.
+func (c *healthcheck) Run(ctx context.Context, log *slog.Logger) error {
+	keeper, err := c.TLS.Open(log)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	target, err := rpc.Reachable(c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	conn, err := rpc.Dial(target)
+	self := ""
+	if keeper != nil {
+		self = keeper.ID()
+	}
+	conn, err := rpc.Dial(target, rpc.As(keeper, self))
 	if err != nil {
 		return err
 	}

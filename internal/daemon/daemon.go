@@ -53,6 +53,10 @@ func (p Program) vars() kong.Vars {
 		"database_url_file_help": fmt.Sprintf("A file that holds the URL, to keep the password out of the environment "+
 			"($%s_DATABASE_URL_FILE, $%s_DATABASE_URL_FILE).", own, shared),
 	}
+	vars["tls_cert_help"] = "The daemon's certificate (PEM), with those between it and an authority. With it, every " +
+		"connection is mutual TLS. It and the files below are looked at every ten seconds."
+	vars["tls_ca_help"] = "The authorities that are trusted (PEM); while they change, the old ones and the new."
+	vars["allow_help"] = "Which identity may call what, and for which customers. What it does not allow is refused."
 	vars["listen_url_help"] = "Where to LISTEN, when --database-url leads through a pooler in transaction mode: the " +
 		"server itself ($" + listenVariable(own) + ")."
 	vars["listen_url_file_help"] = "A file that holds that URL ($" + listenVariable(own) + "_FILE)."

@@ -16,20 +16,20 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | failpoint gen/... lab/... order pg plain proc reconcile rpc span story terminal version
-           |               | wait
+sagactl    | *             | authority failpoint gen/... identity lab/... order pg plain policy proc reconcile rpc span
+           |               | story terminal version wait
 
 laboratory
 lab/bench     | *          | command gen/order lab/invariant lab/load lab/stack order pg pgembed proc rpc wait
 lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant lab/load
               |            | lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
-lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rpc rules terminal wait
+lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |
-lab/stack     | *          | failpoint pgembed proc rpc
+lab/stack     | *          | authority failpoint identity pgembed policy proc rpc
 lab/invariant | pgx        | money rules
 lab/proxy     |            | proc wait
 
@@ -47,7 +47,7 @@ terminal   | *             | plain
 
 main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon logline migrations order
-           |               | orderdb outbox page pg protoread protowrite rpc validate wait
+           |               | orderdb outbox page pg policy protoread protowrite rpc validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
            |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon logline migrations page
@@ -55,8 +55,12 @@ paymentd   | *             | admission batch card crew gen/error gen/money gen/p
 
 server
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
-daemon     | *             | logline migrations pg plain rpc version wait
-rpc        | *             | admission crew digest gen/error logline pg validate version wait
+daemon     | *             | identity logline migrations pg plain policy rpc version wait
+policy     | grpc          | gen/order gen/payment gen/relay identity order reload rpc validate
+rpc        | *             | admission crew digest gen/error identity logline pg validate version wait
+identity   | *             | reload
+authority  |               |
+reload     | *             | wait
 command    | protobuf      | gen/money gen/payment order protoread
 protoread  | protobuf      | gen/money gen/payment
 protowrite | protobuf      |
@@ -89,11 +93,12 @@ wait       |               |
 `
 
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
-// own, slow, and the laboratory. Of other modules tests may import any.
+// own, slow, authority, for certificates, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
 	"lab/hostile":   "gen/money gen/relay proc",
 	"lab/middleman": "gen/money",
-	"lab/stack":     "gen/order pg",
+	"lab/demo":      "rpc",
+	"lab/stack":     "gen/order gen/payment gen/relay pg",
 	"lab/proxy":     "pg",
 	"pg":            "pgembed", // a server and its standby
 	"doctest":       "proc",

@@ -30,7 +30,7 @@ func (s *Store) Cancel(ctx context.Context, id, traceparent string) (o order.Ord
 func (s *Store) cancel(
 	ctx context.Context, tx pgx.Tx, id, traceparent string,
 ) (o order.Order, changed bool, err error) {
-	o, err = lockOne(ctx, tx, id)
+	o, err = lockOneOf(ctx, tx, id, s.of)
 	if err != nil {
 		return o, false, err
 	}
@@ -61,10 +61,18 @@ func (s *Store) cancel(
 // lockOne waits for whoever is changing the order, and returns what they left. FOR UPDATE then keeps the order as it
 // was read, but for this transaction's own changes, until the transaction ends. Unknown ids are ErrNotFound.
 func lockOne(ctx context.Context, tx pgx.Tx, id string) (order.Order, error) {
+	return lockOneOf(ctx, tx, id, order.Everybody)
+}
+
+// lockOneOf is lockOne of an order of some customers.
+func lockOneOf(ctx context.Context, tx pgx.Tx, id string, customers order.Customers) (order.Order, error) {
+	which, args := ``, []any{id}
+	if !customers.All {
+		which, args = ` AND `+theirs(2), append(args, paramsOf(customers)...)
+	}
 	return collectOne(tx.Query(ctx, `
 		SELECT `+orderColumns+`
 		FROM orders
-		WHERE id = $1
-		FOR UPDATE`,
-		id))
+		WHERE id = $1`+which+`
+		FOR UPDATE`, args...))
 }

@@ -87,18 +87,19 @@ func sizeOf(orders []order.Order) (n int) {
 // lookInOrders looks at the orders after an id, until it has found limit of them or looked at most. The row at which it
 // stopped looking is returned as well, whatever its status: the next window begins there.
 //
-// = ANY($5) says what = would, but that a customer is one value: the rows are in the order of the customer, too. So the
+// = ANY($8) says what = would, but that a customer is one value: the rows are in the order of the customer, too. So the
 // planner cannot take the primary key for a customer, and read everybody's orders until it has met enough of theirs.
 func (s *Store) lookInOrders(ctx context.Context, f Filter, after string, limit, most int) (view, error) {
-	which, sequence, args := ``, `id DESC`, []any{after, most, f.Status, limit}
+	which, sequence, args := ``, `id DESC`, append([]any{after, most, f.Status, limit}, paramsOf(s.of)...)
 	if f.CustomerID != "" {
-		which, sequence = `customer_id = ANY($5) AND`, `customer_id, id DESC`
+		which, sequence = `customer_id = ANY($8) AND`, `customer_id, id DESC`
 		args = append(args, []string{f.CustomerID})
 	}
 	rows, err := pg.QueryInOrder(ctx, s.reads, `
 		SELECT `+orderColumns+`, place, wanted
 		FROM (
-			SELECT `+orderColumns+`, row_number() OVER (ORDER BY `+sequence+`) AS place, $3 IN ('', status) AS wanted
+			SELECT `+orderColumns+`, row_number() OVER (ORDER BY `+sequence+`) AS place,
+				$3 IN ('', status) AND `+theirs(5)+` AS wanted
 			FROM orders
 			WHERE `+which+` id < $1
 			ORDER BY `+sequence+`

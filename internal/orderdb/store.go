@@ -39,8 +39,9 @@ type Store struct {
 	pool   *pgxpool.Pool
 	reads  *pgxpool.Pool // what clients and operators read goes over it
 	encode Encoder
+	of     order.Customers // whose orders Get, Cancel and List know of
 
-	repeats pg.Repeats
+	repeats *pg.Repeats
 }
 
 // heard runs a statement that tells others what it does, and once more without telling where that is what it failed by:
@@ -55,12 +56,31 @@ func heard(run func(tell bool) error) error {
 
 // New makes a Store on the orders database.
 func New(pool *pgxpool.Pool, encode Encoder) *Store {
-	return &Store{pool: pool, reads: pool, encode: encode}
+	return &Store{pool: pool, reads: pool, encode: encode, of: order.Everybody, repeats: &pg.Repeats{}}
 }
 
 // NewOver makes a Store whose writes and reads have pools of their own.
 func NewOver(pools *pg.Pools, encode Encoder) *Store {
-	return &Store{pool: pools.Writes, reads: pools.Reads, encode: encode}
+	return &Store{
+		pool: pools.Writes, reads: pools.Reads, encode: encode, of: order.Everybody, repeats: &pg.Repeats{},
+	}
+}
+
+// Of returns a Store to whose Get, Cancel and List there are no orders but those of some customers.
+func (s *Store) Of(customers order.Customers) *Store {
+	theirs := *s
+	theirs.of = customers
+	return &theirs
+}
+
+// theirs is the condition of a row of orders that its customer is among those that paramsOf returns, which are the
+// parameters from a number on.
+func theirs(from int) string {
+	return fmt.Sprintf(`($%d OR customer_id = ANY($%d) OR customer_id ^@ ANY($%d))`, from, from+1, from+2)
+}
+
+func paramsOf(c order.Customers) []any {
+	return []any{c.All, append([]string{}, c.Exact...), append([]string{}, c.Prefixes...)} // none is not NULL
 }
 
 // row is a row of orders, as orderColumns lists it.
@@ -118,7 +138,8 @@ func collectOne(rows pgx.Rows, err error) (order.Order, error) {
 
 // Get returns an order as it is now, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id string) (order.Order, error) {
-	o, err := collectOne(pg.Query(ctx, s.reads, `SELECT `+orderColumns+` FROM orders WHERE id = $1`, id))
+	o, err := collectOne(pg.Query(ctx, s.reads, `
+		SELECT `+orderColumns+` FROM orders WHERE id = $1 AND `+theirs(2), append([]any{id}, paramsOf(s.of)...)...))
 	if err != nil {
 		return order.Order{}, fmt.Errorf("get order %s: %w", id, err)
 	}

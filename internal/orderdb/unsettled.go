@@ -64,9 +64,9 @@ func (s *Store) among(ctx context.Context, ids []string, status order.Status, li
 		CROSS JOIN LATERAL (
 			SELECT `+orderColumns+`
 			FROM orders
-			WHERE orders.id = c.key AND status = $2
+			WHERE orders.id = c.key AND status = $2 AND `+theirs(4)+`
 			OFFSET 0
 		) AS o
 		ORDER BY at
-		LIMIT $3`, ids, status, limit))
+		LIMIT $3`, append([]any{ids, status, limit}, paramsOf(s.of)...)...))
 }

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	"hosho/internal/identity"
 )
 
 const (
@@ -22,6 +24,15 @@ const (
 	// clientWindow is how much of the replies may be on its way, of one call and on one connection.
 	clientWindow = 1 << 20
 )
+
+// As is how a client has a certificate, and talks to nobody but the server with an identity; if that is empty, to one
+// that has the name by which it is dialled. Without a Keeper it is how Dial does without: plaintext.
+func As(k *identity.Keeper, server string) grpc.DialOption {
+	if k == nil {
+		return grpc.EmptyDialOption{}
+	}
+	return grpc.WithTransportCredentials(k.Client(server))
+}
 
 // Dial makes a client connection. It connects when the first call needs it and again after each loss, and it never
 // retries a call by itself: retries have one owner, the caller. Nor does it ask a proxy of the environment, which was

@@ -24,6 +24,8 @@ type interceptor struct {
 	admit    func() error
 	lane     func(method string) *admission.Lane
 	replies  *replies
+
+	authorize func(ctx context.Context, method string) (context.Context, error)
 }
 
 func (i interceptor) unary(
@@ -37,7 +39,7 @@ func (i interceptor) unary(
 	}
 	start := call.arrived
 	var reply any
-	err := i.guard(func() (err error) {
+	err := i.guard(ctx, info.FullMethod, func(ctx context.Context) (err error) {
 		if err := i.replies.check(ctx); err != nil {
 			return err
 		}
@@ -65,18 +67,27 @@ func (i interceptor) stream(
 	srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
 ) error {
 	call := callOf(stream.Context())
-	watched := &watchedStream{ServerStream: stream, call: call}
+	watched := &watchedStream{ServerStream: stream, ctx: stream.Context(), call: call}
 	if builtin(info.FullMethod) {
 		return handle(srv, watched)
 	}
-	err := i.guard(func() error { return handle(srv, watched) })
+	err := i.guard(stream.Context(), info.FullMethod, func(ctx context.Context) error {
+		watched.ctx = ctx
+		return handle(srv, watched)
+	})
 	answer := i.answer(stream.Context(), err)
 	i.record(stream.Context(), info.FullMethod, call.arrived, err, answer, watched.told())
 	return answer
 }
 
-// guard keeps the call out while the server is not ready, and turns a panic into an error.
-func (i interceptor) guard(handle func() error) (err error) {
+// guard keeps the call out whose caller may not make it, or while the server is not ready, and turns a panic into an
+// error.
+func (i interceptor) guard(ctx context.Context, method string, handle func(context.Context) error) (err error) {
+	if i.authorize != nil {
+		if ctx, err = i.authorize(ctx, method); err != nil {
+			return ToStatus(err)
+		}
+	}
 	if i.admit() != nil {
 		return ToStatus(errNotReady)
 	}
@@ -85,7 +96,7 @@ func (i interceptor) guard(handle func() error) (err error) {
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	return handle()
+	return handle(ctx)
 }
 
 // panicError is a handler's panic.
@@ -128,6 +139,7 @@ func builtin(method string) bool { return strings.HasPrefix(method, "/grpc.") }
 // A handler may return while another goroutine of it is still receiving.
 type watchedStream struct {
 	grpc.ServerStream
+	ctx   context.Context // with who calls
 	call  *call
 	story atomic.Pointer[[]slog.Attr]
 }
@@ -141,6 +153,8 @@ func (s *watchedStream) RecvMsg(m any) error {
 	}
 	return err
 }
+
+func (s *watchedStream) Context() context.Context { return s.ctx }
 
 func (s *watchedStream) told() []slog.Attr {
 	if story := s.story.Load(); story != nil {

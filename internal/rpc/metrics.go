@@ -17,6 +17,7 @@ type metrics struct {
 	refusal prometheus.Histogram
 
 	connections prometheus.Counter // those that were closed, being too many
+	handshakes  prometheus.Counter // those that had no certificate, or none that is good
 }
 
 // newMetrics makes the metrics, which nobody sees where there is no registry.
@@ -35,9 +36,13 @@ func newMetrics(registry *prometheus.Registry) metrics {
 			Name: "hosho_rpc_connections_refused_total",
 			Help: "Connections that were closed at once, because there were too many.",
 		}),
+		handshakes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hosho_rpc_handshakes_failed_total",
+			Help: "Connections that were refused for their certificate, or because they had none.",
+		}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.refused, m.refusal, m.connections)
+		registry.MustRegister(m.refused, m.refusal, m.connections, m.handshakes)
 	}
 	return m
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"hosho/internal/identity"
 	"hosho/internal/logline"
 )
 
@@ -41,6 +42,9 @@ func (i interceptor) record(ctx context.Context, method string, start time.Time,
 		slog.String("method", name),
 		slog.String("code", rpccode.Code(code).String()),
 		slog.Duration("took", time.Since(start)),
+	}
+	if id := identity.Of(ctx); id != "" {
+		attrs = append(attrs, slog.String("identity", id))
 	}
 	attrs = append(attrs, story...)
 	switch {

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"hosho/internal/admission"
+	"hosho/internal/identity"
 )
 
 // ServerConfig says what to serve, and how.
@@ -31,6 +32,12 @@ type ServerConfig struct {
 	MaxReceive  int           // the largest message accepted, in bytes
 	CallTimeout time.Duration // bounds a unary call, its request's arrival too, whose client set no shorter deadline
 	Log         *slog.Logger
+
+	// Identity is the server's certificate. nil: it has none, everything is plaintext, and nobody has an identity.
+	Identity *identity.Keeper
+	// Authorize says whether the caller of a method may call it, "/order.v1.OrderService/GetOrder": an error, which may
+	// be a *NotAllowed, refuses the call. Its handler has the context that is returned. nil: everybody may.
+	Authorize func(ctx context.Context, method string) (context.Context, error)
 
 	// Registry is what /metrics shows. It may be nil: then there are none.
 	Registry *prometheus.Registry
@@ -81,7 +88,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	defer refusals.Stop()
 	calls := interceptor{
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
-		replies: newReplies(c.limits),
+		replies: newReplies(c.limits), authorize: c.Authorize,
 	}
 	metrics.shows(c.Registry, calls.replies)
 	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, replies: calls.replies}
@@ -131,7 +138,11 @@ func Serve(ctx context.Context, c ServerConfig) error {
 
 // newServer makes the server, whose calls all go through the door and then the interceptor first.
 func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
-	return grpc.NewServer(slices.Concat(c.limits.options(), []grpc.ServerOption{
+	var secured []grpc.ServerOption
+	if c.Identity != nil {
+		secured = append(secured, grpc.Creds(c.Identity.Server(calls.metrics.handshakeFailed(c.Log, calls.refusals))))
+	}
+	return grpc.NewServer(slices.Concat(c.limits.options(), secured, []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InTapHandle(door.enter),

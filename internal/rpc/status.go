@@ -45,6 +45,13 @@ func Status(code codes.Code, reason errorv1.ErrorReason, message string, details
 // ErrStopping ends a stream because its server stops. The client may open another elsewhere.
 var ErrStopping = errors.New("the server is stopping")
 
+// NotAllowed is the error of a call that its caller may not make.
+type NotAllowed struct {
+	Message string // who may not do what
+}
+
+func (e *NotAllowed) Error() string { return e.Message }
+
 // errNotReady keeps a call out. The gate has logged why.
 var errNotReady = errors.New("the server is not ready")
 
@@ -54,7 +61,10 @@ var errNotReady = errors.New("the server is not ready")
 func ToStatus(err error) error {
 	var invalid *validate.Error
 	var overloaded *admission.Overloaded
+	var refused *NotAllowed
 	switch {
+	case errors.As(err, &refused):
+		return Status(codes.PermissionDenied, errorv1.ErrorReason_ERROR_REASON_NOT_ALLOWED, refused.Message)
 	case errors.As(err, &invalid):
 		return ofFields(invalid)
 	case errors.As(err, &overloaded):

@@ -104,6 +104,9 @@ const (
 	// FAILED_PRECONDITION, of the relay: the payment service that it reaches has not the payments database that is to be
 	// accepted, or has not said so. Look which one it has.
 	ErrorReason_ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE ErrorReason = 25
+	// PERMISSION_DENIED: the caller's identity may not call this method, or not for this customer. Nothing was done. Do
+	// not try again: whoever runs the service says in its policy who may call what.
+	ErrorReason_ERROR_REASON_NOT_ALLOWED ErrorReason = 26
 )
 
 // Enum value maps for ErrorReason.
@@ -134,6 +137,7 @@ var (
 		22: "ERROR_REASON_CALL_CANCELLED",
 		23: "ERROR_REASON_REPLIES_UNREAD",
 		25: "ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE",
+		26: "ERROR_REASON_NOT_ALLOWED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -161,6 +165,7 @@ var (
 		"ERROR_REASON_CALL_CANCELLED":             22,
 		"ERROR_REASON_REPLIES_UNREAD":             23,
 		"ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE": 25,
+		"ERROR_REASON_NOT_ALLOWED":                26,
 	}
 )
 
@@ -195,7 +200,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xd3\x06\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xf1\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -222,7 +227,8 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_DEADLINE_PASSED\x10\x15\x12\x1f\n" +
 	"\x1bERROR_REASON_CALL_CANCELLED\x10\x16\x12\x1f\n" +
 	"\x1bERROR_REASON_REPLIES_UNREAD\x10\x17\x12+\n" +
-	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19B\x7f\n" +
+	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19\x12\x1c\n" +
+	"\x18ERROR_REASON_NOT_ALLOWED\x10\x1aB\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 
 var (

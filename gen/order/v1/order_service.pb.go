@@ -580,7 +580,10 @@ func (x *OrderError) GetFieldViolations() []*OrderError_FieldViolation {
 type GetOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order's id.
-	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The customer whose order it is to be: that of another is NOT_FOUND. A shop passes on for whom it asks, and need not
+	// look whose the order is.
+	CustomerId    *string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +621,13 @@ func (*GetOrderRequest) Descriptor() ([]byte, []int) {
 func (x *GetOrderRequest) GetOrderId() string {
 	if x != nil {
 		return x.OrderId
+	}
+	return ""
+}
+
+func (x *GetOrderRequest) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
 	}
 	return ""
 }
@@ -800,7 +810,10 @@ func (x *ListOrdersResponse) GetNextPageToken() string {
 type CancelOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order's id.
-	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The customer whose order it is to be: that of another is NOT_FOUND. A shop passes on for whom it asks, and need not
+	// look whose the order is.
+	CustomerId    *string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +851,13 @@ func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
 func (x *CancelOrderRequest) GetOrderId() string {
 	if x != nil {
 		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CancelOrderRequest) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
 	}
 	return ""
 }
@@ -892,7 +912,10 @@ func (x *CancelOrderResponse) GetOrder() *Order {
 type WatchOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order's id.
-	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The customer whose order it is to be: that of another is NOT_FOUND. A shop passes on for whom it asks, and need not
+	// look whose the order is.
+	CustomerId    *string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -930,6 +953,13 @@ func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
 func (x *WatchOrderRequest) GetOrderId() string {
 	if x != nil {
 		return x.OrderId
+	}
+	return ""
+}
+
+func (x *WatchOrderRequest) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
 	}
 	return ""
 }
@@ -1082,9 +1112,12 @@ const file_order_v1_order_service_proto_rawDesc = "" +
 	"\x10field_violations\x18\x05 \x03(\v2#.order.v1.OrderError.FieldViolationR\x0ffieldViolations\x1aH\n" +
 	"\x0eFieldViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
-	"\vdescription\x18\x02 \x01(\tR\vdescription\",\n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\"b\n" +
 	"\x0fGetOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\"9\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12$\n" +
+	"\vcustomer_id\x18\x02 \x01(\tH\x00R\n" +
+	"customerId\x88\x01\x01B\x0e\n" +
+	"\f_customer_id\"9\n" +
 	"\x10GetOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xa0\x01\n" +
 	"\x11ListOrdersRequest\x12\x1b\n" +
@@ -1096,13 +1129,19 @@ const file_order_v1_order_service_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\x0e2\x16.order.v1.Order.StatusR\x06status\"e\n" +
 	"\x12ListOrdersResponse\x12'\n" +
 	"\x06orders\x18\x01 \x03(\v2\x0f.order.v1.OrderR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"/\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"e\n" +
 	"\x12CancelOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\"<\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12$\n" +
+	"\vcustomer_id\x18\x02 \x01(\tH\x00R\n" +
+	"customerId\x88\x01\x01B\x0e\n" +
+	"\f_customer_id\"<\n" +
 	"\x13CancelOrderResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\".\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"d\n" +
 	"\x11WatchOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\";\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12$\n" +
+	"\vcustomer_id\x18\x02 \x01(\tH\x00R\n" +
+	"customerId\x88\x01\x01B\x0e\n" +
+	"\f_customer_id\";\n" +
 	"\x12WatchOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order2\xd0\x03\n" +
 	"\fOrderService\x12J\n" +
@@ -1205,6 +1244,9 @@ func file_order_v1_order_service_proto_init() {
 		(*OrderEvent_Settled)(nil),
 		(*OrderEvent_Refused)(nil),
 	}
+	file_order_v1_order_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_order_v1_order_service_proto_msgTypes[12].OneofWrappers = []any{}
+	file_order_v1_order_service_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -44,6 +44,8 @@ type Config struct {
 	Rate     float64 // orders a second, whether or not those before were answered; 0: each client when it is done
 	Sweep    bool    // also from one client to all of them, and from a tenth of the peak rate to all of it
 
+	TLS bool // every connection between the processes is mutual TLS, and every call is held against a policy
+
 	Rows     int // the settled orders of the scenario rows
 	Backlog  int // the orders of the scenario backlog
 	Watchers int // of the scenario watchers

@@ -21,7 +21,6 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/pgembed"
-	"hosho/internal/rpc"
 )
 
 const (
@@ -78,6 +77,7 @@ func (s *system) start(ctx context.Context) (err error) {
 	runtime.GOMAXPROCS(s.result.Machine.Threads) // of the clients
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Password: password, Settings: settings,
+		TLS: s.config.TLS,
 		Env: []string{fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)}, Progress: s.tell,
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *system) start(ctx context.Context) (err error) {
 		return err
 	}
 	for range connections {
-		conn, err := rpc.Dial(s.Orderd.Address)
+		conn, err := s.Dial(s.Orderd, "shop")
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,6 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/load"
-	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -82,7 +81,7 @@ func (s *system) audience(ctx context.Context, ids []string) (*audience, error) 
 	watching, stop := context.WithCancel(ctx)
 	a := &audience{stop: stop}
 	for n := 0; n < s.config.Watchers; n += watchesBy {
-		conn, err := rpc.Dial(s.Orderd.Address)
+		conn, err := s.Dial(s.Orderd, "shop")
 		if err != nil {
 			a.close()
 			return nil, err

@@ -14,7 +14,6 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/load"
-	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -106,7 +105,7 @@ func (s *system) awaitStatus(ctx context.Context, id string, want orderv1.Order_
 func (s *system) settleByHand(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, forgetTime)
 	defer cancel()
-	conn, err := rpc.Dial(s.Relays[0].Address)
+	conn, err := s.Dial(s.Relays[0], "operator")
 	if err != nil {
 		return err
 	}

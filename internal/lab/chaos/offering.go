@@ -39,10 +39,10 @@ type door struct {
 	run     int64 // tells the requests of one run from those of another
 }
 
-func openDoor(address string) (*door, error) {
+func openDoor(s *system) (*door, error) {
 	d := &door{run: time.Now().UnixNano()}
 	for range overloadDoor {
-		conn, err := rpc.Dial(address)
+		conn, err := s.Dial(s.Orderd, "shop")
 		if err != nil {
 			return nil, err
 		}

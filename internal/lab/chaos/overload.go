@@ -26,7 +26,7 @@ const (
 // accepts when it has just enough to do: a disk that is slower than it was a while ago is no overload.
 func overload(ctx context.Context, s *system, _ *rand.Rand) error {
 	defer load.CollectRarely()()
-	door, err := openDoor(s.Orderd.Address)
+	door, err := openDoor(s)
 	if err != nil {
 		return err
 	}

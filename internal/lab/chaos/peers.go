@@ -7,7 +7,6 @@ import (
 
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/middleman"
-	"hosho/internal/rpc"
 )
 
 var peerFaults = []fault{
@@ -128,7 +127,7 @@ func wrongEcho(trick middleman.Trick) func(context.Context, *system, *rand.Rand)
 // retryParked does what an operator would, until nothing is parked any more. It reports whether it could: a relay may
 // be down, or its database.
 func (s *system) retryParked(ctx context.Context) bool {
-	conn, err := rpc.Dial(s.Relays[0].Address)
+	conn, err := s.Dial(s.Relays[0], "operator")
 	if err != nil {
 		return false
 	}

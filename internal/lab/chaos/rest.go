@@ -12,7 +12,6 @@ import (
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/rpc"
 	"hosho/internal/rules"
 )
 
@@ -78,7 +77,7 @@ func (r *run) wrongBacklogs(ctx context.Context) (wrong []Violation, err error) 
 		return nil, err
 	}
 	for _, p := range r.system.Relays {
-		conn, err := rpc.Dial(p.Address)
+		conn, err := r.system.Dial(p, "operator")
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,6 @@ import (
 	"hosho/internal/lab/proxy"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/rpc"
 )
 
 // application is how the databases name the connections of the experiment itself, which no fault touches.
@@ -105,7 +104,7 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	if s.payments, err = pg.Open(ctx, pg.Config{URL: s.PaymentsURL(), Application: application}); err != nil {
 		return err
 	}
-	if s.conn, err = rpc.Dial(s.Orderd.Address); err != nil {
+	if s.conn, err = s.Dial(s.Orderd, "shop"); err != nil {
 		return err
 	}
 	s.client = orderv1.NewOrderServiceClient(s.conn)

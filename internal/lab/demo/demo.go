@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Naive          bool // call the payment service, and cancel on any error
 	NoCompensation bool // with Naive: do not even cancel
+	TLS            bool // certificates for everybody, and a policy
 }
 
 // player puts a scene on the stage and returns how it ended.
@@ -46,7 +47,7 @@ func (e ending) String() string {
 func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds bool, err error) {
 	screen.Line("%s", screen.Paint(terminal.Bold, "hosho: an order service and a payment service, a database each"))
 	story := newTimeline(screen)
-	system, err := startPrivate(ctx, screen, story)
+	system, err := startPrivate(ctx, screen, story, config.TLS)
 	if err != nil {
 		return false, err
 	}
@@ -102,19 +103,21 @@ type private struct {
 }
 
 // startPrivate builds the daemons and runs a system for the length of the demo.
-func startPrivate(ctx context.Context, screen *terminal.Terminal, story *timeline) (*private, error) {
+func startPrivate(ctx context.Context, screen *terminal.Terminal, story *timeline, tls bool) (*private, error) {
 	folder, err := stack.NewFolder("demo")
 	if err != nil {
 		return nil, err
 	}
-	system, err := runPrivate(ctx, folder.Path(), screen, story)
+	system, err := runPrivate(ctx, folder.Path(), screen, story, tls)
 	if err != nil {
 		return nil, errors.Join(err, folder.Remove())
 	}
 	return &private{system, folder}, nil
 }
 
-func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, story *timeline) (*stack.Stack, error) {
+func runPrivate(
+	ctx context.Context, dir string, screen *terminal.Terminal, story *timeline, tls bool,
+) (*stack.Stack, error) {
 	progress := func(step string) { screen.Line("  %s", screen.Paint(terminal.Dim, step)) }
 	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
@@ -123,6 +126,7 @@ func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, stor
 	}
 	return stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Simulate: stack.Simulate,
+		TLS:      tls,
 		LogTo:    story.logOf,
 		Progress: progress,
 	})

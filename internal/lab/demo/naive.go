@@ -18,7 +18,6 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/rpc"
 )
 
 // naive plays scenes the way that looks right and is not: write the order as PENDING, call the payment service, write
@@ -44,7 +43,7 @@ func newNaive(ctx context.Context, system *stack.Stack, story *timeline, compens
 	if _, err := pool.Exec(ctx, `ALTER TABLE orders DISABLE TRIGGER USER`); err != nil {
 		return nil, err
 	}
-	paymentd, err := rpc.Dial(system.Paymentd.Address)
+	paymentd, err := system.Dial(system.Paymentd, "relay")
 	if err != nil {
 		return nil, err
 	}

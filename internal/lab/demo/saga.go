@@ -12,7 +12,6 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/lab/stack"
-	"hosho/internal/rpc"
 )
 
 // saga plays scenes through gRPC, as any client would.
@@ -24,11 +23,11 @@ type saga struct {
 }
 
 func newSaga(system *stack.Stack, story *timeline) (*saga, error) {
-	orderd, err := rpc.Dial(system.Orderd.Address)
+	orderd, err := system.Dial(system.Orderd, "shop")
 	if err != nil {
 		return nil, err
 	}
-	paymentd, err := rpc.Dial(system.Paymentd.Address)
+	paymentd, err := system.Dial(system.Paymentd, "operator")
 	if err != nil {
 		return nil, err
 	}

@@ -106,11 +106,13 @@ func (s *Stack) daemon(binary, name string, port int, env ...string) (*Process, 
 	prefix := map[string]string{"orderd": "ORDERD", "paymentd": "PAYMENTD", "relay": "RELAY"}[binary]
 	p := &Process{
 		Name: name, Address: proc.Address(port),
-		LogFile:    filepath.Join(s.Dir, name+".log"),
-		binary:     filepath.Join(s.config.Bin, binary),
+		LogFile: filepath.Join(s.Dir, name+".log"),
+		binary:  filepath.Join(s.config.Bin, binary),
+		program: binary, dial: s.certs.as(binary, binary),
 		failpoints: filepath.Join(s.Dir, name+".failpoints"),
 	}
 	p.Settings = append(env, prefix+"_LISTEN="+p.Address)
+	p.Settings = append(p.Settings, s.certs.settings(prefix, binary)...)
 	level := "info"
 	if s.config.LogTo != nil {
 		level = "debug" // whoever reads it misses nothing

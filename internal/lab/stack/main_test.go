@@ -18,7 +18,6 @@ import (
 	"hosho/internal/lab/invariant"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
-	"hosho/internal/rpc"
 	"hosho/internal/slow"
 )
 
@@ -95,7 +94,7 @@ func start(t *testing.T, bin string, relays int, options ...func(*stack.Config))
 			t.Error(err)
 		}
 	})
-	conn, err := rpc.Dial(s.Orderd.Address)
+	conn, err := s.Dial(s.Orderd, "shop")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"hosho/internal/proc"
@@ -31,9 +32,11 @@ type Process struct {
 	Settings []string
 
 	binary     string
-	env        []string  // besides: how it logs, and what the laboratory arms
-	failpoints string    // the file that arms them; the daemon may have none
-	logTo      io.Writer // besides the file; may be nil
+	program    string          // "relay", of relay-2 as well
+	dial       grpc.DialOption // as itself
+	env        []string        // besides: how it logs, and what the laboratory arms
+	failpoints string          // the file that arms them; the daemon may have none
+	logTo      io.Writer       // besides the file; may be nil
 
 	mu      sync.Mutex
 	child   *proc.Child // nil until it is started
@@ -82,7 +85,7 @@ func (p *Process) Start(env ...string) error {
 func (p *Process) WaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	conn, err := rpc.Dial(p.Address)
+	conn, err := rpc.Dial(p.Address, p.dial)
 	if err != nil {
 		return err
 	}
@@ -107,6 +110,9 @@ func (p *Process) WaitReady(ctx context.Context) error {
 		}
 	}
 }
+
+// Program is the daemon's program, as a file.
+func (p *Process) Program() string { return p.binary }
 
 // Exited returns a channel that is closed when the daemon that was started last has ended.
 func (p *Process) Exited() <-chan struct{} {

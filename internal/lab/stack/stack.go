@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,10 @@ type Config struct {
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
 
+	// TLS gives each daemon a certificate and the shipped policy, in the folder certs below Dir. Whoever calls them has
+	// one as well, by Stack.Dial.
+	TLS bool
+
 	// Poolers has the daemons work through a PgBouncer in transaction mode before each database, with these settings,
 	// and LISTEN past it. nil: there is none.
 	Poolers map[string]string
@@ -62,6 +67,8 @@ type Stack struct {
 	config  Config
 	folder  *proc.Folder               // that Start made; nil: Config.Dir
 	poolers map[string]*pgembed.Pooler // by the databases' names
+
+	certs certificates
 }
 
 // NewFolder makes a temporary folder for what belongs to systems, whose databases may run as another user. When this
@@ -118,6 +125,12 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	if err := s.startPoolers(ctx); err != nil {
 		return err
+	}
+	if s.config.TLS {
+		var err error
+		if s.certs, err = certify(filepath.Join(s.Dir, "certs")); err != nil {
+			return err
+		}
 	}
 	if err := s.describe(); err != nil {
 		return err

@@ -1,0 +1,118 @@
+package identity_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"hosho/internal/authority"
+	"hosho/internal/identity"
+)
+
+// Key, certificate and authority are changed under two processes, one after the other, and they know each other all
+// the time: while it changes both authorities are trusted.
+func TestTheAuthorityIsChangedUnderWhoTalks(t *testing.T) {
+	t.Parallel()
+	old, next := newAuthority(t), newAuthority(t)
+	client, clientFiles := open(t, issue(t, old, shop, nil), old.Cert())
+	server, serverFiles := open(t, issue(t, old, paymentd, nil), old.Cert())
+	in, out := server.Server(nil), client.Client(paymentd)
+	for _, step := range []struct {
+		what   string
+		change func()
+	}{
+		{"both trust both", func() {
+			write(t, clientFiles, issue(t, old, shop, nil), old.Cert(), next.Cert())
+			write(t, serverFiles, issue(t, old, paymentd, nil), old.Cert(), next.Cert())
+		}},
+		{"the server has the next one's", func() {
+			write(t, serverFiles, issue(t, next, paymentd, nil), old.Cert(), next.Cert())
+		}},
+		{"the client has the next one's", func() {
+			write(t, clientFiles, issue(t, next, shop, nil), old.Cert(), next.Cert())
+		}},
+		{"nobody trusts the old one", func() {
+			write(t, clientFiles, issue(t, next, shop, nil), next.Cert())
+			write(t, serverFiles, issue(t, next, paymentd, nil), next.Cert())
+		}},
+	} {
+		step.change()
+		client.Look(time.Now())
+		server.Look(time.Now())
+		if m := meet(t, out, in, "localhost"); m.clientErr != nil || m.serverErr != nil || m.client != shop {
+			t.Errorf("%s: got %+v, want both known", step.what, m)
+		}
+	}
+	m := meet(t, with(issueRaw(t, old, shop, nil)), in, "localhost")
+	if m.serverErr == nil || !strings.Contains(m.serverErr.Error(), "unknown authority") {
+		t.Errorf("a certificate of the old authority: got %v, want it refused", m.serverErr)
+	}
+	if n := client.Refused(t) + server.Refused(t); n > 0 {
+		t.Errorf("got %d changes refused, want none", n)
+	}
+}
+
+// What is put there is no good: the old one is used, and it is counted and told once, however often it is looked at.
+func TestABadFileIsKeptOut(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	good := issue(t, a, shop, nil)
+	for name, put := range map[string]func(files identity.Files){
+		"another one's key": func(f identity.Files) {
+			write(t, f, authority.Pair{Cert: good.Cert, Key: issue(t, a, shop, nil).Key}, a.Cert())
+		},
+		"another identity":  func(f identity.Files) { write(t, f, issue(t, a, paymentd, nil), a.Cert()) },
+		"another authority": func(f identity.Files) { write(t, f, good, newAuthority(t).Cert()) },
+		"half a file":       func(f identity.Files) { write(t, f, good, a.Cert()[:200]) },
+		"no file": func(f identity.Files) {
+			if err := os.Remove(f.Key); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		client, files := open(t, good, a.Cert())
+		server := keeper(t, issue(t, a, paymentd, nil), a)
+		put(files)
+		for range 3 {
+			client.Look(time.Now())
+		}
+		if m := meet(t, client.Client(paymentd), server.Server(nil), ""); m.clientErr != nil || m.client != shop {
+			t.Errorf("%s: got %+v, want the old one used", name, m)
+		}
+		if n := client.Refused(t); n != 1 {
+			t.Errorf("%s: got %d changes refused, want one", name, n)
+		}
+		write(t, files, issue(t, a, shop, nil), a.Cert())
+		client.Look(time.Now())
+		put(files)
+		client.Look(time.Now())
+		if n := client.Refused(t); n != 2 {
+			t.Errorf("%s: got %d changes refused after a good one, want two", name, n)
+		}
+	}
+}
+
+// A certificate was put there before its time. It is taken when that has come, though nothing changes any more.
+func TestACertificateIsTakenWhenItsTimeHasCome(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	client, files := open(t, issue(t, a, shop, nil), a.Cert())
+	next := issue(t, a, shop, func(w *authority.Wanted) { w.From = time.Now().Add(30 * time.Minute) })
+	write(t, files, next, a.Cert())
+	client.Look(time.Now())
+	if n := client.Refused(t); n != 1 {
+		t.Errorf("got %d refused before its time, want one", n)
+	}
+	for range 2 {
+		client.Look(time.Now().Add(40 * time.Minute))
+	}
+	server := keeper(t, issue(t, a, paymentd, nil), a)
+	m := meet(t, client.Client(paymentd), server.Server(nil), "")
+	if m.serverErr == nil || !strings.Contains(m.serverErr.Error(), "not yet valid") {
+		t.Errorf("got %+v, want the next one used, which is not good yet by the server's clock", m)
+	}
+	if n := client.Refused(t); n != 1 {
+		t.Errorf("got %d refused, want no more", n)
+	}
+}
