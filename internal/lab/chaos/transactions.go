@@ -30,7 +30,8 @@ func (r *run) watchTransactions(ctx context.Context) {
 
 // staleTransactions leaves out those that wait for somebody's lock: whoever holds it is found by himself, or is the
 // experiment, and a transaction that got its lock late is given its time from then on. And those whose COMMIT waits for
-// a standby that is away: nobody may end that.
+// a standby that is away: nobody may end that. A session that is idle has none: one that hears a wake-up is in one of
+// its own for a moment, which to the server is as old as its LISTEN.
 func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Duration) ([]Violation, error) {
 	rows, _ := pool.Query(ctx, `
 		SELECT application_name, pid, state, extract(epoch FROM clock_timestamp() - xact_start)::float8,
@@ -39,6 +40,7 @@ func staleTransactions(ctx context.Context, pool *pgxpool.Pool, oldest time.Dura
 		WHERE split_part(application_name, ' ', 1) IN ('orderd', 'paymentd', 'relay')
 			AND xact_start < clock_timestamp() - $1::interval
 			AND state_change < clock_timestamp() - $1::interval
+			AND state <> 'idle'
 			AND wait_event_type IS DISTINCT FROM 'Lock'
 			AND wait_event IS DISTINCT FROM 'SyncRep'`, oldest) // ForEachRow returns the error
 	var found []Violation
