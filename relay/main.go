@@ -74,7 +74,11 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if secured.Identity != nil && c.PaymentIdentity == "" {
+	switch certified := secured.Identity != nil; {
+	case !certified && c.PaymentIdentity != "":
+		return errors.New("--payment-identity says who paymentd must be, and without --tls-cert, --tls-key and " +
+			"--tls-ca nobody can tell")
+	case certified && c.PaymentIdentity == "":
 		return errors.New("--payment-identity is missing: with a certificate the relay talks to nobody but the " +
 			"paymentd that it names")
 	}

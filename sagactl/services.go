@@ -35,7 +35,7 @@ type orderd struct {
 // AfterApply is called by kong.
 func (o *orderd) AfterApply(c *certificate) error {
 	o.certificate = c
-	return isIdentity("orderd-identity", o.OrderdIdentity)
+	return c.expects("orderd-identity", o.OrderdIdentity)
 }
 
 // Validate is called by kong.
@@ -60,7 +60,7 @@ type paymentd struct {
 // AfterApply is called by kong.
 func (p *paymentd) AfterApply(c *certificate) error {
 	p.certificate = c
-	return isIdentity("paymentd-identity", p.PaymentdIdentity)
+	return c.expects("paymentd-identity", p.PaymentdIdentity)
 }
 
 // Validate is called by kong.
@@ -85,7 +85,7 @@ type relay struct {
 // AfterApply is called by kong.
 func (r *relay) AfterApply(c *certificate) error {
 	r.certificate = c
-	return isIdentity("relay-identity", r.RelayIdentity)
+	return c.expects("relay-identity", r.RelayIdentity)
 }
 
 // Validate is called by kong.
@@ -115,10 +115,13 @@ func (r relay) reach(ctx context.Context, _ string) (conn net.Conn, err error) {
 	return nil, err
 }
 
-// isIdentity returns an error when a flag that is given is none.
-func isIdentity(flag, text string) error {
+// expects returns an error when a flag that is given is no identity, or nobody can tell whether it is the daemon's.
+func (c *certificate) expects(flag, text string) error {
 	if text == "" {
 		return nil
+	}
+	if c.keeper == nil {
+		return fmt.Errorf("--%s: without --tls-cert, --tls-key and --tls-ca nobody can tell who that is", flag)
 	}
 	if _, err := identity.Parse(text); err != nil {
 		return fmt.Errorf("--%s: %w", flag, err)

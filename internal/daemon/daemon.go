@@ -55,6 +55,7 @@ func (p Program) vars() kong.Vars {
 	}
 	vars["tls_cert_help"] = "The daemon's certificate (PEM), with those between it and an authority. With it, every " +
 		"connection is mutual TLS. It and the files below are looked at every ten seconds."
+	vars["tls_key_help"] = "The key of the certificate (PEM)."
 	vars["tls_ca_help"] = "The authorities that are trusted (PEM); while they change, the old ones and the new."
 	vars["allow_help"] = "Which identity may call what, and for which customers. What it does not allow is refused."
 	vars["listen_url_help"] = "Where to LISTEN, when --database-url leads through a pooler in transaction mode: the " +

@@ -15,11 +15,11 @@ import (
 
 // TLS is the flags of a process's certificate.
 type TLS struct {
-	Cert string `name:"tls-cert" env:"${env}_TLS_CERT" placeholder:"FILE" help:"${tls_cert_help}"`
+	Cert string `name:"tls-cert" type:"given" env:"${env}_TLS_CERT" placeholder:"FILE" help:"${tls_cert_help}"`
 
-	Key string `name:"tls-key" env:"${env}_TLS_KEY" placeholder:"FILE" help:"The key of the certificate (PEM)."`
+	Key string `name:"tls-key" type:"given" env:"${env}_TLS_KEY" placeholder:"FILE" help:"${tls_key_help}"`
 
-	CA string `name:"tls-ca" env:"${env}_TLS_CA" placeholder:"FILE" help:"${tls_ca_help}"`
+	CA string `name:"tls-ca" type:"given" env:"${env}_TLS_CA" placeholder:"FILE" help:"${tls_ca_help}"`
 }
 
 // Open reads the certificate; nil: there is none, and all is plaintext.
@@ -35,7 +35,7 @@ func (t TLS) Open(log *slog.Logger) (*identity.Keeper, error) {
 type Security struct {
 	TLS
 
-	Allow string `env:"${env}_ALLOW" placeholder:"FILE" help:"${allow_help}"`
+	Allow string `type:"given" env:"${env}_ALLOW" placeholder:"FILE" help:"${allow_help}"`
 }
 
 // Secured is a daemon's certificate and its policy: both of them, or none.
