@@ -57,7 +57,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	guard := pg.NewGuard(log, c.AllowUnsafeDurability)
 	database := pg.Config{URL: url, Application: program.Name, Guard: guard}
-	listening, err := c.Listening(database)
+	listening, err := c.Listening(log, &c.Database, database)
 	if err != nil {
 		return err
 	}

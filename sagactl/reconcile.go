@@ -16,11 +16,11 @@ import (
 )
 
 type reconciliation struct {
-	OrdersURL   string        `env:"ORDERS_DATABASE_URL" placeholder:"URL" help:"The orders database."`
-	PaymentsURL string        `env:"PAYMENTS_DATABASE_URL" placeholder:"URL" help:"The payments database."`
-	StuckAfter  time.Duration `default:"${stuck_after}" help:"For how long an order under way may make no progress."`
-	Repair      bool          `help:"Put the commands of orders that stand still back to work; nothing else changes."`
-	JSON        bool          `help:"Print a JSON object for each finding, and a summary."`
+	databases
+
+	StuckAfter time.Duration `default:"${stuck_after}" help:"For how long an order under way may make no progress."`
+	Repair     bool          `help:"Put the commands of orders that stand still back to work; nothing else changes."`
+	JSON       bool          `help:"Print a JSON object for each finding, and a summary."`
 }
 
 // Help is called by kong.
@@ -29,19 +29,12 @@ func (*reconciliation) Help() string {
 		"and after its payment was decided. A terminal shows the first findings of a class, a pipe gets all."
 }
 
-// Validate is called by kong. An empty URL would be taken for whatever server is near.
+// Validate is called by kong.
 func (r *reconciliation) Validate() error {
-	const missing = "--%s-url (%s_DATABASE_URL) is missing: want the URL of the %[1]s database, " +
-		"as the file env of \"sagactl up\" sets it"
-	switch {
-	case r.OrdersURL == "":
-		return fmt.Errorf(missing, "orders", "ORDERS")
-	case r.PaymentsURL == "":
-		return fmt.Errorf(missing, "payments", "PAYMENTS")
-	case r.StuckAfter <= 0:
+	if r.StuckAfter <= 0 {
 		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
 	}
-	return nil
+	return r.databases.Validate()
 }
 
 // Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair

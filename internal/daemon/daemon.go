@@ -45,7 +45,8 @@ func (p Program) vars() kong.Vars {
 	vars := kong.Vars{
 		"env": own, "listen": p.Listen, "admin": p.AdminListen, "database": shared,
 		"log_format_help": "auto is text on a terminal, JSON elsewhere.",
-		"admin_help":      "The address of /metrics, and of /debug/pprof/ on loopback; empty for none.",
+		"admin_help": "The address of /livez, /readyz and /metrics, and of /debug/pprof/ on loopback; empty for " +
+			"none. It is plain HTTP.",
 		"database_url_help": fmt.Sprintf(
 			"The PostgreSQL database, postgres://user@host/name ($%s_DATABASE_URL, $%s_DATABASE_URL).", own, shared),
 		"allow_unsafe_durability": "Serve on a server that may lose acknowledged commits, for example since its " +
@@ -58,6 +59,10 @@ func (p Program) vars() kong.Vars {
 	vars["tls_key_help"] = "The key of the certificate (PEM)."
 	vars["tls_ca_help"] = "The authorities that are trusted (PEM); while they change, the old ones and the new."
 	vars["allow_help"] = "Which identity may call what, and for which customers. What it does not allow is refused."
+	vars["insecure_help"] = "Listen off loopback without a certificate: whoever reaches the daemon may call every " +
+		"method."
+	vars["insecure_database_help"] = "Take a database off loopback without sslmode=verify-full: whoever is between " +
+		"reads along."
 	vars["listen_url_help"] = "Where to LISTEN, when --database-url leads through a pooler in transaction mode: the " +
 		"server itself ($" + listenVariable(own) + ")."
 	vars["listen_url_file_help"] = "A file that holds that URL ($" + listenVariable(own) + "_FILE)."

@@ -66,7 +66,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listening, err := s.Listening(pg.Config{URL: url})
+	listening, err := s.Listening(log, &s.Database, pg.Config{URL: url})
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func wantIn(t *testing.T, text string, parts ...string) {
 	}
 }
 
-const url = "postgres://alice@db.example/orders"
+const url = "postgres://alice@127.0.0.1/orders"
 
 func TestHelpShowsTheEnvironmentVariables(t *testing.T) {
 	t.Parallel()
@@ -184,7 +184,7 @@ func TestHelpShowsTheEnvironmentVariables(t *testing.T) {
 func TestFlagsOverrideTheEnvironmentWhichOverridesTheDefaults(t *testing.T) {
 	t.Parallel()
 	environment := []string{"SAMPLED_LISTEN=127.0.0.1:1001", "SAMPLED_DATABASE_URL=" + url, "SAMPLED_LOG_LEVEL=info"}
-	const other = "postgres://bob@db.example/orders"
+	const other = "postgres://bob@127.0.0.1/orders"
 	tests := []struct {
 		environment      []string
 		args             []string

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"hosho/internal/pg"
 )
 
 // Database is the flags that name a database. A flag wins over the environment, and there the daemon's own variables
@@ -16,6 +18,8 @@ import (
 type Database struct {
 	DatabaseURL     string `xor:"database" placeholder:"URL"  type:"given"        help:"${database_url_help}"`
 	DatabaseURLFile string `xor:"database" placeholder:"FILE" type:"existingfile" help:"${database_url_file_help}"`
+
+	InsecureDatabase bool `env:"${env}_INSECURE_DATABASE" help:"${insecure_database_help}"`
 
 	variables []string // in the order in which they count
 }
@@ -42,9 +46,35 @@ func given(ctx *kong.DecodeContext, field reflect.Value) error {
 	return nil
 }
 
-// URL returns the database's URL, or an error that says how to give one. The log is told when variables name different
-// databases, and which of them counts.
+// URL returns the database's URL, or an error that says how to give one, or that it would have plaintext leave this
+// machine. The log is told when variables name different databases, and which of them counts.
 func (d *Database) URL(log *slog.Logger) (string, error) {
+	url, err := d.url(log)
+	if err != nil {
+		return "", err
+	}
+	return url, d.checkPrivate(log, url)
+}
+
+// checkPrivate refuses a way to the database on which others may read along, unless somebody insists; then it is told
+// at each start.
+func (d *Database) checkPrivate(log *slog.Logger, url string) error {
+	err := pg.CheckPrivate(url)
+	exposed, ok := errors.AsType[*pg.ExposedError](err)
+	switch {
+	case !ok:
+		return err
+	case !d.InsecureDatabase:
+		return fmt.Errorf("database URL: %w; or say --insecure-database", err)
+	}
+	insecureDatabase.Set(1)
+	log.Warn("the database is off loopback, and reached without sslmode=verify-full", "host", exposed.Host,
+		"means", "whoever is between reads along and may change it, the password too where there is no TLS at all",
+		"do", "sslmode=verify-full, and sslrootcert with the authority")
+	return nil
+}
+
+func (d *Database) url(log *slog.Logger) (string, error) {
 	if d.DatabaseURL != "" || d.DatabaseURLFile != "" {
 		return read("--database-url-file", d.DatabaseURL, d.DatabaseURLFile)
 	}

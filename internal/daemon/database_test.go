@@ -25,7 +25,7 @@ func TestTheDatabaseMayBeNamedInAFile(t *testing.T) {
 // The names by which a database may be given, in the order in which they count. Each line's first one wins.
 func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
 	t.Parallel()
-	const other = "postgres://bob:hunter2@db.example/orders"
+	const other = "postgres://bob:hunter2@127.0.0.1/orders"
 	dir := t.TempDir()
 	file, another, none := filepath.Join(dir, "url"), filepath.Join(dir, "other"), filepath.Join(dir, "none")
 	for name, content := range map[string]string{file: url, another: other} {
@@ -78,7 +78,7 @@ func TestADaemonsOwnVariablesWinOverThoseOfItsDatabase(t *testing.T) {
 func TestAURLAndAFileUnderOneNameAreRefused(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "url")
-	if err := os.WriteFile(file, []byte("postgres://bob@db.example/orders"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("postgres://bob@127.0.0.1/orders"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"SAMPLED_DATABASE_URL", "ORDERS_DATABASE_URL"} {

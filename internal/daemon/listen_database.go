@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"log/slog"
+
 	"github.com/alecthomas/kong"
 
 	"hosho/internal/pg"
@@ -24,8 +26,8 @@ func (d *ListenDatabase) AfterApply(vars kong.Vars) error {
 func listenVariable(prefix string) string { return prefix + "_LISTEN_DATABASE_URL" }
 
 // Listening returns how to connect for LISTEN: as to the database itself, unless the flags or the environment say
-// otherwise, and then by the URL that they give.
-func (d *ListenDatabase) Listening(database pg.Config) (pg.Config, error) {
+// otherwise, and then by the URL that they give. What counts for the URL of the database counts for that one.
+func (d *ListenDatabase) Listening(log *slog.Logger, of *Database, database pg.Config) (pg.Config, error) {
 	url, err := read("--listen-database-url-file", d.ListenDatabaseURL, d.ListenDatabaseURLFile)
 	if err == nil && url == "" {
 		url, err = lookUp(d.variable)
@@ -33,5 +35,8 @@ func (d *ListenDatabase) Listening(database pg.Config) (pg.Config, error) {
 	if err != nil || url == "" {
 		return database, err
 	}
-	return database.At(url)
+	if database, err = database.At(url); err != nil {
+		return database, err
+	}
+	return database, of.checkPrivate(log, url)
 }

@@ -10,7 +10,7 @@ import (
 // LISTEN goes to the database's own URL, unless a flag or a variable names another way there. A flag wins.
 func TestWhereToListenMayBeAnotherURL(t *testing.T) {
 	t.Parallel()
-	const direct, other = "postgres://bob@direct.example/orders", "postgres://bob@other.example/orders"
+	const direct, other = "postgres://bob@localhost/direct", "postgres://bob@localhost/other"
 	file := filepath.Join(t.TempDir(), "url")
 	if err := os.WriteFile(file, []byte(direct+"\n"), 0o600); err != nil {
 		t.Fatal(err)

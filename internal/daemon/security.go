@@ -36,12 +36,15 @@ type Security struct {
 	TLS
 
 	Allow string `type:"given" env:"${env}_ALLOW" placeholder:"FILE" help:"${allow_help}"`
+
+	Insecure bool `env:"${env}_INSECURE" help:"${insecure_help}"`
 }
 
 // Secured is a daemon's certificate and its policy: both of them, or none.
 type Secured struct {
 	Identity *identity.Keeper
 	policy   *policy.Guard
+	insecure bool // it is to do without them
 }
 
 // Open reads both. Certificates without a policy would let everybody do everything who has one, and a policy means
@@ -52,7 +55,10 @@ func (s Security) Open(log *slog.Logger, registry *prometheus.Registry) (*Secure
 	case err != nil:
 		return nil, err
 	case keeper == nil && s.Allow == "":
-		return &Secured{}, nil
+		return &Secured{insecure: s.Insecure}, nil
+	case s.Insecure:
+		return nil, errors.New("--insecure is for a daemon without a certificate, and this one has --tls-cert or " +
+			"--allow: leave one of them away")
 	case keeper == nil:
 		return nil, errors.New("--allow says what identities may, and there are none: --tls-cert, --tls-key and " +
 			"--tls-ca are missing")
@@ -67,11 +73,12 @@ func (s Security) Open(log *slog.Logger, registry *prometheus.Registry) (*Secure
 	keeper.Register(registry)
 	allowed.Register(registry)
 	log.Info("every connection needs a certificate", "identity", keeper.ID(), "policy", s.Allow)
-	return &Secured{keeper, allowed}, nil
+	return &Secured{Identity: keeper, policy: allowed}, nil
 }
 
 // Apply has a server ask for certificates, and for what the policy says.
 func (s *Secured) Apply(c *rpc.ServerConfig) {
+	c.Insecure = s.insecure
 	if s.Identity != nil {
 		c.Identity, c.Authorize = s.Identity, s.policy.Authorize
 	}

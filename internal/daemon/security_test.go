@@ -19,6 +19,7 @@ func TestHalfASecurityIsRefused(t *testing.T) {
 		{Security{TLS: TLS{Cert: "a"}}, "--tls-key is missing"},
 		{Security{TLS: TLS{Cert: "a", Key: "b"}}, "--tls-ca is missing"},
 		{Security{TLS: TLS{Key: "b", CA: "c"}}, "--tls-cert is missing"},
+		{Security{Insecure: true, Allow: "policy"}, "--insecure is for a daemon without a certificate"},
 		{Security{Allow: "policy"}, "--tls-cert, --tls-key and --tls-ca are missing"},
 	} {
 		_, err := tt.given.Open(slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -15,55 +14,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// listenAdmin returns nil when the address is empty.
-func listenAdmin(address string) (net.Listener, error) {
-	if address == "" {
-		return nil, nil
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen for metrics: %w", err)
-	}
-	return listener, nil
-}
-
-// addressOf is where a listener listens, which port 0 does not tell; empty where there is none.
-func addressOf(listener net.Listener) string {
-	if listener == nil {
-		return ""
-	}
-	return listener.Addr().String()
-}
-
-// isLoopback reports whether nobody but this machine reaches a listener. Every interface is more than loopback.
-func isLoopback(listener net.Listener) bool {
-	address, ok := listener.Addr().(*net.TCPAddr)
-	return ok && address.IP.IsLoopback()
-}
-
-// warn tells at each start what a listener off loopback means, and what to do about it.
-func warn(log *slog.Logger, listener, admin net.Listener) {
-	const remedy = "listen on loopback, or keep it behind something that has TLS and authentication"
-	if !isLoopback(listener) {
-		log.Warn("gRPC is served off loopback without TLS", "address", addressOf(listener),
-			"means", "whoever reaches it may call every method, and whoever is between reads along", "do", remedy)
-	}
-	if admin != nil && !isLoopback(admin) {
-		log.Warn("metrics are served off loopback", "address", addressOf(admin),
-			"means", "whoever reaches it reads them; profiles are not there", "do", remedy)
-	}
-}
-
 // maxAdmins is how many may ask for metrics at a time, over kept connections too.
 const maxAdmins = 100
 
-// serveAdmin serves /metrics, where there is a registry, and on loopback /debug/pprof/, until ctx ends; nothing, when
-// there is no listener. It is for operators and has no authentication.
-func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus.Registry) error {
+// serveAdmin serves /livez, /readyz, /metrics where there is a registry, and on loopback /debug/pprof/, until ctx ends;
+// nothing, when there is no listener. It is for operators and has no authentication: nothing there tells of an order.
+func serveAdmin(
+	ctx context.Context, listener net.Listener, registry *prometheus.Registry, ready func() error,
+) error {
 	if listener == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("/livez", answer(func() error { return nil }))
+	mux.HandleFunc("/readyz", answer(ready))
 	if registry != nil {
 		mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	}
@@ -81,6 +45,18 @@ func serveAdmin(ctx context.Context, listener net.Listener, registry *prometheus
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil
+}
+
+// answer says "ok", or that something is not as it should be. What that is, is in the log, for those who may read it.
+func answer(fault func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if fault() != nil {
+			http.Error(w, "not ready: the log says why", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ok\n")) // who does not wait for it has gone
+	}
 }
 
 // profiles is pprof without the command line, in which a password may be.

@@ -1,11 +1,14 @@
 package rpc
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,7 +41,9 @@ func admin(t *testing.T, listen string) (s *system, address string) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
-	s = start(t, &orders{}, func(c *ServerConfig) { c.Listen, c.AdminListen, c.Registry = listen, listen, registry })
+	s = start(t, &orders{}, func(c *ServerConfig) {
+		c.Listen, c.AdminListen, c.Registry, c.Insecure = listen, listen, registry, true
+	})
 	address, _ = s.log.await(t, "serving")["admin"].(string)
 	return s, address
 }
@@ -48,7 +53,8 @@ func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	t.Parallel()
 	s, address := admin(t, "127.0.0.1:0")
 	for path, want := range map[string]string{
-		"/metrics": "go_goroutines", "/debug/pprof/": "profiles", "/debug/pprof/goroutine?debug=1": "serveAdmin",
+		"/livez": "ok", "/readyz": "ok", "/metrics": "hosho_rpc_insecure 0", "/debug/pprof/": "profiles",
+		"/debug/pprof/goroutine?debug=1": "serveAdmin",
 	} {
 		if code, body := page(t, address, path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: got %d, %.200q, want %q", path, code, body, want)
@@ -57,29 +63,78 @@ func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	if code, body := page(t, address, "/debug/pprof/cmdline"); code != http.StatusNotFound {
 		t.Errorf("the command line: got %d, %q, want 404", code, body)
 	}
-	for _, message := range []string{"gRPC is served off loopback without TLS", "metrics are served off loopback"} {
-		if lines, _ := s.log.of(message); len(lines) > 0 {
-			t.Errorf("got %v of a server on loopback", lines)
-		}
+	if lines, _ := s.log.of("gRPC is served off loopback without TLS"); len(lines) > 0 {
+		t.Errorf("got %v of a server on loopback", lines)
 	}
 }
 
-// A server listens on every interface, as :port says. It warns of that at the start, and shows no profiles.
+// A server without a certificate is not there for other machines, unless somebody insists.
+func TestAServerDoesNotListenOffLoopbackWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{":0", "0.0.0.0:0"} {
+		c := config(&orders{}, newLogLines())
+		c.Listen = listen
+		err := Serve(t.Context(), c)
+		if err == nil || !strings.Contains(err.Error(), "is off loopback") ||
+			!strings.Contains(err.Error(), "say --insecure") {
+			t.Errorf("%s: got %v, want it refused, and what to do", listen, err)
+		}
+	}
+	who := keepers(t, "orderd")
+	s := serve(t, &orders{}, func(c *ServerConfig) { c.Listen, c.Identity = ":0", who["orderd"] })
+	s.log.await(t, "serving")
+	if lines, _ := s.log.of("gRPC is served off loopback without TLS"); len(lines) > 0 {
+		t.Errorf("got %v of a server with a certificate", lines)
+	}
+}
+
+// Who looks after the process asks over plain HTTP whether it is alive and ready, and learns no more than that.
+func TestReadyzIsWhatTheGateSays(t *testing.T) {
+	t.Parallel()
+	var mended atomic.Bool
+	registry := prometheus.NewRegistry()
+	s := serve(t, &orders{}, func(c *ServerConfig) {
+		c.AdminListen, c.Registry = "127.0.0.1:0", registry
+		c.Ready = func(context.Context) error {
+			if !mended.Load() {
+				return errors.New("a secret of the database's")
+			}
+			return nil
+		}
+	})
+	address, _ := s.log.await(t, "serving")["admin"].(string)
+	s.log.await(t, "not ready")
+	code, body := page(t, address, "/readyz")
+	if code != http.StatusServiceUnavailable || strings.Contains(body, "secret") {
+		t.Errorf("got %d, %q, want 503 without the cause", code, body)
+	}
+	if code, body := page(t, address, "/livez"); code != http.StatusOK {
+		t.Errorf("got %d, %q, want it alive all the same", code, body)
+	}
+	mended.Store(true)
+	s.log.await(t, "ready")
+	if code, body := page(t, address, "/readyz"); code != http.StatusOK {
+		t.Errorf("got %d, %q, want it ready", code, body)
+	}
+}
+
+// A server listens on every interface, as :port says, since somebody insists. It warns of that at the start, and shows
+// no profiles.
 func TestAServerOffLoopbackWarnsAndShowsNoProfiles(t *testing.T) {
 	t.Parallel()
 	s, address := admin(t, ":0")
-	for _, message := range []string{"gRPC is served off loopback without TLS", "metrics are served off loopback"} {
-		if line := s.log.await(t, message); line["level"] != "WARN" || line["means"] == nil || line["do"] == nil {
-			t.Errorf("got %v, want a WARN that says what it means and what to do", line)
-		}
+	line := s.log.await(t, "gRPC is served off loopback without TLS")
+	if line["level"] != "WARN" || line["means"] == nil || line["do"] == nil {
+		t.Errorf("got %v, want a WARN that says what it means and what to do", line)
 	}
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	address = "127.0.0.1:" + port
-	if code, body := page(t, address, "/metrics"); code != http.StatusOK || !strings.Contains(body, "go_goroutines") {
-		t.Errorf("got %d, %.200q, want metrics", code, body)
+	code, body := page(t, address, "/metrics")
+	if code != http.StatusOK || !strings.Contains(body, "hosho_rpc_insecure 1") {
+		t.Errorf("got %d, %.200q, want metrics that tell of it", code, body)
 	}
 	for _, path := range []string{"", "heap", "profile", "cmdline", "goroutine?debug=2"} {
 		if code, body := page(t, address, "/debug/pprof/"+path); code != http.StatusNotFound {

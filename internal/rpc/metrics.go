@@ -47,14 +47,22 @@ func newMetrics(registry *prometheus.Registry) metrics {
 	return m
 }
 
-// shows adds what clients do not take.
-func (metrics) shows(registry *prometheus.Registry, r *replies) {
-	if registry != nil {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hosho_rpc_unread_bytes",
-			Help: "Bytes of large replies that their clients have not taken yet.",
-		}, r.bytes))
+// shows adds what clients do not take, and whether others than this machine are spoken to in plaintext.
+func (metrics) shows(registry *prometheus.Registry, r *replies, plaintext bool) {
+	if registry == nil {
+		return
 	}
+	insecure := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hosho_rpc_insecure",
+		Help: "1 where gRPC is served off loopback without TLS, as --insecure allows; else 0.",
+	})
+	if plaintext {
+		insecure.Set(1)
+	}
+	registry.MustRegister(insecure, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hosho_rpc_unread_bytes",
+		Help: "Bytes of large replies that their clients have not taken yet.",
+	}, r.bytes))
 }
 
 var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)

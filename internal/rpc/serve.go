@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"time"
 
@@ -27,7 +26,7 @@ import (
 // ServerConfig says what to serve, and how.
 type ServerConfig struct {
 	Listen      string // the gRPC address
-	AdminListen string // the address of metrics and profiles; empty: none
+	AdminListen string // the address of health, metrics and profiles, plain HTTP; empty: none
 	Reflection  bool
 	MaxReceive  int           // the largest message accepted, in bytes
 	CallTimeout time.Duration // bounds a unary call, its request's arrival too, whose client set no shorter deadline
@@ -35,6 +34,8 @@ type ServerConfig struct {
 
 	// Identity is the server's certificate. nil: it has none, everything is plaintext, and nobody has an identity.
 	Identity *identity.Keeper
+	// Insecure has a server without a certificate listen off loopback, which is otherwise an error.
+	Insecure bool
 	// Authorize says whether the caller of a method may call it, "/order.v1.OrderService/GetOrder": an error, which may
 	// be a *NotAllowed, refuses the call. Its handler has the context that is returned. nil: everybody may.
 	Authorize func(ctx context.Context, method string) (context.Context, error)
@@ -63,15 +64,10 @@ type ServerConfig struct {
 }
 
 // Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It returns an error
-// when an address cannot be had.
+// when an address cannot be had, or would be reached from elsewhere without TLS.
 func Serve(ctx context.Context, c ServerConfig) error {
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, admin, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("listen for gRPC: %w", err)
-	}
-	admin, err := listenAdmin(c.AdminListen)
-	if err != nil {
-		listener.Close()
 		return err
 	}
 	if c.ToStatus == nil {
@@ -90,7 +86,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
 		replies: newReplies(c.limits), authorize: c.Authorize,
 	}
-	metrics.shows(c.Registry, calls.replies)
+	metrics.shows(c.Registry, calls.replies, c.plaintext(listener))
 	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, replies: calls.replies}
 	door.arriving = newArriving(c.MaxReceive)
 	door.calls.most, door.reflections.most, door.watches.most = c.limits.calls, c.limits.reflections, c.limits.watches
@@ -108,7 +104,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
 	served, stopped := make(chan error, 1), make(chan struct{})
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry) })
+	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry, gate.admit) })
 	group.Go(func() error { gate.run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -121,7 +117,9 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		return nil
 	})
 	group.Go(func() error {
-		warn(c.Log, listener, admin)
+		if c.plaintext(listener) {
+			warn(c.Log, listener)
+		}
 		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
 		go func() { served <- server.Serve(crowd) }()
 		select {

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"hosho/internal/pg"
+)
+
+// databases is the flags of who looks into both databases.
+type databases struct {
+	OrdersURL       string `env:"ORDERS_DATABASE_URL" placeholder:"URL" help:"The orders database."`
+	OrdersURLFile   string `env:"ORDERS_DATABASE_URL_FILE" placeholder:"FILE" help:"A file that holds that URL."`
+	PaymentsURL     string `env:"PAYMENTS_DATABASE_URL" placeholder:"URL" help:"The payments database."`
+	PaymentsURLFile string `env:"PAYMENTS_DATABASE_URL_FILE" placeholder:"FILE" help:"A file that holds that URL."`
+
+	InsecureDatabase bool `env:"SAGACTL_INSECURE_DATABASE" help:"Take databases off loopback without verify-full."`
+}
+
+// Validate is called by kong. An empty URL would be taken for whatever server is near.
+func (d *databases) Validate() error {
+	return errors.Join(
+		d.find("orders", &d.OrdersURL, d.OrdersURLFile), d.find("payments", &d.PaymentsURL, d.PaymentsURLFile))
+}
+
+// find sees to it that there is the URL of a database, and that nobody reads along who is between.
+func (d *databases) find(name string, url *string, file string) error {
+	flag, variable := "--"+name+"-url", strings.ToUpper(name)+"_DATABASE_URL"
+	switch {
+	case *url != "" && file != "":
+		return fmt.Errorf("%s (%s) and %[1]s-file (%[2]s_FILE) are both given: want one of them", flag, variable)
+	case file != "":
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("%s-file: %w", flag, err)
+		}
+		*url = strings.TrimSpace(string(text))
+	}
+	if *url == "" {
+		return fmt.Errorf("%s (%s) is missing: want the URL of the %s database, as the file env of \"sagactl up\" "+
+			"sets it", flag, variable, name)
+	}
+	err := pg.CheckPrivate(*url)
+	if _, exposed := errors.AsType[*pg.ExposedError](err); !exposed {
+		return nil // what is no URL is told by whoever opens it
+	}
+	if d.InsecureDatabase {
+		_, err := fmt.Fprintf(os.Stderr, "sagactl: %s: %v: whoever is between reads along\n", name, err)
+		return err
+	}
+	return fmt.Errorf("%s: %w; or say --insecure-database", flag, err)
+}
