@@ -64,6 +64,7 @@ func refuse(commands []command, err error) []answer {
 // counts only when it writes. That is right while asking the network has no effect, and doc/decisions/card-network.md
 // says what else one would need.
 func (s *server) decide(ctx context.Context, w work) *asked {
+	allow(ctx, w.commands)
 	refused, accepted := apart(w.commands, func(c *command) bool { return c.refused != nil })
 	voids, charges := apart(accepted, func(c *command) bool { return c.kind == kindVoid })
 	doubtful, charges := apart(charges, func(c *command) bool { return c.doubt != nil })

@@ -167,6 +167,9 @@ func (s *server) GetPayment(
 		return nil, err
 	}
 	p, ledger, err := s.store.Get(ctx, id)
+	if err == nil {
+		err = known(ctx, p)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -178,6 +181,9 @@ func (s *server) ListPayments(
 	ctx context.Context, r *paymentv1.ListPaymentsRequest,
 ) (*paymentv1.ListPaymentsResponse, error) {
 	filter, err := fromList(r)
+	if err == nil {
+		err = listed(ctx, filter)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/identity"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/page"
@@ -18,15 +20,14 @@ var kinds = map[relayv1.ParkedCommand_Kind]order.Command{
 
 // fromRetry reads a request once, as all of this file do: it returns what is asked for, in the domain's values, or a
 // *validate.Error that names every field at fault.
-func fromRetry(r *relayv1.RetryParkedRequest) (orderdb.Retry, error) {
+func fromRetry(ctx context.Context, r *relayv1.RetryParkedRequest) (orderdb.Retry, error) {
 	var f validate.Fields
 	id := f.UUID("order_id", r.GetOrderId())
 	kind, known := kinds[r.GetKind()]
 	if !known {
 		f.Add("kind", "got %v, want KIND_CHARGE or KIND_VOID", r.GetKind())
 	}
-	operator := cmp.Or(r.GetOperator(), unknownOperator)
-	f.Operator("operator", operator)
+	operator := operatorOf(ctx, &f, cmp.Or(r.GetOperator(), unknownOperator))
 	reason := cmp.Or(r.GetReason(), noReason)
 	f.Line("reason", reason, maxReason)
 	return orderdb.Retry{OrderID: id, Kind: kind, Operator: operator, Reason: reason}, f.Err()
@@ -40,22 +41,32 @@ const (
 
 const maxReason = 500 // characters, as the table's constraint says
 
-func fromSettle(r *relayv1.SettleParkedRequest) (orderdb.Decision, error) {
+func fromSettle(ctx context.Context, r *relayv1.SettleParkedRequest) (orderdb.Decision, error) {
 	var f validate.Fields
 	id := f.UUID("order_id", r.GetOrderId())
 	f.Line("reason", r.GetReason(), maxReason)
-	f.Operator("operator", r.GetOperator())
+	operator := operatorOf(ctx, &f, r.GetOperator())
 	return orderdb.Decision{
-		OrderID: id, Operator: r.GetOperator(), Reason: r.GetReason(), Codes: order.ConflictCodes,
+		OrderID: id, Operator: operator, Reason: r.GetReason(), Codes: order.ConflictCodes,
 	}, f.Err()
 }
 
-func fromAccept(r *relayv1.AcceptPaymentsDatabaseRequest) (orderdb.Acceptance, error) {
+// operatorOf returns who is written down: whom the caller's certificate names, whatever name he gives, since that may
+// be anybody's; without certificates the name that he gives, which is all there is.
+func operatorOf(ctx context.Context, f *validate.Fields, given string) string {
+	if id := identity.Of(ctx); id != "" {
+		return id
+	}
+	f.Operator("operator", given)
+	return given
+}
+
+func fromAccept(ctx context.Context, r *relayv1.AcceptPaymentsDatabaseRequest) (orderdb.Acceptance, error) {
 	var f validate.Fields
 	id := f.UUID("payments_database", r.GetPaymentsDatabase())
 	f.Line("reason", r.GetReason(), maxReason)
-	f.Operator("operator", r.GetOperator())
-	return orderdb.Acceptance{ID: id, Operator: r.GetOperator(), Reason: r.GetReason()}, f.Err()
+	operator := operatorOf(ctx, &f, r.GetOperator())
+	return orderdb.Acceptance{ID: id, Operator: operator, Reason: r.GetReason()}, f.Err()
 }
 
 // fromID returns an order's id as the database writes it.

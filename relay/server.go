@@ -171,7 +171,7 @@ func (s *server) ExplainOrder(
 func (s *server) RetryParked(
 	ctx context.Context, r *relayv1.RetryParkedRequest,
 ) (*relayv1.RetryParkedResponse, error) {
-	retry, err := fromRetry(r)
+	retry, err := fromRetry(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (s *server) RetryParked(
 func (s *server) SettleParked(
 	ctx context.Context, r *relayv1.SettleParkedRequest,
 ) (*relayv1.SettleParkedResponse, error) {
-	decision, err := fromSettle(r)
+	decision, err := fromSettle(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ var errNotThat = errors.New("not that payments database")
 func (s *server) AcceptPaymentsDatabase(
 	ctx context.Context, r *relayv1.AcceptPaymentsDatabaseRequest,
 ) (*relayv1.AcceptPaymentsDatabaseResponse, error) {
-	accept, err := fromAccept(r)
+	accept, err := fromAccept(ctx, r)
 	if err != nil {
 		return nil, err
 	}

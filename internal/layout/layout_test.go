@@ -48,10 +48,10 @@ terminal   | *             | plain
 main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon logline migrations order
            |               | orderdb outbox page pg policy protoread protowrite rpc validate wait
-relay      | *             | admission digest gen/error gen/payment gen/relay command daemon logline migrations order
-           |               | orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
+relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
+           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon logline migrations page
-           |               | payment paymentdb pg protoread protowrite rpc validate
+           |               | payment paymentdb pg policy protoread protowrite rpc validate
 
 server
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
@@ -107,8 +107,8 @@ var inTests = map[string]string{
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
-	"protowrite":    "gen/money gen/payment", // which messages may be written
-	"paymentd":      "command order",         // whose tests send what a relay would
+	"protowrite":    "gen/money gen/payment",   // which messages may be written
+	"paymentd":      "authority command order", // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables

@@ -2,6 +2,7 @@ package orderdb_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -185,6 +186,29 @@ func TestARetryIsWrittenDown(t *testing.T) {
 	said(t, db, o.ID, "KEY_REUSED", true)
 	if _, changed, err := s.SettleByHand(t.Context(), decision(o.ID)); err != nil || !changed {
 		t.Errorf("settled after it was retried: got changed %v, error %v", changed, err)
+	}
+}
+
+// Who has a certificate is written down as that names him. What only looks like an identity is none.
+func TestAnOperatorMayBeAnIdentity(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := placed(t, db, order.Pending)
+	longest := "spiffe://example.org/" + strings.Repeat("a", 2048-len("spiffe://example.org/"))
+	for operator, right := range map[string]bool{
+		"spiffe://example.org/people/ada": true, longest: true, longest + "a": false, "spiffe://example.org": false,
+		"spiffe://example.org//ada": false, "spiffe://Example.org/ada": false, "spiffe://example.org/a b": false,
+		"https://example.org/ada": false, "spiffe://example.org/ada\n": false,
+	} {
+		r := orderdb.Retry{OrderID: o.ID, Kind: order.Charge, Operator: operator, Reason: "why"}
+		if _, err := s.Retry(t.Context(), r); (err == nil) != right {
+			t.Errorf("retry by %.40q: got %v", operator, err)
+		}
+		accept := orderdb.Acceptance{ID: uuid.NewString(), Operator: operator, Reason: "moved"}
+		if _, _, err := s.AcceptPayments(t.Context(), accept); (err == nil) != right {
+			t.Errorf("accept by %.40q: got %v", operator, err)
+		}
 	}
 }
 

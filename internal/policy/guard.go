@@ -68,10 +68,13 @@ func Customers(ctx context.Context) order.Customers {
 	return order.Everybody
 }
 
-// Name returns an error when a call may not name a customer.
+// Name returns an error when a call may not name a customer; the empty one is everybody.
 func Name(ctx context.Context, customer string) error {
-	if Customers(ctx).Include(customer) {
+	switch customers := Customers(ctx); {
+	case customers.Include(customer):
 		return nil
+	case customer == "":
+		return &rpc.NotAllowed{Message: fmt.Sprintf("%s may not do that for all customers: name one", identity.Of(ctx))}
 	}
 	return &rpc.NotAllowed{Message: fmt.Sprintf("%s may not do that for customer %q", identity.Of(ctx), customer)}
 }

@@ -613,7 +613,8 @@ type RetryParkedRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Which of the order's commands.
 	Kind ParkedCommand_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
-	// Who wants it, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -; "unknown" when it is empty.
+	// Who wants it, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -; "unknown" when it is empty. Where the relay
+	// has a certificate the caller's identity is written down instead.
 	Operator string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
 	// Why, for the audit table: as SettleParkedRequest has it; "none given" when it is empty.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -724,7 +725,8 @@ type SettleParkedRequest struct {
 	// Why, for the audit table: 1 to 500 characters on one line, without control characters, characters that turn the
 	// direction of the text, and characters that are not seen, but for joiners and marks.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who decides, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+	// Who decides, for the audit table: 1 to 64 of A-Z a-z 0-9 . _ : @ -. Where the relay has a certificate the caller's
+	// identity is written down instead, and this may be empty.
 	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1538,7 +1540,7 @@ type AcceptPaymentsDatabaseRequest struct {
 	PaymentsDatabase string `protobuf:"bytes,1,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
 	// Why, for the audit: as SettleParkedRequest has it.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who decides, for the audit: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+	// Who decides, for the audit: as SettleParkedRequest has it.
 	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/authority"
+	"hosho/internal/daemon"
+	"hosho/internal/paymentdb"
+	"hosho/internal/pgtest"
+	"hosho/internal/rpc"
+)
+
+// startSecured starts a paymentd that wants certificates, and returns a client for each name.
+func startSecured(t *testing.T, policy string, names ...string) map[string]paymentv1.PaymentServiceClient {
+	t.Helper()
+	folder := t.TempDir()
+	if _, err := authority.Fill(folder, append(names, "paymentd"), []string{"127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "policy")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tlsOf := func(name string) daemon.TLS {
+		own := filepath.Join(folder, name)
+		return daemon.TLS{
+			Cert: filepath.Join(own, authority.CertFile), Key: filepath.Join(own, authority.KeyFile),
+			CA: filepath.Join(own, authority.CAFile),
+		}
+	}
+	log := newLogLines()
+	s := &serve{
+		Database:   daemon.Database{DatabaseURL: pgtest.Payments(t).As(t, paymentdb.Needs()).URL},
+		Listen:     daemon.Listen{Listen: "127.0.0.1:0"},
+		Durability: daemon.Durability{AllowUnsafeDurability: true},
+		Security:   daemon.Security{TLS: tlsOf("paymentd"), Allow: file},
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, slog.New(slog.NewJSONHandler(log, nil))) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("paymentd ended with %v", err)
+		}
+	})
+	address := log.await("serving")["address"].(string)
+	log.await("ready")
+	clients := map[string]paymentv1.PaymentServiceClient{}
+	for _, name := range names {
+		certificate, err := tlsOf(name).Open(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := rpc.Dial(address, rpc.As(certificate, authority.ID("paymentd")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		clients[name] = paymentv1.NewPaymentServiceClient(conn)
+	}
+	return clients
+}
+
+const everyMethod = "payment.v1.PaymentService/ProcessPayments,payment.v1.PaymentService/ChargePayment," +
+	"payment.v1.PaymentService/VoidPayment,payment.v1.PaymentService/GetPayment," +
+	"payment.v1.PaymentService/ListPayments"
+
+// Whoever may have payments decided for some customers cannot charge another, nor give his money back, in a call or in
+// a stream, where a command is refused alone. To him there are no payments of others.
+func TestOnlyCustomersOfThePolicyAreChargedVoidedAndSeen(t *testing.T) {
+	t.Parallel()
+	as := startSecured(t, authority.ID("shop1")+" "+everyMethod+" shop1:,ada\n"+
+		authority.ID("relay")+" "+everyMethod+" *\n", "shop1", "relay")
+	ctx := t.Context()
+	chargeOf := func(customer string) *paymentv1.ChargePaymentRequest {
+		r := newCharge(1200)
+		r.CustomerId = customer
+		return r
+	}
+	for customer, want := range map[string]codes.Code{
+		"ada": codes.OK, "shop1:eve": codes.OK, "shop10:eve": codes.PermissionDenied, "bob": codes.PermissionDenied,
+	} {
+		asked, paid := chargeOf(customer), chargeOf(customer)
+		if _, err := as["relay"].ChargePayment(ctx, paid); err != nil {
+			t.Fatal(err)
+		}
+		unseen := want
+		if want == codes.PermissionDenied {
+			unseen = codes.NotFound
+		}
+		_, charged := as["shop1"].ChargePayment(ctx, asked)
+		_, got := as["shop1"].GetPayment(ctx, &paymentv1.GetPaymentRequest{PaymentId: paid.PaymentId})
+		_, listed := as["shop1"].ListPayments(ctx, &paymentv1.ListPaymentsRequest{CustomerId: customer})
+		_, voided := as["shop1"].VoidPayment(ctx, voidOf(paid))
+		for what, err := range map[string]error{"charge": charged, "list": listed, "void": voided} {
+			if status.Code(err) != want {
+				t.Errorf("%s of %s: got %v, want %s", what, customer, err, want)
+			}
+		}
+		if status.Code(got) != unseen {
+			t.Errorf("get a payment of %s: got %v, want %s", customer, got, unseen)
+		}
+		left, err := as["relay"].GetPayment(ctx, &paymentv1.GetPaymentRequest{PaymentId: paid.PaymentId})
+		if err != nil || want != codes.OK && left.GetPayment().GetStatus() != paymentv1.Payment_STATUS_CHARGED {
+			t.Errorf("the payment of %s: got %v, error %v, want it as it was", customer, left.GetPayment(), err)
+		}
+	}
+	for who, want := range map[string]codes.Code{"shop1": codes.PermissionDenied, "relay": codes.OK} {
+		if _, err := as[who].ListPayments(ctx, &paymentv1.ListPaymentsRequest{}); status.Code(err) != want {
+			t.Errorf("%s lists everybody's: got %v, want %s", who, err, want)
+		}
+	}
+	stream, err := as["shop1"].ProcessPayments(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, own, others := &talk{stream, t}, chargeOf("ada"), chargeOf("bob")
+	k.send(own, others, voidOf(others))
+	results := k.receive(3)
+	if r := find(t, results, kindCharge, own.GetPaymentId()); r.GetError() != nil {
+		t.Errorf("in a stream: got %v of one's own customer", r.GetError())
+	}
+	for _, kind := range []paymentv1.PaymentResult_Kind{kindCharge, kindVoid} {
+		wantResultError(t, find(t, results, kind, others.GetPaymentId()), codes.PermissionDenied, "NOT_ALLOWED")
+	}
+}
