@@ -9,7 +9,10 @@ COPY . .
 ARG VERSION
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-X hosho/internal/version.stamped=$VERSION" -o /out/ \
 	./orderd ./paymentd ./relay ./sagactl
+# Where volumes are mounted that sagactl writes to: a new volume has the owner of the image's folder.
+RUN mkdir -p /given/secrets/orderd /given/secrets/paymentd /given/secrets/relay /given/policy
 
 # No shell and no package manager, and not root. `orderd healthcheck` needs none of them.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/ /usr/local/bin/
+COPY --from=build --chown=65532:65532 /given/ /

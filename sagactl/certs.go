@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 type certs struct {
 	Dir    string   `type:"path" default:"certs" env:"CERTS" placeholder:"FOLDER" help:"Where they are, or are made."`
 	Host   []string `help:"Names or addresses by which the daemons are dialled, beside localhost and their own names."`
+	Policy string   `type:"path" placeholder:"FILE" help:"Where the policy is, or is made; by default with them."`
 	Export string   `placeholder:"NAME" help:"Make nothing, and write the files of one identity to stdout, as a tar."`
 }
 
@@ -38,7 +40,7 @@ func (c *certs) Run(_ context.Context, screen *terminal.Terminal) error {
 	if _, err := authority.Fill(c.Dir, names, hosts); err != nil {
 		return err
 	}
-	allowed := filepath.Join(c.Dir, policyFile)
+	allowed := cmp.Or(c.Policy, filepath.Join(c.Dir, policyFile))
 	if err := writeNew(allowed, policy.Shipped(authority.ID)); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestCompose(t *testing.T) {
 	}{
 		{"as it is", "", "", ""},
 		{"an unknown key", "read_only:", "readonly:", "readonly"},
-		{"an unknown service", "{payments-migrate: {", "{payments-up: {", "payments-up"},
+		{"an unknown service", "  payments-migrate: {", "  payments-up: {", "payments-up"},
 		{
 			"a daemon that may write",
 			"  read_only: true # they write", "  read_only: false #", "orderd: not read-only",
@@ -54,9 +54,15 @@ func TestCompose(t *testing.T) {
 		{"a database healthy too early", "--host=127.0.0.1", "--quiet", "orders-db: not asked over TCP"},
 		{
 			"a daemon that serves before the migration",
-			"{payments-migrate: {condition: service_completed_successfully}}",
-			"{payments-db: {condition: service_healthy}}", "paymentd: does not wait for payments-migrate",
+			"      payments-migrate: {condition: service_completed_successfully}",
+			"      payments-db: {condition: service_healthy}", "paymentd: does not wait for payments-migrate",
 		},
+		{"a daemon in plaintext", "      ORDERD_TLS_CERT:", "      ORDERD_CERT:", "orderd: has no TLS_CERT"},
+		{
+			"a daemon with another's key",
+			`["relay-secrets:/secrets:ro"`, `["paymentd-secrets:/secrets:ro"`, "relay: can read what is not its own",
+		},
+		{"a daemon before its certificate", "      certs: {condition", "      orders-db: {condition", "does not wait for"},
 		{"a tool that is always up", "profiles: [tools]", "profiles: []", "sagactl: runs without being asked to"},
 		{
 			"a tool that starts what is down",
@@ -176,9 +182,13 @@ func checkDaemon(name string, s types.ServiceConfig) []string {
 	if s.DependsOn[migration].Condition != types.ServiceConditionCompletedSuccessfully {
 		findings = append(findings, "does not wait for "+migration)
 	}
-	if len(s.DependsOn) > 1 {
-		findings = append(findings, "waits for more than its schema")
+	if s.DependsOn["certs"].Condition != types.ServiceConditionCompletedSuccessfully {
+		findings = append(findings, "does not wait for its certificate")
 	}
+	if len(s.DependsOn) > 2 {
+		findings = append(findings, "waits for more than its schema and its certificate")
+	}
+	findings = append(findings, checkSecrets(name, s)...)
 	if s.HealthCheck == nil || !slices.Equal(s.HealthCheck.Test, []string{"CMD", name, "healthcheck"}) {
 		findings = append(findings, "has no healthcheck of its own")
 	}
@@ -187,6 +197,22 @@ func checkDaemon(name string, s types.ServiceConfig) []string {
 	}
 	if variable(s, strings.ToUpper(name)+"_ADMIN_LISTEN") != metrics[name] {
 		findings = append(findings, "its metrics cannot be read from the network")
+	}
+	return findings
+}
+
+// checkSecrets is for a daemon's certificate: it has one, and nobody else's, which it cannot change.
+func checkSecrets(name string, s types.ServiceConfig) []string {
+	var findings []string
+	for _, setting := range []string{"_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_ALLOW"} {
+		if variable(s, strings.ToUpper(name)+setting) == "" {
+			findings = append(findings, "has no "+setting[1:])
+		}
+	}
+	for _, v := range s.Volumes {
+		if v.Source != name+"-secrets" && v.Source != "policy" || !v.ReadOnly {
+			findings = append(findings, "can read what is not its own, or write it: "+v.Source)
+		}
 	}
 	return findings
 }
