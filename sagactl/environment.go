@@ -23,11 +23,14 @@ func places(system *stack.Stack) []variable {
 	}
 }
 
-// forget has a shell forget what it says to clients of PostgreSQL and to daemons: of PGSERVICE or RELAY_LEASE a system
-// of its own wants to hear nothing.
+// forget has a shell forget what it says to clients of PostgreSQL, to sagactl and to daemons: of PGSERVICE, RELAY_LEASE
+// or another system's certificate a system of its own wants to hear nothing.
 const forget = `# What this shell says to other systems' programs.
-for name in $(env | grep -Eo '^(PG|(ORDERD|PAYMENTD|RELAY|ORDERS|PAYMENTS)_)[A-Za-z0-9_]*='); do unset "${name%=}"; done
-unset name`
+for name in $(env | grep -Eo '^(PG|(SAGACTL|ORDERD|PAYMENTD|RELAY|ORDERS|PAYMENTS)_)[A-Za-z0-9_]*='); do
+	unset "${name%=}"
+done
+unset name
+unset -f shop 2>/dev/null`
 
 // environment is a file for a shell to source: then sagactl and the daemons' own programs find the system, and a daemon
 // that is killed and started again by hand is the same one.
@@ -47,9 +50,29 @@ func environment(system *stack.Stack) string {
 			export(name, value)
 		}
 	}
+	if !system.Files(shopName).None() {
+		fmt.Fprintln(&file, "\n# You are the operator, who sees all and may cancel. shop is sagactl as the shop.")
+		for _, v := range certificateOf(system, "operator") {
+			export(v.name, v.value)
+		}
+		fmt.Fprintf(&file, "%s() {", shopName)
+		for _, v := range certificateOf(system, shopName) {
+			fmt.Fprintf(&file, " %s=%s", v.name, quoted(v.value))
+		}
+		fmt.Fprintln(&file, ` sagactl "$@"; }`)
+	}
 	fmt.Fprintln(&file, "\n# order AMOUNT places an order and prints its id.")
-	fmt.Fprintln(&file, `order() { sagactl order create --quiet "$@"; }`)
+	fmt.Fprintf(&file, "order() { %s order create --quiet \"$@\"; }\n", asShop(system).sagactl)
 	return file.String()
+}
+
+// shopName is who places orders in the shipped policy, and the shell's function that is sagactl as it.
+const shopName = "shop"
+
+// certificateOf is how sagactl has somebody's certificate.
+func certificateOf(system *stack.Stack, who string) []variable {
+	files := system.Files(who)
+	return []variable{{"SAGACTL_TLS_CERT", files.Cert}, {"SAGACTL_TLS_KEY", files.Key}, {"SAGACTL_TLS_CA", files.CA}}
 }
 
 // word is a text as a person writes it in a shell: quoted only where it must be.

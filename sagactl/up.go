@@ -13,6 +13,8 @@ import (
 
 type up struct {
 	FreePorts bool `help:"Use free ports instead of the daemons' default addresses."`
+
+	TLS bool `name:"tls" help:"Give everybody a certificate, and hold each call against a policy."`
 }
 
 // Run keeps a system running until ctx ends. What a script wants goes to standard output, progress to standard error.
@@ -33,7 +35,7 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	}
 	system, err := stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, Relays: 1,
-		Simulate: stack.Simulate, Progress: progress,
+		Simulate: stack.Simulate, Progress: progress, TLS: u.TLS,
 	})
 	if errors.Is(err, stack.ErrPortTaken) {
 		return fmt.Errorf("%w: stop what uses it, or use --free-ports", err)
@@ -65,11 +67,11 @@ func copyProgram(to string) error {
 
 const paste = `
 # In another terminal, for everything that follows:
-. %s
+. %[1]s
 
 # Place an order, and see how it ends. 9999 makes paymentd fail, 9998 loses its
 # reply, 9997 hangs, 9996 is declined.
-sagactl order create 1200 --wait
+%[2]s order create 1200 --wait
 sagactl orders
 
 # Cancel an order; ask all services what happened to one:
@@ -82,8 +84,8 @@ sagactl parked
 sagactl reconcile
 
 # The same from anywhere else:
-grpcurl -plaintext -d '{"customer_id": "ada", "currency_code": "JPY",
-  "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %s order.v1.OrderService/CreateOrder
+grpcurl %[3]s -d '{"customer_id": "ada", "currency_code": "JPY",
+  "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %[4]s order.v1.OrderService/CreateOrder
 `
 
 // introduce writes the system's environment, and says where everything is.
@@ -95,7 +97,20 @@ func introduce(screen *terminal.Terminal, system *stack.Stack) error {
 	for _, v := range places(system) {
 		screen.Line("%s=%s", v.name, v.value)
 	}
-	screen.Line(paste, word(env), system.Orderd.Address)
+	shop := asShop(system)
+	screen.Line(paste, word(env), shop.sagactl, shop.grpcurl, system.Orderd.Address)
 	screen.Line("ready")
 	return nil
+}
+
+// shop is who places orders, as a person is told to be it: by the function of the environment that has its certificate,
+// and by flags.
+type shop struct{ sagactl, grpcurl string }
+
+func asShop(system *stack.Stack) shop {
+	files := system.Files(shopName)
+	if files.None() {
+		return shop{"sagactl", "-plaintext"}
+	}
+	return shop{shopName, fmt.Sprintf("-cert %s -key %s -cacert %s", word(files.Cert), word(files.Key), word(files.CA))}
 }

@@ -2,7 +2,8 @@
 // line, the log, signals, and the commands that every daemon has.
 //
 // Its promise: flags override environment variables, --help shows both, what can never work is refused at the start,
-// and a daemon stops on the first SIGINT or SIGTERM and dies on the second.
+// and a daemon stops on the first SIGINT or SIGTERM and dies on the second. A SIGHUP has one with a certificate look at
+// its files.
 package daemon
 
 import (

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -45,6 +48,7 @@ type Secured struct {
 	Identity *identity.Keeper
 	policy   *policy.Guard
 	insecure bool // it is to do without them
+	hangups  chan os.Signal
 }
 
 // Open reads both. Certificates without a policy would let everybody do everything who has one, and a policy means
@@ -73,7 +77,9 @@ func (s Security) Open(log *slog.Logger, registry *prometheus.Registry) (*Secure
 	keeper.Register(registry)
 	allowed.Register(registry)
 	log.Info("every connection needs a certificate", "identity", keeper.ID(), "policy", s.Allow)
-	return &Secured{Identity: keeper, policy: allowed}, nil
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // until the process ends: from now on it ends nobody
+	return &Secured{Identity: keeper, policy: allowed, hangups: hangups}, nil
 }
 
 // Apply has a server ask for certificates, and for what the policy says.
@@ -84,13 +90,24 @@ func (s *Secured) Apply(c *rpc.ServerConfig) {
 	}
 }
 
-// Run goes on with what is put into the files, until ctx ends.
+// Run goes on with what is put into the files, until ctx ends. A SIGHUP has it look at them at once.
 func (s *Secured) Run(ctx context.Context) {
 	if s.Identity == nil {
 		return
 	}
-	var both sync.WaitGroup
-	both.Go(func() { s.Identity.Run(ctx) })
-	both.Go(func() { s.policy.Run(ctx) })
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(func() { s.Identity.Run(ctx) })
+	all.Go(func() { s.policy.Run(ctx) })
+	all.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.hangups:
+				s.Identity.Now()
+				s.policy.Now()
+			}
+		}
+	})
+	all.Wait()
 }

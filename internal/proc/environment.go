@@ -24,8 +24,10 @@ func Isolate() {
 }
 
 // foreign is how the variables begin that would have a private system do something else: PGSERVICE, ORDERD_LISTEN,
-// LC_ALL, GRPC_GO_LOG_SEVERITY_LEVEL. ORDERD, PAYMENTD and RELAY are also whole ones, which sagactl reads.
-var foreign = []string{"PG", "ORDERD", "PAYMENTD", "RELAY", "ORDERS_", "PAYMENTS_", "GRPC_", "LC_", "LANG"}
+// SAGACTL_TLS_CERT, GRPC_GO_LOG_SEVERITY_LEVEL. ORDERD, PAYMENTD and RELAY are also whole ones, which sagactl reads.
+var foreign = []string{
+	"PG", "ORDERD", "PAYMENTD", "RELAY", "SAGACTL_", "ORDERS_", "PAYMENTS_", "GRPC_", "LC_", "LANG",
+}
 
 func isForeign(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")

@@ -16,6 +16,7 @@ func TestAPrivateSystemHearsNothingOfAPersonsShell(t *testing.T) {
 		"PGSERVICE": false, "PGOPTIONS": false, "PGSSLROOTCERT": false, "PGCLIENTENCODING": false, "PGDATA": false,
 		"ORDERD": false, "ORDERD_LISTEN": false, "PAYMENTD_SIMULATE": false, "RELAY_LEASE": false, "RELAY": false,
 		"ORDERS_DATABASE_URL": false, "PAYMENTS_DATABASE_URL_FILE": false, "orderd_log_level": false,
+		"SAGACTL_TLS_CERT": false, "SAGACTL_ORDERD_IDENTITY": false,
 		"HTTPS_PROXY": false, "https_proxy": false, "ALL_PROXY": false, "NO_PROXY": false,
 		"LC_ALL": false, "LANG": false, "LANGUAGE": false, "GRPC_GO_LOG_SEVERITY_LEVEL": false,
 		"GOFLAGS": true, "GOPROXY": true, "GORACE": true, "HOSHO_TEST_LONG": true, "TMPDIR": true, "PROC_TEST": true,

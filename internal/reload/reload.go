@@ -28,6 +28,7 @@ type Kept[T any] struct {
 	files   []string
 	make    Make[T]
 	log     *slog.Logger
+	asked   wait.Bell // somebody wants them looked at now
 	current atomic.Pointer[T]
 
 	taken [][]byte // what current was made of
@@ -38,11 +39,12 @@ type Kept[T any] struct {
 
 // Open reads files. What is wrong with them is its error. what names them in the log and in the metrics: "certificate".
 func Open[T any](what string, log *slog.Logger, make Make[T], files ...string) (*Kept[T], error) {
-	k := &Kept[T]{what: what, files: files, make: make, log: log, refused: prometheus.NewCounter(prometheus.CounterOpts{
+	k := &Kept[T]{what: what, files: files, make: make, log: log, asked: wait.NewBell()}
+	k.refused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name:        "hosho_files_refused_total",
 		Help:        "Changes of files that were no good: what was made of them before is used.",
 		ConstLabels: prometheus.Labels{"what": what},
-	})}
+	})
 	contents, err := k.read()
 	if err != nil {
 		return nil, err
@@ -68,10 +70,21 @@ const every = 10 * time.Second
 
 // Run looks at the files again and again, until ctx ends.
 func (k *Kept[T]) Run(ctx context.Context) {
-	for wait.For(ctx, every) {
+	again := time.NewTicker(every)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		case <-k.asked:
+		}
 		k.Look(time.Now())
 	}
 }
+
+// Now has Run look at the files at once.
+func (k *Kept[T]) Now() { k.asked.Ring() }
 
 // Look takes what is in the files now, if it is good, and reports whether that is another than before. What is wrong
 // with it is told once: it may become good without another change, as a certificate does when its time has come.

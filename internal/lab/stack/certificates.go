@@ -70,6 +70,14 @@ func (c certificates) as(who, daemon string) grpc.DialOption {
 	return rpc.As(c.keepers[who], authority.ID(daemon))
 }
 
+// Files name the certificate of whoever is named as to Dial, or of a daemon ("orderd"): none without Config.TLS.
+func (s *Stack) Files(who string) identity.Files {
+	if s.certs.keepers == nil {
+		return identity.Files{}
+	}
+	return s.certs.files(who)
+}
+
 // Dial connects with a daemon of the stack as who is named: "shop", "operator", "reader", "relay". Without Config.TLS
 // everybody is nobody.
 func (s *Stack) Dial(p *Process, who string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
