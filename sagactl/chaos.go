@@ -27,6 +27,7 @@ type chaosRun struct {
 	Clients  int           `default:"32" help:"How many customers order at a time."`
 	Quick    bool          `help:"Short timeouts, leases and backoffs instead of the daemons' defaults."`
 	JSON     string        `name:"json" help:"Write the result to a file; -: to standard output." placeholder:"FILE"`
+	TLS      bool          `name:"tls" help:"Give everybody a certificate, and hold each call against a policy."`
 	List     bool          `help:"List the faults and exit."`
 	Schedule bool          `help:"Print the schedule that the seed makes and exit."`
 	Keep     bool          `help:"Keep logs and databases even if nothing was found."`
@@ -56,7 +57,7 @@ func (c *chaosRun) config() chaos.Config {
 	}
 	return chaos.Config{
 		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length,
-		Relays: c.Relays, Clients: c.Clients, Pace: pace,
+		Relays: c.Relays, Clients: c.Clients, Pace: pace, TLS: c.TLS,
 	}
 }
 
@@ -143,6 +144,9 @@ func (c *chaosRun) again() string {
 	}
 	if c.Quick {
 		command += " --quick"
+	}
+	if c.TLS {
+		command += " --tls"
 	}
 	return command
 }

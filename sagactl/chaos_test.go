@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/mutant"
@@ -62,6 +63,7 @@ func TestChaosTellsWhatItCanDo(t *testing.T) {
 	}{
 		{[]string{"--list"}, 0, []string{"kill-relay", "not in the mix", "cut-commit"}},
 		{[]string{"--schedule", "--seed", "7"}, 0, []string{"seed 7", "  1  ", " after "}},
+		{[]string{"--faults", "expired-certificate"}, 2, []string{"nobody has a certificate: --tls gives one"}},
 		{[]string{"--faults", "kill-relais"}, 2, []string{`fault "kill-relais": there is no such fault; there are `}},
 		{[]string{"--duration", "0s"}, 2, []string{"--duration: got 0s, want more than 0"}},
 		{[]string{"--relays", "0"}, 2, []string{"--relays: got 0, want at least 1"}},
@@ -99,5 +101,19 @@ func TestMutantsAreHuntedWithKnownFaults(t *testing.T) {
 	output, err := cmd.CombinedOutput()
 	if codeOf(err) != 2 || !strings.Contains(string(output), `there is no mutant "no-such-mutant"`) {
 		t.Errorf("got %v\n%s\nwant it to say that there is none", err, output)
+	}
+}
+
+// Whoever is to see it again is given the command with everything that the schedule depends on.
+func TestTheCommandMakesTheSameScheduleAgain(t *testing.T) {
+	t.Parallel()
+	c := chaosRun{
+		Seed: 7, Duration: time.Minute, Relays: 2, Clients: 32, Quick: true, TLS: true, Length: time.Second,
+		Faults: []string{"kill-relay", "expired-certificate"},
+	}
+	const want = "sagactl chaos --seed 7 --duration 1m0s --relays 2 --clients 32 " +
+		"--faults kill-relay,expired-certificate --length 1s --quick --tls"
+	if got := c.again(); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -44,17 +44,24 @@ func Fill(folder string, names, hosts []string) (*Authority, error) {
 		if err != nil {
 			return nil, fmt.Errorf("certificate of %s: %w", name, err)
 		}
-		own := filepath.Join(folder, name)
-		if err := os.MkdirAll(own, 0o700); err != nil {
+		if err := Put(filepath.Join(folder, name), pair, a.Cert()); err != nil {
 			return nil, err
-		}
-		for file, text := range map[string][]byte{CertFile: pair.Cert, KeyFile: pair.Key, CAFile: a.Cert()} {
-			if err := replace(filepath.Join(own, file), text); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return a, nil
+}
+
+// Put makes a certificate, its key and the authorities the files of a process's folder, each in one step.
+func Put(folder string, pair Pair, authorities []byte) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for file, text := range map[string][]byte{CertFile: pair.Cert, KeyFile: pair.Key, CAFile: authorities} {
+		if err := replace(filepath.Join(folder, file), text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keep returns the folder's authority, or a new one where there is none.

@@ -21,11 +21,11 @@ sagactl    | *             | authority failpoint gen/... identity lab/... order 
 
 laboratory
 lab/bench     | *          | command gen/order lab/invariant lab/load lab/stack order pg pgembed proc rpc wait
-lab/chaos     | *          | command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant lab/load
-              |            | lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
+lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant
+              |            | lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
-lab/middleman | *          | gen/payment proc rpc wait
+lab/middleman | *          | gen/payment identity proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |

@@ -132,7 +132,7 @@ var Invariants = []Invariant{
 	},
 	{
 		Steady, "what one customer or one card network does is not felt by the others",
-		"while a fault of customers or of a slow link is the only one", by(Experiment),
+		"while a fault of customers, of a slow link or of certificates is the only one", by(Experiment),
 	},
 }
 

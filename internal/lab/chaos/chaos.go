@@ -34,6 +34,7 @@ type Config struct {
 	Relays   int
 	Clients  int
 	Pace     Pace
+	TLS      bool // everybody has a certificate
 	FailFast bool // end at the first violation
 
 	Tell func(text string) // is told what happens, as it happens; may be nil
@@ -57,7 +58,7 @@ const warmUp = 50
 // Run runs the system, its customers and the faults, heals everything, waits until every order is settled, and checks.
 // Its error means that the experiment itself failed; what it found is in the report.
 func Run(ctx context.Context, c Config) (Report, error) {
-	faults, err := choose(c.Faults)
+	faults, err := choose(c)
 	if err != nil {
 		return Report{}, err
 	}

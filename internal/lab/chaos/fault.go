@@ -20,6 +20,9 @@ type Fault struct {
 func Faults() []Fault {
 	var all []Fault
 	for _, f := range faults {
+		if f.special == "" && f.certificates {
+			f.special = "in it with --tls, where there are certificates"
+		}
 		all = append(all, Fault{f.name, f.says, f.special})
 	}
 	return all
@@ -27,12 +30,13 @@ func Faults() []Fault {
 
 // fault is a way to break the system.
 type fault struct {
-	name    string
-	says    string
-	special string
-	targets []string // what it needs for itself
-	weight  int      // how often it comes up in the mix; 0 counts as 1
-	lasts   func(Pace) (least, most time.Duration)
+	name         string
+	says         string
+	special      string
+	targets      []string // what it needs for itself
+	certificates bool     // it is for systems that have them
+	weight       int      // how often it comes up in the mix; 0 counts as 1
+	lasts        func(Pace) (least, most time.Duration)
 
 	// run injects the fault, waits until ctx ends, and heals it. It may repeat itself until then. An error says that it
 	// could not be injected or healed.
@@ -58,7 +62,7 @@ const (
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes
 // the moments at which they do more interesting.
 var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults,
-	customerFaults, requestFaults)
+	customerFaults, requestFaults, certificateFaults)
 
 // faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {
@@ -66,14 +70,18 @@ func faultNamed(name string) fault {
 }
 
 // choose returns the faults with the names, or the mix when there are none.
-func choose(names []string) ([]fault, error) {
+func choose(c Config) ([]fault, error) {
 	var chosen []fault
 	for _, f := range faults {
-		if len(names) == 0 && f.special == "" || slices.Contains(names, f.name) {
+		fits := c.TLS || !f.certificates
+		if len(c.Faults) == 0 && f.special == "" && fits || slices.Contains(c.Faults, f.name) {
 			chosen = append(chosen, f)
 		}
+		if !fits && slices.Contains(c.Faults, f.name) {
+			return nil, fmt.Errorf("fault %q: nobody has a certificate: --tls gives one to everybody", f.name)
+		}
 	}
-	for _, name := range names {
+	for _, name := range c.Faults {
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
 			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s", name,
 				strings.Join(allNames(), ", "))

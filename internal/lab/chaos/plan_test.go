@@ -3,6 +3,7 @@ package chaos
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,7 +29,14 @@ func TestTheSameSeedMakesTheSameSchedule(t *testing.T) {
 // Over a long schedule every fault of the mix comes up, they overlap, and no two of an episode have the same target.
 func TestTheScheduleMixesEverything(t *testing.T) {
 	t.Parallel()
-	episodes, err := Schedule(Config{Seed: 1, Pace: Production(), Duration: 3 * time.Hour})
+	for _, certificates := range []bool{false, true} {
+		mixesEverything(t, certificates)
+	}
+}
+
+func mixesEverything(t *testing.T, certificates bool) {
+	t.Helper()
+	episodes, err := Schedule(Config{Seed: 1, Pace: Production(), Duration: 3 * time.Hour, TLS: certificates})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +59,9 @@ func TestTheScheduleMixesEverything(t *testing.T) {
 			t.Errorf("%s: nothing happens at first", e)
 		}
 	}
-	for _, f := range Faults() {
-		if want := f.Special == ""; times[f.Name] > 0 != want {
-			t.Errorf("%s came up %d times, want it in the mix: %t", f.Name, times[f.Name], want)
+	for _, f := range faults {
+		if want := f.special == "" && (certificates || !f.certificates); times[f.name] > 0 != want {
+			t.Errorf("%s came up %d times, want it in the mix: %t", f.name, times[f.name], want)
 		}
 	}
 	if together < len(episodes)/10 {
@@ -75,6 +83,14 @@ func TestFaultsAreChosenByName(t *testing.T) {
 	c.Faults = []string{"kill-relais"}
 	if _, err := Schedule(c); err == nil {
 		t.Error("got a schedule of a fault that there is not")
+	}
+	c.Faults = []string{"expired-certificate"}
+	if _, err := Schedule(c); err == nil || !strings.Contains(err.Error(), "--tls") {
+		t.Errorf("got %v, want that a fault of certificates needs --tls", err)
+	}
+	c.TLS = true
+	if episodes, err := Schedule(c); err != nil || len(episodes) == 0 {
+		t.Errorf("got %v, %v; want expired certificates where there are some", episodes, err)
 	}
 	names := allNames()
 	slices.Sort(names)

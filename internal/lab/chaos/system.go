@@ -90,12 +90,13 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Standbys: needStandbys(faults), Admin: true, Relays: c.Relays,
 		Simulate: stack.Simulate,
 		Password: secret, Env: env, Settings: settings, ServerEnv: serverEnv,
-		LogTo: s.logs.of, Route: s.route,
+		LogTo: s.logs.of, Route: s.route, TLS: c.TLS,
 	})
 	if err != nil {
 		return err
 	}
-	if s.middle, err = middleman.New(s.Paymentd.Address, c.Seed); err != nil {
+	as := middleman.Disguise{Paymentd: s.Keeper("paymentd"), Relay: s.Keeper("relay")}
+	if s.middle, err = middleman.New(s.Paymentd.Address, c.Seed, as); err != nil {
 		return err
 	}
 	if s.orders, err = pg.Open(ctx, pg.Config{URL: s.OrdersURL(), Application: application}); err != nil {

@@ -25,8 +25,9 @@ func unreadStreams(ctx context.Context, s *system, _ *rand.Rand) error {
 	var all sync.WaitGroup
 	all.Go(func() { memory[0] = largest(ctx, s.Paymentd) })
 	all.Go(func() { memory[1] = largest(ctx, s.Orderd) })
-	all.Go(func() { _ = hostile.Unread(ctx, s.Paymentd.Address) }) // whether they get in at all is their affair
-	all.Go(func() { _ = hostile.UnreadWatches(ctx, s.Orderd.Address) })
+	asRelay, asShop := s.disguised(ctx, "relay", "paymentd"), s.disguised(ctx, "shop", "orderd")
+	all.Go(func() { _ = hostile.Unread(asRelay, s.Paymentd.Address) }) // whether they get in at all is their affair
+	all.Go(func() { _ = hostile.UnreadWatches(asShop, s.Orderd.Address) })
 	all.Wait()
 	if !s.alone {
 		return nil
@@ -41,6 +42,15 @@ func unreadStreams(ctx context.Context, s *system, _ *rand.Rand) error {
 	to, err := s.now(forever)
 	wait.For(forever, ordinaryWait) // the last of the ordinary ones has its time
 	return errors.Join(err, s.judgeOrdinary(forever, stretch{from, to}))
+}
+
+// disguised has hostile clients come with somebody's certificate, where there are any.
+func (s *system) disguised(ctx context.Context, who, daemon string) context.Context {
+	keeper := s.Keeper(who)
+	if keeper == nil {
+		return ctx
+	}
+	return hostile.As(ctx, keeper.Client(keeper.Beside(daemon)))
 }
 
 const memoryPause = 200 * time.Millisecond

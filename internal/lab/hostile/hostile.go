@@ -13,6 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -77,5 +81,33 @@ func once(ctx context.Context, address string, attack func(context.Context, net.
 	_ = conn.(*net.TCPConn).SetLinger(0) // thousands that are closed in order would use the ports up
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	if creds := credentialsIn(ctx); creds != nil {
+		secured, _, err := creds.ClientHandshake(ctx, address, conn)
+		if err != nil {
+			return err
+		}
+		conn = secured
+	}
 	return attack(ctx, conn)
+}
+
+type credentialsKey struct{}
+
+// As has attacks come with a certificate: who means harm may have one.
+func As(ctx context.Context, creds credentials.TransportCredentials) context.Context {
+	return context.WithValue(ctx, credentialsKey{}, creds)
+}
+
+// credentialsIn returns what As was given; nil: attacks are in plaintext.
+func credentialsIn(ctx context.Context) credentials.TransportCredentials {
+	creds, _ := ctx.Value(credentialsKey{}).(credentials.TransportCredentials)
+	return creds
+}
+
+// dial makes an ordinary client's connection.
+func dial(ctx context.Context, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	if creds := credentialsIn(ctx); creds != nil {
+		options = append(options, grpc.WithTransportCredentials(creds))
+	}
+	return rpc.Dial(address, options...)
 }

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 
 	orderv1 "hosho/gen/order/v1"
-	"hosho/internal/rpc"
 	"hosho/internal/wait"
 )
 
@@ -26,7 +25,7 @@ const (
 
 // LargeOrders places so many orders that are as large as they may be, for UnreadPages and Pages to ask for.
 func LargeOrders(ctx context.Context, address string, orders int) error {
-	conn, err := rpc.Dial(address)
+	conn, err := dial(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -58,7 +57,7 @@ const hangs = 9997
 
 // place places an order of so many items, which is open for long.
 func place(ctx context.Context, address string, items int) (*orderv1.Order, error) {
-	conn, err := rpc.Dial(address)
+	conn, err := dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +77,7 @@ func largePage() *orderv1.ListOrdersRequest {
 // Pages has 32 callers ask for pages of 1,000 large orders, one after the other, and read them. LargeOrders places the
 // orders.
 func Pages(ctx context.Context, address string) error {
-	conn, err := rpc.Dial(address, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
+	conn, err := dial(ctx, address, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
 	if err != nil {
 		return err
 	}

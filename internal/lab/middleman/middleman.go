@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/identity"
 	"hosho/internal/proc"
 	"hosho/internal/rpc"
 )
@@ -52,20 +53,40 @@ type Middleman struct {
 	random *rand.Rand
 }
 
+// Disguise is the certificates by which both sides take a Middleman for the other one. The zero value is none, where
+// there are no certificates.
+type Disguise struct {
+	Paymentd, Relay *identity.Keeper
+}
+
+func (d Disguise) server() *grpc.Server {
+	if d.Paymentd == nil {
+		return grpc.NewServer()
+	}
+	return grpc.NewServer(grpc.Creds(d.Paymentd.Server(nil)))
+}
+
+func (d Disguise) dial(paymentd string) (*grpc.ClientConn, error) {
+	if d.Paymentd == nil {
+		return rpc.Dial(paymentd)
+	}
+	return rpc.Dial(paymentd, rpc.As(d.Relay, d.Paymentd.ID()))
+}
+
 // New makes a Middleman in front of the payment service at an address, which serves on an address of its own until
 // Close. The seed decides on whom it plays its tricks.
-func New(paymentd string, seed uint64) (*Middleman, error) {
+func New(paymentd string, seed uint64, as Disguise) (*Middleman, error) {
 	listener, err := proc.Listen()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := rpc.Dial(paymentd)
+	conn, err := as.dial(paymentd)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	running, end := context.WithCancel(context.Background())
 	m := &Middleman{
-		client: paymentv1.NewPaymentServiceClient(conn), conn: conn, listener: listener, server: grpc.NewServer(),
+		client: paymentv1.NewPaymentServiceClient(conn), conn: conn, listener: listener, server: as.server(),
 		running: running, end: end, random: rand.New(rand.NewPCG(seed, 0)),
 	}
 	paymentv1.RegisterPaymentServiceServer(m.server, m)

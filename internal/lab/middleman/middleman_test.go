@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/identity"
 	"hosho/internal/rpc"
 )
 
@@ -29,6 +29,7 @@ type bank struct {
 	paymentv1.UnimplementedPaymentServiceServer
 
 	mu    sync.Mutex
+	by    string // who has opened a stream last
 	asked map[string]int
 	grown chan struct{} // closed when it was asked
 }
@@ -43,6 +44,9 @@ func (b *bank) ChargePayment(
 const database = "01990000-0000-4000-8000-000000000000"
 
 func (b *bank) ProcessPayments(stream paymentv1.PaymentService_ProcessPaymentsServer) error {
+	b.mu.Lock()
+	b.by = identity.Of(stream.Context())
+	b.mu.Unlock()
 	if err := stream.SendHeader(rpc.Introduction{Database: database}.Header()); err != nil {
 		return err
 	}
@@ -106,16 +110,22 @@ func (b *bank) times(id string) int {
 // between puts a middleman in front of a bank, and returns a client of the middleman's.
 func between(t *testing.T) (*bank, *Middleman, paymentv1.PaymentServiceClient) {
 	t.Helper()
+	return disguised(t, Disguise{})
+}
+
+// disguised does it with certificates: the bank has paymentd's and the client a relay's, as the middleman has.
+func disguised(t *testing.T, as Disguise) (*bank, *Middleman, paymentv1.PaymentServiceClient) {
+	t.Helper()
 	b := &bank{asked: map[string]int{}, grown: make(chan struct{})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer()
+	server := as.server()
 	paymentv1.RegisterPaymentServiceServer(server, b)
 	go func() { _ = server.Serve(listener) }() // ends with Stop
 	t.Cleanup(server.Stop)
-	m, err := New(listener.Addr().String(), 1)
+	m, err := New(listener.Addr().String(), 1, as)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +134,7 @@ func between(t *testing.T) (*bank, *Middleman, paymentv1.PaymentServiceClient) {
 			t.Error(err)
 		}
 	})
-	conn, err := rpc.Dial(m.Address())
+	conn, err := as.dial(m.Address())
 	if err != nil {
 		t.Fatal(err)
 	}

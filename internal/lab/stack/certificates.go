@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -15,24 +16,28 @@ import (
 
 // certificates are who everybody is, where Config.TLS says so.
 type certificates struct {
-	folder  string
-	keepers map[string]*identity.Keeper // by name; nil: there are none, and all is plaintext
+	folder    string
+	authority *authority.Authority
+	keepers   map[string]*identity.Keeper // by name; nil: there are none, and all is plaintext
 }
 
 // policyFile is the policy's name in the folder of the certificates.
 const policyFile = "policy"
 
+// hosts are by which the daemons are dialled, beside their names.
+var hosts = []string{"localhost", "127.0.0.1"}
+
 // certify makes a certificate for each daemon and for each that the policy names.
 func certify(folder string) (c certificates, err error) {
 	names := append([]string{"orderd", "paymentd"}, policy.Names()...)
-	if _, err := authority.Fill(folder, names, []string{"localhost", "127.0.0.1"}); err != nil {
+	if c.authority, err = authority.Fill(folder, names, hosts); err != nil {
 		return c, err
 	}
 	err = os.WriteFile(filepath.Join(folder, policyFile), []byte(policy.Shipped(authority.ID)), 0o600)
 	if err != nil {
 		return c, err
 	}
-	c = certificates{folder: folder, keepers: map[string]*identity.Keeper{}}
+	c.folder, c.keepers = folder, map[string]*identity.Keeper{}
 	for _, name := range names {
 		if c.keepers[name], err = identity.Open(c.files(name), slog.New(slog.DiscardHandler)); err != nil {
 			return c, err
@@ -76,6 +81,23 @@ func (s *Stack) Files(who string) identity.Files {
 		return identity.Files{}
 	}
 	return s.certs.files(who)
+}
+
+// Keeper is the certificate itself, as it was when the stack was started; nil without Config.TLS.
+func (s *Stack) Keeper(who string) *identity.Keeper { return s.certs.keepers[who] }
+
+// Authority is whom everybody trusts; nil without Config.TLS.
+func (s *Stack) Authority() *authority.Authority { return s.certs.authority }
+
+// Certify puts a new certificate into the files of a daemon, which is good until a time.
+func (s *Stack) Certify(p *Process, until time.Time) error {
+	pair, err := s.certs.authority.Issue(authority.Wanted{
+		Identity: authority.ID(p.program), Names: append([]string{p.program}, hosts...), Until: until,
+	})
+	if err != nil {
+		return err
+	}
+	return authority.Put(filepath.Join(s.certs.folder, p.program), pair, s.certs.authority.Cert())
 }
 
 // Dial connects with a daemon of the stack as who is named: "shop", "operator", "reader", "relay". Without Config.TLS
