@@ -25,6 +25,10 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{"orders --orderd localhost", `--orderd (ORDERD): got "localhost", want host:port`},
 		{"orders --orderd :50051", `--orderd (ORDERD): got ":50051", want host:port: it has no host`},
 		{"status --relay 127.0.0.1:1,,127.0.0.1:2", `--relay (RELAY): got "", want host:port: it is empty`},
+		{"orders --orderd-identity spiffe://a.test/orderd", "--orderd-identity: without --tls-cert, --tls-key and"},
+		{"status --paymentd-identity spiffe://a.test/paymentd", "--paymentd-identity: without --tls-cert"},
+		{"parked --relay-identity spiffe://a.test/relay", "--relay-identity: without --tls-cert"},
+		{"orders --tls-cert tls.crt", "--tls-key is missing"},
 		{"parked --relay http://localhost:50053", `--relay (RELAY): got "http://localhost:50053", want host:port`},
 	}
 	for _, tt := range tests {

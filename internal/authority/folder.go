@@ -84,7 +84,8 @@ func keep(folder string, until time.Time) (*Authority, error) {
 		}
 		return a, nil
 	case !errors.Is(certErr, fs.ErrNotExist) || !errors.Is(keyErr, fs.ErrNotExist):
-		return nil, err
+		return nil, fmt.Errorf("an authority's certificate and its key belong together: %w: "+
+			"put it back, or remove the other one for a new authority", err)
 	}
 	a, pair, err := New("hosho development", time.Now().Add(authoritysTime))
 	if err != nil {
