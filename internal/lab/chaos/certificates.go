@@ -23,7 +23,7 @@ import (
 var certificateFaults = []fault{
 	{
 		name: "expired-certificate", says: "a daemon's certificate runs out, and the next one is late",
-		targets: []string{orderd, paymentd, relays, net, peer}, weight: 2, certificates: true,
+		targets: []string{orderd, paymentd, relays, net, peer}, weight: 6, certificates: true,
 		lasts: between(certificateLeft+5*time.Second, certificateLeft+15*time.Second), run: expireCertificate,
 	},
 }
