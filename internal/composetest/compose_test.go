@@ -62,7 +62,7 @@ func TestCompose(t *testing.T) {
 			"a daemon with another's key",
 			`["relay-secrets:/secrets:ro"`, `["paymentd-secrets:/secrets:ro"`, "relay: can read what is not its own",
 		},
-		{"a daemon before its certificate", "      certs: {condition", "      orders-db: {condition", "does not wait for"},
+		{"a daemon before its certificate", "      certs: {cond", "      orders-db: {cond", "does not wait for its"},
 		{"a tool that is always up", "profiles: [tools]", "profiles: []", "sagactl: runs without being asked to"},
 		{
 			"a tool that starts what is down",
