@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -86,5 +87,15 @@ func (c *Migrate) Run(ctx context.Context, log *slog.Logger, set migrations.Set)
 	if len(applied) == 0 {
 		fmt.Printf("%s is up to date\n", set)
 	}
-	return nil
+	return grantRoles(ctx, set, url)
+}
+
+// grantRoles gives roles that were made since the database was migrated what they may do. A server that has none of
+// them is one that does without; of some, those that are missing are named.
+func grantRoles(ctx context.Context, set migrations.Set, url string) error {
+	granted, missing, err := set.Grant(ctx, url)
+	if err == nil && len(granted) > 0 && len(missing) > 0 {
+		fmt.Printf("roles that are missing: %s (sagactl bootstrap makes them)\n", strings.Join(missing, ", "))
+	}
+	return err
 }

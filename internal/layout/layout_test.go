@@ -16,8 +16,8 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | authority failpoint gen/... identity lab/... order pg plain policy proc reconcile rpc span
-           |               | story terminal version wait
+sagactl    | *             | authority failpoint gen/... identity lab/... migrations order pg plain policy proc
+           |               | reconcile roles rpc span story terminal version wait
 
 laboratory
 lab/bench     | *          | command gen/order lab/invariant lab/load lab/stack order pg pgembed proc rpc wait
@@ -29,7 +29,7 @@ lab/middleman | *          | gen/payment identity proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |
-lab/stack     | *          | authority failpoint identity pgembed policy proc rpc
+lab/stack     | *          | authority failpoint identity migrations pg pgembed policy proc roles rpc
 lab/invariant | pgx        | money rules
 lab/proxy     |            | proc wait
 
@@ -69,6 +69,7 @@ validate   | currency uuid | plain
 gen/...    | grpc protobuf | gen/...
 
 database
+roles      | pgx           | migrations pg
 orderdb    | pgx uuid      | batch failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx uuid      | batch failpoint pg wait
@@ -103,10 +104,11 @@ var inTests = map[string]string{
 	"pg":            "pgembed", // a server and its standby
 	"doctest":       "proc",
 	"sagactl":       "migrations pgembed proc",
-	"reconcile":     "gen/money gen/order gen/payment pg rpc rules",
+	"reconcile":     "gen/money gen/order gen/payment migrations pg roles rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
+	"roles":         "orderdb paymentdb",
 	"protowrite":    "gen/money gen/payment",   // which messages may be written
 	"paymentd":      "authority command order", // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",

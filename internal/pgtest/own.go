@@ -25,6 +25,17 @@ func Own(t testing.TB) Server {
 	return Server{server}
 }
 
+// AskPassword has it ask logins for their passwords. All others need none.
+func (s Server) AskPassword(t testing.TB, logins ...string) {
+	t.Helper()
+	if err := s.server.AskPassword(t.Context(), logins...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// LogFile is where it writes its log.
+func (s Server) LogFile() string { return s.server.LogFile() }
+
 // URL returns how its superuser reaches a database.
 func (s Server) URL(database string) string { return s.server.URL(database) }
 

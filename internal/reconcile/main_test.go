@@ -30,6 +30,12 @@ type system struct{ orders, payments *pgtest.Database }
 func healthy(t *testing.T) system {
 	t.Helper()
 	s := system{pgtest.Orders(t), pgtest.Payments(t)}
+	s.fill(t)
+	return s
+}
+
+func (s system) fill(t *testing.T) {
+	t.Helper()
 	for _, table := range []string{"payments", "ledger"} {
 		run(t, s.payments.Pool, `ALTER TABLE `+table+` DISABLE TRIGGER USER`)
 	}
@@ -61,7 +67,6 @@ func healthy(t *testing.T) system {
 		VALUES ($1, 'CHARGE', 600, 'JPY'), ($2, 'CHARGE', 600, 'JPY'), ($2, 'REFUND', 600, 'JPY'),
 			($3, 'CHARGE', 600, 'JPY')`,
 		paid, refunded, pending)
-	return s
 }
 
 func run(t testing.TB, pool *pgxpool.Pool, query string, args ...any) {

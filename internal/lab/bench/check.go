@@ -86,7 +86,7 @@ func (s *system) awaitGone(ctx context.Context) error {
 			err := pool.QueryRow(ctx, `
 				SELECT count(*)
 				FROM pg_stat_activity
-				WHERE usename = $1 AND datname = current_database()`, stack.Role).Scan(&left)
+				WHERE usename = ANY ($1) AND datname = current_database()`, stack.Logins()).Scan(&left)
 			if err != nil {
 				return err
 			}

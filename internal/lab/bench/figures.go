@@ -56,8 +56,9 @@ func (s *system) statements(ctx context.Context, pool *pgxpool.Pool) (n int64, e
 	err = pool.QueryRow(ctx, `
 		SELECT coalesce(sum(calls), 0)::bigint
 		FROM pg_stat_statements(false)
-		WHERE userid = $1::regrole AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-		stack.Role).Scan(&n)
+		WHERE userid IN (SELECT oid FROM pg_roles WHERE rolname = ANY ($1))
+			AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+		stack.Logins()).Scan(&n)
 	return n, err
 }
 

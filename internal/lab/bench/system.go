@@ -24,8 +24,6 @@ import (
 )
 
 const (
-	// password is the daemons' own role's: what their statements cost is told apart from those that look on.
-	password = "bench"
 	// connections are those of unary callers, who share them: a server takes a thousand calls of each.
 	connections = 8
 )
@@ -76,7 +74,7 @@ func (s *system) start(ctx context.Context) (err error) {
 	s.result.Machine = machine()
 	runtime.GOMAXPROCS(s.result.Machine.Threads) // of the clients
 	s.Stack, err = stack.Start(ctx, stack.Config{
-		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Password: password, Settings: settings,
+		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Roles: true, Settings: settings,
 		TLS: s.config.TLS,
 		Env: []string{fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)}, Progress: s.tell,
 	})

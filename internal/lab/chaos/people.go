@@ -23,6 +23,11 @@ var peopleFaults = []fault{
 		lasts: between(3*time.Second, 8*time.Second), run: misconfigured,
 	},
 	{
+		name: "revoked-grant", says: "a daemon loses one right after another, until all are given back",
+		targets: []string{orderd, paymentd, relays, ordersDB, paymentsDB}, weight: 2,
+		lasts: between(3*time.Second, 8*time.Second), run: revokedGrant,
+	},
+	{
 		name: "wrong-paymentd", says: "the relays are led to a paymentd that has another database",
 		targets: []string{peer, paymentsDB}, weight: 2,
 		lasts: between(2*time.Second, 6*time.Second), run: wrongPaymentd,
@@ -53,66 +58,104 @@ func misconfigured(ctx context.Context, s *system, random *rand.Rand) error {
 	}
 }
 
-// right is what a daemon needs to do.
+// right is what a daemon needs to do, by its group.
 type right struct {
-	pool *pgxpool.Pool
-	may  string // "INSERT ON ledger"
+	pool  *pgxpool.Pool
+	group string
+	may   string // "INSERT ON ledger"
 }
 
 func (s *system) rights() (all []right) {
-	for _, may := range []string{
-		"SELECT ON orders", "INSERT ON orders", "UPDATE ON orders",
-		"SELECT ON outbox", "INSERT ON outbox", "UPDATE ON outbox", "DELETE ON outbox", "INSERT ON attempts",
-	} {
-		all = append(all, right{s.orders, may})
+	add := func(pool *pgxpool.Pool, group string, may ...string) {
+		for _, what := range may {
+			all = append(all, right{pool, group, what})
+		}
 	}
-	for _, may := range []string{"SELECT ON payments", "INSERT ON payments", "UPDATE ON payments", "INSERT ON ledger"} {
-		all = append(all, right{s.payments, may})
-	}
+	add(s.orders, "hosho_orderd", "SELECT ON orders", "INSERT ON orders", "UPDATE ON orders", "INSERT ON changes",
+		"INSERT ON outbox", "SELECT ON outbox_claims")
+	add(s.orders, "hosho_relay", "SELECT ON orders", "UPDATE ON orders", "SELECT ON outbox", "INSERT ON outbox",
+		"UPDATE ON outbox", "DELETE ON outbox", "INSERT ON attempts", "INSERT ON changes", "UPDATE ON outbox_claims")
+	add(s.payments, "hosho_paymentd", "SELECT ON payments", "INSERT ON payments", "UPDATE ON payments",
+		"INSERT ON ledger", "SELECT ON database_identity")
 	return all
 }
 
-func withoutRight(ctx context.Context, s *system, random *rand.Rand) error {
-	rights := s.rights()
-	r := rights[random.IntN(len(rights))]
-	if _, err := r.pool.Exec(context.WithoutCancel(ctx), `REVOKE `+r.may+` FROM `+stack.Role); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	_, err := r.pool.Exec(context.WithoutCancel(ctx), `GRANT `+r.may+` TO `+stack.Role)
+// revoke takes a right to a table, and with it that to each column.
+func (r right) revoke(ctx context.Context) error {
+	_, err := r.pool.Exec(context.WithoutCancel(ctx), `REVOKE `+r.may+` FROM `+r.group)
 	return err
 }
 
-// wrongPassword changes the password of the daemons' role, and ends their sessions so that they notice.
+// giveBack gives all of them back, as the migrations gave them.
+func (r right) giveBack(ctx context.Context) error {
+	_, err := r.pool.Exec(context.WithoutCancel(ctx), `SELECT grant_roles()`)
+	return err
+}
+
+func withoutRight(ctx context.Context, s *system, random *rand.Rand) error {
+	r := one(s.rights(), random)
+	if err := r.revoke(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return r.giveBack(ctx)
+}
+
+// revokedGrant takes from one daemon one right after another, until it has none or the time is over.
+func revokedGrant(ctx context.Context, s *system, random *rand.Rand) error {
+	all := s.rights()
+	victim := one(all, random)
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, r := range all {
+		if r.group != victim.group {
+			continue
+		}
+		if err := r.revoke(ctx); err != nil {
+			return errors.Join(err, victim.giveBack(ctx))
+		}
+		if !wait.For(ctx, span(random, 0, time.Second)) {
+			break
+		}
+	}
+	<-ctx.Done()
+	return victim.giveBack(ctx)
+}
+
+// wrongPassword changes the password of a daemon's login, and ends its sessions so that it notices.
 func wrongPassword(ctx context.Context, s *system, random *rand.Rand) error {
-	pool := []*pgxpool.Pool{s.orders, s.payments}[random.IntN(2)]
+	login := one(stack.Logins(), random)
+	pool := s.orders
+	if login == s.Paymentd.Name {
+		pool = s.payments
+	}
 	forever := context.WithoutCancel(ctx)
 	change := func(password string) error {
-		_, err := pool.Exec(forever, fmt.Sprintf(`ALTER ROLE %s PASSWORD '%s'`, stack.Role, password))
+		_, err := pool.Exec(forever, fmt.Sprintf(`ALTER ROLE %s PASSWORD '%s'`, login, password))
 		return err
 	}
 	if err := change("another"); err != nil {
 		return err
 	}
-	_, err := pool.Exec(forever, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`,
-		stack.Role)
+	_, err := pool.Exec(forever, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`, login)
 	<-ctx.Done()
-	return errors.Join(err, change(secret))
+	return errors.Join(err, change(s.Password(login)))
 }
 
-// wrongDatabase restarts a daemon with the other context's database, or with one that there is not.
+// wrongDatabase restarts a daemon with the other context's database, to which it comes as one that may work there, or
+// with one that there is not.
 func wrongDatabase(ctx context.Context, s *system, random *rand.Rand) error {
 	victim := one(s.Daemons(), random)
-	server, database := s.PaymentsURL(), "payments"
+	wrong := s.As("paymentd", s.PaymentsURL())
 	if victim == s.Paymentd {
-		server, database = s.OrdersURL(), "orders"
+		wrong = s.As("relay", s.OrdersURL())
 	}
 	if random.IntN(2) == 0 {
-		database = "nobodys"
-	}
-	wrong, err := toDaemons(server, database)
-	if err != nil {
-		return err
+		u, err := url.Parse(wrong)
+		if err != nil {
+			return err
+		}
+		u.Path = "/nobodys"
+		wrong = u.String()
 	}
 	if err := victim.Stop(); err != nil {
 		return err
@@ -131,14 +174,4 @@ func wrongDatabase(ctx context.Context, s *system, random *rand.Rand) error {
 func databaseOf(p *stack.Process) string {
 	name, _, _ := strings.Cut(strings.ToUpper(p.Name), "-") // RELAY of relay-2
 	return name + "_DATABASE_URL"
-}
-
-// toDaemons returns a URL of a database, on the server of another, by which the daemons' role reaches it.
-func toDaemons(direct, database string) (string, error) {
-	u, err := url.Parse(direct)
-	if err != nil {
-		return "", err
-	}
-	u.User, u.Path = url.UserPassword(stack.Role, secret), "/"+database
-	return u.String(), nil
 }

@@ -105,7 +105,7 @@ func (s *system) orderd() []*stack.Process   { return []*stack.Process{s.Orderd}
 func (s *system) paymentd() []*stack.Process { return []*stack.Process{s.Paymentd} }
 func (s *system) relays() []*stack.Process   { return s.Relays }
 
-func one(from []*stack.Process, random *rand.Rand) *stack.Process {
+func one[T any](from []T, random *rand.Rand) T {
 	return from[random.IntN(len(from))]
 }
 

@@ -89,7 +89,7 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Standbys: needStandbys(faults), Admin: true, Relays: c.Relays,
 		Simulate: stack.Simulate,
-		Password: secret, Env: env, Settings: settings, ServerEnv: serverEnv,
+		Roles:    true, Password: secret, Env: env, Settings: settings, ServerEnv: serverEnv,
 		LogTo: s.logs.of, Route: s.route, TLS: c.TLS,
 	})
 	if err != nil {

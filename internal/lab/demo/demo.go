@@ -125,7 +125,7 @@ func runPrivate(
 		return nil, err
 	}
 	return stack.Start(ctx, stack.Config{
-		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Simulate: stack.Simulate,
+		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Roles: true, Simulate: stack.Simulate,
 		TLS:      tls,
 		LogTo:    story.logOf,
 		Progress: progress,

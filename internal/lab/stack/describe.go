@@ -26,11 +26,11 @@ func (s *Stack) describe() error {
 	if err != nil {
 		return err
 	}
-	orders, err := s.route("orderd", "orders", s.as(s.pooled(OrdersDatabase, s.OrdersURL())))
+	orders, err := s.route("orderd", "orders", s.As("orderd", s.pooled(OrdersDatabase, s.OrdersURL())))
 	if err != nil {
 		return err
 	}
-	payments, err := s.route("paymentd", "payments", s.as(s.pooled(PaymentsDatabase, s.PaymentsURL())))
+	payments, err := s.route("paymentd", "payments", s.As("paymentd", s.pooled(PaymentsDatabase, s.PaymentsURL())))
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Stack) describeRelay(i, port int) error {
 	if i > 0 {
 		name = fmt.Sprintf("relay-%d", i+1)
 	}
-	orders, err := s.route(name, "orders", s.as(s.pooled(OrdersDatabase, s.OrdersURL())))
+	orders, err := s.route(name, "orders", s.As("relay", s.pooled(OrdersDatabase, s.OrdersURL())))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -17,8 +18,8 @@ import (
 // had been.
 func TestOrdersWaitWhileADatabaseIsMisconfigured(t *testing.T) {
 	t.Parallel()
-	s := start(t, bin, 1, func(c *stack.Config) { c.Password = "secret" })
-	const everybodyOut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hosho'`
+	s := start(t, bin, 1, func(c *stack.Config) { c.Roles = true })
+	const everybodyOut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'paymentd'`
 	payments := func(statements ...string) func() {
 		return func() { execute(t, s.PaymentsURL(), statements...) }
 	}
@@ -35,12 +36,12 @@ func TestOrdersWaitWhileADatabaseIsMisconfigured(t *testing.T) {
 		saysNotReady string // within five seconds; empty: it is not waited for
 	}{
 		{
-			"no right to insert", payments(`REVOKE INSERT ON ledger FROM hosho`),
-			payments(`GRANT INSERT ON ledger TO hosho`), "it lacks INSERT on ledger (amount_minor, currency, kind, ",
+			"no right to insert", payments(`REVOKE INSERT ON ledger FROM hosho_paymentd`),
+			payments(`SELECT grant_roles()`), "it lacks INSERT on ledger (amount_minor, currency, kind, ",
 		},
 		{
-			"another password", payments(`ALTER ROLE hosho PASSWORD 'other'`, everybodyOut),
-			payments(`ALTER ROLE hosho PASSWORD 'secret'`), "",
+			"another password", payments(`ALTER ROLE paymentd PASSWORD 'other'`, everybodyOut),
+			payments(fmt.Sprintf(`ALTER ROLE paymentd PASSWORD '%s'`, s.Password("paymentd"))), "",
 		},
 		{
 			"no database", server(nobodyIn, everybodyOut, `ALTER DATABASE payments RENAME TO others`),
@@ -55,8 +56,8 @@ func TestOrdersWaitWhileADatabaseIsMisconfigured(t *testing.T) {
 			payments(`ALTER TABLE ledger RENAME coin TO currency`), "",
 		},
 		{
-			"no schema", payments(`ALTER ROLE hosho SET search_path = 'elsewhere'`, everybodyOut),
-			payments(`ALTER ROLE hosho RESET search_path`, everybodyOut), "",
+			"no schema", payments(`ALTER ROLE paymentd SET search_path = 'elsewhere'`, everybodyOut),
+			payments(`ALTER ROLE paymentd RESET search_path`, everybodyOut), "",
 		},
 	}
 	for _, test := range tests[:slow.Times(3, len(tests))] {
@@ -74,11 +75,11 @@ func TestOrdersWaitWhileADatabaseIsMisconfigured(t *testing.T) {
 	// The relay's own database: a reply is in hand and cannot be written down.
 	s.Relays[0].Signal(syscall.SIGSTOP)
 	ids := s.placeSome(t)
-	execute(t, s.OrdersURL(), `REVOKE UPDATE ON orders FROM hosho`)
+	execute(t, s.OrdersURL(), `REVOKE UPDATE ON orders FROM hosho_relay`)
 	s.Relays[0].Signal(syscall.SIGCONT)
 	s.await(t, "commands were claimed and their replies not settled",
 		`SELECT count(*) > 0 FROM outbox WHERE claims > 0 AND key = ANY($1)`, ids)
-	execute(t, s.OrdersURL(), `GRANT UPDATE ON orders TO hosho`)
+	execute(t, s.OrdersURL(), `SELECT grant_roles()`)
 	s.wantAsIfNothingHadBeen(t, "the relay has no right to update", ids)
 
 	s.agree(t, true)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"hosho/internal/pgembed"
 )
@@ -23,9 +24,7 @@ func (s *Stack) startPoolers(ctx context.Context) error {
 			return err
 		}
 		config := pgembed.PoolerConfig{Server: address.Host, Settings: s.config.Poolers}
-		if s.config.Password != "" {
-			config.Users = map[string]string{Role: s.config.Password}
-		}
+		config.Users = s.passwords
 		if s.poolers[database], err = pgembed.StartPooler(ctx, config); err != nil {
 			delete(s.poolers, database)
 			return err
@@ -52,5 +51,5 @@ func (s *Stack) past(prefix string) []string {
 	if s.poolers == nil {
 		return nil
 	}
-	return []string{prefix + "_LISTEN_DATABASE_URL=" + s.as(s.OrdersURL())}
+	return []string{prefix + "_LISTEN_DATABASE_URL=" + s.As(strings.ToLower(prefix), s.OrdersURL())}
 }

@@ -2,57 +2,87 @@ package stack
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"hosho/internal/pg"
+	"hosho/internal/roles"
+	"hosho/migrations"
 )
 
-// Role is what the daemons connect as where Config.Password says so. It may use every table and owns none, so that an
-// experiment can take from it what it needs.
-const Role = "hosho"
+// Logins are those of the daemons, where Config.Roles gives them some.
+func Logins() []string { return []string{"orderd", "paymentd", "relay"} }
 
-// as returns a database's URL for the daemons.
-func (s *Stack) as(direct string) string {
+// As returns a database's URL for a login. Where the stack has no roles that is the URL as it is.
+func (s *Stack) As(login, direct string) string {
 	u, err := url.Parse(direct)
-	if s.config.Password == "" || err != nil { // pgembed made it
+	if s.passwords == nil || err != nil { // pgembed made it
 		return direct
 	}
-	u.User = url.UserPassword(Role, s.config.Password)
+	u.User = url.UserPassword(login, s.passwords[login])
 	return u.String()
 }
 
-// grant makes the role and gives it its rights, if the daemons have one.
-func (s *Stack) grant(ctx context.Context) error {
-	if s.config.Password == "" {
+// Password returns a login's.
+func (s *Stack) Password(login string) string { return s.passwords[login] }
+
+// makeRoles makes the roles, if there are to be any, and notes their passwords. On servers that were used before they
+// are there, and stay.
+func (s *Stack) makeRoles(ctx context.Context) error {
+	if !s.config.Roles {
 		return nil
 	}
-	for _, server := range []string{s.OrdersURL(), s.PaymentsURL()} {
-		if err := grantAll(ctx, server, s.config.Password); err != nil {
-			return fmt.Errorf("make the role %s: %w", Role, err)
+	s.passwords = map[string]string{}
+	dir := filepath.Join(s.Dir, "urls")
+	for set, server := range map[migrations.Set]string{
+		migrations.Orders: s.OrdersURL(), migrations.Payments: s.PaymentsURL(),
+	} {
+		if err := s.choosePasswords(set, server, dir); err != nil {
+			return err
+		}
+		if _, err := roles.Bootstrap(ctx, set, server, dir); err != nil {
+			return err
+		}
+		for _, login := range roles.Logins(set) {
+			text, err := os.ReadFile(filepath.Join(dir, login.Name))
+			if err != nil {
+				return err
+			}
+			own, err := url.Parse(strings.TrimSpace(string(text)))
+			if err != nil {
+				return err
+			}
+			s.passwords[login.Name], _ = own.User.Password()
 		}
 	}
 	for _, server := range s.all() {
-		if err := server.AskPassword(ctx, Role); err != nil {
+		if err := server.AskPassword(ctx, slices.Sorted(maps.Keys(s.passwords))...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// grantAll works on servers that were used before: their role stays.
-func grantAll(ctx context.Context, server, password string) error {
-	conn, err := pgx.Connect(ctx, server)
-	if err != nil {
+// choosePasswords writes the logins' files, where Config says what the passwords are: Bootstrap keeps them.
+func (s *Stack) choosePasswords(set migrations.Set, server, dir string) error {
+	if s.config.Password == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, fmt.Sprintf(`
-		DO $$ BEGIN
-			CREATE ROLE %[1]s LOGIN;
-		EXCEPTION WHEN duplicate_object THEN NULL;
-		END $$;
-		ALTER ROLE %[1]s PASSWORD '%[2]s';
-		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %[1]s`, Role, password))
-	return err
+	for _, login := range roles.Logins(set) {
+		own, err := pg.URLFor(server, login.Name, s.config.Password)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, login.Name), []byte(own), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

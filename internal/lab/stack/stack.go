@@ -35,7 +35,8 @@ type Config struct {
 	Admin      bool   // /metrics of every daemon, on free ports; otherwise only with FixedPorts, where they belong
 	Relays     int    // at least 1
 	Simulate   string // paymentd's rules; empty: none
-	Password   string // of the role Role, as which the daemons then connect; empty: as the servers' superuser
+	Roles      bool   // each program has a login of its own, as sagactl bootstrap makes them; else the superuser's
+	Password   string // of these logins; empty: one made up for each
 	Env        []string
 	Settings   map[string]string             // of both databases, beside those of pgembed; may be nil
 	ServerEnv  map[string][]string           // of a database's server, by the database's name; may be nil
@@ -68,7 +69,8 @@ type Stack struct {
 	folder  *proc.Folder               // that Start made; nil: Config.Dir
 	poolers map[string]*pgembed.Pooler // by the databases' names
 
-	certs certificates
+	certs     certificates
+	passwords map[string]string // by login; empty unless Config.Roles
 }
 
 // NewFolder makes a temporary folder for what belongs to systems, whose databases may run as another user. When this
@@ -123,6 +125,9 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startDatabases(ctx); err != nil {
 		return err
 	}
+	if err := s.makeRoles(ctx); err != nil {
+		return err
+	}
 	if err := s.startPoolers(ctx); err != nil {
 		return err
 	}
@@ -137,9 +142,6 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	s.progress("migrating both databases")
 	if err := s.migrate(ctx); err != nil {
-		return err
-	}
-	if err := s.grant(ctx); err != nil {
 		return err
 	}
 	s.progress("starting orderd, paymentd and relay")
@@ -217,8 +219,8 @@ func (s *Stack) startDatabases(ctx context.Context) error {
 // migrate runs the daemons' own migrate commands, as an operator would who owns the schemas.
 func (s *Stack) migrate(ctx context.Context) error {
 	owners := []string{
-		"ORDERD_DATABASE_URL=" + s.pooled(OrdersDatabase, s.OrdersURL()),
-		"PAYMENTD_DATABASE_URL=" + s.pooled(PaymentsDatabase, s.PaymentsURL()),
+		"ORDERD_DATABASE_URL=" + s.As("orders_migrator", s.pooled(OrdersDatabase, s.OrdersURL())),
+		"PAYMENTD_DATABASE_URL=" + s.As("payments_migrator", s.pooled(PaymentsDatabase, s.PaymentsURL())),
 	}
 	for _, p := range []*Process{s.Orderd, s.Paymentd} {
 		cmd := exec.CommandContext(ctx, p.binary, "migrate")

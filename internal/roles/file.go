@@ -1,0 +1,59 @@
+package roles
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hosho/internal/pg"
+)
+
+// writeURL writes how a login reaches the database of a URL into the file of its name, and returns its password. One
+// that the file holds already is kept. Whoever reads the file while it is written has the former or the new one.
+func writeURL(dir, databaseURL, login string) (password string, err error) {
+	file := filepath.Join(dir, login)
+	if password, err = passwordIn(file, login); err != nil {
+		return "", err
+	}
+	if password == "" {
+		password = newPassword()
+	}
+	own, err := pg.URLFor(databaseURL, login, password)
+	if err != nil {
+		return "", err
+	}
+	made, err := os.CreateTemp(dir, "."+login+"-") // which only its owner reads
+	if err != nil {
+		return "", err
+	}
+	_, err = made.WriteString(own + "\n")
+	if err = errors.Join(err, made.Sync(), made.Close()); err == nil {
+		err = os.Rename(made.Name(), file)
+	}
+	if err != nil {
+		return "", errors.Join(err, os.Remove(made.Name()))
+	}
+	return password, nil
+}
+
+// passwordIn returns the password that a login's file holds, empty where there is no file.
+func passwordIn(file, login string) (string, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	config, err := pg.Parse(strings.TrimSpace(string(text)))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	if got := config.ConnConfig.User; got != login {
+		return "", fmt.Errorf("%s: got the URL of %s, want that of %s: take it away", file, got, login)
+	}
+	return config.ConnConfig.Password, nil
+}
