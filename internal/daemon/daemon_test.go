@@ -232,6 +232,37 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 	}
 }
 
+// Roles that are made later get their rights when somebody migrates again, and those that are missing are named.
+func TestMigrateNamesTheRolesThatAreMissing(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Own(t).Create(t, "orders")
+	environment := []string{"SAMPLED_DATABASE_URL=" + db.URL}
+	if stdout, stderr, code := run(t, environment, "migrate"); code != 0 || strings.Contains(stdout, "roles") {
+		t.Errorf("without roles: got %q, exit %d, %s; want nothing about them", stdout, code, stderr)
+	}
+	for _, step := range []struct{ makes, want string }{
+		{
+			`CREATE ROLE hosho_relay; CREATE ROLE hosho_orderd`,
+			"roles that are missing: hosho_orders_owner, hosho_repair, hosho_orders_reader " +
+				"(sagactl bootstrap makes them)\n",
+		},
+		{`CREATE ROLE hosho_orders_owner; CREATE ROLE hosho_repair; CREATE ROLE hosho_orders_reader`, ""},
+	} {
+		if _, err := db.Pool.Exec(t.Context(), step.makes); err != nil {
+			t.Fatal(err)
+		}
+		stdout, _, code := run(t, environment, "migrate")
+		if want := "orders is up to date\n" + step.want; stdout != want || code != 0 {
+			t.Errorf("got %q, exit %d, want %q, exit 0", stdout, code, want)
+		}
+	}
+	var may bool
+	if err := db.Pool.QueryRow(t.Context(), `SELECT has_table_privilege('hosho_orders_reader', 'orders', 'SELECT')`).
+		Scan(&may); err != nil || !may {
+		t.Errorf("the reader may read: got %v, %v", may, err)
+	}
+}
+
 func TestAWrongCommandLineExits80(t *testing.T) {
 	t.Parallel()
 	for complaint, args := range map[string][]string{

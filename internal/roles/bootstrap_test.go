@@ -2,6 +2,7 @@ package roles_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
 
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
@@ -74,6 +76,36 @@ func TestADatabaseOfBeforeThereWereRoles(t *testing.T) {
 		if _, err := set.Up(t.Context(), urlOf(t, dir, roles.Logins(set)[0].Name), nil); err != nil {
 			t.Error(err)
 		}
+		wantWork(t, set, dir)
+	}
+}
+
+// A database whose last migration was before there were roles: its new owner migrates it.
+func TestADatabaseOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	for set, version := range map[migrations.Set]int64{migrations.Orders: 22, migrations.Payments: 10} {
+		db, dir := server.Create(t, string(set)), t.TempDir()
+		conn, err := sql.Open("pgx", db.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		folder := os.DirFS(filepath.Join("..", "..", "migrations", string(set)))
+		steps, err := goose.NewProvider(goose.DialectPostgres, conn, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := steps.UpTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+		if done := boot(t, set, db.URL, dir); done.Given == 0 || done.Granted {
+			t.Errorf("got %+v, want what is there given, and nothing granted yet", done)
+		}
+		if _, err := set.Up(t.Context(), urlOf(t, dir, roles.Logins(set)[0].Name), nil); err != nil {
+			t.Fatal(err)
+		}
+		wantOwner(t, db.URL, roles.Logins(set)[0].Group)
 		wantWork(t, set, dir)
 	}
 }

@@ -79,8 +79,8 @@ COMMENT ON FUNCTION grant_roles IS
 	'Gives the groups that there are their rights, and takes all others from them; returns which groups there are';
 
 -- What a function means by a name is not for its caller to say, whose search_path may begin with tables and operators
--- of his own. ledger_payment runs for every charge, and to set and reset the path would be a microsecond or two of each:
--- it says by itself where its names are.
+-- of his own. ledger_payment runs for every charge, and to set and reset the path would be a microsecond or two of
+-- each: it says by itself where its names are.
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -56,6 +56,28 @@ func TestASystemWhoseProgramsHaveRoles(t *testing.T) {
 	s.await(t, "it is settled by hand", `SELECT status = 'CANCELLED' FROM orders WHERE id = $1`, foreign)
 }
 
+// A system that worked without roles is given them: its databases go to their owners, with the orders that are in them.
+func TestASystemOfBeforeThereWereRoles(t *testing.T) {
+	t.Parallel()
+	var dir string
+	before := start(t, bin, 1, func(c *stack.Config) { dir = c.Dir })
+	early := before.place(t, 600)
+	before.await(t, "it is settled", allSettled)
+	before.orders.Close()
+	before.payments.Close()
+	if err := before.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, bin, 1, func(c *stack.Config) { c.Dir, c.Roles = dir, true })
+	s.wantLogins(t)
+	if _, err := s.client.CancelOrder(t.Context(), &orderv1.CancelOrderRequest{OrderId: early}); err != nil {
+		t.Fatal(err)
+	}
+	s.place(t, 700)
+	s.await(t, "all are settled", allSettled)
+	s.agree(t, true)
+}
+
 // The same where each database has a standby, one of which takes over.
 func TestRolesOutliveAFailover(t *testing.T) {
 	t.Parallel()
