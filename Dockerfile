@@ -10,7 +10,8 @@ ARG VERSION
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-X hosho/internal/version.stamped=$VERSION" -o /out/ \
 	./orderd ./paymentd ./relay ./sagactl
 # Where volumes are mounted that sagactl writes to: a new volume has the owner of the image's folder.
-RUN mkdir -p /given/secrets/orderd /given/secrets/paymentd /given/secrets/relay /given/policy
+RUN mkdir -p /given/policy && cd /given && mkdir secrets && cd secrets && \
+	mkdir orderd paymentd relay orders_migrator payments_migrator
 
 # No shell and no package manager, and not root. `orderd healthcheck` needs none of them.
 FROM gcr.io/distroless/static-debian12:nonroot

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 
 	"hosho/internal/roles"
@@ -15,6 +14,8 @@ type bootstrap struct {
 	OrdersURL   string `env:"ORDERS_DATABASE_URL" placeholder:"URL" help:"The orders database, as a superuser."`
 	PaymentsURL string `env:"PAYMENTS_DATABASE_URL" placeholder:"URL" help:"The payments database, likewise."`
 	Dir         string `type:"path" default:"urls" placeholder:"FOLDER" help:"Where each login's URL is, or is put."`
+
+	privacy
 }
 
 // Help is called by kong.
@@ -29,6 +30,14 @@ func (b *bootstrap) Validate() error {
 	if b.OrdersURL == "" && b.PaymentsURL == "" {
 		return errors.New("neither --orders-url (ORDERS_DATABASE_URL) nor --payments-url (PAYMENTS_DATABASE_URL): " +
 			"want the URL of at least one database, as a superuser")
+	}
+	for name, url := range map[string]string{"orders": b.OrdersURL, "payments": b.PaymentsURL} {
+		if url == "" {
+			continue
+		}
+		if err := b.privacy.check(name, url); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -69,6 +78,6 @@ func (b *bootstrap) tell(screen *terminal.Terminal, set migrations.Set, done rol
 		screen.Line("  next: migrate, which gives each its rights")
 	}
 	for _, login := range roles.Logins(set) {
-		screen.Line("  %-28s %s", login.For, filepath.Join(b.Dir, login.Name))
+		screen.Line("  %-28s %s", login.For, roles.URLFile(b.Dir, login.Name))
 	}
 }

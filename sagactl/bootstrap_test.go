@@ -40,7 +40,7 @@ func TestBootstrapSaysWhatItMadeAndWhatIsNext(t *testing.T) {
 	want(first, "made the database", "made hosho_orders_owner, hosho_orderd", "next: migrate")
 	for _, set := range []migrations.Set{migrations.Orders, migrations.Payments} {
 		for _, login := range roles.Logins(set) {
-			file := filepath.Join(dir, login.Name)
+			file := roles.URLFile(dir, login.Name)
 			want(first, login.For, file)
 			text, err := os.ReadFile(file)
 			if err != nil {

@@ -16,6 +16,11 @@ type databases struct {
 	PaymentsURL     string `env:"PAYMENTS_DATABASE_URL" placeholder:"URL" help:"The payments database."`
 	PaymentsURLFile string `env:"PAYMENTS_DATABASE_URL_FILE" placeholder:"FILE" help:"A file that holds that URL."`
 
+	privacy
+}
+
+// privacy is the flag of who takes it that others read along.
+type privacy struct {
 	InsecureDatabase bool `env:"SAGACTL_INSECURE_DATABASE" help:"Take databases off loopback without verify-full."`
 }
 
@@ -42,13 +47,18 @@ func (d *databases) find(name string, url *string, file string) error {
 		return fmt.Errorf("%s (%s) is missing: want the URL of the %s database, as the file env of \"sagactl up\" "+
 			"sets it", flag, variable, name)
 	}
-	err := pg.CheckPrivate(*url)
+	return d.privacy.check(name, *url)
+}
+
+// check returns an error when others could read along on the way to a database, unless that is taken.
+func (p privacy) check(name, url string) error {
+	err := pg.CheckPrivate(url)
 	if _, exposed := errors.AsType[*pg.ExposedError](err); !exposed {
 		return nil // what is no URL is told by whoever opens it
 	}
-	if d.InsecureDatabase {
+	if p.InsecureDatabase {
 		_, err := fmt.Fprintf(os.Stderr, "sagactl: %s: %v: whoever is between reads along\n", name, err)
 		return err
 	}
-	return fmt.Errorf("%s: %w; or say --insecure-database", flag, err)
+	return fmt.Errorf("--%s-url: %w; or say --insecure-database", name, err)
 }

@@ -71,7 +71,7 @@ func TestCompose(t *testing.T) {
 		},
 		{
 			"a tool that knows one database",
-			"PAYMENTS_DATABASE_URL:", "PAYMENTS_URL:", "sagactl: PAYMENTS_DATABASE_URL is not",
+			"PAYMENTS_DATABASE_URL_FILE:", "PAYMENTS_URL:", "sagactl: PAYMENTS_DATABASE_URL_FILE is not",
 		},
 	}
 	for _, tt := range tests {
@@ -204,7 +204,7 @@ func checkDaemon(name string, s types.ServiceConfig) []string {
 // checkSecrets is for a daemon's certificate: it has one, and nobody else's, which it cannot change.
 func checkSecrets(name string, s types.ServiceConfig) []string {
 	var findings []string
-	for _, setting := range []string{"_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_ALLOW"} {
+	for _, setting := range []string{"_DATABASE_URL_FILE", "_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_ALLOW"} {
 		if variable(s, strings.ToUpper(name)+setting) == "" {
 			findings = append(findings, "has no "+setting[1:])
 		}
@@ -240,8 +240,8 @@ func checkTool(project *types.Project) []string {
 	}
 	for name, want := range map[string]string{
 		"ORDERD": "orderd:50051", "PAYMENTD": "paymentd:50052", "RELAY": "relay:50053",
-		"ORDERS_DATABASE_URL":   variable(project.Services["orderd"], "ORDERD_DATABASE_URL"),
-		"PAYMENTS_DATABASE_URL": variable(project.Services["paymentd"], "PAYMENTD_DATABASE_URL"),
+		"ORDERS_DATABASE_URL_FILE":   "/secrets/orders_reader/database-url",
+		"PAYMENTS_DATABASE_URL_FILE": "/secrets/payments_reader/database-url",
 	} {
 		if got := variable(s, name); got != want {
 			findings = append(findings, fmt.Sprintf("sagactl: %s is not %q but %q", name, want, got))

@@ -153,7 +153,7 @@ func TestThePasswordsAreInTheFilesAlone(t *testing.T) {
 		if strings.Contains(string(log), password(t, dir, login.Name)) {
 			t.Errorf("the server's log has the password of %s", login.Name)
 		}
-		info, err := os.Stat(filepath.Join(dir, login.Name))
+		info, err := os.Stat(roles.URLFile(dir, login.Name))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: got %v, %v; want it for its owner alone", login.Name, info.Mode(), err)
 		}
@@ -162,7 +162,7 @@ func TestThePasswordsAreInTheFilesAlone(t *testing.T) {
 		t.Errorf("the folder: got %v, %v; want it for its owner alone", info.Mode(), err)
 	}
 	// A file that is lost has another password, and the server knows it at once.
-	if err := os.Remove(filepath.Join(dir, "orderd")); err != nil {
+	if err := os.Remove(roles.URLFile(dir, "orderd")); err != nil {
 		t.Fatal(err)
 	}
 	boot(t, migrations.Orders, server.URL("orders"), dir)
@@ -174,7 +174,10 @@ func TestThePasswordsAreInTheFilesAlone(t *testing.T) {
 func TestAnothersFileIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file, text := filepath.Join(dir, "relay"), "postgres://ada:pw@db.example/notes"
+	file, text := roles.URLFile(dir, "relay"), "postgres://ada:pw@db.example/notes"
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +263,7 @@ func knock(t *testing.T, url string) error {
 
 func urlOf(t *testing.T, dir, login string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, login))
+	text, err := os.ReadFile(roles.URLFile(dir, login))
 	if err != nil {
 		t.Fatal(err)
 	}

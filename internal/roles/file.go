@@ -11,10 +11,16 @@ import (
 	"hosho/internal/pg"
 )
 
-// writeURL writes how a login reaches the database of a URL into the file of its name, and returns its password. One
-// that the file holds already is kept. Whoever reads the file while it is written has the former or the new one.
+// URLFile is where the URL of a login is below a folder: in one of its own, which may hold what else it is given.
+func URLFile(dir, login string) string { return filepath.Join(dir, login, "database-url") }
+
+// writeURL writes how a login reaches the database of a URL into its file, and returns its password. One that the file
+// holds already is kept. Whoever reads the file while it is written has the former or the new one.
 func writeURL(dir, databaseURL, login string) (password string, err error) {
-	file := filepath.Join(dir, login)
+	file := URLFile(dir, login)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", err
+	}
 	if password, err = passwordIn(file, login); err != nil {
 		return "", err
 	}
@@ -25,7 +31,7 @@ func writeURL(dir, databaseURL, login string) (password string, err error) {
 	if err != nil {
 		return "", err
 	}
-	made, err := os.CreateTemp(dir, "."+login+"-") // which only its owner reads
+	made, err := os.CreateTemp(filepath.Dir(file), ".new-") // which only its owner reads
 	if err != nil {
 		return "", err
 	}

@@ -48,7 +48,7 @@ func (s *Stack) makeRoles(ctx context.Context) error {
 			return err
 		}
 		for _, login := range roles.Logins(set) {
-			text, err := os.ReadFile(filepath.Join(dir, login.Name))
+			text, err := os.ReadFile(roles.URLFile(dir, login.Name))
 			if err != nil {
 				return err
 			}
@@ -72,15 +72,16 @@ func (s *Stack) choosePasswords(set migrations.Set, server, dir string) error {
 	if s.config.Password == "" {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
 	for _, login := range roles.Logins(set) {
+		file := roles.URLFile(dir, login.Name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return err
+		}
 		own, err := pg.URLFor(server, login.Name, s.config.Password)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, login.Name), []byte(own), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
 			return err
 		}
 	}
