@@ -11,6 +11,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/authority"
 	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
 	"hosho/internal/rpc"
@@ -68,7 +69,8 @@ func TestTheSystemWorksWithCertificates(t *testing.T) {
 }
 
 // Somebody stands where paymentd is to be, with a certificate of the same authority. Nothing is sent to it: orders
-// wait, and are paid when the right one is there.
+// wait, and are paid when the right one is there. Whoever has one tried again meanwhile is written down as the one who
+// is in his certificate, whatever he calls himself.
 func TestNothingIsSentToWhoIsNotPaymentd(t *testing.T) {
 	t.Parallel()
 	s := start(t, bin, 1, func(c *stack.Config) { c.TLS = true })
@@ -76,7 +78,7 @@ func TestNothingIsSentToWhoIsNotPaymentd(t *testing.T) {
 	if err := s.Relays[0].Start("RELAY_PAYMENT_IDENTITY=spiffe://hosho.test/another"); err != nil {
 		t.Fatal(err)
 	}
-	s.place(t, 1200)
+	waiting := s.place(t, 1200)
 	s.await(t, "it was tried twice", `SELECT count(*) FILTER (WHERE claims > 1) = 1 FROM outbox`)
 	var payments int
 	if err := s.payments.QueryRow(t.Context(), `SELECT count(*) FROM payments`).Scan(&payments); err != nil {
@@ -84,6 +86,24 @@ func TestNothingIsSentToWhoIsNotPaymentd(t *testing.T) {
 	}
 	if payments > 0 {
 		t.Errorf("got %d payments, want none", payments)
+	}
+	conn, err := s.Dial(s.Relays[0], "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = relayv1.NewOutboxServiceClient(conn).RetryParked(t.Context(), &relayv1.RetryParkedRequest{
+		OrderId: waiting, Kind: relayv1.ParkedCommand_KIND_CHARGE, Operator: "mallory",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var operator string
+	if err := s.orders.QueryRow(t.Context(), `SELECT operator FROM audit`).Scan(&operator); err != nil {
+		t.Fatal(err)
+	}
+	if want := authority.ID("operator"); operator != want {
+		t.Errorf("got %q in the audit, want %q", operator, want)
 	}
 	s.Relays[0].Kill()
 	if err := s.Relays[0].Start(); err != nil {
