@@ -24,7 +24,7 @@ var peopleFaults = []fault{
 	},
 	{
 		name: "revoked-grant", says: "a daemon loses one right after another, until all are given back",
-		targets: []string{orderd, paymentd, relays, ordersDB, paymentsDB}, weight: 2,
+		targets: []string{orderd, paymentd, relays, ordersDB, paymentsDB}, weight: 6,
 		lasts: between(3*time.Second, 8*time.Second), run: revokedGrant,
 	},
 	{
