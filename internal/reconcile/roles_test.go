@@ -3,7 +3,6 @@ package reconcile_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -57,7 +56,7 @@ func TestTheLoginsMayReconcile(t *testing.T) {
 
 func urlIn(t *testing.T, dir, login string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, login))
+	text, err := os.ReadFile(roles.URLFile(dir, login))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 // A daemon's certificate runs out while customers order: their orders wait, none is given up, and the next certificate
 // is found by itself.
 func TestAnExpiredCertificateLosesNothing(t *testing.T) {
-	slow.Test(t, "waits until a certificate has run out, and until the next one is found")
+	slow.Long(t, "waits until a certificate has run out, and until the next one is found")
 	broken(t, Config{
 		TLS: true, Faults: []string{"expired-certificate"}, Length: certificateLeft + 2*time.Second,
 		Duration: time.Duration(slow.Times(1, 60)) * time.Second,

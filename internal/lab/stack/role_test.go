@@ -11,6 +11,7 @@ import (
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pgtest"
+	"hosho/internal/slow"
 )
 
 // Every program has a login of its own, of a group with the rights that it needs and no more, and was migrated by the
@@ -59,6 +60,7 @@ func TestASystemWhoseProgramsHaveRoles(t *testing.T) {
 // A system that worked without roles is given them: its databases go to their owners, with the orders that are in them.
 func TestASystemOfBeforeThereWereRoles(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "starts a system twice; package migrations makes roles for databases of before")
 	var dir string
 	before := start(t, bin, 1, func(c *stack.Config) { dir = c.Dir })
 	early := before.place(t, 600)
@@ -81,6 +83,7 @@ func TestASystemOfBeforeThereWereRoles(t *testing.T) {
 // The same where each database has a standby, one of which takes over.
 func TestRolesOutliveAFailover(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "fails over once more, with logins")
 	s := start(t, bin, 1, func(c *stack.Config) { c.Roles, c.Standbys = true, true })
 	s.wantLogins(t)
 	if err := s.Failover(t.Context(), stack.OrdersDatabase); err != nil {
@@ -97,6 +100,7 @@ func TestRolesOutliveAFailover(t *testing.T) {
 // The same through poolers, which log in with the passwords that they were given.
 func TestRolesBehindPoolers(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "starts one more system, behind poolers")
 	pgtest.PoolerOrLeaveOut(t)
 	s := start(t, bin, 1, func(c *stack.Config) {
 		c.Roles, c.Poolers = true, map[string]string{"default_pool_size": "12"}
