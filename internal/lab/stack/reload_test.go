@@ -90,7 +90,7 @@ func (s *system) order(t *testing.T) func() int {
 	var mu sync.Mutex
 	orders := 0
 	ctx, end := context.WithCancel(t.Context())
-	for customer := range 4 {
+	for customer := range 2 {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				err := s.orderOnce(context.WithoutCancel(ctx), fmt.Sprint("customer-", customer))
