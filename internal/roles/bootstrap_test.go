@@ -171,6 +171,38 @@ func TestThePasswordsAreInTheFilesAlone(t *testing.T) {
 	}
 }
 
+// Another program on the server has a login of the same name. It keeps its password and its rights.
+func TestAnothersLoginIsNotTaken(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	db := server.Create(t, "orders")
+	execute(t, db.Pool, `CREATE ROLE relay LOGIN PASSWORD 'of the mail server'`)
+	before := rolesOf(t, db.Pool)
+	dir := filepath.Join(t.TempDir(), "urls")
+	_, err := roles.Bootstrap(t.Context(), migrations.Orders, db.URL, dir)
+	if err == nil || !strings.Contains(err.Error(), "the role relay is there and is not in hosho_relay") {
+		t.Errorf("got %v, want it refused, and whose it may be", err)
+	}
+	if after := rolesOf(t, db.Pool); after != before {
+		t.Errorf("got %q after it, want %q", after, before)
+	}
+	execute(t, db.Pool, `CREATE ROLE hosho_relay; GRANT hosho_relay TO relay`)
+	boot(t, migrations.Orders, db.URL, dir)
+}
+
+// rolesOf returns the roles of a server, and what it knows of their passwords.
+func rolesOf(t *testing.T, pool *pgxpool.Pool) (known string) {
+	t.Helper()
+	err := pool.QueryRow(t.Context(), `
+		SELECT string_agg(rolname || coalesce(rolpassword, ''), ' ' ORDER BY rolname)
+		FROM pg_authid
+		WHERE rolname !~ '^pg_'`).Scan(&known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
 func TestAnothersFileIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

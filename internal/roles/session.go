@@ -49,9 +49,22 @@ func (s session) make(ctx context.Context, name, kind string) error {
 	return err
 }
 
-// makeLogin makes a login, or makes one right that is there.
+// makeLogin makes a login, or makes one right that is there. One of that name that is not in the group is another
+// program's, whose password is not to be changed.
 func (s session) makeLogin(ctx context.Context, l Login, verifier string) error {
-	if err := s.make(ctx, l.Name, "LOGIN"); err != nil {
+	var others bool
+	err := s.tx.QueryRow(ctx, `
+		SELECT to_regrole($1) IS NOT NULL AND NOT EXISTS (
+			SELECT FROM pg_auth_members WHERE member = to_regrole($1) AND roleid = to_regrole($2))`,
+		l.Name, l.Group).Scan(&others)
+	if err == nil && others {
+		err = fmt.Errorf("the role %s is there and is not in %s: if it is to be the login of %q, GRANT %[2]s TO "+
+			"%[1]s; if it is somebody else's, have the databases on a server of their own", l.Name, l.Group, l.For)
+	}
+	if err == nil {
+		err = s.make(ctx, l.Name, "LOGIN")
+	}
+	if err != nil {
 		return err
 	}
 	statements := []string{
