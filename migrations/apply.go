@@ -35,7 +35,7 @@ var ErrLocked = errors.New("a table is locked by a transaction that does not end
 // when the database is another set's or cannot hold every name. A pooler in transaction mode may stand before the
 // server: nothing is left behind in its sessions.
 func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([]int64, error) {
-	if err := s.accept(ctx, databaseURL); err != nil {
+	if err := s.Accept(ctx, databaseURL); err != nil {
 		return nil, fmt.Errorf("migrate %s: %w", s, err)
 	}
 	applied, err := Apply(ctx, databaseURL, s.folder(), waiting)
@@ -45,8 +45,9 @@ func (s Set) Up(ctx context.Context, databaseURL string, waiting func(error)) ([
 	return applied, nil
 }
 
-// accept looks at a database before it is migrated.
-func (s Set) accept(ctx context.Context, databaseURL string) error {
+// Accept looks at a database before it is migrated, or given roles: ErrForeign or ErrUnfit, when it is another set's or
+// cannot hold every name.
+func (s Set) Accept(ctx context.Context, databaseURL string) error {
 	config, err := single(databaseURL)
 	if err != nil {
 		return err

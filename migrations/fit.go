@@ -6,7 +6,7 @@ import (
 )
 
 // belongs returns ErrForeign unless the database is this set's, or empty. Where it does not say whose it is, because
-// the migration that makes it say so is not applied yet, its tables tell.
+// the migration that makes it say so is not applied yet, its tables tell, or its owner, who has one set's role.
 func (d standing) belongs(s Set) error {
 	name := d.name
 	switch {
@@ -16,6 +16,10 @@ func (d standing) belongs(s Set) error {
 	case d.orders:
 		name = string(Orders)
 	case d.payments:
+		name = string(Payments)
+	case d.Owner == Orders.ownerRole():
+		name = string(Orders)
+	case d.Owner == Payments.ownerRole():
 		name = string(Payments)
 	case d.version > 0:
 		name = "something else, which goose has migrated as well"

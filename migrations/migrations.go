@@ -30,6 +30,9 @@ func (s Set) owner() string {
 	return map[Set]string{Orders: "orderd", Payments: "paymentd"}[s]
 }
 
+// ownerRole owns a database for which roles were made.
+func (s Set) ownerRole() string { return "hosho_" + string(s) + "_owner" }
+
 func (s Set) folder() fs.FS {
 	sub, err := fs.Sub(files, string(s))
 	if err != nil {

@@ -60,6 +60,7 @@ type standing struct {
 	Versioned  bool     // goose has migrated here
 	Identified bool     // there is a schema_identity
 	Hidden     []string // of these two, the tables that may not be read
+	Owner      string   // of the database
 	Encoding   string   // of the server
 	SearchPath string
 	Missing    []string // of what is needed
@@ -124,6 +125,7 @@ const lookQuery = `
 			FROM unnest(ARRAY['goose_db_version', 'schema_identity']) AS name
 			WHERE NOT has_any_column_privilege(to_regclass(name), 'SELECT')
 		) AS hidden,
+		(SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()) AS owner,
 		getdatabaseencoding()::text AS encoding,
 		current_setting('search_path') AS search_path,
 		ARRAY(

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -104,6 +105,9 @@ func TestOnlyCustomersOfThePolicyAreChargedVoidedAndSeen(t *testing.T) {
 		for what, err := range map[string]error{"charge": charged, "list": listed, "void": voided} {
 			if status.Code(err) != want {
 				t.Errorf("%s of %s: got %v, want %s", what, customer, err, want)
+			}
+			if strings.Contains(status.Convert(err).Message(), customer) { // what the log has, too
+				t.Errorf("%s of %s: got %v, want it without the customer", what, customer, err)
 			}
 		}
 		if status.Code(got) != unseen {

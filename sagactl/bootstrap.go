@@ -69,6 +69,10 @@ func (b *bootstrap) tell(screen *terminal.Terminal, set migrations.Set, done rol
 	if len(done.Roles) > 0 {
 		screen.Line("  made %s", strings.Join(done.Roles, ", "))
 	}
+	if len(done.Passwords) > 0 {
+		screen.Line("  made new passwords for %s: who has the URLs of another folder does not connect any more",
+			strings.Join(done.Passwords, ", "))
+	}
 	if done.Given > 0 {
 		screen.Line("  gave %d tables, functions and types to %s", done.Given, roles.Logins(set)[0].Group)
 	}

@@ -52,10 +52,13 @@ func (c *certs) Run(_ context.Context, screen *terminal.Terminal) error {
 # A daemon has its own, and the policy:
 orderd --tls-cert %[1]s/%[2]s --tls-key %[1]s/%[3]s --tls-ca %[1]s/%[4]s --allow %[5]s
 
+# The relay says besides who paymentd must be:
+relay --payment-identity %[7]s --tls-cert ...
 # Place an order as the shop:
 grpcurl -cert %[6]s/%[2]s -key %[6]s/%[3]s -cacert %[6]s/%[4]s -d '{"customer_id": "ada", "currency_code": "JPY",
   "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' 127.0.0.1:50051 order.v1.OrderService/CreateOrder`,
-		own, authority.CertFile, authority.KeyFile, authority.CAFile, allowed, filepath.Join(c.Dir, "shop"))
+		own, authority.CertFile, authority.KeyFile, authority.CAFile, allowed, filepath.Join(c.Dir, "shop"),
+		authority.ID("paymentd"))
 	return nil
 }
 

@@ -214,7 +214,7 @@ func reachError(err error) string {
 		message = cause
 	}
 	if strings.Contains(message, "error reading server preface") {
-		message = "what listens there does not speak gRPC, or stands still"
+		message = "what listens there does not speak gRPC, wants a certificate (--tls-cert), or stands still"
 	}
 	return message
 }

@@ -109,7 +109,7 @@ func TestWhatDoesNotSpeakGRPCIsSaidSo(t *testing.T) {
 	}()
 	cmd, _ := sagactl(t, "orders", "--orderd", listener.Addr().String())
 	output, err := cmd.CombinedOutput()
-	const want = "(what listens there does not speak gRPC, or stands still)"
+	const want = "(what listens there does not speak gRPC, wants a certificate (--tls-cert), or stands still)"
 	if codeOf(err) != 2 || !strings.Contains(string(output), want) {
 		t.Errorf("got %v\n%s\nwant exit code 2, and what listens there", err, output)
 	}

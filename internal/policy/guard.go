@@ -68,7 +68,8 @@ func Customers(ctx context.Context) order.Customers {
 	return order.Everybody
 }
 
-// Name returns an error when a call may not name a customer; the empty one is everybody.
+// Name returns an error when a call may not name a customer; the empty one is everybody. Whom it named the caller
+// knows, and no log is to.
 func Name(ctx context.Context, customer string) error {
 	switch customers := Customers(ctx); {
 	case customers.Include(customer):
@@ -76,7 +77,7 @@ func Name(ctx context.Context, customer string) error {
 	case customer == "":
 		return &rpc.NotAllowed{Message: fmt.Sprintf("%s may not do that for all customers: name one", identity.Of(ctx))}
 	}
-	return &rpc.NotAllowed{Message: fmt.Sprintf("%s may not do that for customer %q", identity.Of(ctx), customer)}
+	return &rpc.NotAllowed{Message: fmt.Sprintf("%s may not do that for this customer", identity.Of(ctx))}
 }
 
 // Unnamed returns the customers whose orders a call may list that names none, or an error when it must name one.

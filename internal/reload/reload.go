@@ -91,6 +91,9 @@ func (k *Kept[T]) Now() { k.asked.Ring() }
 func (k *Kept[T]) Look(now time.Time) (changed bool) {
 	contents, err := k.read()
 	if err == nil && slices.EqualFunc(contents, k.taken, bytes.Equal) {
+		if k.told != "" {
+			k.log.Info("the files are good again", "what", k.what)
+		}
 		k.told = ""
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,15 +16,17 @@ import (
 
 // Done is what Bootstrap did.
 type Done struct {
-	Roles    []string // that it made
-	Database bool     // it made the database
-	Given    int      // how many tables, sequences, functions and types it gave to their owner
-	Granted  bool     // the rights are given; else the database is not migrated so far, and migrating it gives them
+	Roles     []string // that it made
+	Database  bool     // it made the database
+	Passwords []string // the logins that were there, and have another password now
+	Given     int      // how many tables, sequences, functions and types it gave to their owner
+	Granted   bool     // the rights are given; else the database is not migrated so far, and migrating it gives them
 }
 
 // Bootstrap makes the groups and logins of a database, and the database itself where it is missing, and gives it and
 // what was migrated in it to the owner. It writes each login's URL into a file of its name, in the folder dir, which it
-// makes. The URL is that of a superuser, or of a role with CREATEROLE that owns the database or has CREATEDB.
+// makes. The URL is that of a superuser, or of a role with CREATEROLE that owns the database or has CREATEDB. A
+// database of the other set is refused, migrations.ErrForeign.
 func Bootstrap(ctx context.Context, set migrations.Set, databaseURL, dir string) (Done, error) {
 	done, err := bootstrap(ctx, set, databaseURL, dir)
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && refused.Code == "55P03" {
@@ -43,12 +46,13 @@ func bootstrap(ctx context.Context, set migrations.Set, databaseURL, dir string)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return done, err
 	}
-	verifiers := map[string]string{}
+	verifiers, fresh := map[string]string{}, map[string]bool{}
 	for _, login := range logins[set] {
-		password, err := writeURL(dir, databaseURL, login.Name)
+		password, isNew, err := writeURL(dir, databaseURL, login.Name)
 		if err != nil {
 			return done, err
 		}
+		fresh[login.Name] = isNew
 		if verifiers[login.Name], err = verifier(password); err != nil {
 			return done, err
 		}
@@ -64,6 +68,9 @@ func bootstrap(ctx context.Context, set migrations.Set, databaseURL, dir string)
 		return done, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if err := set.Accept(ctx, databaseURL); err != nil {
+		return done, err
+	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		s := session{tx, set, &done}
 		for _, step := range []func(context.Context) error{s.wait, s.makeGroups, s.own} {
@@ -74,6 +81,9 @@ func bootstrap(ctx context.Context, set migrations.Set, databaseURL, dir string)
 		for _, login := range logins[set] {
 			if err := s.makeLogin(ctx, login, verifiers[login.Name]); err != nil {
 				return err
+			}
+			if fresh[login.Name] && !slices.Contains(done.Roles, login.Name) {
+				done.Passwords = append(done.Passwords, login.Name)
 			}
 		}
 		granted, _, err := set.GrantIn(ctx, tx)

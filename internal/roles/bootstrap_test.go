@@ -171,6 +171,46 @@ func TestThePasswordsAreInTheFilesAlone(t *testing.T) {
 	}
 }
 
+// Somebody gives one URL for both, or the other's. Nothing is given away, migrated or not.
+func TestTheOthersDatabaseIsNotTaken(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	dir := filepath.Join(t.TempDir(), "urls")
+	boot(t, migrations.Orders, server.URL("orders"), dir)
+	for _, migrated := range []bool{false, true} {
+		if migrated {
+			if _, err := migrations.Orders.Up(t.Context(), urlOf(t, dir, "orders_migrator"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := roles.Bootstrap(t.Context(), migrations.Payments, server.URL("orders"), dir)
+		if !errors.Is(err, migrations.ErrForeign) {
+			t.Errorf("migrated %v: got %v, want the database of orders refused", migrated, err)
+		}
+		_, err = migrations.Payments.Up(t.Context(), urlOf(t, dir, "orders_migrator"), nil)
+		if !errors.Is(err, migrations.ErrForeign) {
+			t.Errorf("migrated %v: got %v, want the migrations of payments refused", migrated, err)
+		}
+	}
+	wantOwner(t, server.URL("orders"), "hosho_orders_owner")
+}
+
+// Whoever has the URLs of another folder is shut out by new passwords, and that is said.
+func TestPasswordsThatChangeAreTold(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	dir := filepath.Join(t.TempDir(), "urls")
+	for range 2 {
+		if done := boot(t, migrations.Payments, server.URL("payments"), dir); len(done.Passwords) > 0 {
+			t.Errorf("the same folder: got new passwords for %v", done.Passwords)
+		}
+	}
+	done := boot(t, migrations.Payments, server.URL("payments"), filepath.Join(t.TempDir(), "others"))
+	if want := []string{"payments_migrator", "paymentd", "payments_reader"}; !slices.Equal(done.Passwords, want) {
+		t.Errorf("another folder: got new passwords for %v, want %v", done.Passwords, want)
+	}
+}
+
 // Another program on the server has a login of the same name. It keeps its password and its rights.
 func TestAnothersLoginIsNotTaken(t *testing.T) {
 	t.Parallel()

@@ -31,8 +31,8 @@ const (
 	PaymentsOwner = "hosho_payments_owner"
 )
 
-// Settings of sessions that say nothing themselves, as a person's do. A daemon says how long its statements may take,
-// and some of them take long: there is no statement_timeout of its login.
+// Settings of sessions that say nothing themselves, as a person's do. A daemon says how long its statements and its
+// pauses may take, and some of them take long: its login has none.
 var (
 	briefly = []string{"lock_timeout", "3s", "idle_in_transaction_session_timeout", "10s"}
 	reading = []string{
@@ -46,14 +46,14 @@ func as(group string) []string { return []string{"role", group} }
 var logins = map[migrations.Set][]Login{
 	migrations.Orders: {
 		{"orders_migrator", OrdersOwner, "orderd migrate", as(OrdersOwner)},
-		{"orderd", "hosho_orderd", "orderd serve", briefly},
-		{"relay", "hosho_relay", "relay serve", briefly},
+		{"orderd", "hosho_orderd", "orderd serve", nil},
+		{"relay", "hosho_relay", "relay serve", nil},
 		{"orders_repair", "hosho_repair", "sagactl reconcile --repair", briefly},
 		{"orders_reader", "hosho_orders_reader", "sagactl reconcile", reading},
 	},
 	migrations.Payments: {
 		{"payments_migrator", PaymentsOwner, "paymentd migrate", as(PaymentsOwner)},
-		{"paymentd", "hosho_paymentd", "paymentd serve", briefly},
+		{"paymentd", "hosho_paymentd", "paymentd serve", nil},
 		{"payments_reader", "hosho_payments_reader", "sagactl reconcile", reading},
 	},
 }
