@@ -47,7 +47,7 @@ func TestStartAfterKilledParent(t *testing.T) {
 // A parent that was killed leaves its temporary directory behind. The next one removes it, but not before the last
 // process has let go of it, and never that of a server in use.
 func TestAbandonedDirectoryIsRemoved(t *testing.T) {
-	slow.Test(t, "kills real servers")
+	slow.Long(t, "kills one server more than the others")
 	dir := setTempDir(t)
 	p := parent(t, temporary)
 	abandoned := only(t, dir)

@@ -100,6 +100,7 @@ func (s *system) pids() map[string]int {
 // refused, the daemons are not ready and say why, and when it takes writes again everything goes on by itself.
 func TestAPrimaryThatBecomesReadOnly(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "waits until every daemon has found out; package pg refuses such a primary")
 	s := start(t, bin, 1, func(c *stack.Config) { c.Durable = false })
 	s.place(t, 1200)
 	readOnly := func(setting string) {

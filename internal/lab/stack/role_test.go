@@ -18,6 +18,7 @@ import (
 // owner of its schema. Orders are paid, declined and cancelled; one whose key is somebody else's is settled by hand.
 func TestASystemWhoseProgramsHaveRoles(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "starts one more system with roles, as the demo and chaos do")
 	s := start(t, bin, 2, func(c *stack.Config) { c.Roles = true })
 	s.wantLogins(t)
 	paid, declined, cancelled := s.place(t, 600), s.place(t, 9996), s.place(t, 700)
