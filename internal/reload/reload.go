@@ -8,6 +8,7 @@ package reload
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -47,7 +48,7 @@ func Open[T any](what string, log *slog.Logger, make Make[T], files ...string) (
 	})
 	contents, err := k.read()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the %s: %w", what, err)
 	}
 	var none T
 	first, err := make(contents, none, time.Now())

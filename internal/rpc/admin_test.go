@@ -75,7 +75,7 @@ func TestAServerDoesNotListenOffLoopbackWithoutTLS(t *testing.T) {
 		c := config(&orders{}, newLogLines())
 		c.Listen = listen
 		err := Serve(t.Context(), c)
-		if err == nil || !strings.Contains(err.Error(), "is off loopback") ||
+		if err == nil || !strings.HasPrefix(err.Error(), listen+" is off loopback") ||
 			!strings.Contains(err.Error(), "say --insecure") {
 			t.Errorf("%s: got %v, want it refused, and what to do", listen, err)
 		}

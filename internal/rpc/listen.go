@@ -15,7 +15,7 @@ func (c ServerConfig) listen() (grpc, admin net.Listener, err error) {
 	if c.plaintext(grpc) && !c.Insecure {
 		return nil, nil, errors.Join(grpc.Close(), fmt.Errorf("%s is off loopback, and without a certificate whoever "+
 			"reaches it may call every method: give --tls-cert, --tls-key, --tls-ca and --allow, listen on loopback, "+
-			"or say --insecure", grpc.Addr()))
+			"or say --insecure", c.Listen))
 	}
 	if c.AdminListen == "" {
 		return grpc, nil, nil
