@@ -20,7 +20,7 @@ import (
 
 // systemState is how a system does.
 type systemState struct {
-	OK      bool           `json:"ok"` // every daemon is ready, and nothing needs a person
+	OK      bool           `json:"ok"` // every daemon is ready, everything is delivered, and nothing needs a person
 	Daemons []daemonState  `json:"daemons"`
 	Backlog []kindState    `json:"backlog"`        // empty where no relay could tell
 	Persons map[string]int `json:"needs_a_person"` // commands, by why
@@ -101,6 +101,9 @@ type kindState struct {
 	Open    []string `json:"breaker_open,omitempty"` // the relays that hold it back, because it fails
 }
 
+// heldBack reports whether a relay takes this kind of commands to be undeliverable at present.
+func (k kindState) heldBack() bool { return len(k.Open) > 0 }
+
 // daemon is one that is asked how it does.
 type daemon struct {
 	service, address string
@@ -128,9 +131,13 @@ func observe(ctx context.Context, daemons []daemon) systemState {
 		}
 		break
 	}
-	s.OK = len(s.Persons) == 0 && !slices.ContainsFunc(s.Daemons, daemonState.notReady) &&
-		!slices.ContainsFunc(s.Daemons, daemonState.misled)
+	s.OK = s.isWell()
 	return s
+}
+
+func (s *systemState) isWell() bool {
+	return len(s.Persons) == 0 && !slices.ContainsFunc(s.Daemons, daemonState.notReady) &&
+		!slices.ContainsFunc(s.Daemons, daemonState.misled) && !slices.ContainsFunc(s.Backlog, kindState.heldBack)
 }
 
 // observe asks a daemon for its health, and a relay for the backlog, too. One that is healthy and cannot tell is not

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/terminal"
 )
 
 // All relays read one outbox, so the first one's counts are everybody's; but each has breakers of its own.
@@ -30,6 +31,28 @@ func TestMergeTellsWhichRelaysHoldBack(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)
+	}
+}
+
+// A relay that paymentd's policy or certificate refuses is ready, and delivers nothing: that is not well.
+func TestARelayThatDeliversNothingIsNotWell(t *testing.T) {
+	t.Parallel()
+	state := systemState{
+		Daemons: []daemonState{{Service: "relay", Ready: true, Version: "v1"}},
+		Backlog: []kindState{{Kind: "CHARGE", Open: []string{"a:1"}}, {Kind: "VOID"}},
+	}
+	if state.isWell() {
+		t.Error("got a system that is well")
+	}
+	p := statusPrinter{paint: func(_ terminal.Style, text string) string { return text }}
+	p.verdict(state)
+	const want = "Each CHARGE waits at relay a:1"
+	if text := strings.Join(p.lines, "\n"); !strings.Contains(text, want) || strings.Contains(text, "VOID") {
+		t.Errorf("got %q, want %q and nothing of voids", text, want)
+	}
+	state.Backlog[0].Open = nil
+	if !state.isWell() {
+		t.Error("got a system that is not well, and nothing is wrong with it")
 	}
 }
 

@@ -36,7 +36,8 @@ func (s *systemStatus) Validate() error {
 
 const watchInterval = time.Second
 
-// Run says how the system does. It returns errDiffers when a daemon is not ready, or something needs a person.
+// Run says how the system does. It returns errDiffers when a daemon is not ready, a relay holds commands back, or
+// something needs a person.
 func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error {
 	daemons, err := s.daemons(ctx)
 	if err != nil {
@@ -140,7 +141,7 @@ func (p *statusPrinter) backlog(kinds []kindState) {
 		if k.Oldest > 0 {
 			oldest = k.Oldest.String()
 		}
-		if len(k.Open) > 0 {
+		if k.heldBack() {
 			breaker = p.paint(terminal.Yellow, "open at "+strings.Join(k.Open, ", "))
 		}
 		p.add(row, k.Kind, k.Due, k.Waiting, k.Parked, oldest, breaker)
@@ -163,6 +164,12 @@ func (p *statusPrinter) verdict(s systemState) {
 	for _, d := range s.Daemons {
 		if d.misled() {
 			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Relay %s: %s", d.Address, *d.Payments)))
+		}
+	}
+	for _, k := range s.Backlog {
+		if k.heldBack() {
+			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Each %s waits at relay %s: paymentd is away, or refuses "+
+				"the relay. The relay's log says why.", k.Kind, strings.Join(k.Open, ", "))))
 		}
 	}
 	if len(s.Persons) > 0 {
