@@ -27,7 +27,7 @@ import (
 // are stopped, damage is planted and repaired, and the relays settle what was put back by their ordinary rules.
 func TestARealSystem(t *testing.T) {
 	t.Parallel()
-	const orders = 1500
+	orders := int64(slow.Times(400, 1500))
 	s := start(t)
 	clients := load.New(load.Config{Orders: s.client, Clients: 16, Seed: 1, CancelWithin: 50 * time.Millisecond})
 	ctx, stop := context.WithCancel(t.Context())

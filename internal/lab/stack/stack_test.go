@@ -27,7 +27,7 @@ import (
 // and both databases agree about all of them.
 func TestNothingIsLostWhenProcessesDieUnderLoad(t *testing.T) {
 	t.Parallel()
-	deaths := slow.Times(14, 53) // of each daemon, which is two at each of its points, or more
+	deaths := slow.Times(6, 53) // of each daemon, which is one at each of its points, or more
 	s := start(t, mortal, 2)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
