@@ -61,6 +61,7 @@ rpc        | *             | admission crew digest gen/error identity logline pg
 identity   | *             | reload
 authority  |               |
 reload     | *             | wait
+scrape     | *             |
 command    | protobuf      | gen/money gen/payment order protoread
 protoread  | protobuf      | gen/money gen/payment
 protowrite | protobuf      |
