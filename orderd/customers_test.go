@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -77,6 +79,44 @@ func orderOf(customer string) *orderv1.CreateOrderRequest {
 	r := request()
 	r.CustomerId = customer
 	return r
+}
+
+// Whose orders are accepted and given up is in the log, in calls and streams alike.
+func TestTheLineOfAnOrderTellsWhoAsked(t *testing.T) {
+	t.Parallel()
+	s := startSecured(t, authority.ID("shop")+" "+allMethods+" *\n", "shop")
+	reply, err := s.as["shop"].CreateOrder(t.Context(), request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := reply.GetOrder().GetOrderId()
+	_, err = s.as["shop"].CancelOrder(t.Context(), &orderv1.CancelOrderRequest{OrderId: called})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := s.as["shop"].CreateOrders(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := &orderv1.CreateOrdersRequest{Orders: []*orderv1.SequencedOrder{{Sequence: 1, Order: request()}}}
+	if err := errors.Join(stream.Send(sent), stream.CloseSend()); err != nil {
+		t.Fatal(err)
+	}
+	told, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamed := told.GetEvents()[0].GetAcknowledged().GetOrderId()
+	var got []string
+	lines, _ := s.logs.lines("order")
+	for _, line := range lines {
+		got = append(got, fmt.Sprintf("%s %s %s", line["order_id"], line["status"], line["identity"]))
+	}
+	by := " " + authority.ID("shop")
+	want := []string{called + " PENDING" + by, called + " CANCELLING" + by, streamed + " PENDING" + by}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
 }
 
 // A shop has customers, and to it there are no orders but theirs: a stranger's is NOT_FOUND, whatever is asked about

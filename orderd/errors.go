@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -55,17 +56,9 @@ func isUndecodable(err error) bool { return status.Code(err) == codes.Internal }
 func codeName(e *orderv1.OrderError) string { return rpccode.Code(e.GetCode()).String() }
 
 // tells reports whether an order that is refused is to have a line of its own in the log.
-func tells(s *rpc.Sampler, e *orderv1.OrderError) bool {
-	return s.Tells("order", codes.Code(e.GetCode()), e.GetReason())
+func tells(ctx context.Context, s *rpc.Sampler, e *orderv1.OrderError) bool {
+	return s.Tells(ctx, "order", codes.Code(e.GetCode()), e.GetReason())
 }
 
-// severity is how loud the log is about an error: faults of ours, faults of the moment, the rest.
-func severity(e *orderv1.OrderError) slog.Level {
-	switch codes.Code(e.GetCode()) {
-	case codes.Internal, codes.Unknown, codes.DataLoss:
-		return slog.LevelError
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
-}
+// severity is how loud the log is about an error.
+func severity(e *orderv1.OrderError) slog.Level { return rpc.Severity(codes.Code(e.GetCode())) }

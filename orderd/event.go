@@ -110,7 +110,7 @@ const longestError = 1 << 10
 // record writes the line of an order that is refused: whoever reads the log sees the cause, and the client the code.
 // They may come by the thousand: the first of a kind has a line, and the others a common one.
 func (c *conversation) record(ctx context.Context, refusal *orderv1.OrderError, err error) {
-	if !tells(c.refusals, refusal) {
+	if !tells(ctx, c.refusals, refusal) {
 		return
 	}
 	c.log.LogAttrs(ctx, severity(refusal), "order refused", slog.String("code", codeName(refusal)),

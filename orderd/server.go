@@ -13,6 +13,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
+	"hosho/internal/identity"
 	"hosho/internal/logline"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -115,7 +116,7 @@ func (s *server) CreateOrder(
 		return nil, err
 	}
 	if fresh {
-		s.tell(ctx, o, "accepted")
+		s.tell(ctx, o, "accepted", wanted.Traceparent)
 	}
 	if wait > 0 {
 		rpc.LeaveLane(ctx)
@@ -174,21 +175,27 @@ func (s *server) CancelOrder(
 	if err != nil {
 		return nil, err
 	}
-	o, changed, err := s.store.Of(of).Cancel(ctx, id, fromTrace(ctx))
+	traceparent := fromTrace(ctx)
+	o, changed, err := s.store.Of(of).Cancel(ctx, id, traceparent)
 	if err != nil {
 		return nil, err
 	}
 	if changed {
 		s.relays.WakeAbout(string(order.Void))
 		s.watchers.WakeAbout(o.ID)
-		s.tell(ctx, o, order.CustomerCancels.String())
+		s.tell(ctx, o, order.CustomerCancels.String(), traceparent)
 	}
 	return &orderv1.CancelOrderResponse{Order: toOrder(o)}, nil
 }
 
 // tell writes the line that each change of an order's status gets, in whichever process it happens: an order's story
-// is found in the logs by its id.
-func (s *server) tell(ctx context.Context, o order.Order, cause string) {
-	logline.Write(ctx, s.log, slog.LevelInfo, "order", slog.String("order_id", o.ID),
-		slog.String("status", string(o.Status)), slog.String("cause", cause))
+// is found in the logs by its id, and by its trace.
+func (s *server) tell(ctx context.Context, o order.Order, cause, traceparent string) {
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("order_id", o.ID), slog.String("status", string(o.Status)),
+		slog.String("cause", cause))
+	if id := identity.Of(ctx); id != "" {
+		attrs = append(attrs, slog.String("identity", id))
+	}
+	logline.Write(ctx, s.log, slog.LevelInfo, "order", logline.WithTrace(attrs, traceparent)...)
 }

@@ -123,18 +123,24 @@ func TestAnOrderIsCancelledOnceHoweverOftenItIsAsked(t *testing.T) {
 func TestAnOrdersStoryIsInTheLogUnderItsID(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	id := r.create(t).GetOrderId()
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+	created, err := r.client.CreateOrder(ctx, request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.GetOrder().GetOrderId()
 	for range 2 {
-		if _, err := r.client.CancelOrder(t.Context(), &orderv1.CancelOrderRequest{OrderId: id}); err != nil {
+		if _, err := r.client.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	lines, _ := r.logs.lines("order")
 	var got []string
 	for _, line := range lines {
-		got = append(got, fmt.Sprintf("%s %s", line["order_id"], line["status"]))
+		got = append(got, fmt.Sprintf("%s %s %s", line["order_id"], line["status"], line["trace_id"]))
 	}
-	if diff := cmp.Diff([]string{id + " PENDING", id + " CANCELLING"}, got); diff != "" {
+	if diff := cmp.Diff([]string{id + " PENDING " + trace, id + " CANCELLING " + trace}, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }

@@ -22,6 +22,15 @@ import (
 // startSecured starts a paymentd that wants certificates, and returns a client for each name.
 func startSecured(t *testing.T, policy string, names ...string) map[string]paymentv1.PaymentServiceClient {
 	t.Helper()
+	clients, _ := startLogged(t, policy, names...)
+	return clients
+}
+
+// startLogged also returns the log.
+func startLogged(
+	t *testing.T, policy string, names ...string,
+) (map[string]paymentv1.PaymentServiceClient, *logLines) {
+	t.Helper()
 	folder := t.TempDir()
 	if _, err := authority.Fill(folder, append(names, "paymentd"), []string{"127.0.0.1"}); err != nil {
 		t.Fatal(err)
@@ -68,7 +77,7 @@ func startSecured(t *testing.T, policy string, names ...string) map[string]payme
 		t.Cleanup(func() { conn.Close() })
 		clients[name] = paymentv1.NewPaymentServiceClient(conn)
 	}
-	return clients
+	return clients, log
 }
 
 const everyMethod = "payment.v1.PaymentService/ProcessPayments,payment.v1.PaymentService/ChargePayment," +
@@ -135,5 +144,35 @@ func TestOnlyCustomersOfThePolicyAreChargedVoidedAndSeen(t *testing.T) {
 	}
 	for _, kind := range []paymentv1.PaymentResult_Kind{kindCharge, kindVoid} {
 		wantResultError(t, find(t, results, kind, others.GetPaymentId()), codes.PermissionDenied, "NOT_ALLOWED")
+	}
+}
+
+// A payment that is decided has one line, at the level of what happens every day, and it tells who asked: in a call as
+// in a stream.
+func TestTheLineOfAPaymentTellsWhoAsked(t *testing.T) {
+	t.Parallel()
+	as, log := startLogged(t, authority.ID("relay")+" "+everyMethod+" *\n", "relay")
+	called, streamed := newCharge(500), newCharge(600)
+	if _, err := as["relay"].ChargePayment(t.Context(), called); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := as["relay"].ProcessPayments(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: streamed}}
+	err = stream.Send(&paymentv1.ProcessPaymentsRequest{Commands: []*paymentv1.PaymentCommand{command}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*paymentv1.ChargePaymentRequest{called, streamed} {
+		lines := log.about(c.GetPaymentId())
+		if len(lines) != 1 || lines[0]["msg"] != "payment" || lines[0]["status"] != "CHARGED" ||
+			lines[0]["identity"] != authority.ID("relay") {
+			t.Errorf("got %v, want one line of the payment and who asked", lines)
+		}
 	}
 }

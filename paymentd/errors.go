@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -72,17 +73,14 @@ func isNotFound(err error) bool { return errors.Is(err, paymentdb.ErrNotFound) }
 func codeName(e *paymentv1.PaymentError) string { return rpccode.Code(e.GetCode()).String() }
 
 // tells reports whether an error is to have a line of its own in the log.
-func tells(s *rpc.Sampler, kind paymentv1.PaymentResult_Kind, e *paymentv1.PaymentError) bool {
-	return s.Tells(kindName(kind), codes.Code(e.GetCode()), e.GetReason())
+func tells(ctx context.Context, s *rpc.Sampler, kind paymentv1.PaymentResult_Kind, e *paymentv1.PaymentError) bool {
+	return s.Tells(ctx, kindName(kind), codes.Code(e.GetCode()), e.GetReason())
 }
 
-// severity is how loud the log is about an error: faults of ours, faults of the moment, the rest.
+// severity is how loud the log is about an answer. A decision changes something, and is told.
 func severity(e *paymentv1.PaymentError) slog.Level {
-	switch codes.Code(e.GetCode()) {
-	case codes.Internal, codes.Unknown, codes.DataLoss:
-		return slog.LevelError
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
-		return slog.LevelWarn
+	if e == nil {
+		return slog.LevelInfo
 	}
-	return slog.LevelInfo
+	return rpc.Severity(codes.Code(e.GetCode()))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/identity"
 	"hosho/internal/logline"
 	"hosho/internal/payment"
 	"hosho/internal/rpc"
@@ -23,12 +24,15 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 	level := severity(refusal)
 	if a.err != nil {
 		s.refused.WithLabelValues(kindName(a.kind), refusal.GetReason()).Inc()
-		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(s.refusals, a.kind, refusal) {
+		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(ctx, s.refusals, a.kind, refusal) {
 			return
 		}
 	}
-	attrs := make([]slog.Attr, 0, 4)
+	attrs := make([]slog.Attr, 0, 6)
 	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(a.kind)))
+	if id := identity.Of(ctx); id != "" {
+		attrs = append(attrs, slog.String("identity", id))
+	}
 	switch {
 	case a.err != nil:
 		attrs = append(attrs, slog.String("code", codeName(refusal)),
@@ -36,7 +40,7 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 	case a.payment.DeclineReason != "":
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)),
 			slog.String("reason", string(a.payment.DeclineReason)))
-		if cameLate(a) {
+		if a.payment.DeclineReason == payment.Expired { // it may mean that a clock runs ahead
 			level = slog.LevelWarn
 		}
 	default:
@@ -52,14 +56,3 @@ func newRefused() *prometheus.CounterVec {
 		Help: "Commands of streams that were answered an error, by reason.",
 	}, []string{"kind", "reason"})
 }
-
-// recordLate writes that line for a call of its own, whose line of every day is rpc's and tells no outcome.
-func (s *server) recordLate(ctx context.Context, a *answer) {
-	if cameLate(a) {
-		s.record(ctx, a, nil)
-	}
-}
-
-// cameLate reports whether an answer is that of an expired charge. That is worth a look, whichever way it was asked
-// for: it may mean that a clock runs ahead.
-func cameLate(a *answer) bool { return a.err == nil && a.payment.DeclineReason == payment.Expired }

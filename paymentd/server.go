@@ -118,7 +118,9 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 			return payment.Payment{}, unansweredFor(going)
 		}
 	}
-	s.recordLate(ctx, &decided)
+	if decided.err == nil { // rpc tells of the error
+		s.record(ctx, &decided, nil)
+	}
 	return decided.payment, decided.err
 }
 

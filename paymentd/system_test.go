@@ -54,7 +54,8 @@ func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...f
 		t.Fatal(err)
 	}
 	log := newLogLines()
-	s := newServer(&pg.Pools{Writes: pool, Reads: pool}, network, 0, slog.New(slog.NewJSONHandler(log, nil)))
+	all := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := newServer(&pg.Pools{Writes: pool, Reads: pool}, network, 0, all)
 	s.patience, s.sendTimeout = time.Hour, time.Hour // the tests' machine may be slow
 	for _, option := range options {
 		option(s)

@@ -8,9 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
+	"hosho/internal/payment"
 )
 
 // vain is a delivery that came to a code, with what the peer said.
@@ -127,5 +130,31 @@ func TestADeliveryThatIsDecidedAtOnceIsToldAtDebug(t *testing.T) {
 		if got, want := len(usual.lines("delivery")), test.want == "INFO"; (got == 1) != want {
 			t.Errorf("%+v: got %d lines at the usual level, want one: %v", test, got, want)
 		}
+	}
+}
+
+// What becomes of an order is told with the trace of the request that caused it, which the row has kept: of one that is
+// paid, and of one that is given up.
+func TestTheLineOfAnOrderHasItsTrace(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	paid, givenUp, untraced := s.place(), s.place(), s.place()
+	s.bank.decided(givenUp, payment.Declined, paymentv1.Payment_DECLINE_REASON_INSUFFICIENT_FUNDS)
+	s.exec(`UPDATE outbox SET traceparent = $1 WHERE key <> $2`, "00-"+trace+"-00f067aa0ba902b7-01", untraced.ID)
+	r := s.relay()
+	s.await(givenUp.ID, order.Cancelled)
+	s.await(paid.ID, order.Completed)
+	s.await(untraced.ID, order.Completed)
+	r.stop() // with everything told
+	got := map[string]string{}
+	for _, l := range s.log.lines("order") {
+		got[l["order_id"]+" "+l["status"]] = l["trace_id"]
+	}
+	want := map[string]string{
+		paid.ID + " COMPLETED": trace, givenUp.ID + " CANCELLED": trace, untraced.ID + " COMPLETED": "",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("traces (-want +got):\n%s", diff)
 	}
 }

@@ -151,11 +151,14 @@ func (h *handler) tell(changes []orderdb.Change) {
 		if !c.Told {
 			ids = append(ids, c.OrderID)
 		}
-		attrs := make([]slog.Attr, 0, 5)
+		attrs := make([]slog.Attr, 0, 6)
 		attrs = append(attrs, slog.String("order_id", c.OrderID), slog.String("status", string(c.To)),
 			slog.String("from", string(c.From)))
 		if c.Reason != "" {
 			attrs = append(attrs, slog.String("reason", string(c.Reason)))
+		}
+		if c.Trace != nil {
+			attrs = logline.WithTrace(attrs, *c.Trace)
 		}
 		if c.Alarm {
 			h.persons.call(c.Event.String(), append(attrs, slog.String("code", c.Code))...)

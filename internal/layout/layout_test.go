@@ -46,12 +46,12 @@ money      | currency      |
 terminal   | *             | plain
 
 main
-orderd     | *             | admission crew gen/error gen/money gen/order command daemon logline migrations order
-           |               | orderdb outbox page pg policy protoread protowrite rpc validate wait
+orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
+           |               | order orderdb outbox page pg policy protoread protowrite rpc validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
            |               | order orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
-paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon logline migrations page
-           |               | payment paymentdb pg policy protoread protowrite rpc validate
+paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
+           |               | migrations page payment paymentdb pg policy protoread protowrite rpc validate
 
 server
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc wait

@@ -39,6 +39,7 @@ type Change struct {
 	Event   order.Event // what was found out, when it was held against the order
 	Code    string      // what the delivery came to
 	Alarm   bool        // a person should look
+	Trace   *string     // W3C trace context of the command; nil if it has none
 	Told    bool        // those who watch the order are told; if not, that is the caller's to do
 }
 
@@ -211,6 +212,7 @@ func (p *plan) add(v verdict) error {
 		p.changes = append(p.changes, Change{
 			OrderID: o.ID, From: from, To: o.Status, Reason: o.CancelReason,
 			Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
+			Trace: finding.Retry.Message.Traceparent,
 		})
 	}
 	if v.Void {

@@ -188,6 +188,7 @@ func changesOfPaid(findings []Finding, settled []int, told bool) []Change {
 		changes[i] = Change{
 			OrderID: f.Retry.Message.Key, From: order.Pending, To: goesWell.To.Status,
 			Event: f.Event, Code: f.Retry.Code, Told: told,
+			Trace: f.Retry.Message.Traceparent,
 		}
 	}
 	return changes

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -18,7 +19,7 @@ func (m metrics) handshakeFailed(log *slog.Logger, refusals *Sampler) func(from 
 			return
 		}
 		m.handshakes.Inc()
-		if refusals.Tells("TLS handshake", codes.Unauthenticated, "") {
+		if refusals.Tells(context.Background(), "TLS handshake", codes.Unauthenticated, "") {
 			log.Warn("a connection was refused", "from", from.String(), "error", Brief(err.Error(), longestError))
 		}
 	}

@@ -56,7 +56,7 @@ func (i interceptor) unary(
 		return err
 	})
 	answer := i.answer(ctx, err)
-	i.record(ctx, info.FullMethod, start, err, answer, storyID(req, reply))
+	i.record(ctx, info.FullMethod, start, err, answer, func() []slog.Attr { return storyID(req, reply) })
 	if answer != nil {
 		return nil, answer
 	}
@@ -76,7 +76,7 @@ func (i interceptor) stream(
 		return handle(srv, watched)
 	})
 	answer := i.answer(stream.Context(), err)
-	i.record(stream.Context(), info.FullMethod, call.arrived, err, answer, watched.told())
+	i.record(stream.Context(), info.FullMethod, call.arrived, err, answer, watched.told)
 	return answer
 }
 
@@ -128,7 +128,7 @@ func (i interceptor) answer(ctx context.Context, err error) error {
 // refuse makes the answer to a call that gets no further than the door.
 func (i interceptor) refuse(method string, arrived time.Time, err error) error {
 	answer := i.toStatus(err)
-	i.record(context.Background(), method, arrived, err, answer, nil)
+	i.record(context.Background(), method, arrived, err, answer, func() []slog.Attr { return nil })
 	return answer
 }
 

@@ -111,17 +111,17 @@ func TestEachCallHasOneLineWithTheOrdersID(t *testing.T) {
 	lines, _ := s.log.of("rpc")
 	var got []string
 	for _, line := range lines {
-		got = append(got, fmt.Sprintf("%v %v %v", line["method"], line["code"], line["order_id"]))
+		got = append(got, fmt.Sprintf("%v %v %v %v", line["level"], line["method"], line["code"], line["order_id"]))
 		if _, ok := line["took"].(float64); !ok {
 			t.Errorf("got %v, want how long it took", line)
 		}
 	}
 	want := []string{
-		"order.v1.OrderService/CreateOrder OK " + orderID,
-		"order.v1.OrderService/GetOrder OK " + orderID,
-		"order.v1.OrderService/WatchOrder OK " + orderID,
-		"order.v1.OrderService/GetOrder OK <nil>",
-		"order.v1.OrderService/ListOrders UNIMPLEMENTED <nil>",
+		"DEBUG order.v1.OrderService/CreateOrder OK " + orderID,
+		"DEBUG order.v1.OrderService/GetOrder OK " + orderID,
+		"DEBUG order.v1.OrderService/WatchOrder OK " + orderID,
+		"DEBUG order.v1.OrderService/GetOrder OK <nil>",
+		"INFO order.v1.OrderService/ListOrders UNIMPLEMENTED <nil>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
@@ -233,7 +233,7 @@ func TestAClientThatGoesEndsItsCall(t *testing.T) {
 	if err := s.get(ctx); status.Code(err) != codes.Canceled {
 		t.Errorf("got %v, want CANCELLED", err)
 	}
-	if line := s.log.await(t, "rpc"); line["code"] != "CANCELLED" || line["level"] != "INFO" {
+	if line := s.log.await(t, "rpc"); line["code"] != "CANCELLED" || line["level"] != "DEBUG" {
 		t.Errorf("got %v, want CANCELLED, which is nobody's fault", line)
 	}
 }

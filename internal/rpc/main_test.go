@@ -146,7 +146,10 @@ type logLines struct {
 
 func newLogLines() *logLines { return &logLines{changed: make(chan struct{})} }
 
-func (l *logLines) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+// logger writes all that is told, also of what went well.
+func (l *logLines) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
 
 // Write takes one line: slog's handlers write each with one call.
 func (l *logLines) Write(p []byte) (int, error) {

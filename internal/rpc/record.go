@@ -23,19 +23,23 @@ const (
 	longestStack = 8 << 10
 )
 
-// record writes the one line that a call gets. The client sees the status; whoever reads the log sees the cause. Of
-// refusals, which come by the thousand, the first of a kind has a line, and the others a common one.
-func (i interceptor) record(ctx context.Context, method string, start time.Time, err, answer error, story []slog.Attr) {
-	refusal := refuses(answer)
-	var reason string
-	if refusal {
-		reason = Reason(answer)
-		i.metrics.count(method, reason, start)
+// record writes the one line that a call gets, if the log is to have it. The client sees the status; whoever reads the
+// log sees the cause. Of refusals and of clients' mistakes, which come by the thousand, the first of a kind has a line,
+// and the others a common one.
+func (i interceptor) record(
+	ctx context.Context, method string, start time.Time, err, answer error, story func() []slog.Attr,
+) {
+	if refuses(answer) {
+		i.metrics.count(method, Reason(answer), start)
 	}
 	panicked := (*panicError)(nil)
 	loud := errors.As(err, &panicked) // whatever the client was told: it may have gone before
 	name, code := strings.TrimPrefix(method, "/"), status.Code(answer)
-	if refusal && !loud && !i.refusals.Tells(name, code, reason) {
+	level := Severity(code)
+	if loud {
+		level = slog.LevelError
+	}
+	if !i.log.Enabled(ctx, level) || sampled(level) && !i.refusals.Tells(ctx, name, code, Reason(answer)) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -46,29 +50,32 @@ func (i interceptor) record(ctx context.Context, method string, start time.Time,
 	if id := identity.Of(ctx); id != "" {
 		attrs = append(attrs, slog.String("identity", id))
 	}
-	attrs = append(attrs, story...)
+	attrs = append(attrs, story()...)
 	switch {
 	case loud:
 		attrs = append(attrs, slog.String("error", Brief(panicked.Error(), longestStack)))
 	case err != nil:
 		attrs = append(attrs, slog.String("error", Brief(err.Error(), longestError)))
 	}
-	logline.Write(ctx, i.log, severity(code, loud), "rpc", attrs...)
+	logline.Write(ctx, i.log, level, "rpc", attrs...)
 }
 
-// severity is how loud the log is about an answer: faults of ours, faults of the moment, the rest.
-func severity(code codes.Code, panicked bool) slog.Level {
-	if panicked {
-		return slog.LevelError
-	}
+// Severity is how loud the log is about an answer: faults of ours, faults of the moment, mistakes of the client. What
+// went well, and what the client gave up itself, is for who looks closer: what it changed has a line of its own.
+func Severity(code codes.Code) slog.Level {
 	switch code {
+	case codes.OK, codes.Canceled:
+		return slog.LevelDebug
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return slog.LevelError
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.Unauthenticated:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }
+
+// sampled reports whether lines of a level may come by the thousand for one cause. Each fault of ours is told.
+func sampled(level slog.Level) bool { return level == slog.LevelInfo || level == slog.LevelWarn }
 
 // storyID finds the id by which a call's line belongs to the story of one order. A payment's id is its order's.
 func storyID(messages ...any) []slog.Attr {

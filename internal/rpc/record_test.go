@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/identity"
 	"hosho/internal/validate"
 )
 
@@ -119,6 +122,46 @@ func TestTheRefusalsOfAnOutageAreToldTogether(t *testing.T) {
 		}
 		if len(lines) != 4 || calls != 998 {
 			t.Errorf("got %d lines of %v calls, want 3 and 1 of 997 and 1", len(lines), calls)
+		}
+	})
+}
+
+// A client has a field wrong in each of its calls, and another asks for what he may not see. Each is told at once, with
+// who it is, and how often, at the level of what happens every day; what is right is told to who looks closer alone.
+func TestTheMistakesOfAClientAreToldTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogLines()
+		usual := slog.New(slog.NewJSONHandler(log, nil))
+		i := interceptorOf(log)
+		i.log, i.refusals = usual, NewSampler(usual)
+		answered := func(who string, err error) {
+			ctx := peer.NewContext(t.Context(), &peer.Peer{AuthInfo: identity.Peer{ID: who}})
+			_, _ = i.unary(ctx, &orderv1.GetOrderRequest{}, getOrder,
+				func(context.Context, any) (any, error) { return &orderv1.GetOrderResponse{}, err })
+		}
+		var fields validate.Fields
+		fields.Add("order_id", "got none")
+		for range 100 {
+			answered("shop", fields.Err())
+			answered("shop", nil)
+		}
+		answered("stranger", &NotAllowed{"stranger may not"})
+		i.refusals.Stop()
+		var got []string
+		for _, message := range []string{"rpc", "refused"} {
+			lines, _ := log.of(message)
+			for _, line := range lines {
+				about := []any{line["level"], line["code"], line["identity"], line["calls"]}
+				got = append(got, fmt.Sprintf("%v %v %v %v", about...))
+			}
+		}
+		want := []string{
+			"INFO INVALID_ARGUMENT shop <nil>", "INFO PERMISSION_DENIED stranger <nil>",
+			"INFO INVALID_ARGUMENT shop 99",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("lines (-want +got):\n%s", diff)
 		}
 	})
 }
