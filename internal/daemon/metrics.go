@@ -5,10 +5,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// insecureDatabase is the process's own: a daemon has one database.
+// insecureDatabase is the process's own: a daemon has one database. Beside it there is that of gRPC (internal/rpc).
 var insecureDatabase = prometheus.NewGauge(prometheus.GaugeOpts{
-	Name: "hosho_database_insecure",
-	Help: "1 where the database is off loopback and others may read along, as --insecure-database allows; else 0.",
+	Name:        "hosho_insecure",
+	Help:        "1 where something is in plaintext off loopback, as a flag allows, by what it is; else 0.",
+	ConstLabels: prometheus.Labels{"what": "database"},
 })
 
 // NewRegistry makes a registry of metrics that holds what every process tells about itself. A daemon makes one and

@@ -53,7 +53,7 @@ func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	t.Parallel()
 	s, address := admin(t, "127.0.0.1:0")
 	for path, want := range map[string]string{
-		"/livez": "ok", "/readyz": "ok", "/metrics": "hosho_rpc_insecure 0", "/debug/pprof/": "profiles",
+		"/livez": "ok", "/readyz": "ok", "/metrics": `hosho_insecure{what="grpc"} 0`, "/debug/pprof/": "profiles",
 		"/debug/pprof/goroutine?debug=1": "serveAdmin",
 	} {
 		if code, body := page(t, address, path); code != http.StatusOK || !strings.Contains(body, want) {
@@ -133,7 +133,7 @@ func TestAServerOffLoopbackWarnsAndShowsNoProfiles(t *testing.T) {
 	}
 	address = "127.0.0.1:" + port
 	code, body := page(t, address, "/metrics")
-	if code != http.StatusOK || !strings.Contains(body, "hosho_rpc_insecure 1") {
+	if code != http.StatusOK || !strings.Contains(body, `hosho_insecure{what="grpc"} 1`) {
 		t.Errorf("got %d, %.200q, want metrics that tell of it", code, body)
 	}
 	for _, path := range []string{"", "heap", "profile", "cmdline", "goroutine?debug=2"} {

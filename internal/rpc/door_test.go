@@ -62,8 +62,14 @@ func wantMetric(t *testing.T, registry *prometheus.Registry, line string) {
 	}
 }
 
-func refusedTotal(method, reason string, n int) string {
-	return fmt.Sprintf(`hosho_rpc_refused_total{method="order.v1.OrderService/%s",reason="%s"} %d`, method, reason, n)
+func refusedTotal(reason string, n int) string {
+	return fmt.Sprintf(`hosho_rpc_refused_total{reason="%s"} %d`, reason, n)
+}
+
+func handledTotal(method string, code codes.Code, n int) string {
+	return fmt.Sprintf(
+		`grpc_server_handled_total{grpc_code="%s",grpc_method="%s",grpc_service="order.v1.OrderService"} %d`,
+		code, method, n)
 }
 
 // A lane is full. Its calls and streams are refused, with an answer that says when to come back; no handler hears of
@@ -84,8 +90,9 @@ func TestAFullLaneKeepsItsOwnCallsOut(t *testing.T) {
 	if _, err := s.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{}); err != nil {
 		t.Errorf("a call of another lane: %v", err)
 	}
-	wantMetric(t, registry, refusedTotal("GetOrder", "OVERLOADED", 3))
-	wantMetric(t, registry, refusedTotal("WatchOrder", "OVERLOADED", 1))
+	wantMetric(t, registry, refusedTotal("OVERLOADED", 4))
+	wantMetric(t, registry, handledTotal("GetOrder", codes.ResourceExhausted, 3))
+	wantMetric(t, registry, handledTotal("WatchOrder", codes.ResourceExhausted, 1))
 	wantMetric(t, registry, "hosho_rpc_refusal_seconds_count 4")
 }
 
@@ -126,7 +133,7 @@ func TestAFullLaneRefusesACallThatHasAYear(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 365*24*time.Hour)
 	defer cancel()
 	wantStatus(t, s.get(ctx), codes.ResourceExhausted, "OVERLOADED", overloadedText)
-	wantMetric(t, registry, refusedTotal("GetOrder", "OVERLOADED", 1))
+	wantMetric(t, registry, refusedTotal("OVERLOADED", 1))
 	if line := s.log.call(t); line["level"] != "WARN" {
 		t.Errorf("got %v, want a line of its own, from behind the door", line)
 	}

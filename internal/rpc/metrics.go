@@ -1,18 +1,20 @@
 package rpc
 
 import (
-	"strings"
+	"cmp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	errorv1 "hosho/gen/error/v1"
 )
 
-// metrics counts the calls that were not answered because of the service's state.
+// metrics tells of the calls, and of those in particular that were not answered because of the service's state.
 type metrics struct {
+	calls   *handled
 	refused *prometheus.CounterVec
 	refusal prometheus.Histogram
 
@@ -23,10 +25,11 @@ type metrics struct {
 // newMetrics makes the metrics, which nobody sees where there is no registry.
 func newMetrics(registry *prometheus.Registry) metrics {
 	m := metrics{
+		calls: newHandled(registry),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hosho_rpc_refused_total",
-			Help: "Calls that were answered UNAVAILABLE or RESOURCE_EXHAUSTED, by reason.",
-		}, []string{"method", "reason"}),
+			Help: "Calls that were answered UNAVAILABLE or RESOURCE_EXHAUSTED, by the reason that they were given.",
+		}, []string{"reason"}),
 		refusal: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hosho_rpc_refusal_seconds",
 			Help:    "From a call's arrival to its refusal as OVERLOADED.",
@@ -41,20 +44,38 @@ func newMetrics(registry *prometheus.Registry) metrics {
 			Help: "Connections that were refused for their certificate, or because they had none.",
 		}),
 	}
+	for _, reason := range refusals {
+		m.refused.WithLabelValues(ReasonName(reason))
+	}
 	if registry != nil {
 		registry.MustRegister(m.refused, m.refusal, m.connections, m.handshakes)
 	}
 	return m
 }
 
-// shows adds what clients do not take, and whether others than this machine are spoken to in plaintext.
-func (metrics) shows(registry *prometheus.Registry, r *replies, plaintext bool) {
+// refusals are the reasons that come with UNAVAILABLE or RESOURCE_EXHAUSTED.
+var refusals = []errorv1.ErrorReason{
+	errorv1.ErrorReason_ERROR_REASON_NOT_READY,
+	errorv1.ErrorReason_ERROR_REASON_STOPPING,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_UNAVAILABLE,
+	errorv1.ErrorReason_ERROR_REASON_COMMIT_UNKNOWN,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_FULL,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_MISCONFIGURED,
+	errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
+	errorv1.ErrorReason_ERROR_REASON_REPLIES_UNREAD,
+}
+
+// shows adds what is known of a server when it is made: its services, what clients do not take, whether others than
+// this machine are spoken to in plaintext, and whether it lets calls in.
+func (m metrics) shows(registry *prometheus.Registry, s *grpc.Server, r *replies, plaintext bool, admit func() error) {
+	m.calls.serves(s.GetServiceInfo())
 	if registry == nil {
 		return
 	}
 	insecure := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "hosho_rpc_insecure",
-		Help: "1 where gRPC is served off loopback without TLS, as --insecure allows; else 0.",
+		Name:        "hosho_insecure",
+		Help:        "1 where something is in plaintext off loopback, as a flag allows, by what it is; else 0.",
+		ConstLabels: prometheus.Labels{"what": "grpc"},
 	})
 	if plaintext {
 		insecure.Set(1)
@@ -62,16 +83,24 @@ func (metrics) shows(registry *prometheus.Registry, r *replies, plaintext bool) 
 	registry.MustRegister(insecure, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hosho_rpc_unread_bytes",
 		Help: "Bytes of large replies that their clients have not taken yet.",
-	}, r.bytes))
+	}, r.bytes), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hosho_ready",
+		Help: "1 while calls are let in; 0 while the database is away, or not as it should be.",
+	}, func() float64 {
+		if admit() != nil {
+			return 0
+		}
+		return 1
+	}))
 }
 
 var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
 
 // count counts a refusal.
-func (m metrics) count(method, reason string, arrived time.Time) {
-	m.refused.WithLabelValues(strings.TrimPrefix(method, "/"), reason).Inc()
+func (m metrics) count(reason string, took time.Duration) {
+	m.refused.WithLabelValues(cmp.Or(reason, "none")).Inc()
 	if reason == overloadedName {
-		m.refusal.Observe(time.Since(arrived).Seconds())
+		m.refusal.Observe(took.Seconds())
 	}
 }
 

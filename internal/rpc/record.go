@@ -29,12 +29,13 @@ const (
 func (i interceptor) record(
 	ctx context.Context, method string, start time.Time, err, answer error, story func() []slog.Attr,
 ) {
+	name, code, took := strings.TrimPrefix(method, "/"), status.Code(answer), time.Since(start)
+	i.metrics.calls.count(method, code, took)
 	if refuses(answer) {
-		i.metrics.count(method, Reason(answer), start)
+		i.metrics.count(Reason(answer), took)
 	}
 	panicked := (*panicError)(nil)
 	loud := errors.As(err, &panicked) // whatever the client was told: it may have gone before
-	name, code := strings.TrimPrefix(method, "/"), status.Code(answer)
 	level := Severity(code)
 	if loud {
 		level = slog.LevelError
@@ -45,7 +46,7 @@ func (i interceptor) record(
 	attrs := []slog.Attr{
 		slog.String("method", name),
 		slog.String("code", rpccode.Code(code).String()),
-		slog.Duration("took", time.Since(start)),
+		slog.Duration("took", took),
 	}
 	if id := identity.Of(ctx); id != "" {
 		attrs = append(attrs, slog.String("identity", id))

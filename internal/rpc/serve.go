@@ -86,7 +86,6 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		log: c.Log, refusals: refusals, metrics: metrics, toStatus: c.ToStatus, admit: gate.admit, lane: c.Lane,
 		replies: newReplies(c.limits), authorize: c.Authorize,
 	}
-	metrics.shows(c.Registry, calls.replies, c.plaintext(listener))
 	door := &door{lane: c.Lane, timeout: c.CallTimeout, refuse: calls.refuse, replies: calls.replies}
 	door.arriving = newArriving(c.MaxReceive)
 	door.calls.most, door.reflections.most, door.watches.most = c.limits.calls, c.limits.reflections, c.limits.watches
@@ -100,6 +99,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		reflection.Register(server)
 	}
 	door.serves(server.GetServiceInfo())
+	metrics.shows(c.Registry, server, calls.replies, c.plaintext(listener), gate.admit)
 
 	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
 	served, stopped := make(chan error, 1), make(chan struct{})
