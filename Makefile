@@ -159,6 +159,10 @@ build: ## Build orderd, paymentd, relay and sagactl into bin/; VERSION=v1.2.3 is
 generate: buf ## Write gen/ from proto/.
 	$(buf) generate
 
+.PHONY: metrics
+metrics: compiling postgres ## Write the tables of doc/metrics.md, from what a running system says.
+	go test -count=1 -run TestEveryMetricIsOnItsPage ./internal/doctest -update
+
 .PHONY: format
 format: buf ## Format the Go and the proto files.
 	$(gofumpt) -w .

@@ -103,7 +103,7 @@ var inTests = map[string]string{
 	"lab/stack":     "gen/order gen/payment gen/relay pg",
 	"lab/proxy":     "pg",
 	"pg":            "pgembed", // a server and its standby
-	"doctest":       "proc",
+	"doctest":       "gen/order proc",
 	"sagactl":       "migrations pgembed proc",
 	"reconcile":     "gen/money gen/order gen/payment migrations pg roles rpc rules",
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
