@@ -103,7 +103,7 @@ func (h *handler) asOrdered(m outbox.Message, o order.Order) (outbox.Message, er
 		found += "expiry"
 	}
 	if found != "" && m.LeasedUntil != nil {
-		h.persons.callAbout(m, codeMismatch, "its command is not what was ordered: it is sent as it was ordered",
+		h.persons.callAbout(m, codeMismatch, notAsOrdered,
 			slog.Int("claim", m.Claims), slog.String("differs", found))
 	}
 	return m, nil
@@ -131,7 +131,7 @@ func (h *handler) setAside(ctx context.Context, reports []outbox.Report) error {
 		return err
 	}
 	for _, m := range messages {
-		h.persons.callAbout(m, codeNoOrder, "a command without an order: it is not sent")
+		h.persons.callAbout(m, codeNoOrder, noOrder)
 	}
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
@@ -17,21 +15,16 @@ const manyGivenUp = 20
 // its order's own fault; so orders are given up, one after the other, and nothing else would tell that it is all of
 // them.
 type giveUps struct {
-	log   *slog.Logger
-	alarm prometheus.Counter
+	log    *slog.Logger
+	alarms alarms
 
 	mu   sync.Mutex
 	row  int                 // different orders given up since a charge was decided
 	seen map[string]struct{} // the latest of them: an order may be given up by two claims
 }
 
-func newGiveUps(registry prometheus.Registerer, log *slog.Logger) *giveUps {
-	g := &giveUps{log: log, seen: map[string]struct{}{}, alarm: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "hosho_relay_given_up_in_a_row_total",
-		Help: "Times that orders were given up in a row without one that was decided: 20 of them, and each doubling.",
-	})}
-	registry.MustRegister(g.alarm)
-	return g
+func newGiveUps(a alarms, log *slog.Logger) *giveUps {
+	return &giveUps{log: log, alarms: a, seen: map[string]struct{}{}}
 }
 
 // note takes what became of a command. Voids say nothing here: they may be decided while no charge is.
@@ -44,7 +37,7 @@ func (g *giveUps) note(r outbox.Report, e order.Event) {
 		g.decided()
 	case e == order.ChargeSpent, e == order.ChargeRefused, e == order.ChargeLate:
 		if n := g.gaveUp(r.Message.Key); order.Doubled(n, manyGivenUp) {
-			g.alarm.Inc()
+			g.alarms.ring(givenUp)
 			g.log.Error("orders are given up one after the other: paymentd decides none", "orders", n, "code", r.Code)
 		}
 	}

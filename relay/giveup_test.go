@@ -67,7 +67,7 @@ func TestOnlyDifferentOrdersInARowCount(t *testing.T) {
 		"in conflict, unlimited": {[]step{{order.ChargeConflict, 50, 1}}, 0},
 	} {
 		registry := prometheus.NewRegistry()
-		g := newGiveUps(registry, slog.New(slog.DiscardHandler))
+		g := newGiveUps(newAlarms(registry), slog.New(slog.DiscardHandler))
 		id := 0
 		for _, step := range test.steps {
 			for range step.orders {
@@ -84,11 +84,7 @@ func TestOnlyDifferentOrdersInARowCount(t *testing.T) {
 				}
 			}
 		}
-		families, err := registry.Gather()
-		if err != nil || len(families) != 1 {
-			t.Fatalf("got %d metrics, error %v; want one", len(families), err)
-		}
-		if got := families[0].GetMetric()[0].GetCounter().GetValue(); got != test.want {
+		if got := moved(t, registry, "hosho_alarms_total", givenUp.word); got != test.want {
 			t.Errorf("%s: got %v alarms, want %v", name, got, test.want)
 		}
 	}

@@ -41,7 +41,7 @@ func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
-		h.persons.callAbout(r.Message, r.Code, "paymentd says that it has lost data")
+		h.persons.callAbout(r.Message, r.Code, dataLost)
 	}
 	level := severity(r)
 	if !h.log.Enabled(ctx, level) {
@@ -161,7 +161,7 @@ func (h *handler) tell(changes []orderdb.Change) {
 			attrs = logline.WithTrace(attrs, *c.Trace)
 		}
 		if c.Alarm {
-			h.persons.call(c.Event.String(), append(attrs, slog.String("code", c.Code))...)
+			h.persons.call(causeOf(c.Event), append(attrs, slog.String("code", c.Code))...)
 		}
 		if c.From != c.To {
 			attrs = append(attrs, slog.String("cause", c.Event.String()))
@@ -177,7 +177,7 @@ func (h *handler) tell(changes []orderdb.Change) {
 func (h *handler) tellVain(voids []orderdb.Vain) {
 	for _, v := range voids {
 		if order.Doubled(v.Failures, h.voidAlarm) {
-			h.persons.callAbout(v.Message, v.Code, "its void fails again and again: money may be held",
+			h.persons.callAbout(v.Message, v.Code, voidInVain,
 				slog.Int("claims", v.Message.Claims), slog.Int("failures", v.Failures))
 		}
 	}

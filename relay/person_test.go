@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
 
@@ -13,20 +14,16 @@ import (
 func TestCallsForAPersonAreCounted(t *testing.T) {
 	t.Parallel()
 	registry, log := prometheus.NewRegistry(), &journal{}
-	p := newPersons(registry, slog.New(log))
-	p.call("payment expired early", slog.String("order_id", "1"))
-	p.call("payment expired early", slog.String("order_id", "2"))
-	p.callAbout(outbox.Message{Key: "3", Kind: "VOID"}, "KEY_REUSED", "void conflict", slog.Int("failures", 4))
-	families, err := registry.Gather()
-	if err != nil || len(families) != 1 {
-		t.Fatalf("got %d metrics, error %v; want one", len(families), err)
-	}
-	got := map[string]float64{}
-	for _, m := range families[0].GetMetric() {
-		got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
-	}
-	if got["payment expired early"] != 2 || got["void conflict"] != 1 {
-		t.Errorf("got %v, want 2 that expired early, and a conflict", got)
+	p := &persons{log: slog.New(log), alarms: newAlarms(registry)}
+	p.call(causeOf(order.PaymentExpiredEarly), slog.String("order_id", "1"))
+	p.call(causeOf(order.PaymentExpiredEarly), slog.String("order_id", "2"))
+	void := outbox.Message{Key: "3", Kind: "VOID"}
+	p.callAbout(void, "KEY_REUSED", causeOf(order.VoidConflict), slog.Int("failures", 4))
+	want := map[string]float64{"payment_expired_early": 2, "void_conflict": 1}
+	for _, c := range causes() {
+		if got := moved(t, registry, "hosho_alarms_total", c.word); got != want[c.word] {
+			t.Errorf("%s: got %v calls, want %v", c.word, got, want[c.word])
+		}
 	}
 	lines := log.lines("order needs a person")
 	if len(lines) != 3 || lines[2]["order_id"] != "3" || lines[2]["cause"] != "void conflict" {

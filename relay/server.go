@@ -55,25 +55,26 @@ func newServer(
 	pools *pg.Pools, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
 	registry prometheus.Registerer, log *slog.Logger,
 ) *server {
+	alarms := newAlarms(registry)
 	s := &server{
 		name:       instance(),
 		log:        log,
-		store:      orderdb.NewOver(pools, command.Encode),
+		store:      orderdb.NewOver(pools, command.Encode).Counting(orderdb.NewMetrics(registry, settling()...)),
 		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
 		listener:   pg.NewListener(pools.Writes, outbox.Channel, log),
 		stuckAfter: p.StuckAfter,
 		operators:  admission.NewLane("operator", int(pools.Reads.Config().MaxConns)/2),
 	}
-	s.trust, s.digest = &trust{store: s.store, log: log}, newDigest(log)
+	s.trust, s.digest = &trust{store: s.store, alarms: alarms, log: log}, newDigest(log)
 	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
 		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
 		Renew: p.renew, Listen: p.listen,
 	})
-	config.Poll, config.Wakes = s.listener.Poll, p.Wake
+	config.Poll, config.Wakes, config.Metrics = s.listener.Poll, p.Wake, outbox.NewMetrics(registry)
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
-		backoff: config.Backoff, giveUps: newGiveUps(registry, log), persons: newPersons(registry, log),
+		backoff: config.Backoff, giveUps: newGiveUps(alarms, log), persons: &persons{log: log, alarms: alarms},
 		digest: s.digest, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s

@@ -35,8 +35,9 @@ type verdict struct {
 // trust is who paymentd may be: the one whose payments database the orders trust. The first that a relay meets is
 // trusted from then on.
 type trust struct {
-	store *orderdb.Store
-	log   *slog.Logger
+	store  *orderdb.Store
+	alarms alarms
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	latest verdict
@@ -103,10 +104,13 @@ func (t *trust) tell(ctx context.Context, v verdict) {
 	attrs := []any{"told", v.told, "trusted", v.trusted}
 	switch {
 	case v.problem == another:
+		t.alarms.ring(stranger)
 		t.log.ErrorContext(ctx, "another payments database: nothing is sent", attrs...)
 	case v.problem == untold:
+		t.alarms.ring(unidentified)
 		t.log.ErrorContext(ctx, "paymentd does not tell its payments database: nothing is sent", attrs...)
 	case v.problem == clock:
+		t.alarms.ring(clocksDiffer)
 		t.log.ErrorContext(ctx, "the databases' clocks differ", append(attrs, "payments_ahead", v.ahead)...)
 	case v.told == "":
 		t.log.WarnContext(ctx, "paymentd does not tell its payments database: any is trusted")

@@ -71,9 +71,9 @@ gen/...    | grpc protobuf | gen/...
 
 database
 roles      | pgx           | migrations pg
-orderdb    | pgx uuid      | batch failpoint order outbox pg
+orderdb    | pgx prometheus uuid | batch failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
-outbox     | pgx uuid      | batch failpoint pg wait
+outbox     | pgx prometheus uuid | batch failpoint pg wait
 card       |               | payment
 pg         | pgx           | crew wait
 migrations | goose pgx     | pg wait
@@ -126,12 +126,13 @@ func mayImportLaboratory(f file, r row) bool {
 
 // modules are the names of the table's second column.
 var modules = map[string]string{
-	"currency": "github.com/bojanz/currency",
-	"goose":    "github.com/pressly/goose/v3",
-	"grpc":     "google.golang.org/grpc",
-	"pgx":      "github.com/jackc/pgx/v5",
-	"protobuf": "google.golang.org/protobuf",
-	"uuid":     "github.com/google/uuid",
+	"currency":   "github.com/bojanz/currency",
+	"goose":      "github.com/pressly/goose/v3",
+	"grpc":       "google.golang.org/grpc",
+	"pgx":        "github.com/jackc/pgx/v5",
+	"prometheus": "github.com/prometheus/client_golang",
+	"protobuf":   "google.golang.org/protobuf",
+	"uuid":       "github.com/google/uuid",
 }
 
 // codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone, and the

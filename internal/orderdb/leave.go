@@ -3,6 +3,7 @@ package orderdb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,7 @@ type change struct {
 	from   order.Status
 	to     order.Status
 	reason order.CancelReason // empty keeps what is there
+	at     time.Time          // when it was left, by the database's clock; leave fills it in
 
 	// What is told of it: see tell.
 	cause       order.Event
@@ -44,19 +46,33 @@ func leave(ctx context.Context, tx pgx.Tx, changes []change) error {
 			reasons[i] = &reason
 		}
 	}
-	tag, err := tx.Exec(ctx, `
+	rows, err := tx.Query(ctx, `
 		UPDATE orders
 		SET status = c.to_status,
 			cancel_reason = coalesce(c.reason, orders.cancel_reason),
 			updated_at = clock_timestamp()
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, from_status, to_status, reason)
-		WHERE orders.id = ANY(ARRAY[c.id]) AND orders.status = c.from_status`,
+		WHERE orders.id = ANY(ARRAY[c.id]) AND orders.status = c.from_status
+		RETURNING orders.id, orders.updated_at`,
 		ids, froms, tos, reasons)
+	if err != nil {
+		return fmt.Errorf("leave a status: %w", err)
+	}
+	var id string
+	var at time.Time
+	left := make(map[string]time.Time, len(changes))
+	tag, err := pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		left[id] = at
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("leave a status: %w", err)
 	}
 	if got := tag.RowsAffected(); got != int64(len(changes)) {
 		return fmt.Errorf("leave a status: got %d rows, want %d", got, len(changes))
+	}
+	for i := range changes {
+		changes[i].at = left[changes[i].id]
 	}
 	return tell(ctx, tx, changes)
 }

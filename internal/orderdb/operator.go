@@ -65,44 +65,51 @@ type Decision struct {
 // transaction. It returns the order as it is afterwards, and false when it was settled by hand before. It returns
 // ErrNotFound, or ErrNotParked for an order none of whose commands came to one of the codes.
 func (s *Store) SettleByHand(ctx context.Context, d Decision) (o order.Order, changed bool, err error) {
+	var from order.Status
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		o, changed, err = settleByHand(ctx, tx, d)
+		o, from, err = settleByHand(ctx, tx, d)
 		return err
 	})
 	if err != nil {
 		return order.Order{}, false, fmt.Errorf("settle order %s by hand: %w", d.OrderID, err)
 	}
-	return o, changed, nil
+	if from == "" {
+		return o, false, nil
+	}
+	s.metrics.leave(from, o, o.UpdatedAt)
+	return o, true, nil
 }
 
-func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, changed bool, err error) {
+// settleByHand returns the order as it is then, and the status that it was settled from: none, when it was not now.
+func settleByHand(ctx context.Context, tx pgx.Tx, d Decision) (o order.Order, from order.Status, err error) {
 	o, err = lockOne(ctx, tx, d.OrderID)
 	if err != nil {
-		return o, false, err
+		return o, "", err
 	}
 	decided, parked, err := standing(ctx, tx, d)
 	if err != nil || decided {
-		return o, false, err
+		return o, "", err
 	}
 	t, illegal := order.Apply(o.State(), order.OperatorSettles)
 	if illegal != nil || !parked {
-		return o, false, ErrNotParked
+		return o, "", ErrNotParked
 	}
 	if err := leave(ctx, tx, []change{{
 		id: o.ID, from: o.Status, to: t.To.Status, reason: t.Reason, cause: order.OperatorSettles, who: d.Operator,
 	}}); err != nil {
-		return o, false, err
+		return o, "", err
 	}
 	if err := Outbox.RemoveAll(ctx, tx, []string{o.ID}); err != nil {
-		return o, false, err
+		return o, "", err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO audit (order_id, action, operator, reason) VALUES ($1, 'SETTLE', $2, $3)`,
 		d.OrderID, d.Operator, d.Reason)
 	if err != nil {
-		return o, false, err
+		return o, "", err
 	}
+	from = o.Status
 	o, err = lockOne(ctx, tx, d.OrderID) // as it is now, with the database's time of the change
-	return o, true, err
+	return o, from, err
 }
 
 // standing tells whether the order was settled by hand before, and whether it needs to be.

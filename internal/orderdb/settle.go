@@ -51,13 +51,6 @@ type Settlement struct {
 	Vain    []Vain   // voids that have failed, and go on
 }
 
-// Vain is a void that has come to no decision once more.
-type Vain struct {
-	Message  outbox.Message
-	Code     string
-	Failures int // deliveries of it that were recorded, this one included
-}
-
 // Settle applies findings: each order's compare-and-set, what becomes of its commands, and the record of the attempts,
 // in one transaction. Those that say that a PENDING order is paid go ahead of the others, in a transaction of their own
 // that is one statement. Either locks the orders first, by id, then the outbox, as everybody does. Applying a finding
@@ -91,12 +84,16 @@ func (s *Store) settleJudged(ctx context.Context, findings []Finding, settled []
 		}
 	}
 	var done Settlement
+	var statuses []left
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		done, err = s.settle(ctx, tx, rest)
+		done, statuses, err = s.settle(ctx, tx, rest)
 		return err
 	})
 	if err != nil {
 		return Settlement{}, fmt.Errorf("settle %d findings: %w", len(rest), err)
+	}
+	for _, l := range statuses {
+		s.metrics.leave(l.from, l.now, l.at)
 	}
 	for i, later := range done.Later {
 		done.Later[i] = at[later]
@@ -105,13 +102,15 @@ func (s *Store) settleJudged(ctx context.Context, findings []Finding, settled []
 	return done, nil
 }
 
-func (s *Store) settle(ctx context.Context, tx pgx.Tx, findings []Finding) (done Settlement, err error) {
+func (s *Store) settle(
+	ctx context.Context, tx pgx.Tx, findings []Finding,
+) (done Settlement, statuses []left, err error) {
 	locked, err := lockAll(ctx, tx, findings)
 	if err != nil {
-		return done, err
+		return done, nil, err
 	}
 	if err := markByHand(ctx, tx, findings, locked); err != nil {
-		return done, err
+		return done, nil, err
 	}
 	var verdicts []verdict
 	for i, finding := range findings {
@@ -123,25 +122,25 @@ func (s *Store) settle(ctx context.Context, tx pgx.Tx, findings []Finding) (done
 		delete(locked, o.ID) // one finding an order a transaction
 		v, err := judge(o, finding)
 		if err != nil {
-			return done, err
+			return done, nil, err
 		}
 		verdicts = append(verdicts, v)
 	}
 	if err := quieten(ctx, tx, verdicts); err != nil {
-		return done, err
+		return done, nil, err
 	}
 	plan := plan{encode: s.encode}
 	for _, v := range verdicts {
 		if err := plan.add(v); err != nil {
-			return done, err
+			return done, nil, err
 		}
 	}
 	done.Changes, done.More = plan.changes, len(plan.appended)+len(plan.retried) > 0
 	if err := plan.write(ctx, tx); err != nil {
-		return done, err
+		return done, nil, err
 	}
 	done.Vain, err = vain(ctx, tx, plan.failed)
-	return done, err
+	return done, plan.done(), err
 }
 
 // lockAll takes the orders that the findings are about. Orders that somebody else has locked are passed over, so that
@@ -173,126 +172,4 @@ func lockAll(ctx context.Context, tx pgx.Tx, findings []Finding) (map[string]hel
 		locked[r.ID] = held{Order: r.order(), early: r.Early}
 	}
 	return locked, nil
-}
-
-// plan gathers what a settlement writes, to write it set by set.
-type plan struct {
-	encode  Encoder
-	changes []Change
-
-	left     []change       // statuses that are left
-	settled  []string       // orders whose commands all leave the outbox
-	dropped  []int64        // commands that leave the outbox
-	appended []outbox.New   // commands that enter it
-	retried  []outbox.Retry // commands that are tried again
-	parked   []outbox.Message
-	codes    []string // why they are parked
-	attempts []attempt
-	failed   []attempt // those of voids that were sent in vain and go on
-}
-
-// add notes what a verdict changes.
-func (p *plan) add(v verdict) error {
-	o, from, finding := v.order.Order, v.order.Status, v.finding
-	changes := v.Changes(v.order.state())
-	if changes {
-		p.left = append(p.left, change{
-			id: o.ID, from: from, to: v.To.Status, reason: v.Reason, cause: finding.Event, who: finding.Delivery.Relay,
-			traceparent: finding.Retry.Message.Traceparent,
-		})
-		o.Status = v.To.Status
-		if v.Reason != "" {
-			o.CancelReason = v.Reason
-		}
-		if from == order.Completed {
-			o.CompletedAt = o.UpdatedAt // the trigger orders_remember_completed writes it
-		}
-	}
-	if changes || v.Alarm {
-		p.changes = append(p.changes, Change{
-			OrderID: o.ID, From: from, To: o.Status, Reason: o.CancelReason,
-			Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
-			Trace: finding.Retry.Message.Traceparent,
-		})
-	}
-	if v.Void {
-		void, err := voidOf(p.encode, o, finding.Retry.Message.Traceparent)
-		if err != nil {
-			return err
-		}
-		p.appended = append(p.appended, void)
-	}
-	p.attempt(v.Fate, finding)
-	return p.fate(o, v.Fate, finding.Retry)
-}
-
-// attempt notes how a delivery went, unless that is implied.
-func (p *plan) attempt(fate order.Fate, finding Finding) {
-	retry := finding.Retry
-	if finding.Delivery.implied(retry) {
-		return
-	}
-	a := attempt{Delivery: finding.Delivery, message: retry.Message, code: retry.Code}
-	if fate == order.Retry || fate == order.RetrySlowly || fate == order.Rebuild {
-		a.retryIn = &retry.Delay
-	}
-	p.attempts = append(p.attempts, a)
-	if finding.Event == order.VoidUndecided && fate == order.Retry && a.RPC != "" && a.Result != outbox.Deferred {
-		p.failed = append(p.failed, a)
-	}
-}
-
-// fate notes what becomes of the command that the finding is about.
-func (p *plan) fate(o order.Order, fate order.Fate, retry outbox.Retry) error {
-	switch fate {
-	case order.Drop:
-		p.dropped = append(p.dropped, retry.Message.ID)
-	case order.DropAll:
-		p.settled = append(p.settled, o.ID)
-	case order.Retry, order.RetrySlowly:
-		p.retried = append(p.retried, retry)
-	case order.Rebuild:
-		payload, err := p.encode(order.Command(retry.Message.Kind), o)
-		if err != nil {
-			return err
-		}
-		retry.Payload = payload
-		p.retried = append(p.retried, retry)
-	case order.Park:
-		p.parked = append(p.parked, retry.Message)
-		p.codes = append(p.codes, retry.Code)
-	case order.Keep:
-	}
-	return nil
-}
-
-// write records the attempts, so that their times come before that of what they led to, and changes the orders, which
-// are locked, and then the outbox.
-func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
-	if err := record(ctx, tx, p.attempts); err != nil {
-		return err
-	}
-	if err := leave(ctx, tx, p.left); err != nil {
-		return err
-	}
-	if err := Outbox.RemoveAll(ctx, tx, p.settled); err != nil {
-		return err
-	}
-	if err := Outbox.Remove(ctx, tx, p.dropped); err != nil {
-		return err
-	}
-	if err := Outbox.Reschedule(ctx, tx, p.retried); err != nil {
-		return err
-	}
-	if err := Outbox.Park(ctx, tx, p.parked, p.codes); err != nil {
-		return err
-	}
-	if err := Outbox.Ensure(ctx, tx, p.appended...); err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.SettleInside)
-	if len(p.appended) > 0 {
-		failpoint.Here(failpoint.SettleGivingUp)
-	}
-	return nil
 }

@@ -34,7 +34,7 @@ var settlingNear = `
 		WHERE id BETWEEN $6 AND $7 AND (id IN (SELECT unnest($1::uuid[]))) IS TRUE
 			AND status = 'PENDING'
 			AND (SELECT everyone FROM locked)
-		RETURNING id
+		RETURNING id, ` + sinceAccepted + ` AS took
 	), gone AS (
 		` + Outbox.RemovalBetween(`$6`, `$7`, `$1`) + `
 			AND (SELECT count(*) FROM settled) = cardinality($1::uuid[])

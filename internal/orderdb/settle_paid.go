@@ -99,6 +99,7 @@ func (s *Store) settlePaid(ctx context.Context, findings []Finding) (places []in
 	if err != nil {
 		return nil, false, fmt.Errorf("settle %d paid orders: %w", len(p.ids), err)
 	}
+	s.metrics.paid(settled.took)
 	if settled.all {
 		return p.places, settled.told, nil
 	}
@@ -130,11 +131,12 @@ type settledPaid struct {
 	all bool
 	ids [][16]byte // unless it is all
 
-	told bool // whoever watches the orders is
+	told bool      // whoever watches the orders is
+	took []float64 // seconds from when each of them was accepted, in no order
 }
 
 func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
-	err = r.Scan(&s.all, &s.ids, &s.told)
+	err = r.Scan(&s.all, &s.ids, &s.told, &s.took)
 	return s, err
 }
 
@@ -167,7 +169,7 @@ var settlingPaid = `
 					FOR UPDATE SKIP LOCKED
 				) AS locked))
 			AND status = 'PENDING'
-		RETURNING id
+		RETURNING id, ` + sinceAccepted + ` AS took
 	), gone AS (
 		` + Outbox.RemovalOf(`(SELECT id AS key FROM settled) AS k`) + `
 	)` + tellingSettled
@@ -177,8 +179,12 @@ var settlingPaid = `
 const tellingSettled = `
 	SELECT count(*) = cardinality($1::uuid[]),
 		CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END,
-		(SELECT count(pg_notify('` + Channel + `', payload)) > 0 FROM unnest($5::text[]) AS p (payload))
+		(SELECT count(pg_notify('` + Channel + `', payload)) > 0 FROM unnest($5::text[]) AS p (payload)),
+		array_agg(took)
 	FROM settled`
+
+// sinceAccepted is how many seconds after it was accepted an order was settled, by what its row says.
+const sinceAccepted = `date_part('epoch', updated_at) - date_part('epoch', created_at)`
 
 // changesOfPaid tells what settlePaid did.
 func changesOfPaid(findings []Finding, settled []int, told bool) []Change {

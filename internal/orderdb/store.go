@@ -42,6 +42,7 @@ type Store struct {
 	of     order.Customers // whose orders Get, Cancel and List know of
 
 	repeats *pg.Repeats
+	metrics *Metrics // nil: nobody counts
 }
 
 // heard runs a statement that tells others what it does, and once more without telling where that is what it failed by:

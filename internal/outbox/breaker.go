@@ -79,6 +79,14 @@ func (b *Breaker) Open() bool {
 	return b.open
 }
 
+// shown is Open as a figure: 1 or 0.
+func (b *Breaker) shown() float64 {
+	if b.Open() {
+		return 1
+	}
+	return 0
+}
+
 // Admit returns how many of limit messages may be sent now, and whether that is a probe; when none, how long to wait
 // before asking again.
 func (b *Breaker) Admit(limit int, now time.Time) (n int, probe bool, wait time.Duration) {

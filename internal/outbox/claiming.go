@@ -131,15 +131,25 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	if w.behind.Swap(false) || a.from.Before(beginning) {
 		a.from = beginning
 	}
-	found, err := w.queue.claim(ctx, a)
+	found, err := w.claimAs(ctx, a)
 	if err == nil && len(found) == 0 && a.from.After(beginning) {
 		a.from = beginning // what somebody woke the worker for may lie behind the frontier
-		found, err = w.queue.claim(ctx, a)
+		found, err = w.claimAs(ctx, a)
 	}
 	if err == nil {
 		w.frontier.moved(found, p.limit)
 	}
 	return messagesOf(found), err
+}
+
+// claimAs is the queue's claim, which it counts.
+func (w *Worker) claimAs(ctx context.Context, a ask) ([]claimed, error) {
+	began := time.Now()
+	found, err := w.queue.claim(ctx, a)
+	if err == nil {
+		w.counts.claim(found, began)
+	}
+	return found, err
 }
 
 // claimProbe claims one message. One that was not tried yet is the better probe: those that were may be what fails,
@@ -153,7 +163,7 @@ func (w *Worker) claimProbe(ctx context.Context, p permit) ([]Message, error) {
 		// those is the probe, or the breaker would stay open for ever.
 		{alone: p.alone, from: beginning},
 	} {
-		found, err := w.queue.claim(ctx, a)
+		found, err := w.claimAs(ctx, a)
 		if err != nil || len(found) > 0 || a.limit > 0 && !a.untried && p.alone == 0 {
 			return messagesOf(found), err
 		}

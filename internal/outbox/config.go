@@ -23,6 +23,8 @@ type Config struct {
 	// Wakes says that somebody wakes the workers, unless Poll says that it is lost. While there is nothing in the
 	// outbox they then look ten times less often.
 	Wakes bool
+	// Metrics count what the workers do; nil: nobody does.
+	Metrics *Metrics
 }
 
 // poll returns how often to look at present.

@@ -81,6 +81,7 @@ func (w *Worker) send(ctx context.Context, messages []Message, kept []Report, un
 		report(Report{Message: m, Result: Expired, Code: "EXPIRED"})
 	}
 	if len(send) > 0 {
+		w.counts.sent(send)
 		w.handler.Deliver(ctx, send, report)
 	}
 }
@@ -89,6 +90,7 @@ func (w *Worker) send(ctx context.Context, messages []Message, kept []Report, un
 func (w *Worker) report(r Report) {
 	failpoint.Here(failpoint.RelayAnswered)
 	w.judge(&r)
+	w.counts.delivery(&r)
 	w.handler.Explain(r)
 	w.reports.Add(r)
 }

@@ -216,6 +216,9 @@ func (w *Worker) readBorn(ctx, working context.Context, limit int) (told, more b
 	bounded, cancel := context.WithTimeout(working, w.config.SettleTimeout)
 	defer cancel()
 	found, err := w.queue.bornAt(bounded, moments)
+	if err == nil {
+		w.counts.claim(found, asked)
+	}
 	if len(found) < n {
 		w.mind() // it is not told of them again, and came too late perhaps
 	}
@@ -254,6 +257,7 @@ func (w *Worker) readMissed(ctx, working context.Context) (found bool, err error
 	if err != nil || len(missed) == 0 {
 		return false, err
 	}
+	w.counts.claim(missed, asked)
 	return true, w.deliverBorn(ctx, working, missed, asked)
 }
 

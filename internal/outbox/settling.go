@@ -68,7 +68,12 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 	do := func(reports []Report) (Settled, error) {
 		bounded, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 		defer cancel()
-		return w.handler.Settle(bounded, reports)
+		began := time.Now()
+		settled, err := w.handler.Settle(bounded, reports)
+		if err == nil {
+			w.counts.settle(len(reports)-len(settled.Later), began)
+		}
+		return settled, err
 	}
 	poison := func(err error) bool { return ctx.Err() == nil && pg.Classify(err) == pg.Unexpected }
 	for part := range batch.Bisect(reports, do, poison) {

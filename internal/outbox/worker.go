@@ -29,6 +29,7 @@ type Worker struct {
 	any        atomic.Bool               // something may be due, of what anybody may claim
 	elsewhere  atomic.Pointer[time.Time] // when it may be, since another worker has not taken what was written for it
 	complaints complaints
+	counts     counts
 	place      place                     // of the sweep; its own
 	frontier   frontier                  // of the claims; theirs
 	horizon    atomic.Pointer[time.Time] // where looks begin, by the database's clock; nil: at the beginning
@@ -60,8 +61,16 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 	if config.Wakes {
 		w.keeping = newKeeping(queue)
 	}
+	w.counts = config.Metrics.of(w)
 	w.any.Store(true)
 	return w
+}
+
+// held is how many messages are in the hands of this worker.
+func (w *Worker) held() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return float64(w.inFlight)
 }
 
 // Wake tells the worker that something may be due. It never blocks.
