@@ -15,6 +15,7 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 	"hosho/migrations"
 )
 
@@ -71,7 +72,13 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	traces, err := trace.Open(program.Name, daemon.Instance(), log, registry)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	server := newServer(pools, c.OrderDeadline, log)
+	server.traces = traces
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()

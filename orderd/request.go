@@ -1,17 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/metadata"
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/order"
@@ -23,15 +20,15 @@ import (
 // fromCreate reads a request once, as all of this file do: it returns what is asked for, in the domain's values, or a
 // *validate.Error that names every field at fault; here also how long the answer may wait.
 func fromCreate(
-	ctx context.Context, r *orderv1.CreateOrderRequest, deadline time.Duration,
+	r *orderv1.CreateOrderRequest, deadline time.Duration, traceparent string,
 ) (wanted orderdb.NewOrder, wait time.Duration, err error) {
 	var f validate.Fields
 	wait = fromWait(&f, r.GetWait())
-	wanted, err = fromOrder(&f, r, deadline, fromTrace(ctx))
+	wanted, err = fromOrder(&f, r, deadline, traceparent)
 	return wanted, wait, err
 }
 
-// fromSequenced reads an order of a stream, which came with the stream's trace context.
+// fromSequenced reads an order of a stream.
 func fromSequenced(
 	r *orderv1.CreateOrderRequest, deadline time.Duration, traceparent string,
 ) (orderdb.NewOrder, error) {
@@ -114,19 +111,6 @@ func checkName(f *validate.Fields, field, name string) {
 	if i := strings.IndexFunc(name, unicode.IsControl); i >= 0 {
 		f.Add(field, "got a control character at byte %d, want none", i)
 	}
-}
-
-var traceForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// fromTrace returns the W3C trace context that the client sent along, "" when there is none of the known form. It goes
-// into the outbox, so that the delivery joins the client's trace.
-func fromTrace(ctx context.Context) string {
-	for _, sent := range metadata.ValueFromIncomingContext(ctx, "traceparent") {
-		if traceForm.MatchString(sent) {
-			return sent
-		}
-	}
-	return ""
 }
 
 // fromList returns which orders are asked for. Where the page begins is in its token.

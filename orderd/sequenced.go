@@ -1,6 +1,7 @@
 package main
 
 import (
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
@@ -13,9 +14,11 @@ import (
 type sequenced struct {
 	*conversation
 
-	sequence int64
-	bytes    int64 // of its request, about
-	tells    bool  // its end is asked for
+	sequence    int64
+	bytes       int64          // of its request, about
+	tells       bool           // its end is asked for
+	traceparent string         // that it goes on under
+	span        oteltrace.Span // nil: it is not traced
 
 	// Guarded by conversation.mu once the order is being placed.
 	id           string // of the order
@@ -38,7 +41,8 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 		if !i.tells {
 			unasked++
 		}
-		wanted, err := fromSequenced(sent.GetOrder(), c.deadline, c.traceparent)
+		i.beginSpan()
+		wanted, err := fromSequenced(sent.GetOrder(), c.deadline, i.traceparent)
 		if err == nil {
 			err = policy.Name(c.stream.Context(), wanted.CustomerID)
 		}
@@ -93,6 +97,7 @@ func (i *sequenced) placed(o order.Order, fresh bool, err error) {
 	case i.tells:
 		i.follow(o)
 	}
+	i.endSpan(o, !fresh)
 	i.acknowledge(o)
 }
 
@@ -145,6 +150,7 @@ func (i *sequenced) acknowledge(o order.Order) {
 }
 
 func (i *sequenced) refuse(err error) {
+	i.endSpanRefused(err)
 	refusal := toOrderError(err)
 	i.record(i.stream.Context(), refusal, err)
 	message, failed := proto.Marshal(&orderv1.CreateOrdersResponse{Events: []*orderv1.OrderEvent{

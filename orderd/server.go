@@ -22,6 +22,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/policy"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 )
 
 const (
@@ -47,6 +48,7 @@ type server struct {
 	relays   *pg.Waker           // tells the relays that there is a void
 	watchers *pg.Waker           // tells the hubs of all orderds that an order has changed
 	listener *pg.Listener        // hears what this and other processes tell the hubs
+	traces   *trace.Tracer
 	log      *slog.Logger
 
 	unreadTimeout time.Duration // how long a message of a stream may stand
@@ -76,7 +78,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
-		Options:  []grpc.ServerOption{grpc.NumStreamWorkers(handlers)},
+		Options:  append(s.traces.Options(toStatus), grpc.NumStreamWorkers(handlers)),
 		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.hub.stop,
 	}
 }
@@ -99,7 +101,7 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 func (s *server) CreateOrder(
 	ctx context.Context, r *orderv1.CreateOrderRequest,
 ) (*orderv1.CreateOrderResponse, error) {
-	wanted, wait, err := fromCreate(ctx, r, s.deadline)
+	wanted, wait, err := fromCreate(r, s.deadline, s.traceOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +117,7 @@ func (s *server) CreateOrder(
 	if err != nil {
 		return nil, err
 	}
+	s.traced(ctx, o, !fresh)
 	if fresh {
 		s.tell(ctx, o, "accepted", wanted.Traceparent)
 	}
@@ -175,11 +178,12 @@ func (s *server) CancelOrder(
 	if err != nil {
 		return nil, err
 	}
-	traceparent := fromTrace(ctx)
+	traceparent := s.traceOf(ctx)
 	o, changed, err := s.store.Of(of).Cancel(ctx, id, traceparent)
 	if err != nil {
 		return nil, err
 	}
+	s.traced(ctx, o, !changed)
 	if changed {
 		s.relays.WakeAbout(string(order.Void))
 		s.watchers.WakeAbout(o.ID)

@@ -13,6 +13,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 	"hosho/internal/validate"
 	"hosho/internal/wait"
 )
@@ -42,7 +43,7 @@ func (s *server) CreateOrders(stream orderv1.OrderService_CreateOrdersServer) er
 	reading, stop := context.WithCancel(stream.Context())
 	defer stop()
 	c := &conversation{
-		server: s, stream: stream, traceparent: fromTrace(stream.Context()), reading: reading, stop: stop,
+		server: s, stream: stream, traceparent: trace.Sent(stream.Context()), reading: reading, stop: stop,
 		news: wait.NewBell(), taken: wait.NewBell(),
 	}
 	defer c.close()

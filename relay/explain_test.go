@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/daemon"
 	"hosho/internal/order"
 )
 
@@ -64,7 +65,7 @@ func TestExplainOrderTellsEachAttempt(t *testing.T) {
 		}
 		for i, a := range got.GetAttempts() {
 			if a.GetCreateTime().AsTime().Before(o.CreatedAt) || a.GetLatency().AsDuration() <= 0 ||
-				a.GetRelay() != instance() {
+				a.GetRelay() != daemon.Instance() {
 				s.t.Errorf("attempt %d: got %v, want a time, a latency and the relay's name", i, a)
 			}
 			if again := i < 2; (a.GetRetryDelay() != nil) != again {
@@ -173,7 +174,7 @@ func TestExplainOrderTellsEachChangeOfStatus(t *testing.T) {
 	s.drained()
 	change := func(from, to relayv1.StatusChange_Status, cause string) *relayv1.StatusChange {
 		return &relayv1.StatusChange{
-			From: from, To: to, Cause: cause, Who: instance(), TraceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+			From: from, To: to, Cause: cause, Who: daemon.Instance(), TraceId: "4bf92f3577b34da6a3ce929d0e0e4736",
 		}
 	}
 	want := []*relayv1.StatusChange{

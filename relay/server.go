@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -57,7 +56,7 @@ func newServer(
 ) *server {
 	alarms := newAlarms(registry)
 	s := &server{
-		name:       instance(),
+		name:       daemon.Instance(),
 		log:        log,
 		store:      orderdb.NewOver(pools, command.Encode).Counting(orderdb.NewMetrics(registry, settling()...)),
 		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
@@ -78,15 +77,6 @@ func newServer(
 		digest: s.digest, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
-}
-
-// instance names this relay among others: host:pid, where an operator finds its log.
-func instance() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
 func (s *server) config(

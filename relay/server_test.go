@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/daemon"
 	"hosho/internal/order"
 	"hosho/internal/page"
 )
@@ -334,8 +335,8 @@ func TestTheBacklogIsToldByKind(t *testing.T) {
 	if diff := cmp.Diff(want, got.GetKinds(), protocmp.Transform()); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}
-	if got.GetRelay() != instance() || got.GetWaiting() != 4 {
-		t.Errorf("got %v, want four that wait, told by %s", got, instance())
+	if got.GetRelay() != daemon.Instance() || got.GetWaiting() != 4 {
+		t.Errorf("got %v, want four that wait, told by %s", got, daemon.Instance())
 	}
 }
 

@@ -29,6 +29,7 @@ lab/middleman | *          | gen/payment identity proc rpc wait
 lab/mutant    |            | lab/stack rules
 lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |
+lab/collector | *          |
 lab/stack     | *          | authority failpoint identity migrations pg pgembed policy proc roles rpc
 lab/invariant | pgx        | money rules
 lab/proxy     |            | proc wait
@@ -47,7 +48,7 @@ terminal   | *             | plain
 
 main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
-           |               | order orderdb outbox page pg policy protoread protowrite rpc validate wait
+           |               | order orderdb outbox page pg policy protoread protowrite rpc trace validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
            |               | order orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
@@ -58,6 +59,7 @@ relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/pay
 daemon     | *             | identity logline migrations pg plain policy rpc version wait
 policy     | grpc          | gen/order gen/payment gen/relay identity order reload rpc validate
 rpc        | *             | admission crew digest gen/error identity logline pg validate version wait
+trace      | *             | version
 identity   | *             | reload
 authority  |               |
 reload     | *             | wait
@@ -136,12 +138,12 @@ var modules = map[string]string{
 }
 
 // codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone, and the
-// relay's dispatch reads paymentd's in its own; the tools and the story only look at what they were given.
+// relay's dispatch reads paymentd's in its own; the tools, the traces and the story only look at what they were given.
 var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
 
 func mayNameCodes(f file, r row) bool {
 	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" ||
-		r.name == "story" || r.name == "rpc" || r.name == "gen/..." ||
+		r.name == "story" || r.name == "rpc" || r.name == "trace" || r.name == "gen/..." ||
 		(r.layer == "main" || r.name == "relay/internal/dispatch") && path.Base(f.path) == "errors.go"
 }
 
