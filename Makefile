@@ -169,7 +169,7 @@ format: buf ## Format the Go and the proto files.
 	$(buf) format --write
 
 # Modules of their own, for what the programs do not need.
-modules := internal/composetest internal/lint
+modules := internal/alerttest internal/composetest internal/lint
 
 # $(call vet,FLAGS) is go vet of everything.
 vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/install.go && \
@@ -224,6 +224,10 @@ postgres: ## Install PostgreSQL, if the machine has none.
 .PHONY: pgbouncer
 pgbouncer: ## Install PgBouncer, for the tests that put it before the databases, if the machine has none.
 	@go run .ci/install.go pgbouncer
+
+.PHONY: prometheus
+prometheus: ## Install Prometheus, for the tests of the alert rules, if the machine has none.
+	@go run .ci/install.go prometheus
 
 .PHONY: clean
 clean: ## Remove what was built.

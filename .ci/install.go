@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Command install installs what hosho needs with the machine's package manager, unless internal/pgembed finds it:
-// PostgreSQL, or PgBouncer for the tests that put it before the databases.
+// Command install installs what hosho needs with the machine's package manager, unless it is there: PostgreSQL,
+// PgBouncer for the tests that put it before the databases, or Prometheus for those of the alert rules.
 package main
 
 import (
@@ -25,9 +25,24 @@ var wanted = map[string]struct {
 	"pgbouncer": {"PgBouncer", pgembed.FindPooler, map[string]string{
 		"apt-get": "pgbouncer", "dnf": "pgbouncer", "apk": "pgbouncer", "brew": "pgbouncer",
 	}},
+	"prometheus": {"Prometheus", findPrometheus, map[string]string{
+		"apt-get": "prometheus", "dnf": "golang-github-prometheus", "apk": "prometheus", "brew": "prometheus",
+	}},
 }
 
-// managers are the package managers known, and what each is asked before the package's name.
+// unwanted is a service that a package brings and systemd starts, for everybody who reaches the machine.
+var unwanted = map[string]string{"prometheus": "prometheus.service"}
+
+// findPrometheus returns where promtool is, if the server is there as well.
+func findPrometheus() (string, error) {
+	if _, err := exec.LookPath("prometheus"); err != nil {
+		return "", err
+	}
+	return exec.LookPath("promtool")
+}
+
+// managers are the package managers known, and what each is asked before the package's name. Debian starts the servers
+// that it installs: RUNLEVEL has it not do so where there is no systemd.
 var managers = []struct {
 	program  string
 	asRoot   bool
@@ -35,7 +50,7 @@ var managers = []struct {
 }{
 	{"apt-get", true, []string{
 		"apt-get update -qq",
-		"env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ",
+		"env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends ",
 	}},
 	{"dnf", true, []string{"dnf install -y "}},
 	{"apk", true, []string{"apk add "}},
@@ -49,7 +64,7 @@ func main() {
 	}
 	what, known := wanted[target]
 	if !known {
-		fmt.Fprintf(os.Stderr, "install: got %q, want postgres or pgbouncer\n", target)
+		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer or prometheus\n", target)
 		os.Exit(1)
 	}
 	_, missing := what.find()
@@ -78,18 +93,28 @@ func install(target string, packages map[string]string) error {
 			if strings.HasSuffix(command, " ") {
 				command += packages[m.program]
 			}
-			if m.asRoot && os.Getuid() != 0 {
-				command = "sudo " + command
-			}
-			fmt.Fprintf(os.Stderr, "make %s: %s\n", target, command)
-			words := strings.Fields(command)
-			cmd := exec.Command(words[0], words[1:]...)
-			cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr // sudo may ask for a password
-			if err := cmd.Run(); err != nil {
-				return fmt.Errorf("%s: %w", command, err)
+			if err := run(target, command, m.asRoot); err != nil {
+				return err
 			}
 		}
-		return nil
+		if _, err := os.Stat("/run/systemd/system"); err != nil || unwanted[target] == "" || m.program != "apt-get" {
+			return nil
+		}
+		return run(target, "systemctl disable --now "+unwanted[target], m.asRoot)
 	}
 	return fmt.Errorf("found none of the package managers apt-get, dnf, apk and brew")
+}
+
+func run(target, command string, asRoot bool) error {
+	if asRoot && os.Getuid() != 0 {
+		command = "sudo " + command
+	}
+	fmt.Fprintf(os.Stderr, "make %s: %s\n", target, command)
+	words := strings.Fields(command)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr // sudo may ask for a password
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	return nil
 }

@@ -39,6 +39,7 @@ reconcile  | pgx           | command money order orderdb outbox payment pg span
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |
+observe    |               |
 layout     |               |
 doctest    |               |
 slow       |               |
