@@ -266,17 +266,23 @@ func (s *server) charge(
 	for i, c := range commands {
 		charges[i] = payment.Authorisation{Charge: c.asked, Verdict: c.verdict}
 	}
-	return s.within(lockWait).Charge(ctx, charges, commands[0].meant)
+	results, err := s.within(lockWait).Charge(ctx, charges, commands[0].meant)
+	s.metrics.note(kindCharge, results)
+	return results, err
 }
 
 func (s *server) void(
 	ctx context.Context, lockWait time.Duration, commands []command,
 ) ([]paymentdb.Result, error) {
-	return s.within(lockWait).Void(ctx, requests(commands), commands[0].meant)
+	results, err := s.within(lockWait).Void(ctx, requests(commands), commands[0].meant)
+	s.metrics.note(kindVoid, results)
+	return results, err
 }
 
 func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
-	return s.store.Lookup(ctx, requests(commands), commands[0].meant)
+	results, err := s.store.Lookup(ctx, requests(commands), commands[0].meant)
+	s.metrics.note(kindCharge, results) // a void is never looked up
+	return results, err
 }
 
 func requests(commands []command) []payment.Request {

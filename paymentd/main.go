@@ -63,7 +63,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	server := newServer(pools, c.Simulate, c.CardTimeout, log)
+	server := newServer(pools, c.Simulate, c.CardTimeout, registry, log)
 	defer server.refusals.Stop()
 	var background sync.WaitGroup
 	defer background.Wait()

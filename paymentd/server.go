@@ -32,6 +32,7 @@ type server struct {
 	store   *paymentdb.Store
 	network card.Network
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
+	metrics *metrics
 	log     *slog.Logger
 
 	refusals *rpc.Sampler // of commands of streams
@@ -50,10 +51,13 @@ type server struct {
 	stop     context.CancelFunc
 }
 
-func newServer(pools *pg.Pools, simulate simulation, cardTimeout time.Duration, log *slog.Logger) *server {
+func newServer(
+	pools *pg.Pools, simulate simulation, cardTimeout time.Duration, registry prometheus.Registerer, log *slog.Logger,
+) *server {
 	stopping, stop := context.WithCancel(context.Background())
 	s := &server{
-		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses, log: log,
+		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses,
+		metrics: newMetrics(registry), log: log,
 		refusals: rpc.NewSampler(log), refused: newRefused(),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
 		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -35,6 +36,7 @@ type system struct {
 	conn *grpc.ClientConn
 	db   *pgtest.Database
 	log  *logLines
+	seen prometheus.Gatherer // its metrics
 	stop context.CancelFunc
 	done chan struct{} // closed when the server has stopped
 }
@@ -53,9 +55,9 @@ func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...f
 	if err := network.UnmarshalText([]byte("9999:internal,9998:reply-lost,9997:hang,9996:decline")); err != nil {
 		t.Fatal(err)
 	}
-	log := newLogLines()
+	log, registry := newLogLines(), prometheus.NewRegistry()
 	all := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := newServer(&pg.Pools{Writes: pool, Reads: pool}, network, 0, all)
+	s := newServer(&pg.Pools{Writes: pool, Reads: pool}, network, 0, registry, all)
 	s.patience, s.sendTimeout = time.Hour, time.Hour // the tests' machine may be slow
 	for _, option := range options {
 		option(s)
@@ -80,7 +82,7 @@ func startOn(t testing.TB, db *pgtest.Database, pool *pgxpool.Pool, options ...f
 		stop()
 		<-done
 	})
-	return &system{paymentv1.NewPaymentServiceClient(conn), conn, db, log, stop, done}
+	return &system{paymentv1.NewPaymentServiceClient(conn), conn, db, log, registry, stop, done}
 }
 
 // logLines keeps the log, line by line.

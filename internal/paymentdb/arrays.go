@@ -35,11 +35,12 @@ type keyed struct {
 	keys     []key       // of each request
 	by       []int       // which request decides each: the first of its key
 	first    map[key]int // which that is
+	fresh    []bool      // of those that are the first of their key: whether it was decided just now
 }
 
 func newKeyed(requests []payment.Request) (*keyed, error) {
 	n := len(requests)
-	k := &keyed{requests, make([]key, n), make([]int, n), make(map[key]int, n)}
+	k := &keyed{requests, make([]key, n), make([]int, n), make(map[key]int, n), make([]bool, n)}
 	for i := range requests {
 		at, err := keyOf(requests[i].ID)
 		if err != nil {

@@ -64,6 +64,7 @@ func (s *Store) Impatient(d time.Duration) *Store {
 // Result is what became of one command of a batch.
 type Result struct {
 	Payment payment.Payment // what is decided under the key
+	New     bool            // it is this command that decided that, or had the payment refunded
 	Err     error           // and no Payment: ErrKeyReused, ErrNotFound, or a failure that is this one's alone
 }
 
@@ -81,7 +82,8 @@ func (s *Store) Lookup(ctx context.Context, requests []payment.Request, meant ..
 	return k.results(found, ErrNotFound), nil
 }
 
-// results returns for each request what is stored under its key, or else the error that says why nothing is known.
+// results returns for each request what is stored under its key, or else the error that says why nothing is known. Of
+// the requests of a key, what was decided just now is new to the first alone that it is told.
 func (k *keyed) results(known stored, otherwise error) []Result {
 	out := make([]Result, len(k.requests))
 	for i, by := range k.by {
@@ -91,7 +93,8 @@ func (k *keyed) results(known stored, otherwise error) []Result {
 		case !known[by].Matches(k.requests[i]):
 			out[i].Err = ErrKeyReused
 		default:
-			out[i].Payment = known[by]
+			out[i].Payment, out[i].New = known[by], k.fresh[by]
+			k.fresh[by] = false
 		}
 	}
 	return out

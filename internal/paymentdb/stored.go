@@ -43,7 +43,7 @@ func (s *Store) decide(
 	write := func(ids pgtype.FlatArray[pgtype.UUID], outcome func(int) payment.Decision) {
 		for _, id := range ids {
 			first := k.first[id.Bytes]
-			known[first] = d.payment(&k.requests[first], outcome(first))
+			known[first], k.fresh[first] = d.payment(&k.requests[first], outcome(first)), true
 		}
 	}
 	write(d.ids, outcome)

@@ -62,22 +62,21 @@ func (s *Store) voidStored(ctx context.Context, known stored, k *keyed, meant []
 		return nil
 	}
 	var now stored
+	var changed []changed
 	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
 		if now, err = s.lock(ctx, tx, k, others, meant); err != nil {
 			return err
 		}
-		changed, err := change(ctx, tx, changes(now, k))
-		if err != nil {
-			return err
-		}
-		for _, at := range changed {
-			p := &now[k.first[at.id.Bytes]]
-			p.Status, p.UpdatedAt = at.status, at.updatedAt.Time
-		}
-		return nil
+		changed, err = change(ctx, tx, changes(now, k))
+		return err
 	})
 	if err != nil {
 		return err
+	}
+	for _, at := range changed {
+		first := k.first[at.id.Bytes]
+		now[first].Status, now[first].UpdatedAt = at.status, at.updatedAt.Time
+		k.fresh[first] = true
 	}
 	known.add(now)
 	return k.complete(known)
