@@ -32,6 +32,8 @@ type creator struct {
 	lane  *admission.Lane // that orders come through, or nil
 	most  int             // statements under way at a time, each of which has a connection
 
+	metrics *metrics
+
 	mu       sync.Mutex
 	waiting  []placing
 	creating bool               // a batch is under way, and the next one waits for it
@@ -42,10 +44,10 @@ type creator struct {
 	slots    int                // of the lane
 }
 
-func newCreator(store *orderdb.Store, lane *admission.Lane, connections int) *creator {
+func newCreator(store *orderdb.Store, lane *admission.Lane, connections int, metrics *metrics) *creator {
 	return &creator{
 		store: store, lane: lane, most: max(connections, 1), held: map[requestKey]int{},
-		slots: firstAtOnce,
+		slots: firstAtOnce, metrics: metrics,
 	}
 }
 
@@ -108,7 +110,13 @@ func (c *creator) add(all ...placing) {
 	}
 	c.start()
 	c.mu.Unlock()
-	refuse(refused)
+	c.refuse(refused)
+}
+
+// tell tells what became of an order, and notes it.
+func (c *creator) tell(p placing, o order.Order, fresh bool, err error) {
+	c.metrics.placed(fresh, err)
+	p.who.placed(o, fresh, err)
 }
 
 // batch is orders that are placed together.
@@ -150,13 +158,13 @@ func (c *creator) giveUp() {
 		refused, c.waiting = c.waiting, nil
 	}
 	c.mu.Unlock()
-	refuse(refused)
+	c.refuse(refused)
 }
 
 // refuse has orders tried again later: nothing of them was begun.
-func refuse(all []placing) {
+func (c *creator) refuse(all []placing) {
 	for _, p := range all {
-		p.who.placed(order.Order{}, false, &admission.Overloaded{Lane: "create", RetryAfter: time.Second})
+		c.tell(p, order.Order{}, false, &admission.Overloaded{Lane: "create", RetryAfter: time.Second})
 	}
 }
 

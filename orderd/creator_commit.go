@@ -22,7 +22,7 @@ func (c *creator) commit(all []placing) {
 	live, news := make([]placing, 0, len(all)), make([]orderdb.NewOrder, 0, len(all))
 	for _, p := range all {
 		if err := p.over(); err != nil {
-			p.who.placed(order.Order{}, false, err)
+			c.tell(p, order.Order{}, false, err)
 			continue
 		}
 		live, news = append(live, p), append(news, *p.order)
@@ -34,7 +34,7 @@ func (c *creator) commit(all []placing) {
 	placed, err := c.placeAll(news)
 	if err != nil {
 		for _, p := range live {
-			p.who.placed(order.Order{}, false, err)
+			c.tell(p, order.Order{}, false, err)
 		}
 		return
 	}
@@ -44,7 +44,7 @@ func (c *creator) commit(all []placing) {
 		if len(live) > 1 && pg.Classify(result.Err) == pg.Collision && c.apart(p) {
 			continue
 		}
-		p.who.placed(result.Order, result.Fresh, result.Err)
+		c.tell(p, result.Order, result.Fresh, result.Err)
 	}
 }
 

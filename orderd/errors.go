@@ -50,6 +50,15 @@ func toOrderError(err error) *orderv1.OrderError {
 	return out
 }
 
+// isRefused reports whether an order is not placed for what it asks: it will not be, however often it is sent.
+func isRefused(err error) bool {
+	switch status.Code(toStatus(err)) {
+	case codes.InvalidArgument, codes.AlreadyExists, codes.PermissionDenied:
+		return true
+	}
+	return false
+}
+
 // isUndecodable reports whether gRPC could make no message of what came.
 func isUndecodable(err error) bool { return status.Code(err) == codes.Internal }
 

@@ -77,7 +77,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer traces.Close()
-	server := newServer(pools, c.OrderDeadline, log)
+	server := newServer(pools, c.OrderDeadline, registry, log)
 	server.traces = traces
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup

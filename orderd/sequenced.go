@@ -48,7 +48,7 @@ func (c *conversation) begin(orders []*orderv1.SequencedOrder, bytes int64) {
 		}
 		if err != nil {
 			c.room.placing.Release(1)
-			i.refuse(err)
+			i.refuse(c.metrics.unplaced(err))
 			continue
 		}
 		i.id, news[n] = wanted.ID, wanted

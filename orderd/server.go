@@ -49,6 +49,7 @@ type server struct {
 	watchers *pg.Waker           // tells the hubs of all orderds that an order has changed
 	listener *pg.Listener        // hears what this and other processes tell the hubs
 	traces   *trace.Tracer
+	metrics  *metrics
 	log      *slog.Logger
 
 	unreadTimeout time.Duration // how long a message of a stream may stand
@@ -57,17 +58,19 @@ type server struct {
 	refusals      *rpc.Sampler  // of orders of streams
 }
 
-func newServer(pools *pg.Pools, deadline time.Duration, log *slog.Logger) *server {
+func newServer(
+	pools *pg.Pools, deadline time.Duration, registry prometheus.Registerer, log *slog.Logger,
+) *server {
 	store := orderdb.NewOver(pools, command.Encode)
 	s := &server{
 		store: store, deadline: deadline, hub: newHub(store, log), alarms: newAlarms(), room: newRoom(),
 		streamAge: maxStreamAge, mostUnsettled: maxUnsettled, refusals: rpc.NewSampler(log),
 		lanes: newLanes(pools), unread: semaphore.NewWeighted(maxUnread), unreadTimeout: rpc.UnreadTimeout,
 		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
-		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), log: log,
+		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), metrics: newMetrics(registry), log: log,
 	}
 	s.hub.poll = s.listener.Poll
-	s.creator = newCreator(store, s.lanes.create, creators(pools))
+	s.creator = newCreator(store, s.lanes.create, creators(pools), s.metrics)
 	return s
 }
 
@@ -102,15 +105,15 @@ func (s *server) CreateOrder(
 	ctx context.Context, r *orderv1.CreateOrderRequest,
 ) (*orderv1.CreateOrderResponse, error) {
 	wanted, wait, err := fromCreate(r, s.deadline, s.traceOf(ctx))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = policy.Name(ctx, wanted.CustomerID)
 	}
-	if err := policy.Name(ctx, wanted.CustomerID); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, s.metrics.unplaced(err)
 	}
 	end, err := s.expect(ctx, r, wanted.ID, wait)
 	if err != nil {
-		return nil, err
+		return nil, s.metrics.unplaced(err)
 	}
 	defer end.end()
 	o, fresh, err := s.creator.place(ctx, wanted)

@@ -219,7 +219,7 @@ func TestAWatcherIsRegisteredBeforeItReadsItsOrder(t *testing.T) {
 // server is an orderd without a gRPC server, whose hub is at work.
 func (f *fixture) server(t *testing.T) *server {
 	t.Helper()
-	s := newServer(over(f.db.Pool), time.Minute, slog.New(slog.DiscardHandler))
+	s := newServer(over(f.db.Pool), time.Minute, nil, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.hub.run(ctx) })
