@@ -34,7 +34,8 @@ func newOrder(requestID string) orderdb.NewOrder {
 func creating(t *testing.T, connections int) (*creator, *pgtest.Database) {
 	t.Helper()
 	db := pgtest.Orders(t)
-	return newCreator(orderdb.New(db.Pool, command.Encode), admission.NewLane("create", 1), connections, newMetrics(nil)), db
+	store := orderdb.New(db.Pool, command.Encode)
+	return newCreator(store, admission.NewLane("create", 1), connections, newMetrics(nil)), db
 }
 
 // lock has a session hold a lock that every order waits for which has a customer of the name; the function that it

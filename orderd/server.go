@@ -61,7 +61,7 @@ type server struct {
 func newServer(
 	pools *pg.Pools, deadline time.Duration, registry prometheus.Registerer, log *slog.Logger,
 ) *server {
-	store := orderdb.NewOver(pools, command.Encode)
+	store := orderdb.NewOver(pools, command.Encode).Counting(orderdb.NewMetrics(registry, order.CustomerCancels))
 	s := &server{
 		store: store, deadline: deadline, hub: newHub(store, log), alarms: newAlarms(), room: newRoom(),
 		streamAge: maxStreamAge, mostUnsettled: maxUnsettled, refusals: rpc.NewSampler(log),

@@ -23,7 +23,9 @@ func TestWhatIsDecidedIsCountedFromZeroOn(t *testing.T) {
 	wantFigures(t, figures(t, s.seen, "hosho_payments_decided_total"), want)
 	wantFigures(t, figures(t, s.seen, "hosho_payments_repeated_total"), map[string]float64{"CHARGE": 0, "VOID": 0})
 	wantFigures(t, figures(t, s.seen, "hosho_payment_conflicts_total"), map[string]float64{"": 0})
-	wantFigures(t, figures(t, s.seen, "hosho_ledger_minor_total"), map[string]float64{"other CHARGE": 0, "other REFUND": 0})
+	wantFigures(t, figures(t, s.seen, "hosho_ledger_minor_total"), map[string]float64{
+		"other CHARGE": 0, "other REFUND": 0,
+	})
 }
 
 // Repeats, conflicts, lost replies and calls of both kinds: what is counted as decided is what the tables hold.
