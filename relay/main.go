@@ -17,6 +17,7 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/scrape"
 	"hosho/migrations"
 )
 
@@ -88,6 +89,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer paymentd.Close()
 	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
+	server.tellOutbox(scrape.New(registry, log))
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()

@@ -51,7 +51,8 @@ main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
            |               | order orderdb outbox page pg policy protoread protowrite rpc trace validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
-           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc validate wait
+           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc scrape
+           |               | validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
            |               | migrations page payment paymentdb pg policy protoread protowrite rpc validate
 

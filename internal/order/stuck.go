@@ -62,6 +62,9 @@ const (
 	TriedInVain Why = "TRIED_IN_VAIN"
 )
 
+// Whys lists them, but for that there is none.
+var Whys = []Why{Parked, InConflict, Unwanted, Overdue, Undecided, TriedInVain}
+
 // Why is the definition of parked, in conflict and stuck, for everybody who lists or counts such orders. Stuck is the
 // last four of them. A CHARGE whose order is CANCELLING needs no person: its VOID decides.
 //

@@ -53,6 +53,16 @@ func (s *Store) Backlog(ctx context.Context) ([]outbox.Backlog, error) {
 	return Outbox.Backlog(ctx, s.reads)
 }
 
+// Tally counts the commands in the outbox, up to most of those of a kind that are due, that wait, and that are parked.
+func (s *Store) Tally(ctx context.Context, most int) ([]outbox.Tally, error) {
+	return Outbox.Tally(ctx, s.reads, most, string(order.Charge), string(order.Void))
+}
+
+// DeadTuples returns how many dead versions of rows the outbox has.
+func (s *Store) DeadTuples(ctx context.Context) (int64, error) {
+	return Outbox.DeadTuples(ctx, s.reads)
+}
+
 // Decision is what an operator decided about an order.
 type Decision struct {
 	OrderID  string

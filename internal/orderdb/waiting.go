@@ -106,6 +106,21 @@ type suspect struct {
 	Place int // among the commands that were looked at
 }
 
+// StuckBy counts the commands that need a person by why, among most of them, the oldest.
+func (s *Store) StuckBy(ctx context.Context, stuckAfter time.Duration, most int) (map[order.Why]int, error) {
+	found, err := s.suspects(ctx, stuckAfter, 0, most, most)
+	if err != nil {
+		return nil, fmt.Errorf("count commands that need a person: %w", err)
+	}
+	by := map[order.Why]int{}
+	for _, w := range found {
+		if why := w.Why(stuckAfter); why != order.NeedsNoPerson {
+			by[why]++
+		}
+	}
+	return by, nil
+}
+
 // suspects looks at most commands, and returns, by id, limit of those that may need a person, and few others, so that a
 // healthy backlog stays where it is. The last of most is returned, too, whatever it is.
 func (s *Store) suspects(

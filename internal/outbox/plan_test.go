@@ -146,6 +146,10 @@ var sendings = []sending{
 		_, err := q.table.Look(ctx, q.pool, 26*time.Hour, false, "HELLO", "GOODBYE")
 		return err
 	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
+	{"tally", queued(func(ctx context.Context, q *Queue, _ []Message) error {
+		_, err := q.table.Tally(ctx, q.pool, 500, "HELLO", "GOODBYE")
+		return err
+	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
 	{"release", queued(func(ctx context.Context, q *Queue, claimed []Message) error {
 		return q.Release(ctx, claimed)
 	}), []string{"outbox_pkey"}},
