@@ -14,6 +14,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/plain"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 	"hosho/relay/internal/dispatch"
 )
 
@@ -29,6 +30,7 @@ type handler struct {
 	giveUps     *giveUps
 	persons     *persons
 	digest      *digest.Digest[sort] // of deliveries that came to nothing
+	traces      *trace.Tracer
 	log         *slog.Logger
 }
 
@@ -39,6 +41,7 @@ const longestError = 1 << 10
 // thousand are told together, unless the log is to tell everything. Where all goes well, the order's own line says it.
 func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
+	dispatch.Ended(r)
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
 		h.persons.callAbout(r.Message, r.Code, dataLost)
@@ -108,7 +111,9 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 			Delivery: orderdb.Delivery{Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took},
 		}
 	}
+	began := time.Now()
 	done, err := h.store.Settle(ctx, findings)
+	h.traceSettled(began, reports, done, err)
 	h.tell(done.Changes) // along with an error, too: they are committed, and are no news when all is done again
 	if err != nil {
 		return outbox.Settled{}, err

@@ -18,6 +18,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
 	"hosho/internal/scrape"
+	"hosho/internal/trace"
 	"hosho/migrations"
 )
 
@@ -88,7 +89,12 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
 	}
 	defer paymentd.Close()
-	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, log)
+	traces, err := trace.Open(program.Name, daemon.Instance(), log, registry)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, traces, log)
 	server.tellOutbox(scrape.New(registry, log))
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup

@@ -20,6 +20,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/payment"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 )
 
 // peer is a paymentd that does what a test says: a real gRPC server at the other end of a real connection. What no
@@ -65,6 +66,8 @@ type arrival struct {
 	alone    bool   // in a call of its own
 	meant    string // the payments database
 	together int    // commands in the same message
+
+	traceparent string
 }
 
 var (
@@ -170,7 +173,7 @@ func (p *peer) arrive(c *paymentv1.PaymentCommand, alone bool, together int) ste
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := keyOfCommand(c)
-	p.arrivals = append(p.arrivals, arrival{k, alone, meantBy(c), together})
+	p.arrivals = append(p.arrivals, arrival{k, alone, meantBy(c), together, c.GetTraceparent()})
 	s := p.scripts[k]
 	if k.id == p.wedges && alone {
 		return hangs
@@ -272,6 +275,7 @@ func (p *peer) VoidPayment(
 }
 
 func (p *peer) call(ctx context.Context, c *paymentv1.PaymentCommand) (*paymentv1.Payment, error) {
+	c.Traceparent = trace.Sent(ctx)
 	do := p.arrive(c, true, 1)
 	got, err := p.perform(ctx, do, c)
 	switch { // no reasons: as the transport would have said

@@ -23,6 +23,7 @@ import (
 	"hosho/internal/page"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 	"hosho/internal/wait"
 	"hosho/relay/internal/dispatch"
 )
@@ -47,16 +48,18 @@ type server struct {
 	trust      *trust
 	operators  *admission.Lane // of all calls
 	stuckAfter time.Duration
+	traces     *trace.Tracer
 	log        *slog.Logger
 }
 
 func newServer(
 	pools *pg.Pools, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
-	registry prometheus.Registerer, log *slog.Logger,
+	registry prometheus.Registerer, traces *trace.Tracer, log *slog.Logger,
 ) *server {
 	alarms := newAlarms(registry)
 	s := &server{
 		name:       daemon.Instance(),
+		traces:     traces,
 		log:        log,
 		store:      orderdb.NewOver(pools, command.Encode).Counting(orderdb.NewMetrics(registry, settling()...)),
 		watchers:   pg.NewWaker(pools.Writes, orderdb.Channel),
@@ -67,14 +70,17 @@ func newServer(
 	s.trust, s.digest = &trust{store: s.store, alarms: alarms, log: log}, newDigest(log)
 	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
 		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
-		Renew: p.renew, Listen: p.listen,
+		Renew: p.renew, Listen: p.listen, Traces: traces,
 	})
 	config.Poll, config.Wakes, config.Metrics = s.listener.Poll, p.Wake, outbox.NewMetrics(registry)
+	if traces != nil {
+		config.Claimed = func(messages []outbox.Message, began time.Time) { traceClaimed(traces, messages, began) }
+	}
 	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
 		backoff: config.Backoff, giveUps: newGiveUps(alarms, log), persons: &persons{log: log, alarms: alarms},
-		digest: s.digest, log: log,
+		digest: s.digest, traces: traces, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }
@@ -86,6 +92,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
+		Options:  s.traces.Options(toStatus),
 		Ready:    ready, ToStatus: toStatus, Lane: func(string) *admission.Lane { return s.operators },
 	}
 }

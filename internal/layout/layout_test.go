@@ -51,13 +51,14 @@ main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
            |               | order orderdb outbox page pg policy protoread protowrite rpc trace validate wait
 relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
-           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc scrape
+           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc scrape trace
            |               | validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
            |               | migrations page payment paymentdb pg policy protoread protowrite rpc validate
 
 server
-relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc wait
+relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
+           |               | trace wait
 daemon     | *             | identity logline migrations pg plain policy rpc version wait
 policy     | grpc          | gen/order gen/payment gen/relay identity order reload rpc validate
 rpc        | *             | admission crew digest gen/error identity logline pg validate version wait

@@ -33,6 +33,7 @@ type Message struct {
 	Rebuilt bool `db:"-"` // Check made Payload anew: should the message be tried again, it is stored
 	Read    any  `db:"-"` // what Check read in Payload, for Deliver; the engine does not look inside
 	Along   any  `db:"-"` // what was read along with it, for Check; nil: nothing was
+	Note    any  `db:"-"` // what Deliver noted, for Explain and Settle; the engine does not look inside
 
 	lot *lot // what it was born with; nil: it was claimed
 }

@@ -100,11 +100,13 @@ func (w *Worker) admit() permit {
 // claimOnce makes one pass, and returns how many messages it found.
 func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) {
 	w.hush()
-	until := time.Now().Add(w.config.Lease)
+	began := time.Now()
+	until := began.Add(w.config.Lease)
 	messages, err := w.claim(working, p)
 	if err != nil || len(messages) == 0 {
 		return 0, err
 	}
+	w.config.claimed(messages, began)
 	return len(messages), w.deliverClaimed(ctx, working, messages, until, p.probe)
 }
 

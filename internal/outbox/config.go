@@ -25,6 +25,16 @@ type Config struct {
 	Wakes bool
 	// Metrics count what the workers do; nil: nobody does.
 	Metrics *Metrics
+	// Claimed is told of messages that were claimed, or read where they were written with a claim, before they are
+	// checked, and when that began; nil: nobody is.
+	Claimed func(messages []Message, began time.Time)
+}
+
+// claimed tells of messages that were claimed.
+func (c Config) claimed(messages []Message, began time.Time) {
+	if c.Claimed != nil {
+		c.Claimed(messages, began)
+	}
 }
 
 // poll returns how often to look at present.

@@ -238,6 +238,7 @@ func (w *Worker) deliverBorn(ctx, working context.Context, found []claimed, aske
 	w.mu.Lock()
 	w.keeping.lots = append(w.keeping.lots, l)
 	w.mu.Unlock()
+	w.config.claimed(messages, asked)
 	return w.deliverClaimed(ctx, working, messages, l.until, false)
 }
 

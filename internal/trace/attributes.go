@@ -17,6 +17,7 @@ const (
 	Status  = attribute.Key("hosho.status")         // of the order or the payment afterwards
 	Reason  = attribute.Key("hosho.decline_reason") // of a payment that was declined
 	Repeat  = attribute.Key("hosho.repeat")         // it was done before
+	Method  = attribute.Key("rpc.method")           // that carried it
 	Size    = attribute.Key("hosho.batch.size")     // how many were done at once
 )
 

@@ -380,7 +380,10 @@ type PaymentCommand struct {
 	//
 	//	*PaymentCommand_Charge
 	//	*PaymentCommand_Void
-	Command       isPaymentCommand_Command `protobuf_oneof:"command"`
+	Command isPaymentCommand_Command `protobuf_oneof:"command"`
+	// The W3C trace context that the command is carried out under, as the metadata "traceparent" of a unary call: what is
+	// not of that form is taken for none.
+	Traceparent   string `protobuf:"bytes,3,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +441,13 @@ func (x *PaymentCommand) GetVoid() *VoidPaymentRequest {
 		}
 	}
 	return nil
+}
+
+func (x *PaymentCommand) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 type isPaymentCommand_Command interface {
@@ -1029,10 +1039,11 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x13VoidPaymentResponse\x12-\n" +
 	"\apayment\x18\x01 \x01(\v2\x13.payment.v1.PaymentR\apayment\"P\n" +
 	"\x16ProcessPaymentsRequest\x126\n" +
-	"\bcommands\x18\x01 \x03(\v2\x1a.payment.v1.PaymentCommandR\bcommands\"\x8d\x01\n" +
+	"\bcommands\x18\x01 \x03(\v2\x1a.payment.v1.PaymentCommandR\bcommands\"\xaf\x01\n" +
 	"\x0ePaymentCommand\x12:\n" +
 	"\x06charge\x18\x01 \x01(\v2 .payment.v1.ChargePaymentRequestH\x00R\x06charge\x124\n" +
-	"\x04void\x18\x02 \x01(\v2\x1e.payment.v1.VoidPaymentRequestH\x00R\x04voidB\t\n" +
+	"\x04void\x18\x02 \x01(\v2\x1e.payment.v1.VoidPaymentRequestH\x00R\x04void\x12 \n" +
+	"\vtraceparent\x18\x03 \x01(\tR\vtraceparentB\t\n" +
 	"\acommand\"N\n" +
 	"\x17ProcessPaymentsResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.payment.v1.PaymentResultR\aresults\"\x8e\x02\n" +

@@ -5,6 +5,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/outbox"
+	"hosho/internal/trace"
 )
 
 // call delivers one command in a call of its own.
@@ -28,7 +29,7 @@ func (d *Dispatcher) call(ctx context.Context, next *delivery) {
 	defer end()
 	answers := make(chan answer, 1)
 	go func() {
-		payment, err := d.carry(patient, next.command)
+		payment, err := d.carry(trace.Send(patient, next.traceparent), next.command)
 		answers <- answer{payment, err}
 	}()
 	select {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"hosho/internal/trace"
 )
 
 // Config says how a Dispatcher goes about it. The first four fields are needed.
@@ -18,6 +20,8 @@ type Config struct {
 	Renew time.Duration
 	// Listen is how long a stream that was left is listened to for late decisions; 0: 30 s.
 	Listen time.Duration
+	// Traces makes the spans of deliveries; nil: none.
+	Traces *trace.Tracer
 }
 
 func (c Config) renew() time.Duration {

@@ -69,6 +69,8 @@ type delivery struct {
 	sent    time.Time
 	silence silence // what it means, once there is no answer
 	over    bool    // it is not pending any more; its stream's own
+
+	traceparent string // what it is carried out under; empty: nobody traces it
 }
 
 // answer reports what became of the delivery. The caller sees to it that it happens once.
@@ -91,6 +93,7 @@ func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 			continue
 		}
 		next := &delivery{message: m, command: c, report: report, sent: time.Now()}
+		d.trace(next)
 		if m.Alone {
 			go d.call(ctx, next)
 		} else {

@@ -26,7 +26,7 @@ type request []byte
 func encode(bulk []*delivery, database string) request {
 	size := 0
 	for _, d := range bulk {
-		size += len(d.message.Payload) + len(database) + 16
+		size += len(d.message.Payload) + len(database) + len(d.traceparent) + 18
 	}
 	r := make(request, 0, size)
 	for _, d := range bulk {
@@ -45,16 +45,26 @@ func (r request) add(d *delivery, database string) request {
 	if database != "" {
 		size += protowire.SizeTag(meant) + protowire.SizeBytes(len(database))
 	}
+	whole := protowire.SizeTag(kind) + protowire.SizeBytes(size)
+	if d.traceparent != "" {
+		whole += protowire.SizeTag(traceparent) + protowire.SizeBytes(len(d.traceparent))
+	}
 	r = protowire.AppendTag(r, 1, protowire.BytesType)
-	r = protowire.AppendVarint(r, uint64(protowire.SizeTag(kind)+protowire.SizeBytes(size)))
+	r = protowire.AppendVarint(r, uint64(whole))
 	r = protowire.AppendTag(r, kind, protowire.BytesType)
 	r = protowire.AppendVarint(r, uint64(size))
 	r = append(r, d.message.Payload...)
 	if database != "" {
 		r = protowire.AppendString(protowire.AppendTag(r, meant, protowire.BytesType), database)
 	}
+	if d.traceparent != "" {
+		r = protowire.AppendString(protowire.AppendTag(r, traceparent, protowire.BytesType), d.traceparent)
+	}
 	return r
 }
+
+// traceparent is the field of a PaymentCommand.
+const traceparent = protowire.Number(3)
 
 // wire is the codec of a stream: gRPC's own, but for what is encoded and read by hand.
 type wire struct{ encoding.CodecV2 }

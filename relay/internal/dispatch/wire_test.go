@@ -3,6 +3,7 @@ package dispatch
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,11 +111,12 @@ func TestARequestIsItsCommands(t *testing.T) {
 	charge.ProtoReflect().SetUnknown(newer)
 	void.ProtoReflect().SetUnknown(newer)
 	bulk := []*delivery{message(t, "CHARGE", charge), message(t, "VOID", void), message(t, "CHARGE", charge)}
+	bulk[0].traceparent, bulk[1].traceparent = "00-1-2-01", strings.Repeat("t", 300)
 	for _, database := range []string{"", "meant", string(make([]byte, 300))} {
 		want := &paymentv1.ProcessPaymentsRequest{}
 		for _, c := range []*paymentv1.PaymentCommand{
-			{Command: &paymentv1.PaymentCommand_Charge{Charge: charge}},
-			{Command: &paymentv1.PaymentCommand_Void{Void: void}},
+			{Command: &paymentv1.PaymentCommand_Charge{Charge: charge}, Traceparent: bulk[0].traceparent},
+			{Command: &paymentv1.PaymentCommand_Void{Void: void}, Traceparent: bulk[1].traceparent},
 			{Command: &paymentv1.PaymentCommand_Charge{Charge: charge}},
 		} {
 			c = proto.CloneOf(c)
