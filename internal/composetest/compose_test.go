@@ -69,6 +69,14 @@ func TestCompose(t *testing.T) {
 			"entrypoint: [sagactl]", "entrypoint: [sagactl]\n    depends_on: [orderd]",
 			"sagactl: starts what it is asked about",
 		},
+		{"an observer that always runs", "profiles: [observe]", "profiles: []", "grafana: runs without being asked to"},
+		{"an observer of any version", "prometheus:v3.16.0", "prometheus", "prometheus: its image has no version"},
+		{
+			"an observer that may write",
+			"observe:/etc/prometheus:ro", "observe:/etc/prometheus", "prometheus: can write to",
+		},
+		{"a dashboard for the whole network", "127.0.0.1:3000:", "3000:", "port 3000 is published beyond this machine"},
+		{"traces by default", "HOSHO_TRACES:-none", "HOSHO_TRACES:-otlp", "makes traces though nobody asked"},
 		{
 			"a tool that knows one database",
 			"PAYMENTS_DATABASE_URL_FILE:", "PAYMENTS_URL:", "sagactl: PAYMENTS_DATABASE_URL_FILE is not",
@@ -113,6 +121,7 @@ func check(t *testing.T, text string) []string {
 	for name, s := range project.Services {
 		for _, finding := range slices.Concat(
 			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkRelay(name, s),
+			checkObserver(name, s), checkTraces(name, s),
 		) {
 			findings = append(findings, name+": "+finding)
 		}

@@ -42,7 +42,7 @@ func (u *usage) composeFlag(flag, value string) string {
 	switch {
 	case flag == "--scale" && !u.composeHas("  "+service+":"):
 		return "compose.yaml has no service " + service
-	case flag == "--profile" && !u.composeHas("    profiles: ["+value+"]"):
+	case flag == "--profile" && !u.composeMatches(`    profiles: \[([a-z]+, )*`+regexp.QuoteMeta(value)+`[],]`):
 		return "compose.yaml has no profile " + value
 	case flag == "-f":
 		if _, err := os.Stat(filepath.Join(u.root, value)); err != nil {
@@ -62,6 +62,11 @@ func (u *usage) inside(service string, words []string) string {
 
 // composeHas reports whether a line of compose.yaml begins with a text.
 func (u *usage) composeHas(text string) bool {
+	return u.composeMatches(regexp.QuoteMeta(text))
+}
+
+// composeMatches does the same for a pattern.
+func (u *usage) composeMatches(pattern string) bool {
 	file, err := os.ReadFile(filepath.Join(u.root, "compose.yaml"))
-	return err == nil && regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(text)).Match(file)
+	return err == nil && regexp.MustCompile(`(?m)^`+pattern).Match(file)
 }
