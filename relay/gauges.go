@@ -20,26 +20,26 @@ const (
 // tellOutbox has the metrics of what the outbox holds asked for by those who scrape. All relays tell the same.
 func (s *server) tellOutbox(to *scrape.Scrape) {
 	commands := prometheus.NewDesc("hosho_outbox_commands",
-		"Commands in the outbox, each in one state: due, it may be taken up now; leased, a relay holds it; waiting, for "+
-			"its next attempt; parked, for an operator. 100000 stands for that many and any number above, of due and "+
-			"leased together.",
+		"Commands in the outbox, each in one state: due, it may be taken up now; leased, a relay holds it; waiting, "+
+			"for its next attempt; parked, for an operator. 100000 stands for that many and any number above, of due "+
+			"and leased together.",
 		[]string{"kind", "state"}, nil)
 	oldest := prometheus.NewDesc("hosho_outbox_oldest_age_seconds",
-		"How long ago the oldest command of the kind was written, in whichever state it is, in seconds; 0 where there is "+
-			"none. A CHARGE is written when its order is accepted, a VOID when its order is given up.",
+		"How long ago the oldest command of the kind was written, in whichever state it is, in seconds; 0 where "+
+			"there is none. A CHARGE is written when its order is accepted, a VOID when its order is given up.",
 		[]string{"kind"}, nil)
 	to.Add("outbox", func(ctx context.Context) ([]prometheus.Metric, error) {
 		return s.tally(ctx, commands, oldest)
 	}, commands, oldest)
 
 	stuck := prometheus.NewDesc("hosho_outbox_stuck",
-		"Commands that need a person, among the oldest 10000, by why. sagactl parked lists them, and says what each is.",
+		"Commands that need a person, among the oldest 10000, by why. sagactl parked lists them with what each means.",
 		[]string{"why"}, nil)
 	to.Add("stuck", func(ctx context.Context) ([]prometheus.Metric, error) { return s.stuck(ctx, stuck) }, stuck)
 
 	dead := prometheus.NewDesc("hosho_outbox_dead_tuples",
-		"Versions of the outbox's rows that are dead and not vacuumed yet, as PostgreSQL estimates: whoever claims passes "+
-			"over them.", nil, nil)
+		"Versions of the outbox's rows that are dead and not vacuumed yet, as PostgreSQL estimates: whoever claims "+
+			"passes over them.", nil, nil)
 	to.Add("dead_tuples", func(ctx context.Context) ([]prometheus.Metric, error) {
 		n, err := s.store.DeadTuples(ctx)
 		return []prometheus.Metric{gauge(dead, float64(n))}, err
