@@ -11,9 +11,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	of := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_orders_created_total",
 		Help: "Orders that were sent, by calls and streams, by what became of each: new, accepted and committed; " +
-			"repeated, answered with the order that the same request_id made before; refused, not valid, not allowed, or " +
-			"its request_id was used for another order; failed, for anything else: it is not known to be placed, and may " +
-			"be sent again.",
+			"repeated, answered with the order that the same request_id made before; refused, not valid, not " +
+			"allowed, or its request_id was used for another order; failed, for anything else: it is not known to be placed, " +
+			"and may be sent again.",
 	}, []string{"result"})
 	if registry != nil {
 		registry.MustRegister(of)

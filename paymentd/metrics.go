@@ -31,8 +31,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	of := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_payments_decided_total",
 		Help: "Payments that a command of the kind decided, by the status that they have since and why they were " +
-			"declined (none: they were not): CHARGED, DECLINED, VOIDED, which keeps a later charge from taking money, " +
-			"and REFUNDED, which were CHARGED before. Each change is counted once, however often its command is repeated.",
+			"declined (none: they were not): CHARGED, DECLINED, VOIDED, which keeps a later charge from taking " +
+			"money, and REFUNDED, which were CHARGED before. Each change is counted once, however often its command " +
+			"is repeated.",
 	}, []string{"kind", "status", "reason"})
 	repeated := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_payments_repeated_total",
@@ -156,8 +157,8 @@ func newMoved(registry prometheus.Registerer) *moved {
 	m := &moved{currencies: map[string]inCurrency{}, minor: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_ledger_minor_total",
 		Help: "Money that was booked in the ledger, taken (CHARGE) or given back (REFUND), in the currency's minor " +
-			"unit: cents, or yen. The first 20 currencies that a process meets have figures of their own; the sum of all " +
-			"further ones is other, and says no more than that there are some.",
+			"unit: cents, or yen. The first 20 currencies that a process meets have figures of their own; the sum of " +
+			"all further ones is other, and says no more than that there are some.",
 	}, []string{"entry", "currency"})}
 	m.others = m.named(otherCurrency)
 	if registry != nil {

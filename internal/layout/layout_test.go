@@ -32,6 +32,7 @@ lab/fuzz      | *          |
 lab/collector | *          |
 lab/stack     | *          | authority failpoint identity migrations pg pgembed policy proc roles rpc
 lab/invariant | pgx        | money rules
+lab/measured  | *          |
 lab/proxy     |            | proc wait
 
 around

@@ -79,7 +79,8 @@ func (t Table) Tally(ctx context.Context, pool *pgxpool.Pool, most int, kinds ..
 // Whoever claims passes over them.
 func (t Table) DeadTuples(ctx context.Context, pool *pgxpool.Pool) (n int64, err error) {
 	rows, err := pg.Query(ctx, pool, `
-		SELECT coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = to_regclass($1)), 0)`, t.sql(`{table}`))
+		SELECT coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = to_regclass($1)), 0)`,
+		t.sql(`{table}`))
 	if err == nil {
 		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
 	}
