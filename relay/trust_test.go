@@ -1,9 +1,11 @@
 package main
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -313,4 +315,28 @@ func TestAClockThatIsSetAheadIsNoticedByTheNextAnswer(t *testing.T) {
 	s.await(s.place().ID, order.Completed) // the script of a kind peer: it was decided a moment before
 	eventually(t, "somebody is told", func() bool { return len(s.log.lines(alarmClocks)) == 1 })
 	s.wantSilence([]order.Order{s.place()}, order.Charge, "CLOCK_AHEAD")
+}
+
+// What is wrong with the payments database is an alarm as often as the log tells it: when it is new, and now and then.
+func TestWhatIsWrongWithThePaymentsDatabaseIsAnAlarm(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	trust := &trust{alarms: newAlarms(registry), log: slog.New(slog.DiscardHandler)}
+	right := verdict{told: rightOne, trusted: rightOne, at: time.Now()}
+	wrong, silent, ahead := right, right, right
+	wrong.told, wrong.problem = wrongOne, another
+	silent.told, silent.problem = "", untold
+	ahead.ahead, ahead.problem = time.Minute, clock
+	for _, v := range []verdict{right, wrong, wrong, right, wrong, silent, silent, right, ahead, ahead, right} {
+		trust.tell(t.Context(), v)
+	}
+	trust.tell(t.Context(), ahead)
+	trust.alarm = time.Now().Add(-alarmInterval)
+	trust.tell(t.Context(), ahead)
+	want := map[string]float64{stranger.word: 2, unidentified.word: 1, clocksDiffer.word: 3}
+	for _, c := range causes() {
+		if got := moved(t, registry, "hosho_alarms_total", c.word); got != want[c.word] {
+			t.Errorf("%s: got %v alarms, want %v", c.word, got, want[c.word])
+		}
+	}
 }
