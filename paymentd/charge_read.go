@@ -40,15 +40,37 @@ type chargeReader struct{ charge protoread.Charge }
 // command reads a PaymentCommand, by hand or else as the library does. Its texts are its own: one that waits for the
 // card network keeps no other of its request.
 func (r *chargeReader) command(message []byte) (command, error) {
-	fields := protoread.Read(string(message))
-	if field, _ := fields.Next(); field == protoread.Of(1, protoread.Bytes) {
-		if text := fields.Message(); fields.Whole() && r.charge.Read(text) {
-			return fromCharge(&r.charge.Request), nil
-		}
+	if c, ok := r.byHand(string(message)); ok {
+		return c, nil
 	}
 	var m paymentv1.PaymentCommand
 	if err := proto.Unmarshal(message, &m); err != nil {
 		return command{}, err
 	}
 	return fromCommand(&m), nil
+}
+
+// byHand reports false where the library is to read it: what is no charge, or has one twice, or a field besides.
+func (r *chargeReader) byHand(message string) (c command, ok bool) {
+	var traceparent string
+	read := false
+	fields := protoread.Read(message)
+	for field, more := fields.Next(); more; field, more = fields.Next() {
+		switch {
+		case field == protoread.Of(1, protoread.Bytes) && !read:
+			if read = r.charge.Read(fields.Message()); !read {
+				return c, false
+			}
+		case field == protoread.Of(3, protoread.Bytes):
+			traceparent = fields.Text()
+		default:
+			return c, false
+		}
+	}
+	if !read || !fields.Whole() {
+		return c, false
+	}
+	c = fromCharge(&r.charge.Request)
+	c.traceparent = traceparent
+	return c, true
 }

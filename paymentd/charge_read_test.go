@@ -25,8 +25,11 @@ func requestsToRead(t *testing.T) (texts [][]byte) {
 	newer.ProtoReflect().SetUnknown([]byte{0x7a, 1, 'x'}) // field 15
 	upper := newCharge(1)
 	upper.PaymentId, upper.Amount = strings.ToUpper(upper.GetPaymentId()), nil
+	traced := requestOf(usual, voidOf(usual))
+	traced.Commands[0].Traceparent, traced.Commands[1].Traceparent = callers, "茶"
 	for _, m := range []proto.Message{
 		requestOf(usual), requestOf(newer, usual), requestOf(faulty), requestOf(usual, voidOf(usual), upper),
+		traced,
 		&paymentv1.ProcessPaymentsRequest{Commands: []*paymentv1.PaymentCommand{{}}},
 		&paymentv1.ProcessPaymentsRequest{},
 	} {
@@ -100,5 +103,6 @@ func wantCommands(t *testing.T, text []byte) {
 }
 
 func shownCommand(c command) string {
-	return fmt.Sprintf("%s %q %q %+v, refused %v, doubt %v", c.kind, c.sentID, c.meant, c.asked, c.refused, c.doubt)
+	return fmt.Sprintf("%s %q %q %+v, refused %v, doubt %v, under %q",
+		c.kind, c.sentID, c.meant, c.asked, c.refused, c.doubt, c.traceparent)
 }

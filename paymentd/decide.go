@@ -43,6 +43,7 @@ type answer struct {
 	*command
 
 	payment payment.Payment
+	fresh   bool  // it was decided now, and not by an earlier command
 	err     error // and no payment
 }
 
@@ -266,7 +267,9 @@ func (s *server) charge(
 	for i, c := range commands {
 		charges[i] = payment.Authorisation{Charge: c.asked, Verdict: c.verdict}
 	}
+	began := time.Now()
 	results, err := s.within(lockWait).Charge(ctx, charges, commands[0].meant)
+	s.traceStatement("statement CHARGE", began, commands, err)
 	s.metrics.note(kindCharge, results)
 	return results, err
 }
@@ -274,13 +277,17 @@ func (s *server) charge(
 func (s *server) void(
 	ctx context.Context, lockWait time.Duration, commands []command,
 ) ([]paymentdb.Result, error) {
+	began := time.Now()
 	results, err := s.within(lockWait).Void(ctx, requests(commands), commands[0].meant)
+	s.traceStatement("statement VOID", began, commands, err)
 	s.metrics.note(kindVoid, results)
 	return results, err
 }
 
 func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Result, error) {
+	began := time.Now()
 	results, err := s.store.Lookup(ctx, requests(commands), commands[0].meant)
+	s.traceStatement("statement LOOKUP", began, commands, err)
 	s.metrics.note(kindCharge, results) // a void is never looked up
 	return results, err
 }
@@ -305,7 +312,7 @@ func carryOut(ctx context.Context, commands []command, do operation) (answers []
 				continue
 			}
 			for i, r := range part.Result {
-				answers = append(answers, answer{&part.Items[i], r.Payment, r.Err})
+				answers = append(answers, answer{&part.Items[i], r.Payment, r.New, r.Err})
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 	"hosho/migrations"
 )
 
@@ -65,6 +66,10 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	server := newServer(pools, c.Simulate, c.CardTimeout, registry, log)
 	defer server.refusals.Stop()
+	if server.traces, err = trace.Open(program.Name, daemon.Instance(), log, registry); err != nil {
+		return err
+	}
+	defer server.traces.Close()
 	var background sync.WaitGroup
 	defer background.Wait()
 	running, stop := context.WithCancel(ctx)

@@ -35,18 +35,22 @@ type command struct {
 	verdict payment.Verdict // of the network, when it has
 	refused error           // the answer, whatever is stored
 	doubt   error           // the answer, unless its key is known: a broken rule, or the network's error
+
+	traceparent string // that it is carried out under; empty: nobody traces it
 }
 
 // fromCommand reads a command once, as all of this file do: what it asks for, in the domain's values, and a
 // *validate.Error that names every field at fault.
 func fromCommand(m *paymentv1.PaymentCommand) command {
+	c := command{refused: errNoCommand()}
 	switch m := m.GetCommand().(type) {
 	case *paymentv1.PaymentCommand_Charge:
-		return fromCharge(m.Charge)
+		c = fromCharge(m.Charge)
 	case *paymentv1.PaymentCommand_Void:
-		return fromVoid(m.Void)
+		c = fromVoid(m.Void)
 	}
-	return command{refused: errNoCommand()}
+	c.traceparent = m.GetTraceparent()
+	return c
 }
 
 // fromCharge holds a charge against today's rules. They count only where its key is unknown (rule 5 of doc/rules.md),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -17,6 +18,7 @@ import (
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 )
 
 const (
@@ -33,6 +35,7 @@ type server struct {
 	network card.Network
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
 	metrics *metrics
+	traces  *trace.Tracer
 	log     *slog.Logger
 
 	refusals *rpc.Sampler // of commands of streams
@@ -78,6 +81,7 @@ func (s *server) config(
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
+		Options:  s.traces.Options(toStatus),
 		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stop,
 	}
 }
@@ -110,9 +114,12 @@ func (s *server) VoidPayment(
 // decideOne decides a batch of one, and waits for the card network.
 func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, error) {
 	var decided answer
+	c.traceparent = s.traceOf(ctx)
+	arrived := time.Now()
+	reply := func(answers []answer) { decided = answers[0] }
 	w := work{
-		commands: []command{c}, arrived: time.Now(), patience: decideTimeout,
-		reply:   func(answers []answer) { decided = answers[0] },
+		commands: []command{c}, arrived: arrived, patience: decideTimeout,
+		reply:   s.traced(arrived, oteltrace.SpanKindInternal, reply),
 		charges: s.lanes.charge.Enter, lookups: s.callLookup,
 	}
 	if asked := s.decide(ctx, w); asked != nil {

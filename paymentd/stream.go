@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/crew"
 	"hosho/internal/rpc"
@@ -148,7 +150,8 @@ func (c *conversation) decideBatch(r received) {
 		return
 	}
 	w := work{
-		commands: commands, arrived: r.at, patience: c.patience, reply: c.reply,
+		commands: commands, arrived: r.at, patience: c.patience,
+		reply:   c.traced(r.at, oteltrace.SpanKindServer, c.reply),
 		charges: atOnce, lookups: waiting(c.lanes.lookups),
 	}
 	// The commands are those of many orders, and the deadline of the stream that they came over is its caller's alone.

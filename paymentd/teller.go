@@ -262,7 +262,7 @@ func (t *teller) tellResults(
 		if r.Err != nil && !isDecided(r.Err) {
 			failed, failedAt = append(failed, commands[i]), append(failedAt, places[i])
 		} else {
-			answers, doneAt = append(answers, answer{&commands[i], r.Payment, r.Err}), append(doneAt, places[i])
+			answers, doneAt = append(answers, answer{&commands[i], r.Payment, r.New, r.Err}), append(doneAt, places[i])
 		}
 	}
 	if len(answers) == 0 {

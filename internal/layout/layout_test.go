@@ -55,7 +55,7 @@ relay      | *             | admission digest gen/error gen/payment gen/relay co
            |               | order orderdb outbox page pg plain relay/internal/dispatch rpc scrape trace
            |               | validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
-           |               | migrations page payment paymentdb pg policy protoread protowrite rpc validate
+           |               | migrations page payment paymentdb pg policy protoread protowrite rpc trace validate
 
 server
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
