@@ -111,7 +111,7 @@ var Invariants = []Invariant{
 		"ten minutes after the last order is settled", by(Experiment),
 	},
 	{I21, "no transaction of a daemon stands open for 15 s", Always, by(Experiment)},
-	{I22, "what a relay tells of the backlog is what the outbox holds", AtRest, by(Experiment)},
+	{I22, "what the daemons count and tell is what the tables hold", AtRest, by(Experiment)},
 	{I23, "goroutines, open files and connections are given back", AtRest, by(Experiment)},
 	{I24, "no log holds a password, a customer, what was ordered, or a control character", Always, by(Experiment)},
 	{I25, "a CANCELLED order that was COMPLETED has a REFUNDED payment", Always, by(Databases, Production, Model)},
