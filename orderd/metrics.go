@@ -12,8 +12,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		Name: "hosho_orders_created_total",
 		Help: "Orders that were sent, by calls and streams, by what became of each: new, accepted and committed; " +
 			"repeated, answered with the order that the same request_id made before; refused, not valid, not " +
-			"allowed, or its request_id was used for another order; failed, for anything else: it is not known to be placed, " +
-			"and may be sent again.",
+			"allowed, or its request_id was used for another order; failed, for anything else: it is not known to " +
+			"be placed, and may be sent again.",
 	}, []string{"result"})
 	if registry != nil {
 		registry.MustRegister(of)
