@@ -26,9 +26,10 @@ type Database interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// Ready returns what a server asks again and again: Check of that database.
-func (s Set) Ready(db Database, needs []pg.Need) func(context.Context) error {
-	return func(ctx context.Context) error { return s.Check(ctx, db, needs) }
+// Ready returns what a server asks again and again: Check of that database. Whoever wants to is told each time which
+// version was found, whether it will do or not.
+func (s Set) Ready(db Database, needs []pg.Need, tell ...func(version int64)) func(context.Context) error {
+	return func(ctx context.Context) error { return s.check(ctx, db, needs, tell) }
 }
 
 // Check asks for all that serving needs: the set's own schema, neither too old nor too new; each table, column and
@@ -39,9 +40,16 @@ func (s Set) Ready(db Database, needs []pg.Need) func(context.Context) error {
 // programs that need them. It asks twice, and its first question is about the catalog alone, so that what is missing is
 // never asked for: a daemon that waits would fill the server's log with errors.
 func (s Set) Check(ctx context.Context, db Database, needs []pg.Need) error {
+	return s.check(ctx, db, needs, nil)
+}
+
+func (s Set) check(ctx context.Context, db Database, needs []pg.Need, tell []func(version int64)) error {
 	found, err := s.look(ctx, db, needs)
 	if err != nil {
 		return err
+	}
+	for _, tell := range tell {
+		tell(found.version)
 	}
 	if err := found.belongs(s); err != nil {
 		return err

@@ -68,6 +68,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer pools.Close()
 	registry := daemon.NewRegistry()
+	observed := daemon.Observe(registry, pools, log)
 	secured, err := c.Security.Open(log, registry)
 	if err != nil {
 		return err
@@ -86,7 +87,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	background.Go(func() { server.run(running, listening, c.Wake) })
 	background.Go(func() { secured.Run(running) })
 
-	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds()))
+	schema := program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds(), observed.Schema)
+	ready := guard.Ready(pools.Readiness, schema)
 	config := server.config(c.Listen, registry, ready)
 	secured.Apply(&config)
 	config.Doubt = guard.Doubt()

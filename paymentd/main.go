@@ -60,6 +60,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer pools.Close()
 	registry := daemon.NewRegistry()
+	observed := daemon.Observe(registry, pools, log)
 	secured, err := c.Security.Open(log, registry)
 	if err != nil {
 		return err
@@ -76,7 +77,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	background.Go(func() { secured.Run(running) })
 
-	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, paymentdb.Needs()))
+	schema := program.Database.Ready(pools.Readiness, paymentdb.Needs(), observed.Schema)
+	ready := guard.Ready(pools.Readiness, schema)
 	config := server.config(c.Listen, registry, ready)
 	secured.Apply(&config)
 	config.Doubt = guard.Doubt()

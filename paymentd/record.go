@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/identity"
 	"hosho/internal/logline"
@@ -51,8 +52,35 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 
 // newRefused counts commands of streams.
 func newRefused() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_paymentd_commands_refused_total",
 		Help: "Commands of streams that were answered an error, by reason.",
 	}, []string{"kind", "reason"})
+	for _, kind := range []paymentv1.PaymentResult_Kind{kindCharge, kindVoid} {
+		for _, reason := range reasons {
+			refused.WithLabelValues(kindName(kind), rpc.ReasonName(reason))
+		}
+	}
+	return refused
+}
+
+// reasons are those that a command may be refused for.
+var reasons = []errorv1.ErrorReason{
+	errorv1.ErrorReason_ERROR_REASON_CALL_CANCELLED,
+	errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_BUSY,
+	errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_TIMEOUT,
+	errorv1.ErrorReason_ERROR_REASON_COLLISION,
+	errorv1.ErrorReason_ERROR_REASON_COMMIT_UNKNOWN,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_FULL,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_MISCONFIGURED,
+	errorv1.ErrorReason_ERROR_REASON_DATABASE_UNAVAILABLE,
+	errorv1.ErrorReason_ERROR_REASON_DEADLINE_PASSED,
+	errorv1.ErrorReason_ERROR_REASON_INTERNAL,
+	errorv1.ErrorReason_ERROR_REASON_INVALID_FIELDS,
+	errorv1.ErrorReason_ERROR_REASON_KEY_REUSED,
+	errorv1.ErrorReason_ERROR_REASON_NOT_ALLOWED,
+	errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
+	errorv1.ErrorReason_ERROR_REASON_REPLY_LOST,
+	errorv1.ErrorReason_ERROR_REASON_STOPPING,
+	errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE,
 }

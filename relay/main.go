@@ -17,7 +17,6 @@ import (
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
 	"hosho/internal/rpc"
-	"hosho/internal/scrape"
 	"hosho/internal/trace"
 	"hosho/migrations"
 )
@@ -72,6 +71,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer pools.Close()
 	registry := daemon.NewRegistry()
+	observed := daemon.Observe(registry, pools, log)
 	secured, err := c.Security.Open(log, registry)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer traces.Close()
 	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, traces, log)
-	server.tellOutbox(scrape.New(registry, log))
+	server.tellOutbox(observed.Scrape)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -104,7 +104,8 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	background.Go(func() { secured.Run(running) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
-	ready := guard.Ready(pools.Readiness, program.Database.Ready(pools.Readiness, orderdb.RelayNeeds()))
+	schema := program.Database.Ready(pools.Readiness, orderdb.RelayNeeds(), observed.Schema)
+	ready := guard.Ready(pools.Readiness, schema)
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer end()

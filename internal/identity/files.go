@@ -28,6 +28,7 @@ type material struct {
 	pair    tls.Certificate
 	pool    *x509.CertPool // of the authorities
 	expires time.Time      // the first of the certificate and those between it and an authority
+	trusted time.Time      // until when an authority is good that it was signed by
 	server  *tls.Config    // of a connection that comes now
 }
 
@@ -65,9 +66,14 @@ func (f Files) check(contents [][]byte, old *material, now time.Time) (*material
 	for _, a := range authorities {
 		m.pool.AddCert(a)
 	}
-	for _, c := range verified[0] {
+	for _, c := range chain[1:] {
 		if c.NotAfter.Before(m.expires) {
 			m.expires = c.NotAfter
+		}
+	}
+	for _, path := range verified {
+		if by := path[len(path)-1].NotAfter; by.After(m.trusted) {
+			m.trusted = by // while the authority changes there is an old one and a new one
 		}
 	}
 	m.server = m.serverConfig()

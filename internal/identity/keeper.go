@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -35,13 +36,20 @@ func Open(files Files, log *slog.Logger) (*Keeper, error) {
 // ID is the process's own identity.
 func (k *Keeper) ID() string { return k.Load().id.String() }
 
-// Register shows until when the certificate is good, and how many changes were refused.
+// Register shows until when the certificate and its authority are good, and what became of changes.
 func (k *Keeper) Register(registry *prometheus.Registry) {
 	k.Kept.Register(registry)
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "hosho_tls_expires_timestamp_seconds",
-		Help: "When the certificate in use, or the first of those between it and an authority, expires.",
-	}, func() float64 { return float64(k.Load().expires.Unix()) }))
+	for file, until := range map[string]func(*material) time.Time{
+		"cert": func(m *material) time.Time { return m.expires },
+		"ca":   func(m *material) time.Time { return m.trusted },
+	} {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hosho_tls_not_after_timestamp_seconds",
+			Help: "Until when what is in use is good: cert, the certificate and those between it and an authority, the " +
+				"first that ends; ca, the authority that it is of, the last one where it is of several.",
+			ConstLabels: prometheus.Labels{"file": file},
+		}, func() float64 { return float64(until(k.Load()).Unix()) }))
+	}
 }
 
 // Beside returns the identity of a name in the domain of the process's own: spiffe://example.org/orderd, of the

@@ -116,3 +116,33 @@ func TestACertificateIsTakenWhenItsTimeHasCome(t *testing.T) {
 		t.Errorf("got %d refused, want no more", n)
 	}
 }
+
+// A certificate is renewed, and the authority after it. While the authority changes it is the next one's end that
+// counts.
+func TestMetricsSayUntilWhenFilesAreGood(t *testing.T) {
+	t.Parallel()
+	soon, later, last := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour), time.Now().Add(3*time.Hour)
+	old := newAuthority(t)
+	lasting, _, err := authority.New("lasting", last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, files := open(t, issue(t, old, shop, func(w *authority.Wanted) { w.Until = soon.Add(-time.Minute) }),
+		old.Cert(), lasting.Cert())
+	wantUntil := func(cert, ca time.Time, taken int) {
+		t.Helper()
+		if got := client.Until(t, "cert"); got != cert.Unix() {
+			t.Errorf("the certificate: got %v, want %v", time.Unix(got, 0), cert)
+		}
+		if got := client.Until(t, "ca"); got != ca.Unix() {
+			t.Errorf("the authority: got %v, want %v", time.Unix(got, 0), ca)
+		}
+		if got := client.Taken(t); got != taken {
+			t.Errorf("got %d changes taken, want %d", got, taken)
+		}
+	}
+	wantUntil(soon.Add(-time.Minute), old.Until(), 0)
+	write(t, files, issue(t, lasting, shop, func(w *authority.Wanted) { w.Until = later }), old.Cert(), lasting.Cert())
+	client.Look(time.Now())
+	wantUntil(later, last, 1)
+}

@@ -60,7 +60,7 @@ paymentd   | *             | admission batch card crew gen/error gen/money gen/p
 server
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
-daemon     | *             | identity logline migrations pg plain policy rpc version wait
+daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 policy     | grpc          | gen/order gen/payment gen/relay identity order reload rpc validate
 rpc        | *             | admission crew digest gen/error identity logline pg validate version wait
 trace      | *             | version
@@ -81,7 +81,7 @@ orderdb    | pgx prometheus uuid | batch failpoint order outbox pg
 paymentdb  | pgx           | failpoint payment pg
 outbox     | pgx prometheus uuid | batch failpoint pg wait
 card       |               | payment
-pg         | pgx           | crew wait
+pg         | pgx prometheus | crew wait
 migrations | goose pgx     | pg wait
 
 domain

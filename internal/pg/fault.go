@@ -33,6 +33,12 @@ const (
 	Misconfigured
 )
 
+// faultWords are the faults, as metrics have them.
+var faultWords = [...]string{
+	Unexpected: "unexpected", Unreachable: "unreachable", CommitUnknown: "commit_unknown", Collision: "collision",
+	Exhausted: "exhausted", Busy: "busy", Misconfigured: "misconfigured",
+}
+
 // Classify tells what an error of this package, or of a pgx call, means. nil is Unexpected, like anything else that is
 // no fault of the database.
 func Classify(err error) Fault {

@@ -77,7 +77,7 @@ func (g *Guard) Ready(pool *pgxpool.Pool, then func(context.Context) error) func
 func (g *Guard) ask(ctx context.Context, pool *pgxpool.Pool) error {
 	conn, err := acquire(ctx, pool)
 	if err != nil {
-		return err
+		return meterOf(pool).note(ctx, err)
 	}
 	defer conn.Release()
 	return g.inspect(ctx, conn.Conn().PgConn(), severalHosts(pool.Config().ConnConfig))

@@ -83,6 +83,7 @@ func (h *hearing) hear(payload string) {
 	}
 	h.postpone()
 	if !strings.HasPrefix(payload, ownPrefix) { // which is another process's
+		meterOf(h.pool).wakeHeard()
 		h.heard(payload)
 	}
 }

@@ -70,6 +70,7 @@ func (l *Listener) Run(ctx context.Context, c Config, heard func(payload string)
 			l.told = reason
 		}
 		if !l.lost.Swap(true) {
+			meterOf(l.pool).wakesLost()
 			heard("")
 		}
 		wait.For(ctx, pause)

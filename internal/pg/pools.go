@@ -57,6 +57,7 @@ func (p *Pools) Close() {
 	for _, pool := range []*pgxpool.Pool{p.Readiness, p.Reads, p.Writes} {
 		if pool != nil {
 			pool.Close()
+			uncount(pool)
 		}
 	}
 }

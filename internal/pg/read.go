@@ -50,9 +50,9 @@ func query(
 	for tries := int32(1); ; tries++ {
 		conn, err := acquire(ctx, pool)
 		if err != nil {
-			return &rows{err: err}, err
+			return &rows{err: err}, meterOf(pool).note(ctx, err)
 		}
-		r := &rows{ctx: ctx, session: sessionOf(conn.Conn()), conn: conn}
+		r := &rows{ctx: ctx, session: sessionOf(conn.Conn()), conn: conn, meter: meterOf(pool)}
 		r.patience = r.session.patience
 		if patience > 0 {
 			r.patience = milliseconds(patience)
@@ -62,6 +62,9 @@ func query(
 			return r, nil
 		}
 		again := r.session.unnamed(err, tries)
+		if again {
+			r.meter = nil // nobody is told
+		}
 		if r.Close(); !again {
 			return r, r.err
 		}
@@ -138,7 +141,7 @@ func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) 
 	for tries := int32(1); ; tries++ {
 		again, err := snapshot(ctx, pool, tries, f)
 		if !again {
-			return err
+			return meterOf(pool).note(ctx, err)
 		}
 	}
 }
@@ -182,6 +185,7 @@ type rows struct {
 	patience string        // when the server ends it, as the session's
 	conn     *pgxpool.Conn // nil when it was given back
 	finish   func() error  // the transaction
+	meter    *meter        // of the pool
 	err      error
 }
 
@@ -202,7 +206,7 @@ func (r *rows) Close() {
 	if r.Rows != nil {
 		r.Rows.Close()
 	}
-	r.err = slow(r.ctx, r.patience, r.finish())
+	r.err = r.meter.note(r.ctx, slow(r.ctx, r.patience, r.finish()))
 	r.conn.Release()
 	r.conn = nil
 }

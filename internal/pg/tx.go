@@ -55,12 +55,12 @@ type repetition func(w *writer, once func() error) error
 func withWriter(ctx context.Context, pool *pgxpool.Pool, repeat repetition, once func(w *writer) error) error {
 	for tries := int32(1); ; tries++ {
 		w, err := newWriter(ctx, pool)
-		if err != nil {
-			return err
+		again := false
+		if err == nil {
+			again, err = w.write(tries, repeat, once)
 		}
-		again, err := w.write(tries, repeat, once)
 		if !again {
-			return err
+			return meterOf(pool).note(ctx, err)
 		}
 	}
 }
@@ -238,6 +238,7 @@ var ErrBusy = errors.New("the database is busy")
 func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	bounded, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
+	defer meterOf(pool).waited(time.Now())
 	conn, err := pool.Acquire(bounded)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && unsupported(refused) { // and is not asked for any more, if it was not the URL's

@@ -102,10 +102,10 @@ func (w *Waker) Run(ctx context.Context) {
 	}
 }
 
-// send drops its error: a wake-up is a hint, and a database that is down is noticed elsewhere.
+// send counts its error and drops it: a wake-up is a hint, and a database that is down is noticed elsewhere.
 func (w *Waker) send(ctx context.Context) {
 	if payloads := w.take(); len(payloads) > 0 {
-		_ = notify(ctx, w.pool, w.channel, payloads...)
+		meterOf(w.pool).wakeSent(ctx, notify(ctx, w.pool, w.channel, payloads...))
 	}
 }
 

@@ -35,17 +35,12 @@ type Kept[T any] struct {
 	taken [][]byte // what current was made of
 	told  string   // what was wrong at the last look; empty: nothing
 
-	refused prometheus.Counter
+	changes changes
 }
 
 // Open reads files. What is wrong with them is its error. what names them in the log and in the metrics: "certificate".
 func Open[T any](what string, log *slog.Logger, make Make[T], files ...string) (*Kept[T], error) {
-	k := &Kept[T]{what: what, files: files, make: make, log: log, asked: wait.NewBell()}
-	k.refused = prometheus.NewCounter(prometheus.CounterOpts{
-		Name:        "hosho_files_refused_total",
-		Help:        "Changes of files that were no good: what was made of them before is used.",
-		ConstLabels: prometheus.Labels{"what": what},
-	})
+	k := &Kept[T]{what: what, files: files, make: make, log: log, asked: wait.NewBell(), changes: newChanges(what)}
 	contents, err := k.read()
 	if err != nil {
 		return nil, fmt.Errorf("read the %s: %w", what, err)
@@ -63,8 +58,8 @@ func Open[T any](what string, log *slog.Logger, make Make[T], files ...string) (
 // Load returns what is in use.
 func (k *Kept[T]) Load() T { return *k.current.Load() }
 
-// Register shows how many changes were refused.
-func (k *Kept[T]) Register(registry *prometheus.Registry) { registry.MustRegister(k.refused) }
+// Register shows how many changes were taken, and how many refused.
+func (k *Kept[T]) Register(registry *prometheus.Registry) { registry.MustRegister(k.changes.total) }
 
 // every is how often files are looked at.
 const every = 10 * time.Second
@@ -105,13 +100,14 @@ func (k *Kept[T]) Look(now time.Time) (changed bool) {
 	if err != nil {
 		if text := err.Error(); text != k.told {
 			k.told = text
-			k.refused.Inc()
+			k.changes.refused.Inc()
 			k.log.Error("a changed file is no good: the old one is used", "what", k.what, "error", err)
 		}
 		return false
 	}
 	k.taken, k.told = contents, ""
 	k.current.Store(&next)
+	k.changes.taken.Inc()
 	k.log.Info("a file changed, and is used", "what", k.what)
 	return true
 }

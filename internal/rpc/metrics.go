@@ -47,11 +47,15 @@ func newMetrics(registry *prometheus.Registry) metrics {
 	for _, reason := range refusals {
 		m.refused.WithLabelValues(ReasonName(reason))
 	}
+	m.refused.WithLabelValues(noReason)
 	if registry != nil {
 		registry.MustRegister(m.refused, m.refusal, m.connections, m.handshakes)
 	}
 	return m
 }
+
+// noReason is that of what gRPC refuses by itself, as a reply that is too large.
+const noReason = "none"
 
 // refusals are the reasons that come with UNAVAILABLE or RESOURCE_EXHAUSTED.
 var refusals = []errorv1.ErrorReason{
@@ -63,6 +67,9 @@ var refusals = []errorv1.ErrorReason{
 	errorv1.ErrorReason_ERROR_REASON_DATABASE_MISCONFIGURED,
 	errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
 	errorv1.ErrorReason_ERROR_REASON_REPLIES_UNREAD,
+	errorv1.ErrorReason_ERROR_REASON_REPLY_LOST,
+	errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_BUSY,
+	errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE,
 }
 
 // shows adds what is known of a server when it is made: its services, what clients do not take, whether others than
@@ -98,7 +105,7 @@ var overloadedName = ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
 
 // count counts a refusal.
 func (m metrics) count(reason string, took time.Duration) {
-	m.refused.WithLabelValues(cmp.Or(reason, "none")).Inc()
+	m.refused.WithLabelValues(cmp.Or(reason, noReason)).Inc()
 	if reason == overloadedName {
 		m.refusal.Observe(took.Seconds())
 	}

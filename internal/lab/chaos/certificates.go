@@ -79,7 +79,7 @@ func (s *system) awaitTaken(ctx context.Context, by []*stack.Process, until time
 	defer cancel()
 	for _, p := range by {
 		for {
-			has, err := metric(ctx, p, "hosho_tls_expires_timestamp_seconds")
+			has, err := metric(ctx, p, `hosho_tls_not_after_timestamp_seconds{file="cert"}`)
 			if err == nil && int64(has) == until.Unix() {
 				break
 			}

@@ -225,7 +225,7 @@ func refused(t *testing.T, p *stack.Process) (n float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const metric = `hosho_files_refused_total{what="certificate"} `
+	const metric = `hosho_tls_reloads_total{result="refused",what="certificate"} `
 	_, found, _ := strings.Cut(string(text), "\n"+metric)
 	if _, err := fmt.Sscan(found, &n); err != nil {
 		t.Fatalf("%s: %s: %v", p.Name, metric, err)
