@@ -61,13 +61,17 @@ var (
 	paymentColumns = `id, customer_id, amount_minor, currency, status, updated_at`
 )
 
-// ordersAfter returns the next orders by key, limit at most. after is nil at the beginning.
+// ordersAfter returns the next orders by key, limit at most. after is nil at the beginning, which is another statement:
+// one for both has a plan that reads the index from its beginning each time.
 func ordersAfter(ctx context.Context, pool *pgxpool.Pool, after *string, limit int) ([]orderSide, error) {
+	from, args := ``, []any{limit}
+	if after != nil {
+		from, args = ` WHERE id > $2::uuid`, append(args, *after)
+	}
 	return collectOrders(pg.Query(ctx, pool, orderFacts+`
-			SELECT `+orderColumns+` FROM orders
-			WHERE $1::uuid IS NULL OR id > $1::uuid
+			SELECT `+orderColumns+` FROM orders`+from+`
 			ORDER BY id
-			LIMIT $2`+orderCommands, after, limit))
+			LIMIT $1`+orderCommands, args...))
 }
 
 // ordersOf returns the orders that have the keys.
@@ -129,11 +133,15 @@ type paymentSide struct {
 func paymentsBetween(
 	ctx context.Context, pool *pgxpool.Pool, after *string, upTo string, limit int,
 ) ([]paymentSide, error) {
+	from, args := ``, []any{upTo, limit}
+	if after != nil {
+		from, args = ` AND id > $3::uuid`, append(args, *after)
+	}
 	return collectPayments(pg.Query(ctx, pool, paymentFacts+`
 			SELECT `+paymentColumns+` FROM payments
-			WHERE ($1::uuid IS NULL OR id > $1::uuid) AND id <= $2::uuid
+			WHERE id <= $1::uuid`+from+`
 			ORDER BY id
-			LIMIT $3`+paymentLedger, after, upTo, limit))
+			LIMIT $2`+paymentLedger, args...))
 }
 
 // paymentsOf returns the payments that have the keys.
