@@ -61,6 +61,8 @@ const keep = `
 	FROM pg_settings
 	WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`
 
+// acquire leaves the transaction without a snapshot, as the simple protocol does: for one that is held an index that is
+// built CONCURRENTLY would wait for ever.
 func (l *locker) acquire(ctx context.Context) error {
 	if _, err := l.conn.Exec(ctx, `BEGIN ISOLATION LEVEL READ COMMITTED`); err != nil {
 		return fmt.Errorf("lock migrations: %w", err)
@@ -70,7 +72,8 @@ func (l *locker) acquire(ctx context.Context) error {
 	}
 	for began := time.Now(); ; wait.For(ctx, lockPoll) {
 		var locked bool
-		err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, lock.DefaultLockID).Scan(&locked)
+		err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, pgx.QueryExecModeSimpleProtocol,
+			lock.DefaultLockID).Scan(&locked)
 		switch {
 		case err != nil:
 			return fmt.Errorf("lock migrations: %w", err)
