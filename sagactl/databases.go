@@ -53,7 +53,7 @@ func (d *databases) find(name string, url *string, file string) error {
 // check returns an error when others could read along on the way to a database, unless that is taken.
 func (p privacy) check(name, url string) error {
 	err := pg.CheckPrivate(url)
-	if _, exposed := errors.AsType[*pg.ExposedError](err); !exposed {
+	if !exposed(err) {
 		return nil // what is no URL is told by whoever opens it
 	}
 	if p.InsecureDatabase {
@@ -61,4 +61,10 @@ func (p privacy) check(name, url string) error {
 		return err
 	}
 	return fmt.Errorf("--%s-url: %w; or say --insecure-database", name, err)
+}
+
+// exposed reports whether others could read along.
+func exposed(err error) bool {
+	_, is := errors.AsType[*pg.ExposedError](err)
+	return is
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"hosho/internal/daemon"
 	"hosho/internal/order"
 	"hosho/internal/plain"
 	"hosho/internal/proc"
@@ -42,6 +43,7 @@ type commands struct {
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
 
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
+	Health    healthcheck    `cmd:"" name:"healthcheck" group:"operate" help:"Can reconcile --every compare?"`
 	Bootstrap bootstrap      `cmd:"" group:"operate" help:"Make the database roles, and a file with each one's URL."`
 	Certs     certs          `cmd:"" group:"operate" help:"Make certificates for development, and who may what."`
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
@@ -142,6 +144,7 @@ func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
 		kong.Vars{
 			"stuck_after": order.StuckAfter.String(), "account": account(),
+			"env": "SAGACTL", "log_format_help": daemon.LogFormatHelp,
 			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
 		},
 	}, options...)...)

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hosho/internal/daemon"
 	"hosho/internal/pg"
 	"hosho/internal/reconcile"
 	"hosho/internal/terminal"
@@ -21,12 +23,15 @@ type reconciliation struct {
 	StuckAfter time.Duration `default:"${stuck_after}" help:"For how long an order under way may make no progress."`
 	Repair     bool          `help:"Put the commands of orders that stand still back to work; nothing else changes."`
 	JSON       bool          `help:"Print a JSON object for each finding, and a summary."`
+
+	service
 }
 
 // Help is called by kong.
 func (*reconciliation) Help() string {
 	return "An order under way makes no progress after its deadline, while nobody knows whether its money is held, " +
-		"and after its payment was decided. A terminal shows the first findings of a class, a pipe gets all."
+		"and after its payment was decided. A terminal shows the first findings of a class, a pipe gets all. With " +
+		"--every it is a service for a pager: it never ends by itself, and SIGTERM ends it with 0."
 }
 
 // Validate is called by kong.
@@ -34,22 +39,43 @@ func (r *reconciliation) Validate() error {
 	if r.StuckAfter <= 0 {
 		return fmt.Errorf("--stuck-after: got %s, want more than 0", r.StuckAfter)
 	}
+	if err := r.service.check(r.Repair, r.JSON); err != nil {
+		return err
+	}
 	return r.databases.Validate()
 }
 
 // Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
-// put to work counts, too: run it again to see what is left.
+// put to work counts, too: run it again to see what is left. With --every it goes on.
 func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) error {
-	orders, err := pg.Open(ctx, pg.Config{URL: r.OrdersURL, Application: "sagactl reconcile"})
+	config := pg.Config{URL: r.OrdersURL, Application: "sagactl reconcile"}
+	if r.Every > 0 {
+		config.MaxConns, config.StatementTimeout = 2, patience
+	}
+	orders, err := pg.Open(ctx, config)
 	if err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
 	defer orders.Close()
-	payments, err := pg.Open(ctx, pg.Config{URL: r.PaymentsURL, Application: "sagactl reconcile"})
+	config.URL = r.PaymentsURL
+	payments, err := pg.Open(ctx, config)
 	if err != nil {
 		return fmt.Errorf("payments: %w", err)
 	}
 	defer payments.Close()
+	if r.Every > 0 {
+		if exposed(pg.CheckPrivate(r.OrdersURL)) || exposed(pg.CheckPrivate(r.PaymentsURL)) {
+			daemon.DatabaseIsInsecure()
+		}
+		return r.service.run(ctx, orders, payments, r.StuckAfter)
+	}
+	return r.once(ctx, screen, orders, payments)
+}
+
+// once compares, and prints what it finds.
+func (r *reconciliation) once(
+	ctx context.Context, screen *terminal.Terminal, orders, payments *pgxpool.Pool,
+) error {
 	out := &reconcilePrinter{
 		Terminal: screen, progress: terminal.New(os.Stderr, nil), json: r.JSON, began: time.Now(),
 		shown: map[reconcile.Class]int64{},

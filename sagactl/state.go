@@ -104,15 +104,15 @@ type kindState struct {
 // heldBack reports whether a relay takes this kind of commands to be undeliverable at present.
 func (k kindState) heldBack() bool { return len(k.Open) > 0 }
 
-// daemon is one that is asked how it does.
-type daemon struct {
+// observed is a daemon that is asked how it does.
+type observed struct {
 	service, address string
 	as               grpc.DialOption
 	conn             *grpc.ClientConn
 }
 
 // observe asks every daemon at once, and then the first relay that can tell for what needs a person.
-func observe(ctx context.Context, daemons []daemon) systemState {
+func observe(ctx context.Context, daemons []observed) systemState {
 	s := systemState{Daemons: make([]daemonState, len(daemons)), Persons: map[string]int{}}
 	backlogs := make([]*relayv1.GetBacklogResponse, len(daemons))
 	var asked sync.WaitGroup
@@ -142,7 +142,7 @@ func (s *systemState) isWell() bool {
 
 // observe asks a daemon for its health, and a relay for the backlog, too. One that is healthy and cannot tell is not
 // ready.
-func (d daemon) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogResponse) {
+func (d observed) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogResponse) {
 	state := d.check(ctx)
 	if d.service != story.Relay || !state.Ready {
 		return state, nil
@@ -157,7 +157,7 @@ func (d daemon) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogRe
 	return state, backlog
 }
 
-func (d daemon) check(ctx context.Context) daemonState {
+func (d observed) check(ctx context.Context) daemonState {
 	state := daemonState{Service: d.service, Address: d.address}
 	var header metadata.MD
 	reply, err := healthpb.NewHealthClient(d.conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.Header(&header))
@@ -209,7 +209,7 @@ func kindsOf(backlog *relayv1.GetBacklogResponse) []kindState {
 const maxCounted = 10
 
 // count counts the commands that need a person, by why, as far as some pages of them go.
-func (s *systemState) count(ctx context.Context, relay daemon) error {
+func (s *systemState) count(ctx context.Context, relay observed) error {
 	outbox, request := relayv1.NewOutboxServiceClient(relay.conn), &relayv1.ListParkedRequest{PageSize: 1000}
 	for range maxCounted {
 		page, err := outbox.ListParked(ctx, request)

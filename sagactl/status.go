@@ -64,14 +64,14 @@ func (s *systemStatus) Run(ctx context.Context, screen *terminal.Terminal) error
 }
 
 // daemons connects to all that are to be asked.
-func (s *systemStatus) daemons(ctx context.Context) ([]daemon, error) {
-	daemons := []daemon{
+func (s *systemStatus) daemons(ctx context.Context) ([]observed, error) {
+	daemons := []observed{
 		{service: story.Orderd, address: s.Orderd, as: s.orderd.as()},
 		{service: story.Paymentd, address: s.Paymentd, as: s.paymentd.as()},
 	}
 	for _, named := range s.Relay {
 		for _, address := range lookUp(net.DefaultResolver.LookupNetIP).each(ctx, named) {
-			daemons = append(daemons, daemon{service: story.Relay, address: address, as: s.relay.as()})
+			daemons = append(daemons, observed{service: story.Relay, address: address, as: s.relay.as()})
 		}
 	}
 	for i, d := range daemons {

@@ -63,6 +63,29 @@ func TestCompose(t *testing.T) {
 			`["relay-secrets:/secrets:ro"`, `["paymentd-secrets:/secrets:ro"`, "relay: can read what is not its own",
 		},
 		{"a daemon before its certificate", "      certs: {cond", "      orders-db: {cond", "does not wait for its"},
+		{
+			"a reconciliation that serves this machine",
+			`"0.0.0.0:9104"`, `"127.0.0.1:9104"`, "reconcile: does not go on, or its metrics cannot be read",
+		},
+		{
+			"a reconciliation that reads before the tables are there",
+			"      orders-migrate: {condition: service_completed_successfully}\n      payments-migrate:",
+			"      payments-migrate:", "reconcile: does not wait for orders-migrate",
+		},
+		{
+			"a reconciliation with more than the readers' URLs",
+			`["orders-reader-secrets:/secrets/orders:ro"`, `["secrets:/secrets/orders:ro"`,
+			"reconcile: can read what is not its own, or write it: secrets",
+		},
+		{
+			"a reconciliation that nobody asks how it does",
+			"[CMD, sagactl, healthcheck]", "[CMD, sagactl, version]", "reconcile: has no healthcheck of its own",
+		},
+		{
+			"a tool without the readers' URLs",
+			"      - orders-reader-secrets:/secrets/orders_reader:ro\n", "",
+			"sagactl: is not given orders-reader-secrets",
+		},
 		{"a tool that is always up", "profiles: [tools]", "profiles: []", "sagactl: runs without being asked to"},
 		{
 			"a tool that starts what is down",
@@ -117,7 +140,7 @@ func check(t *testing.T, text string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	findings := checkTool(project)
+	findings := slices.Concat(checkTool(project), checkReconcile(project))
 	for name, s := range project.Services {
 		for _, finding := range slices.Concat(
 			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkRelay(name, s),
@@ -254,6 +277,53 @@ func checkTool(project *types.Project) []string {
 	} {
 		if got := variable(s, name); got != want {
 			findings = append(findings, fmt.Sprintf("sagactl: %s is not %q but %q", name, want, got))
+		}
+	}
+	return findings
+}
+
+// readers are the volumes with the URLs of those who only read, and where the reconciliation finds them.
+var readers = map[string]string{"orders": "orders-reader-secrets", "payments": "payments-reader-secrets"}
+
+// checkReconcile is for what compares the databases as long as the system is up. It has no certificate, since it calls
+// nobody.
+func checkReconcile(project *types.Project) []string {
+	s, ok := project.Services["reconcile"]
+	if !ok {
+		return []string{"reconcile: there is none"}
+	}
+	var findings []string
+	want := []string{"sagactl", "reconcile", "--every", "1m", "--listen", "0.0.0.0:9104"}
+	if !slices.Equal(s.Command, want) || len(s.Profiles) > 0 {
+		findings = append(findings, "reconcile: does not go on, or its metrics cannot be read from the network")
+	}
+	if s.HealthCheck == nil || !slices.Equal(s.HealthCheck.Test, []string{"CMD", "sagactl", "healthcheck"}) {
+		findings = append(findings, "reconcile: has no healthcheck of its own")
+	}
+	if s.Restart != types.RestartPolicyUnlessStopped {
+		findings = append(findings, "reconcile: is not restarted")
+	}
+	for database, volume := range readers {
+		if s.DependsOn[database+"-migrate"].Condition != types.ServiceConditionCompletedSuccessfully {
+			findings = append(findings, "reconcile: does not wait for "+database+"-migrate")
+		}
+		name, want := strings.ToUpper(database)+"_DATABASE_URL_FILE", "/secrets/"+database+"/database-url"
+		if got := variable(s, name); got != want {
+			findings = append(findings, fmt.Sprintf("reconcile: %s is not %q but %q", name, want, got))
+		}
+		tool := types.ServiceVolumeConfig{}
+		for _, v := range project.Services["sagactl"].Volumes {
+			if v.Source == volume {
+				tool = v
+			}
+		}
+		if tool.Target != "/secrets/"+database+"_reader" || !tool.ReadOnly {
+			findings = append(findings, "sagactl: is not given "+volume)
+		}
+	}
+	for _, v := range s.Volumes {
+		if !slices.Contains([]string{"orders-reader-secrets", "payments-reader-secrets"}, v.Source) || !v.ReadOnly {
+			findings = append(findings, "reconcile: can read what is not its own, or write it: "+v.Source)
 		}
 	}
 	return findings

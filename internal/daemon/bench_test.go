@@ -18,7 +18,7 @@ func BenchmarkLine(b *testing.B) {
 	defer file.Close()
 	to := newLines(file, notice)
 	defer close(to.bell)
-	var c Commands
+	var c Log
 	log := c.to(to, false).With("daemon", "relay")
 	ctx := b.Context()
 	b.ReportAllocs()

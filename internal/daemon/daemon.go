@@ -45,7 +45,7 @@ func (p Program) vars() kong.Vars {
 	own, shared := strings.ToUpper(p.Name), strings.ToUpper(string(p.Database))
 	vars := kong.Vars{
 		"env": own, "listen": p.Listen, "admin": p.AdminListen, "database": shared,
-		"log_format_help": "auto is text on a terminal, JSON elsewhere.",
+		"log_format_help": LogFormatHelp,
 		"admin_help": "The address of /livez, /readyz and /metrics, and of /debug/pprof/ on loopback; empty for " +
 			"none. It is plain HTTP.",
 		"database_url_help": fmt.Sprintf(
@@ -73,11 +73,7 @@ func (p Program) vars() kong.Vars {
 
 // Commands are the commands that every daemon has. Embed it in the daemon's own.
 type Commands struct {
-	Log struct {
-		Level level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
-
-		Format string `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"${log_format_help}"`
-	} `embed:"" prefix:"log-"`
+	Log Log `embed:"" prefix:"log-"`
 
 	Healthcheck healthcheck  `cmd:"" help:"Ask the daemon on its address whether it is ready; exit 1 if not."`
 	Version     printVersion `cmd:"" help:"Print the version."`
@@ -113,7 +109,7 @@ func (p Program) run(cli *kong.Context, c *Commands) error {
 	context.AfterFunc(ctx, stop)   // the second signal is not caught
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends nobody
 	cli.BindTo(ctx, (*context.Context)(nil))
-	log, stderr := c.logger(p.Name)
+	log, stderr := c.Log.open(p.Name)
 	defer stderr.flush() // in a panic, too
 	cli.Bind(log, p.Database)
 	if c := cli.Command(); c != "healthcheck" && c != "version" { // which somebody asks again and again

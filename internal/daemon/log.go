@@ -14,14 +14,30 @@ import (
 	"hosho/internal/rpc"
 )
 
-// logger makes the log, and returns where it goes, too: stderr is written to by nobody else, but by Go itself when it
+// Log is the flags of a process's log.
+type Log struct {
+	Level level `default:"info" env:"${env}_LOG_LEVEL" help:"debug, info, warn or error."`
+
+	Format string `default:"auto" enum:"auto,json,text" env:"${env}_LOG_FORMAT" help:"${log_format_help}"`
+}
+
+// LogFormatHelp is the text for the variable log_format_help.
+const LogFormatHelp = "auto is text on a terminal, JSON elsewhere."
+
+// Open makes the log of a process that is not run by Main, and returns what writes the rest of it before the end.
+func (c *Log) Open(name string) (log *slog.Logger, flush func()) {
+	log, stderr := c.open(name)
+	return log, stderr.flush
+}
+
+// open makes the log, and returns where it goes, too: stderr is written to by nobody else, but by Go itself when it
 // gives up. gRPC and net/http have logs of their own, which become lines of this one.
-func (c *Commands) logger(name string) (*slog.Logger, *lines) {
-	asText := c.Log.Format == "text" || c.Log.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
+func (c *Log) open(name string) (*slog.Logger, *lines) {
+	asText := c.Format == "text" || c.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
 	to := func(w io.Writer) *slog.Logger { return c.to(w, asText).With("daemon", name) }
 	stderr := newLines(os.Stderr, func(dropped int) []byte {
 		var line bytes.Buffer
-		loud := max(slog.LevelWarn, slog.Level(c.Log.Level)) // whatever is asked for
+		loud := max(slog.LevelWarn, slog.Level(c.Level)) // whatever is asked for
 		to(&line).Log(context.Background(), loud, "lines of the log were dropped", "lines", dropped)
 		return line.Bytes()
 	})
@@ -35,8 +51,8 @@ func (c *Commands) logger(name string) (*slog.Logger, *lines) {
 }
 
 // to makes the log that is written somewhere.
-func (c *Commands) to(w io.Writer, asText bool) *slog.Logger {
-	options := &slog.HandlerOptions{Level: slog.Level(c.Log.Level), ReplaceAttr: readable}
+func (c *Log) to(w io.Writer, asText bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.Level(c.Level), ReplaceAttr: readable}
 	if asText {
 		return slog.New(slog.NewTextHandler(w, options))
 	}

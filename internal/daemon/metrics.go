@@ -16,6 +16,9 @@ var insecureDatabase = prometheus.NewGauge(prometheus.GaugeOpts{
 	ConstLabels: prometheus.Labels{"what": "database"},
 })
 
+// DatabaseIsInsecure has the metrics say so, in a process that takes its databases itself.
+func DatabaseIsInsecure() { insecureDatabase.Set(1) }
+
 // NewRegistry makes a registry of metrics that holds what every process tells about itself. A daemon makes one and
 // hands it down to all that has something to count.
 func NewRegistry() *prometheus.Registry {

@@ -16,7 +16,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | authority failpoint gen/... identity lab/... migrations order pg plain policy proc
+sagactl    | *             | authority daemon failpoint gen/... identity lab/... migrations order pg plain policy proc
            |               | reconcile roles rpc span story terminal version wait
 
 laboratory
@@ -36,7 +36,7 @@ lab/measured  | *          |
 lab/proxy     |            | proc wait
 
 around
-reconcile  | pgx           | command money order orderdb outbox payment pg span
+reconcile  | pgx prometheus | command money order orderdb outbox payment pg span wait
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
 proc       |               |

@@ -82,3 +82,13 @@ var Classes = []struct {
 
 // Fails reports whether a finding of the class is a failure.
 func (c Class) Fails() bool { return c != SettledByOperator && c != SealedWithoutOrder }
+
+// do says what to do about a finding of the class.
+func (c Class) do() string {
+	for _, class := range Classes {
+		if class.Class == c {
+			return class.Do
+		}
+	}
+	return ""
+}

@@ -11,8 +11,8 @@ import (
 // finding puts a case into words.
 func finding(id string, class Class, why string, c Case) Finding {
 	f := Finding{
-		Class: class, OrderID: id, Commands: c.commands(), Found: why + " (" + c.String() + ")",
-		Todo: todo(id, class, c),
+		Class: class, OrderID: id, Commands: c.commands(), Why: why,
+		Found: why + " (" + c.String() + ")", Todo: todo(id, class, c),
 	}
 	if c.Order != nil {
 		f.Order = c.Order.Status

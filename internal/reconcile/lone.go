@@ -8,8 +8,9 @@ import (
 
 // loneCommands finds commands whose orders do not exist. An order and its first command are written together, so one
 // snapshot is enough. One that was delivered has left a payment without an order: while that holds money it was found
-// as that, and otherwise the command is what is left to be looked at.
-func (s *sweep) loneCommands(ctx context.Context) error {
+// as that, and otherwise the command is what is left to be looked at. The keys of the others are given to rest; nil:
+// they were compared.
+func (s *sweep) loneCommands(ctx context.Context, rest func(context.Context, []string) error) error {
 	for after, more := int64(0), true; more; {
 		commands, err := commandsAfter(ctx, s.orders, after, s.options.Window)
 		if err != nil {
@@ -17,6 +18,17 @@ func (s *sweep) loneCommands(ctx context.Context) error {
 		}
 		if more = len(commands) == s.options.Window; more {
 			after = commands[len(commands)-1].ID
+		}
+		if rest != nil {
+			var keys []string
+			for _, c := range commands {
+				if c.Ordered {
+					keys = append(keys, c.Key)
+				}
+			}
+			if err := rest(ctx, keys); err != nil {
+				return err
+			}
 		}
 		if err := s.judgeLone(ctx, commands); err != nil {
 			return err

@@ -8,6 +8,11 @@
 // however many orders there are. Repair only puts a command back into the outbox or makes it due; it never writes a
 // status, a payment or the ledger.
 //
+// A Monitor compares again and again, and repairs nothing. Its incremental passes miss nothing that the daemons wrote
+// since the pass before, in either database and however late it was committed: what is new, what was under way, what
+// left COMPLETED, what was refunded, and what was wrong. What was damaged without any trace of that is for its full
+// passes. A pass that fails changes nothing of what is known, is counted, and is made again.
+//
 // Package internal/lab/invariant judges the same truth, and that is on purpose. This judge is for operators: it knows
 // neither whether anything is under way nor what the daemons were told, must be right about a system that goes on, and
 // proposes repairs. The other belongs to the experiments and may read everything at rest. They share no query, so that
@@ -17,7 +22,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -45,6 +49,7 @@ type Finding struct {
 	Order    order.Status    `json:"order_status,omitempty"`
 	Commands []order.Command `json:"commands,omitempty"` // what the outbox holds for the order
 	Payment  payment.Status  `json:"payment_status,omitempty"`
+	Why      string          `json:"-"`                // it is one, with no customer's name
 	Found    string          `json:"found"`            // why it is one, and what both sides say
 	Todo     string          `json:"todo,omitempty"`   // what a person can do
 	Repair   string          `json:"repair,omitempty"` // what Repair did; empty when it was not asked for
@@ -65,23 +70,7 @@ type Summary struct {
 // Run reads both databases from the first key to the last, once they are known to be of one system. Its error means
 // that they are not, that they could not be read or that a repair could not be written, not that something was found.
 func Run(ctx context.Context, orders, payments *pgxpool.Pool, o Options) (Summary, error) {
-	if o.StuckAfter == 0 {
-		o.StuckAfter = order.StuckAfter
-	}
-	if o.Window == 0 {
-		o.Window = Window
-	}
 	s := newSweep(orders, payments, o)
-	var err error
-	if s.database, err = sameSystem(ctx, orders, payments); err == nil {
-		err = s.run(ctx)
-	}
-	if err != nil {
-		err = fmt.Errorf("reconcile: %w", err)
-	}
-	s.summary.Clean = err == nil
-	for class, n := range s.summary.Findings {
-		s.summary.Clean = s.summary.Clean && (n == 0 || !class.Fails())
-	}
-	return s.summary, err
+	err := s.whole(ctx)
+	return s.end(err)
 }

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"testing"
@@ -37,6 +38,12 @@ func TestTheLoginsMayReconcile(t *testing.T) {
 	reader := openAs(t, dir, "orders_reader")
 	if got, _, _ := look(t, reader, payments, reconcile.Options{}); !slices.Equal(got, want) {
 		t.Errorf("as readers: got %q, want %q", got, want)
+	}
+	monitor := reconcile.NewMonitor(reader, payments, reconcile.MonitorConfig{Log: slog.New(slog.DiscardHandler)})
+	for _, want := range []reconcile.Pass{reconcile.Full, reconcile.Incremental} {
+		if got, _, err := monitor.Pass(t.Context()); err != nil || got != want {
+			t.Errorf("as readers, again and again: got %s, error %v; want %s", got, err, want)
+		}
 	}
 	_, err := reconcile.Run(t.Context(), reader, payments, reconcile.Options{
 		Repair: true, Found: func(reconcile.Finding) error { return nil },

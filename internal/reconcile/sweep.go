@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -13,7 +14,7 @@ import (
 // lastKey is the last of all keys.
 const lastKey = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
-// sweep is one run from the first key to the last.
+// sweep is one pass over the keys: from the first to the last, or over those that may have changed.
 type sweep struct {
 	orders, payments *pgxpool.Pool
 	database         string // the identity of the payments database
@@ -22,10 +23,17 @@ type sweep struct {
 	suspects         []string // keys that looked wrong at first sight, a window at most
 	rows             int      // of the window
 	summary          Summary
-	woken            int64 // how many repairs the relays were told of
+	woken            int64  // how many repairs the relays were told of
+	notes            *notes // for the pass after it; nil: there is none
 }
 
 func newSweep(orders, payments *pgxpool.Pool, o Options) *sweep {
+	if o.StuckAfter == 0 {
+		o.StuckAfter = order.StuckAfter
+	}
+	if o.Window == 0 {
+		o.Window = Window
+	}
 	return &sweep{
 		orders: orders, payments: payments, options: o,
 		repairs: orderdb.New(orders, command.Encode),
@@ -33,9 +41,33 @@ func newSweep(orders, payments *pgxpool.Pool, o Options) *sweep {
 	}
 }
 
-// run compares window after window. An order that is placed behind the window meanwhile is left to the next run.
-func (s *sweep) run(ctx context.Context) error {
-	for after, more := (*string)(nil), true; more; {
+// whole compares all orders with all payments.
+func (s *sweep) whole(ctx context.Context) (err error) {
+	if s.database, err = sameSystem(ctx, s.orders, s.payments); err != nil {
+		return err
+	}
+	if err := s.behind(ctx, nil); err != nil {
+		return err
+	}
+	return s.loneCommands(ctx, nil)
+}
+
+// end returns what was read and found.
+func (s *sweep) end(err error) (Summary, error) {
+	if err != nil {
+		err = fmt.Errorf("reconcile: %w", err)
+	}
+	s.summary.Clean = err == nil
+	for class, n := range s.summary.Findings {
+		s.summary.Clean = s.summary.Clean && (n == 0 || !class.Fails())
+	}
+	return s.summary, err
+}
+
+// behind compares window after window of all that comes after a key, nil for the first. An order that is placed behind
+// the window meanwhile is left to the next run.
+func (s *sweep) behind(ctx context.Context, after *string) error {
+	for more := true; more; {
 		orders, err := ordersAfter(ctx, s.orders, after, s.options.Window)
 		if err != nil {
 			return err
@@ -52,7 +84,7 @@ func (s *sweep) run(ctx context.Context) error {
 		}
 		after = &upTo
 	}
-	return s.loneCommands(ctx)
+	return nil
 }
 
 // compare merges the orders of a window with the payments of the same keys. Orders were read first, since what a
@@ -111,6 +143,7 @@ func (s *sweep) merge(
 func (s *sweep) look(ctx context.Context, id string, c Case) error {
 	if c.Order != nil && !c.Order.Status.Settled() {
 		s.summary.UnderWay++
+		s.notes.isUnderWay(id)
 	}
 	if class, _ := Classify(c, s.options.StuckAfter); class == "" {
 		return nil
@@ -171,6 +204,7 @@ func (c Case) status() order.Status {
 // judge reports a case that is confirmed.
 func (s *sweep) judge(ctx context.Context, id string, c Case) error {
 	class, why := Classify(c, s.options.StuckAfter)
+	s.notes.judged(id, class)
 	if class == "" {
 		return nil
 	}

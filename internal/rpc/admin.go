@@ -17,9 +17,9 @@ import (
 // maxAdmins is how many may ask for metrics at a time, over kept connections too.
 const maxAdmins = 100
 
-// serveAdmin serves /livez, /readyz, /metrics where there is a registry, and on loopback /debug/pprof/, until ctx ends;
+// ServeAdmin serves /livez, /readyz, /metrics where there is a registry, and on loopback /debug/pprof/, until ctx ends;
 // nothing, when there is no listener. It is for operators and has no authentication: nothing there tells of an order.
-func serveAdmin(
+func ServeAdmin(
 	ctx context.Context, listener net.Listener, registry *prometheus.Registry, ready func() error,
 ) error {
 	if listener == nil {

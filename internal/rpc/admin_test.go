@@ -54,7 +54,7 @@ func TestMetricsAndProfilesAreOnTheAdminAddress(t *testing.T) {
 	s, address := admin(t, "127.0.0.1:0")
 	for path, want := range map[string]string{
 		"/livez": "ok", "/readyz": "ok", "/metrics": `hosho_insecure{what="grpc"} 0`, "/debug/pprof/": "profiles",
-		"/debug/pprof/goroutine?debug=1": "serveAdmin",
+		"/debug/pprof/goroutine?debug=1": "ServeAdmin",
 	} {
 		if code, body := page(t, address, path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: got %d, %.200q, want %q", path, code, body, want)

@@ -104,7 +104,7 @@ func Serve(ctx context.Context, c ServerConfig) error {
 	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
 	served, stopped := make(chan error, 1), make(chan struct{})
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveAdmin(ctx, admin, c.Registry, gate.admit) })
+	group.Go(func() error { return ServeAdmin(ctx, admin, c.Registry, gate.admit) })
 	group.Go(func() error { gate.run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
