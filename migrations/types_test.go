@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,9 @@ func TestTypesLeaveRowsAndIndexesWhereTheyAre(t *testing.T) {
 		}
 		before := column[string](t, db, files)
 		up(t, set, db)
-		if diff := cmp.Diff(before, column[string](t, db, files)); diff != "" || len(before) == 0 {
+		after := column[string](t, db, files) // and the indexes that came later
+		after = slices.DeleteFunc(after, func(file string) bool { return !slices.Contains(before, file) })
+		if diff := cmp.Diff(before, after); diff != "" || len(before) == 0 {
 			t.Errorf("%s: files (-before +after):\n%s", set, diff)
 		}
 	}
