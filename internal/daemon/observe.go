@@ -23,9 +23,9 @@ type Observed struct {
 const scrapePatience = time.Second
 
 var snapshotAge = prometheus.NewDesc("hosho_database_oldest_snapshot_age_seconds",
-	"How long the oldest session, prepared transaction or replication slot has kept vacuum from taking dead rows of the "+
-		"database away; 0: nobody does. Of other roles' sessions, where the login may not read all statistics, and of "+
-		"slots it is since when this process has seen them at scrapes.", nil, nil)
+	"How long the oldest session, prepared transaction or replication slot has kept vacuum from taking dead rows of "+
+		"the database away; 0: nobody does. Of other roles' sessions, where the login may not read all statistics, "+
+		"and of slots it is since when this process has seen them at scrapes.", nil, nil)
 
 // Observe shows a daemon's pools, its schema, and what in its database keeps dead rows.
 func Observe(registry *prometheus.Registry, pools *pg.Pools, log *slog.Logger) *Observed {
@@ -41,7 +41,8 @@ func Observe(registry *prometheus.Registry, pools *pg.Pools, log *slog.Logger) *
 		if err != nil {
 			return nil, err
 		}
-		return []prometheus.Metric{prometheus.MustNewConstMetric(snapshotAge, prometheus.GaugeValue, age.Seconds())}, nil
+		metric, err := prometheus.NewConstMetric(snapshotAge, prometheus.GaugeValue, age.Seconds())
+		return []prometheus.Metric{metric}, err
 	}, snapshotAge)
 	return o
 }

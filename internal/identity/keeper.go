@@ -45,8 +45,8 @@ func (k *Keeper) Register(registry *prometheus.Registry) {
 	} {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hosho_tls_not_after_timestamp_seconds",
-			Help: "Until when what is in use is good: cert, the certificate and those between it and an authority, the " +
-				"first that ends; ca, the authority that it is of, the last one where it is of several.",
+			Help: "Until when what is in use is good: cert, the certificate and those between it and an authority, " +
+				"the first that ends; ca, the authority that it is of, the last one where it is of several.",
 			ConstLabels: prometheus.Labels{"file": file},
 		}, func() float64 { return float64(until(k.Load()).Unix()) }))
 	}

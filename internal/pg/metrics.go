@@ -37,15 +37,16 @@ var seconds = []float64{.0001, .0003, .001, .002, .005, .01, .03, .1, .3, 1, 3}
 func (p *Pools) Register(registry prometheus.Registerer) {
 	waits := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "hosho_db_acquire_seconds",
-		Help: "How long those who read or write waited for a connection of a pool, in seconds: one to be free, or to be " +
-			"made. Those who got none waited a second as a rule.",
+		Help: "How long those who read or write waited for a connection of a pool, in seconds: one to be free, or to " +
+			"be made. Those who got none waited a second as a rule.",
 		Buckets: seconds,
 	}, []string{"pool"})
 	errs := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_db_errors_total",
-		Help: "Transactions and queries that failed for the database's sake, once they were not tried again, by what that " +
-			"means: unreachable, commit_unknown, collision, exhausted (disk, memory, another limit), busy (no connection " +
-			"free in time, or a query that took too long), misconfigured (a right, a table, a login), unexpected.",
+		Help: "Transactions and queries that failed for the database's sake, once they were not tried again, by what " +
+			"that means: unreachable, commit_unknown, collision, exhausted (disk, memory, another limit), busy (no " +
+			"connection free in time, or a query that took too long), misconfigured (a right, a table, a login), " +
+			"unexpected.",
 	}, []string{"fault"})
 	woken := newWakes(registry)
 	all := map[string]*pgxpool.Pool{"writes": p.Writes, "reads": p.Reads, "readiness": p.Readiness}

@@ -24,7 +24,10 @@ type Holders struct {
 // taken for one that reads all the time. Autovacuum has no user, and holds nobody up.
 const holdersQuery = `
 	SELECT 'session ' || coalesce((
-				SELECT virtualxid FROM pg_locks WHERE pg_locks.pid = a.pid AND locktype = 'virtualxid' AND granted LIMIT 1
+				SELECT virtualxid
+				FROM pg_locks
+				WHERE pg_locks.pid = a.pid AND locktype = 'virtualxid' AND granted
+				LIMIT 1
 			), a.pid || ' ' || coalesce(a.backend_xmin, a.backend_xid)::text),
 		extract(epoch FROM clock_timestamp() - a.xact_start)::float8
 	FROM pg_stat_activity AS a

@@ -69,7 +69,8 @@ func TestOldSnapshotsOfOtherRolesAreSeen(t *testing.T) {
 // A transaction was prepared and forgotten. It holds what is dead for ever, and no session is to be seen.
 func TestAForgottenPreparedTransactionIsSeen(t *testing.T) {
 	t.Parallel()
-	server, err := pgembed.Start(t.Context(), pgembed.Config{Settings: map[string]string{"max_prepared_transactions": "1"}})
+	settings := map[string]string{"max_prepared_transactions": "1"}
+	server, err := pgembed.Start(t.Context(), pgembed.Config{Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}

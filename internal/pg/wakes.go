@@ -12,8 +12,9 @@ type wakes struct{ sent, failed, heard, lost prometheus.Counter }
 func newWakes(registry prometheus.Registerer) wakes {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_wakeups_total",
-		Help: "Wake-ups between processes, which are hints: sent, one for all that changed within 2 ms; failed to be sent; " +
-			"heard; lost, which is once for each time that none were heard from then on, and what is new was looked for.",
+		Help: "Wake-ups between processes, which are hints: sent, one for all that changed within 2 ms; failed to be " +
+			"sent; heard; lost, which is once for each time that none were heard from then on, and what is new was " +
+			"looked for.",
 	}, []string{"result"})
 	registry.MustRegister(total)
 	return wakes{
