@@ -78,23 +78,26 @@ func printStory(t *terminal.Terminal, s story.Story) {
 	for _, next := range s.Next() {
 		t.Line("%s  %s", t.Paint(terminal.Bold, "NEXT   "), t.Paint(styles[next.Tone], next.What))
 	}
+	if id := s.TraceID(); id != "" {
+		t.Line("%s  %s", t.Paint(terminal.Bold, "TRACE  "), id)
+	}
 	t.Line("\n%s", t.Paint(terminal.Bold, fmt.Sprintf("%-27s  %-8s  %s", "TIME", "FROM", "WHAT")))
 	for _, m := range s.History() {
 		t.Line("%s  %-8s  %s%s", t.Paint(terminal.Dim, m.Time.Local().Format("2006-01-02 15:04:05.000 MST")), m.From,
-			t.Paint(styles[m.Tone], m.What), t.Paint(terminal.Dim, details(m)))
+			t.Paint(styles[m.Tone], m.What), t.Paint(terminal.Dim, details(m, s.TraceID())))
 	}
 	for _, silent := range s.Silent {
 		t.Line("\n%s", t.Paint(terminal.Red, "incomplete: "+silent.Err.Error()))
 	}
 }
 
-// details are what is not for everybody.
-func details(m story.Moment) string {
+// details are what is not for everybody. The order's own trace is told above.
+func details(m story.Moment, traceID string) string {
 	text := ""
 	if by := m.Relay + m.Who; by != "" && by != m.From {
 		text += "  by " + by
 	}
-	if m.TraceID != "" {
+	if m.TraceID != "" && m.TraceID != traceID {
 		text += "  trace " + m.TraceID
 	}
 	if m.Implied {
@@ -124,10 +127,11 @@ func encodeStory(t *terminal.Terminal, s story.Story) error {
 		Order    json.RawMessage `json:"order,omitempty"`
 		Delivery json.RawMessage `json:"delivery,omitempty"`
 		Payment  json.RawMessage `json:"payment,omitempty"`
+		TraceID  string          `json:"trace_id,omitempty"`
 		Timeline []story.Moment  `json:"timeline"`
 		Next     []string        `json:"next,omitempty"`
 		Silent   []string        `json:"incomplete,omitempty"`
-	}{order, delivery, payment, s.History(), next, silent})
+	}{order, delivery, payment, s.TraceID(), s.History(), next, silent})
 }
 
 // raw is a message as JSON, nil when there is none.

@@ -76,8 +76,8 @@ func ways() map[string]story.Story {
 			Order: ordered(cancelled, failed, 4.1),
 			Delivery: with(delivered(byRelay(3, pending, cancelling, "attempts spent"),
 				byRelay(4.1, cancelling, cancelled, "payment voided")),
-				attempt(1, 1, "INTERNAL", relayv1.Attempt_MEANING_AMBIGUOUS, time.Second),
-				attempt(2, 2.9, "INTERNAL", relayv1.Attempt_MEANING_AMBIGUOUS, 0)),
+				traced(attempt(1, 1, "INTERNAL", relayv1.Attempt_MEANING_AMBIGUOUS, time.Second)),
+				traced(attempt(2, 2.9, "INTERNAL", relayv1.Attempt_MEANING_AMBIGUOUS, 0))),
 			Payment: payment(paymentv1.Payment_STATUS_VOIDED, 4, 4),
 		},
 		"refused": {
@@ -248,6 +248,12 @@ func attempt(
 	return a
 }
 
+// traced has an attempt be of a trace: that of its order.
+func traced(a *relayv1.Attempt) *relayv1.Attempt {
+	a.TraceId = "4bf92f3577b34da6a3ce929d0e0e4736"
+	return a
+}
+
 func ofVoid(a *relayv1.Attempt) *relayv1.Attempt {
 	a.Kind = relayv1.ParkedCommand_KIND_VOID
 	return a
@@ -299,6 +305,7 @@ func printed(t *testing.T, write func(*terminal.Terminal) error) []byte {
 func timeline(t *testing.T, text []byte) []byte {
 	t.Helper()
 	var told struct {
+		TraceID  string            `json:"trace_id"`
 		Timeline []json.RawMessage `json:"timeline"`
 		Next     []string          `json:"next,omitempty"`
 	}
@@ -306,6 +313,9 @@ func timeline(t *testing.T, text []byte) []byte {
 		t.Fatalf("%v:\n%s", err, text)
 	}
 	var out bytes.Buffer
+	if told.TraceID != "" {
+		out.WriteString("trace: " + told.TraceID + "\n")
+	}
 	for _, moment := range told.Timeline {
 		out.Write(append(moment, '\n'))
 	}
