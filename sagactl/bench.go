@@ -29,6 +29,7 @@ type benchRun struct {
 	Backlog  int           `default:"1000000" help:"How many orders --scenario backlog writes."`
 	Watchers int           `default:"10000" help:"How many watch in --scenario watchers."`
 	TLS      bool          `name:"tls" help:"Certificates for everybody, and a policy."`
+	Traces   float64       `help:"Trace so much of the orders, 0.01; a collector throws it away." placeholder:"RATIO"`
 	JSON     string        `name:"json" help:"Write the figures to a file; -: to standard output." placeholder:"FILE"`
 	SVG      string        `name:"svg" help:"Measure fewer clients and lower rates, too: plots." placeholder:"FILE"`
 }
@@ -54,6 +55,9 @@ func (b *benchRun) Validate() error {
 	}
 	if !(b.Rate >= 0 && b.Rate <= mostOffered) {
 		return fmt.Errorf("--rate: got %v, want 0 to %d", b.Rate, mostOffered)
+	}
+	if !(b.Traces >= 0 && b.Traces <= 1) {
+		return fmt.Errorf("--traces: got %v, want 0 to 1", b.Traces)
 	}
 	for _, number := range []struct {
 		flag             string
@@ -153,7 +157,7 @@ func (b *benchRun) measure(ctx context.Context, dir string, progress *terminal.T
 		return bench.Result{}, err
 	}
 	return bench.Run(ctx, bench.Config{
-		TLS: b.TLS,
+		TLS: b.TLS, Traces: b.Traces,
 		Bin: bin, Dir: filepath.Join(dir, "data"), Scenario: b.Scenario, Duration: duration,
 		Pgbench: min(duration, longestPgbench),
 		Clients: b.Clients, Mode: bench.Mode(b.Mode), Streams: b.Streams,

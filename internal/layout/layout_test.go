@@ -20,7 +20,8 @@ sagactl    | *             | authority daemon failpoint gen/... identity lab/...
            |               | reconcile roles rpc span story terminal version wait
 
 laboratory
-lab/bench     | *          | command gen/order lab/invariant lab/load lab/stack order pg pgembed proc rpc wait
+lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed
+              |            | proc rpc wait
 lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant
               |            | lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait

@@ -44,6 +44,8 @@ type Config struct {
 	Rate     float64 // orders a second, whether or not those before were answered; 0: each client when it is done
 	Sweep    bool    // also from one client to all of them, and from a tenth of the peak rate to all of it
 
+	Traces float64 // the ratio of orders that are traced, to a collector of its own that keeps nothing; 0: none is
+
 	TLS bool // every connection between the processes is mutual TLS, and every call is held against a policy
 
 	Rows     int // the settled orders of the scenario rows
@@ -60,6 +62,7 @@ type Result struct {
 	Postgres    map[string]string `json:"postgres"` // settings by their names
 	FsyncMS     float64           `json:"fsync_probe_ms"`
 	Scenario    string            `json:"scenario,omitempty"`
+	Traces      float64           `json:"traces,omitempty"` // the ratio of orders that are traced
 	Interrupted bool              `json:"interrupted,omitempty"`
 
 	Load

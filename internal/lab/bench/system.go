@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/collector"
 	"hosho/internal/lab/stack"
 	"hosho/internal/pg"
 	"hosho/internal/pgembed"
@@ -37,7 +38,8 @@ type system struct {
 	orders, payments *pgxpool.Pool
 	conns            []*grpc.ClientConn
 	clients          []orderv1.OrderServiceClient
-	counted          bool // the databases count statements
+	counted          bool                 // the databases count statements
+	collector        *collector.Collector // of spans; nil: there are none
 
 	resting int64        // commands that wait for a person
 	placed  atomic.Int64 // orders that were acknowledged, ever
@@ -71,12 +73,16 @@ func (s *system) start(ctx context.Context) (err error) {
 	if s.config.Scenario == "relays" {
 		relays = max(relays, mostRelays)
 	}
+	env, err := s.traces()
+	if err != nil {
+		return err
+	}
 	s.result.Machine = machine()
 	runtime.GOMAXPROCS(s.result.Machine.Threads) // of the clients
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Roles: true, Settings: settings,
 		TLS: s.config.TLS,
-		Env: []string{fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)}, Progress: s.tell,
+		Env: append(env, fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)), Progress: s.tell,
 	})
 	if err != nil {
 		return err
@@ -106,6 +112,17 @@ func (s *system) start(ctx context.Context) (err error) {
 		s.clients = append(s.clients, orderv1.NewOrderServiceClient(conn))
 	}
 	return s.prepare(ctx)
+}
+
+// traces starts where the daemons send spans, if any, and returns the variables that have them do so.
+func (s *system) traces() (env []string, err error) {
+	if s.result.Traces = s.config.Traces; s.config.Traces == 0 {
+		return nil, nil
+	}
+	if s.collector, err = collector.Discard(); err != nil {
+		return nil, err
+	}
+	return s.collector.Env(s.config.Traces), nil
 }
 
 // sized are the settings of servers that have a load for long: the index of request_ids, which come in any order, stays
@@ -201,6 +218,9 @@ func (s *system) stop() error {
 	}
 	if s.Stack != nil {
 		err = errors.Join(err, s.Stack.Stop())
+	}
+	if s.collector != nil {
+		s.collector.Stop()
 	}
 	return err
 }
