@@ -138,6 +138,28 @@ chaos: postgres ## Break the system in every way, and prove that nothing was los
 	@go build -o bin/ ./sagactl
 	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
 
+# Each line is a fault, and the alerts that it is to raise: those with a question mark may be raised by it. The durations
+# of the rules are a sixtieth. The last line is the quiet one.
+alerts := \
+	"--length 20s --faults outage --expect HoshoChargesWait,HoshoBreakerOpen,HoshoNothingDelivers,HoshoNobodyServes,HoshoInstanceDown,HoshoSettlingIsSlow,HoshoSettlingSlips" \
+	"--length 25s --faults no-voids --expect HoshoVoidsWait,HoshoNeedsAPerson?,HoshoBreakerOpen?,HoshoNothingDelivers?" \
+	"--length 10s --faults internal --expect HoshoOrdersAreGivenUp,HoshoNeedsAPerson,HoshoNothingDelivers?,HoshoChargesWait?" \
+	"--length 10s --faults crash-orders --expect HoshoFrontDoorFails,HoshoNobodyServes?,HoshoInstanceDown?" \
+	"--length 30s --faults overload --clients 1 --expect HoshoRefusesForLoad,HoshoChargesWait?" \
+	"--length 10s --faults wrong-echo --expect HoshoNeedsAPerson,HoshoCommandsAreStuck" \
+	"--length 20s --faults expired-certificate --tls --seed 3 --expect HoshoCertificateEnds,HoshoCertificateExpired,HoshoPaymentdRefusesRelay,HoshoBreakerOpen" \
+	"--length 15s --faults forgotten-payment --expect HoshoDatabasesDisagree,HoshoNeedsAPerson" \
+	"--length 20s --faults no-reconcile --expect HoshoReconcileIsStale,HoshoInstanceDown" \
+	"--length 15s --faults clock --expect HoshoClockAhead" \
+	"--length 25s --faults snapshot --expect HoshoSnapshotHeld" \
+	"--length 40s --faults rotten-outbox --expect HoshoOutboxRots,HoshoSnapshotHeld" \
+	"--duration 40s --faults none --expect none"
+
+.PHONY: alerts
+alerts: postgres prometheus ## Cause each alert by its fault, watched by a Prometheus: about 12 min.
+	@go build -o bin/ ./sagactl
+	@for run in $(alerts); do bin/sagactl chaos --alerts --quick --clients 8 --duration 1s $$run || exit 1; done
+
 .PHONY: mutants
 mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 12 min.
 	@go run ./sagactl mutants

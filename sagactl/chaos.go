@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/alerts"
 	"hosho/internal/lab/chaos"
 	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
@@ -21,7 +22,7 @@ import (
 type chaosRun struct {
 	Seed     uint64        `help:"Decides the schedule; 0: one by chance, which is printed." placeholder:"N"`
 	Duration time.Duration `default:"60s" help:"How long new faults begin. What is open then is healed and drained."`
-	Faults   []string      `help:"Only these faults, separated by commas; --list shows them all." placeholder:"LIST"`
+	Faults   []string      `help:"Only these faults, of those that --list shows; none: no fault." placeholder:"LIST"`
 	Length   time.Duration `help:"How long each fault lasts, instead of what the seed says."`
 	Relays   int           `default:"2" help:"How many relays run."`
 	Clients  int           `default:"32" help:"How many customers order at a time."`
@@ -31,6 +32,8 @@ type chaosRun struct {
 	List     bool          `help:"List the faults and exit."`
 	Schedule bool          `help:"Print the schedule that the seed makes and exit."`
 	Keep     bool          `help:"Keep logs and databases even if nothing was found."`
+
+	Watching watching `embed:""`
 }
 
 // Validate is called by kong.
@@ -45,6 +48,9 @@ func (c *chaosRun) Validate() error {
 	case c.Clients < 1:
 		return fmt.Errorf("--clients: got %d, want at least 1", c.Clients)
 	}
+	if err := c.Watching.Validate(); err != nil {
+		return err
+	}
 	_, err := chaos.Schedule(c.config()) // knows the faults
 	return err
 }
@@ -58,6 +64,7 @@ func (c *chaosRun) config() chaos.Config {
 	return chaos.Config{
 		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length,
 		Relays: c.Relays, Clients: c.Clients, Pace: pace, TLS: c.TLS,
+		AlertScale: c.Watching.scale(),
 	}
 }
 
@@ -94,6 +101,7 @@ func (c *chaosRun) Run(ctx context.Context, screen *terminal.Terminal) error {
 		return errors.Join(err, folder.Keep())
 	}
 	printChaos(screen, report)
+	c.Watching.print(screen, report.Alerts)
 	return errors.Join(c.writeJSON(result, report), c.conclude(screen, folder, report))
 }
 
@@ -102,6 +110,12 @@ func (c *chaosRun) conclude(screen *terminal.Terminal, folder *proc.Folder, repo
 	if len(report.Found) > 0 {
 		screen.Line("\n%s", screen.Paint(terminal.Red,
 			fmt.Sprintf("%d violations. Logs and databases are kept in %s", len(report.Found), folder.Path())))
+		screen.Line("The same schedule again: %s", c.again())
+		return errors.Join(folder.Keep(), errDiffers)
+	}
+	if err := c.Watching.unexpected(report.Alerts); err != nil {
+		screen.Line("\n%s", screen.Paint(terminal.Red, err.Error()))
+		screen.Line("Logs and databases are kept in %s", folder.Path())
 		screen.Line("The same schedule again: %s", c.again())
 		return errors.Join(folder.Keep(), errDiffers)
 	}
@@ -119,7 +133,7 @@ func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal.Termina
 		fmt.Sprintf("chaos: seed %d, %s, %d relays, %d clients", c.Seed, c.Duration, c.Relays, c.Clients)))
 	screen.Line(stack.Building)
 	bin := filepath.Join(dir, "bin")
-	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
+	if err := c.build(ctx, bin); err != nil {
 		return chaos.Report{}, err
 	}
 	screen.Line("starting two PostgreSQL servers and the daemons")
@@ -130,6 +144,14 @@ func (c *chaosRun) run(ctx context.Context, dir string, screen *terminal.Termina
 	report, err := chaos.Run(ctx, config)
 	screen.Clear()
 	return report, err
+}
+
+// build builds what is to run.
+func (c *chaosRun) build(ctx context.Context, bin string) error {
+	if c.Watching.Alerts {
+		return alerts.Build(ctx, bin, c.Watching.AlertsScale, "-tags", failpoint.Tag)
+	}
+	return stack.Build(ctx, bin, "-tags", failpoint.Tag)
 }
 
 // again is the command that makes the same schedule.
@@ -148,7 +170,7 @@ func (c *chaosRun) again() string {
 	if c.TLS {
 		command += " --tls"
 	}
-	return command
+	return command + c.Watching.again()
 }
 
 func listFaults(screen *terminal.Terminal) {

@@ -68,6 +68,13 @@ func TestChaosTellsWhatItCanDo(t *testing.T) {
 		{[]string{"--duration", "0s"}, 2, []string{"--duration: got 0s, want more than 0"}},
 		{[]string{"--relays", "0"}, 2, []string{"--relays: got 0, want at least 1"}},
 		{[]string{"--clients", "0"}, 2, []string{"--clients: got 0, want at least 1"}},
+		{[]string{"--faults", "none", "--schedule", "--seed", "7"}, 0, []string{"seed 7"}},
+		{[]string{"--faults", "none,panic"}, 2, []string{`fault "none": there is no such fault`, "none alone"}},
+		{[]string{"--faults", "no-reconcile"}, 2, []string{"nobody compares the databases: --alerts has"}},
+		{[]string{"--expect", "none"}, 2, []string{"nobody looks for alerts: --alerts has"}},
+		{[]string{"--alerts", "--alerts-scale", "0"}, 2, []string{"--alerts-scale: got 0, want at least 1"}},
+		{[]string{"--alerts", "--expect", "Hosho"}, 2, []string{`got "Hosho", want some of HoshoBreakerOpen`}},
+		{[]string{"--alerts", "--expect", "none,HoshoBreakerOpen"}, 2, []string{"got none beside alerts"}},
 		{[]string{"--length=-1s"}, 2, []string{"--length: got -1s, want 0 or more"}},
 	}
 	for _, tt := range tests {
@@ -115,5 +122,30 @@ func TestTheCommandMakesTheSameScheduleAgain(t *testing.T) {
 		"--faults kill-relay,expired-certificate --length 1s --quick --tls"
 	if got := c.again(); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What is expected and does not come is as wrong as what comes and is not expected, and what may come is neither.
+func TestAlertsAreHeldAgainstWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	fired := []chaos.Alert{{Name: "A", Labels: "kind=1"}, {Name: "A", Labels: "kind=2"}, {Name: "B"}}
+	for expect, want := range map[string]string{
+		"": "", "A,B": "", "A,B,C?": "", "A,B?": "", "A,B,C": "C did not fire", "A": "B fired",
+		"none": "A fired, B fired", "C": "A fired, B fired, C did not fire",
+	} {
+		w := watching{Alerts: true}
+		if expect != "" {
+			w.Expect = strings.Split(expect, ",")
+		}
+		got := ""
+		if err := w.unexpected(fired); err != nil {
+			_, got, _ = strings.Cut(err.Error(), ": ")
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", expect, got, want)
+		}
+	}
+	if err := (&watching{Alerts: true, Expect: []string{"none"}}).unexpected(nil); err != nil {
+		t.Errorf("nothing fired, and none was expected: got %v", err)
 	}
 }

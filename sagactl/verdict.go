@@ -76,6 +76,7 @@ type chaosResult struct {
 	Failpoints       map[string]int    `json:"failpoints"`
 	Statuses         map[string]int64  `json:"order_statuses"`
 	Payments         map[string]int64  `json:"payment_statuses"`
+	Alerts           []alertResult     `json:"alerts"`
 }
 
 type spreadMS struct {
@@ -123,6 +124,7 @@ func resultOf(r chaos.Report) chaosResult {
 		Violations: len(r.Found), LostAcknowledged: r.Lost, Found: append([]chaos.Violation{}, r.Found...),
 		RecoveryMS: inMS(r.Recovery), Amplification: r.Amplification, SlowestMS: r.Slowest.Milliseconds(),
 		PerFault: []faultResult{}, Failpoints: map[string]int{}, Statuses: r.Statuses, Payments: r.Payments,
+		Alerts: alertsOf(r.Alerts),
 	}
 	for _, f := range r.Faults {
 		result.PerFault = append(result.PerFault,

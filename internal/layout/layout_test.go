@@ -22,8 +22,10 @@ sagactl    | *             | authority daemon failpoint gen/... identity lab/...
 laboratory
 lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed
               |            | proc rpc wait
-lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/hostile lab/invariant
-              |            | lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed rpc rules wait
+lab/alerts    |            | lab/mutant lab/stack observe proc wait
+lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
+              |            | lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed proc
+              |            | rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment identity proc rpc wait

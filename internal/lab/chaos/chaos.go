@@ -29,13 +29,17 @@ type Config struct {
 	Dir      string // for databases and logs; kept
 	Seed     uint64
 	Duration time.Duration // since the first fault; no episode begins later
-	Faults   []string      // by name, see Faults; none: all that the mix has
+	Faults   []string      // by name, see Faults, or None alone; empty: all that the mix has
 	Length   time.Duration // how long each fault lasts; 0: as chance has it
 	Relays   int
 	Clients  int
 	Pace     Pace
 	TLS      bool // everybody has a certificate
 	FailFast bool // end at the first violation
+
+	// AlertScale is by how much the durations of the alert rules are divided, which a Prometheus evaluates beside the
+	// system; the customers then order nothing that is to fail. 0: nobody watches. Bin has sagactl for it, too.
+	AlertScale int
 
 	Tell func(text string) // is told what happens, as it happens; may be nil
 	Tick func(Status)      // is told how it goes, once a second; may be nil
@@ -51,6 +55,9 @@ type Status struct {
 	Active     []string
 	Violations int
 }
+
+// None in the place of a fault has nothing fail.
+const None = "none"
 
 // warmUp is how many orders are acknowledged before the first fault, so that there is something to lose.
 const warmUp = 50
@@ -102,12 +109,16 @@ func (r *run) play(ctx context.Context) (Report, error) {
 
 	clients := load.New(load.Config{
 		Orders: r.client, Clients: r.Clients, Seed: r.Seed, CancelWithin: r.Pace.CancelWithin,
+		Ordinary: r.AlertScale > 0,
 	})
 	r.clients = clients
 	ordering, enough := context.WithCancel(ctx)
 	defer enough()
 	customers.Go(func() { clients.Run(ordering, ctx) })
 	if err := clients.AwaitAccepted(ctx, warmUp); err != nil {
+		return Report{}, err
+	}
+	if err := r.watch(ctx); err != nil {
 		return Report{}, err
 	}
 	err := r.episodes(ctx)
@@ -129,6 +140,10 @@ func (r *run) play(ctx context.Context) (Report, error) {
 
 // episodes plays the schedule until the time is over.
 func (r *run) episodes(ctx context.Context) error {
+	if len(r.plan.faults) == 0 {
+		wait.For(ctx, r.Duration)
+		return ctx.Err()
+	}
 	next := time.Now().Add(checkInterval)
 	for end := time.Now().Add(r.Duration); time.Now().Before(end); {
 		e := r.plan.next()

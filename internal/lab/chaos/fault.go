@@ -35,6 +35,7 @@ type fault struct {
 	special      string
 	targets      []string // what it needs for itself
 	certificates bool     // it is for systems that have them
+	watched      bool     // it is for systems that somebody watches for alerts
 	weight       int      // how often it comes up in the mix; 0 counts as 1
 	lasts        func(Pace) (least, most time.Duration)
 
@@ -62,7 +63,7 @@ const (
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes
 // the moments at which they do more interesting.
 var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults,
-	customerFaults, requestFaults, certificateFaults)
+	customerFaults, requestFaults, certificateFaults, watchedFaults)
 
 // faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {
@@ -71,8 +72,14 @@ func faultNamed(name string) fault {
 
 // choose returns the faults with the names, or the mix when there are none.
 func choose(c Config) ([]fault, error) {
+	if slices.Equal(c.Faults, []string{None}) {
+		return nil, nil
+	}
 	var chosen []fault
 	for _, f := range faults {
+		if f.watched && c.AlertScale == 0 && slices.Contains(c.Faults, f.name) {
+			return nil, fmt.Errorf("fault %q: nobody compares the databases: --alerts has somebody do so", f.name)
+		}
 		fits := c.TLS || !f.certificates
 		if len(c.Faults) == 0 && f.special == "" && fits || slices.Contains(c.Faults, f.name) {
 			chosen = append(chosen, f)
@@ -83,8 +90,8 @@ func choose(c Config) ([]fault, error) {
 	}
 	for _, name := range c.Faults {
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
-			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s", name,
-				strings.Join(allNames(), ", "))
+			return nil, fmt.Errorf("fault %q: there is no such fault; there are %s; and %s alone", name,
+				strings.Join(allNames(), ", "), None)
 		}
 	}
 	return chosen, nil

@@ -102,7 +102,7 @@ func (p *planner) length(f fault) time.Duration {
 // Schedule returns the episodes of a run, if nothing needs any time to recover. The same seed gives the same schedule.
 func Schedule(c Config) ([]Episode, error) {
 	faults, err := choose(c)
-	if err != nil {
+	if err != nil || len(faults) == 0 {
 		return nil, err
 	}
 	p := newPlanner(c.Seed, faults, c.Pace, c.Length)

@@ -54,13 +54,17 @@ func (r *run) prove(ctx context.Context) (Report, error) {
 
 // summary says what the run did and found.
 func (r *run) summary(ctx context.Context) (Report, error) {
+	fired, err := r.fired(ctx)
+	if err != nil {
+		return Report{}, err
+	}
 	amplification, err := r.amplification(ctx)
 	_, all := spreads(r.recoveries[""])
 	return Report{
 		Seed: r.Seed, Elapsed: time.Since(r.began), Episodes: r.episodesPlayed, Orders: r.accepted(),
 		Kills: r.kills.Load(), Crashes: r.crashes.Load(), Deaths: r.deaths(), Statuses: r.statuses, Payments: r.paid,
 		Lost: r.lost, Found: r.found, Faults: r.injured(r.plan.faults), Recovery: all, Amplification: amplification,
-		Slowest: r.clients.Slowest(),
+		Slowest: r.clients.Slowest(), Alerts: fired,
 	}, err
 }
 

@@ -56,6 +56,7 @@ type Report struct {
 	Recovery      Spread        // over all episodes
 	Amplification float64       // charges sent for each ordinary order
 	Slowest       time.Duration // until a customer's write was acknowledged, all tries together
+	Alerts        []Alert       // that fired, if somebody watched
 }
 
 // Injections returns how many faults were injected.

@@ -15,6 +15,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/alerts"
 	"hosho/internal/lab/load"
 	"hosho/internal/lab/middleman"
 	"hosho/internal/lab/proxy"
@@ -42,6 +43,9 @@ type system struct {
 	clients          *load.Load // set once they are at work
 	logs             *logs
 	fresh            map[*stack.Process]holdings // what the daemons held before anything happened
+
+	comparer   *comparer          // these two are nil unless somebody wants to know of alerts
+	prometheus *alerts.Prometheus // from when the customers are at work on
 
 	alone bool // there is one fault in all: what comes of it is its own doing
 	tell  func(format string, args ...any)
@@ -94,6 +98,11 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 	})
 	if err != nil {
 		return err
+	}
+	if c.AlertScale > 0 {
+		if err := s.startComparer(c); err != nil {
+			return err
+		}
 	}
 	as := middleman.Disguise{Paymentd: s.Keeper("paymentd"), Relay: s.Keeper("relay")}
 	if s.middle, err = middleman.New(s.Paymentd.Address, c.Seed, as); err != nil {
@@ -179,8 +188,14 @@ func (s *system) fallen() (byThemselves []string, err error) {
 // stop stops what has been started. The databases stay where they are, as files.
 func (s *system) stop() error {
 	var err error
+	if s.prometheus != nil {
+		err = s.prometheus.Stop()
+	}
+	if s.comparer != nil && s.comparer.child != nil {
+		err = errors.Join(err, s.comparer.stop())
+	}
 	if s.conn != nil {
-		err = s.conn.Close()
+		err = errors.Join(err, s.conn.Close())
 	}
 	for _, pool := range []*pgxpool.Pool{s.orders, s.payments} {
 		if pool != nil {

@@ -51,6 +51,9 @@ const (
 func (l *Load) order(ctx context.Context, random *rand.Rand, customer, requestID string) {
 	fate := random.IntN(100)
 	amount := amountFor(fate, random)
+	if l.config.Ordinary {
+		amount = min(amount, MostAmount)
+	}
 	again := random.IntN(100) < repeats
 	watch := random.IntN(100) < watches
 	delay := time.Duration(random.Int64N(int64(l.config.CancelWithin) + 1))

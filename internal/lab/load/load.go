@@ -24,6 +24,8 @@ type Config struct {
 	Seed    uint64
 	// CancelWithin is the span after the order in which some customers change their minds.
 	CancelWithin time.Duration
+	// Ordinary says that paymentd makes nothing special of any order's amount, when it simulates.
+	Ordinary bool
 }
 
 // Load is clients at work.
