@@ -17,6 +17,7 @@ import (
 	"hosho/internal/paymentdb"
 	"hosho/internal/pgtest"
 	"hosho/internal/rpc"
+	"hosho/internal/trace"
 )
 
 // startSecured starts a paymentd that wants certificates, and returns a client for each name.
@@ -153,14 +154,18 @@ func TestTheLineOfAPaymentTellsWhoAsked(t *testing.T) {
 	t.Parallel()
 	as, log := startLogged(t, authority.ID("relay")+" "+everyMethod+" *\n", "relay")
 	called, streamed := newCharge(500), newCharge(600)
-	if _, err := as["relay"].ChargePayment(t.Context(), called); err != nil {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	traceparent := "00-" + id + "-00f067aa0ba902b7-01"
+	if _, err := as["relay"].ChargePayment(trace.Send(t.Context(), traceparent), called); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := as["relay"].ProcessPayments(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := &paymentv1.PaymentCommand{Command: &paymentv1.PaymentCommand_Charge{Charge: streamed}}
+	command := &paymentv1.PaymentCommand{
+		Command: &paymentv1.PaymentCommand_Charge{Charge: streamed}, Traceparent: traceparent,
+	}
 	err = stream.Send(&paymentv1.ProcessPaymentsRequest{Commands: []*paymentv1.PaymentCommand{command}})
 	if err != nil {
 		t.Fatal(err)
@@ -171,8 +176,8 @@ func TestTheLineOfAPaymentTellsWhoAsked(t *testing.T) {
 	for _, c := range []*paymentv1.ChargePaymentRequest{called, streamed} {
 		lines := log.about(c.GetPaymentId())
 		if len(lines) != 1 || lines[0]["msg"] != "payment" || lines[0]["status"] != "CHARGED" ||
-			lines[0]["identity"] != authority.ID("relay") {
-			t.Errorf("got %v, want one line of the payment and who asked", lines)
+			lines[0]["identity"] != authority.ID("relay") || lines[0]["trace_id"] != id {
+			t.Errorf("got %v, want one line of the payment, who asked, and in which trace", lines)
 		}
 	}
 }

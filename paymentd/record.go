@@ -47,7 +47,7 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 	default:
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
 	}
-	logline.Write(ctx, s.log, level, "payment", attrs...)
+	logline.Write(ctx, s.log, level, "payment", logline.WithTrace(attrs, a.traceparent)...)
 }
 
 // newRefused counts commands of streams.

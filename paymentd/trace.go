@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -49,8 +50,11 @@ func (s *server) trace(a *answer, options ...oteltrace.SpanStartOption) {
 	}
 }
 
-// traceOf is the trace context of a call's own span, for what it asks for; "" where it has none.
-func (s *server) traceOf(ctx context.Context) string { return trace.Traceparent(s.traces.Of(ctx)) }
+// traceOf is the trace context of a call's own span, for what it asks for, or that which its caller sent; "" where it
+// has none.
+func (s *server) traceOf(ctx context.Context) string {
+	return cmp.Or(trace.Traceparent(s.traces.Of(ctx)), trace.Sent(ctx))
+}
 
 // traceStatement makes the span of a statement that was about a command that is traced.
 func (s *server) traceStatement(name string, began time.Time, commands []command, err error) {
