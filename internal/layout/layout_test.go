@@ -24,8 +24,8 @@ lab/bench     | *          | command gen/order lab/collector lab/invariant lab/l
               |            | proc rpc wait
 lab/alerts    |            | lab/mutant lab/stack observe proc wait
 lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
-              |            | lab/invariant lab/load lab/middleman lab/proxy lab/stack migrations order pg pgembed proc
-              |            | rpc rules wait
+              |            | lab/invariant lab/load lab/measured lab/middleman lab/proxy lab/stack migrations order pg
+              |            | pgembed proc rpc rules wait
 lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment identity proc rpc wait
