@@ -58,6 +58,7 @@ const (
 	peer       = "what paymentd answers"
 	cards      = "the card network"
 	crowd      = "clients without number"
+	comparing  = "the comparison of the databases"
 )
 
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes

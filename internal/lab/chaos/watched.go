@@ -24,7 +24,8 @@ var watchedFaults = []fault{
 		lasts: between(time.Minute, time.Minute), run: rot,
 	},
 	{
-		name: "no-reconcile", says: "nobody compares the databases", special: "it takes --alerts", watched: true,
+		name: "no-reconcile", says: "nobody compares the databases", targets: []string{comparing},
+		special: "it takes --alerts", watched: true,
 		lasts: between(15*time.Second, 30*time.Second), run: stopComparing,
 	},
 }
