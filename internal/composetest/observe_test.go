@@ -1,6 +1,7 @@
 package composetest
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -51,13 +52,15 @@ func checkTraces(name string, s types.ServiceConfig) []string {
 	return nil
 }
 
-// Prometheus asks each daemon where it tells its metrics, and each address of its name.
-func TestPrometheusAsksEachDaemon(t *testing.T) {
+// Prometheus asks each daemon, and what compares the databases, where they tell their metrics.
+func TestPrometheusAsksAll(t *testing.T) {
 	text, err := os.ReadFile("../../observe/prometheus.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, address := range metrics {
+	asked := maps.Clone(metrics)
+	asked["reconcile"] = "0.0.0.0:9104"
+	for name, address := range asked {
 		want := "{names: [" + name + "], type: A, port: " + strings.TrimPrefix(address, "0.0.0.0:") + ","
 		if !strings.Contains(string(text), "job_name: "+name+"\n") || !strings.Contains(string(text), want) {
 			t.Errorf("observe/prometheus.yml has no job %s with %q", name, want)
