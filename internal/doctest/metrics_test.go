@@ -40,6 +40,7 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 	for _, p := range s.Daemons() {
 		found.add(t, p.Name, scrapeOf(t, p.AdminAddress))
 	}
+	found.add(t, "reconcile", scrapeOf(t, startReconcile(t, s, filepath.Dir(s.Orderd.Program()))))
 	tables := found.page()
 	file := filepath.Join(root, filepath.FromSlash(metricsPage))
 	text, err := os.ReadFile(file)
