@@ -41,7 +41,11 @@ func (r *run) checkRest(ctx context.Context) error {
 		within time.Duration
 		find   func(context.Context) ([]Violation, error)
 	}{
-		{giveBack, r.wrongBacklogs}, {giveBack, r.wrongGauges}, {giveBack, r.crowds}, {giveBack, r.hoards}, {vacuumTime, r.bloat},
+		{giveBack, r.wrongBacklogs},
+		{giveBack, r.wrongGauges},
+		{giveBack, r.crowds},
+		{giveBack, r.hoards},
+		{vacuumTime, r.bloat},
 	} {
 		if err := r.eventuallyNone(ctx, check.within, check.find); err != nil {
 			return err
