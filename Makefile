@@ -160,9 +160,9 @@ alerts := \
 	"--expect HoshoClockAhead,HoshoNeedsAPerson,HoshoCommandsAreStuck,HoshoChargesWait,HoshoDatabasesDisagree,$\
 		HoshoBreakerOpen?,HoshoNothingDelivers?,HoshoOrdersAreGivenUp?,HoshoSettlingIsSlow?,HoshoSettlingSlips? $\
 		--faults clock --length 15s" \
-	"--expect HoshoOutboxRots,HoshoSnapshotHeld,HoshoChargesWait?,HoshoSettlingIsSlow?,HoshoSettlingSlips? $\
-		--faults rotten-outbox --length 45s" \
-	"--expect HoshoRefusesForLoad,HoshoChargesWait?,HoshoSettlingIsSlow?,HoshoSettlingSlips? $\
+	"--expect HoshoOutboxRots,HoshoSnapshotHeld --faults rotten-outbox --length 45s" \
+	"--expect HoshoRefusesForLoad,HoshoChargesWait?,HoshoSettlingIsSlow?,HoshoSettlingSlips?,$\
+		HoshoFrontDoorFails?,HoshoNobodyServes? $\
 		--faults overload --length 30s --clients 1"
 
 .PHONY: alerts

@@ -105,7 +105,8 @@ func TestEveryAlertIsCausedByMakeAlerts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var caused []string
-	for _, line := range regexp.MustCompile(`--expect (\S+)`).FindAllStringSubmatch(string(makefile), -1) {
+	joined := regexp.MustCompile(`\$\\\n\s*`).ReplaceAllString(string(makefile), "")
+	for _, line := range regexp.MustCompile(`--expect (\S+)`).FindAllStringSubmatch(joined, -1) {
 		caused = append(caused, strings.Split(line[1], ",")...)
 	}
 	for _, name := range append(Names(), "none") {

@@ -32,7 +32,7 @@ func TestAGaugeThatIsNotWhatTheTableHoldsIsFound(t *testing.T) {
 	found, err := r.wrongGauges(t.Context())
 	if err != nil || len(found) != 2 || found[0].Rule != rules.I22 ||
 		!strings.Contains(found[0].Detail, `orderd: hosho_outbox_commands{kind="CHARGE",state="due"}: got 1`) {
-		t.Errorf("got %v, error %v, want I22 of what either tells", found, err)
+		t.Errorf("got %v, error %v, want that of both daemons", found, err)
 	}
 	due = "0"
 	if found, err := r.wrongGauges(t.Context()); err != nil || len(found) > 0 {

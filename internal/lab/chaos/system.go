@@ -47,7 +47,7 @@ type system struct {
 	comparer   *comparer          // these two are nil unless somebody wants to know of alerts
 	prometheus *alerts.Prometheus // from when the customers are at work on
 
-	alone bool // there is one fault in all: what comes of it is its own doing
+	alone bool // there is one fault in all, and nobody who watches: what comes of it is its own doing
 	tell  func(format string, args ...any)
 	blame func(...Violation)
 
@@ -62,7 +62,7 @@ type system struct {
 
 func start(ctx context.Context, c Config, faults []fault) (*system, error) {
 	s := &system{
-		pace: c.Pace, logs: newLogs(c.Pace.Lease), alone: len(faults) == 1,
+		pace: c.Pace, logs: newLogs(c.Pace.Lease), alone: len(faults) == 1 && c.AlertScale == 0,
 		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]reprieve{},
 	}
 	if err := s.start(ctx, c, faults); err != nil {
