@@ -139,7 +139,8 @@ chaos: postgres ## Break the system in every way, and prove that nothing was los
 	@for run in $(chaos); do bin/sagactl chaos $$run || exit 1; done
 
 # Each line is a fault, and the alerts that it is to raise; one with a question mark may come or not, as when exactly
-# something happens. The durations of the rules are a sixtieth. The first line is the quiet one.
+# something happens. The durations of the rules are a sixtieth. The first line is the quiet one. Seeds choose the relay's
+# certificate, and a clock that is ahead.
 alerts := \
 	"--expect none --faults none --duration 40s" \
 	"--expect HoshoChargesWait,HoshoBreakerOpen,HoshoNothingDelivers,HoshoNobodyServes,HoshoInstanceDown,$\
@@ -158,9 +159,9 @@ alerts := \
 		HoshoChargesWait,HoshoNothingDelivers,HoshoSettlingIsSlow?,HoshoSettlingSlips?,HoshoVoidsWait? $\
 		--faults expired-certificate --length 20s --tls --seed 3" \
 	"--expect HoshoClockAhead,HoshoNeedsAPerson,HoshoCommandsAreStuck,HoshoChargesWait,HoshoDatabasesDisagree,$\
-		HoshoBreakerOpen?,HoshoNothingDelivers?,HoshoOrdersAreGivenUp?,HoshoSettlingIsSlow?,HoshoSettlingSlips? $\
-		--faults clock --length 15s" \
-	"--expect HoshoOutboxRots,HoshoSnapshotHeld --faults rotten-outbox --length 45s" \
+		HoshoBreakerOpen?,HoshoNothingDelivers?,HoshoOrdersAreGivenUp?,HoshoSettlingIsSlow?,HoshoSettlingSlips?,$\
+		HoshoNobodyServes? --faults clock --length 15s --seed 437916" \
+	"--expect HoshoOutboxRots,HoshoSnapshotHeld,HoshoChargesWait?,HoshoNobodyServes? --faults rotten-outbox --length 45s" \
 	"--expect HoshoRefusesForLoad,HoshoChargesWait?,HoshoSettlingIsSlow?,HoshoSettlingSlips?,$\
 		HoshoFrontDoorFails?,HoshoNobodyServes? $\
 		--faults overload --length 30s --clients 1"
