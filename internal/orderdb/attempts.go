@@ -17,13 +17,12 @@ type Delivery struct {
 	RPC    string        // the method that carried it; empty: nothing was sent
 	Result outbox.Result // what the relay took the answer for; never TimedOut, which the engine resolves
 	Took   time.Duration // from sending to the answer
-	Traced bool          // its order's trace is kept: whoever asks for the order is to find it
 }
 
 // implied reports whether a delivery leaves no row: the first one, decided, and nothing more to say. It is what nearly
 // every order has.
 func (d Delivery) implied(r outbox.Retry) bool {
-	return d.Result == outbox.Decided && r.Message.Claims == 1 && !d.Traced &&
+	return d.Result == outbox.Decided && r.Message.Claims == 1 &&
 		r.Code != order.NotRefunded && r.Code != order.ExpiredEarly
 }
 
