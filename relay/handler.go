@@ -108,7 +108,10 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 				Message: r.Message, Delay: r.Delay, Code: r.Code,
 				Spends: r.Result == outbox.Ambiguous, Answered: !r.Lost, Forgives: r.Message.Alone && r.Hung,
 			},
-			Delivery: orderdb.Delivery{Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took},
+			Delivery: orderdb.Delivery{
+				Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took,
+				Traced: h.traces.Joins(r.Message.Traceparent),
+			},
 		}
 	}
 	began := time.Now()

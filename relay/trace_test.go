@@ -135,3 +135,23 @@ func TestACallOfItsOwnCarriesItsTrace(t *testing.T) {
 	}
 	t.Errorf("got %+v, want it to be sent alone under its span's context", a)
 }
+
+// An order that goes well leaves no attempt, unless it is traced: then whoever asks for it finds its trace.
+func TestATracedOrderThatGoesWellTellsItsTrace(t *testing.T) {
+	traceRelays(t)
+	s := newSystem(t)
+	traced, other := s.place(), s.place()
+	s.under(traced, callers)
+	s.under(other, unsampled)
+	relay := s.relay()
+	s.await(traced.ID, order.Completed)
+	s.await(other.ID, order.Completed)
+	found := s.explain(relay, traced.ID).GetAttempts()
+	if len(found) != 1 || found[0].GetTraceId() != callers[3:35] {
+		t.Errorf("the traced order: got attempts %v, want one with its trace", found)
+	}
+	if found := s.explain(relay, other.ID).GetAttempts(); len(found) != 0 {
+		t.Errorf("the other one: got attempts %v, want none", found)
+	}
+	relay.stop()
+}

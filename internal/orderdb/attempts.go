@@ -17,13 +17,19 @@ type Delivery struct {
 	RPC    string        // the method that carried it; empty: nothing was sent
 	Result outbox.Result // what the relay took the answer for; never TimedOut, which the engine resolves
 	Took   time.Duration // from sending to the answer
+	Traced bool          // its order's trace is kept: whoever asks for the order is to find it
 }
 
-// implied reports whether a delivery leaves no row: the first one, decided, and nothing more to say. It is what nearly
-// every order has.
-func (d Delivery) implied(r outbox.Retry) bool {
+// clean reports whether a delivery was the first one, decided, and nothing more is to say of it. Nearly every order has
+// just that.
+func (d Delivery) clean(r outbox.Retry) bool {
 	return d.Result == outbox.Decided && r.Message.Claims == 1 &&
 		r.Code != order.NotRefunded && r.Code != order.ExpiredEarly
+}
+
+// implied reports whether a delivery leaves no row.
+func (d Delivery) implied(r outbox.Retry) bool {
+	return d.clean(r) && !d.Traced
 }
 
 // meanings are the words of the database for what the engine knows as results.
@@ -41,12 +47,30 @@ type attempt struct {
 	retryIn *time.Duration // nil: none follows
 }
 
-// record adds attempts. One that is there already was settled before: by this worker, which did not hear of its commit,
-// or by one that was too late. It stays as it is.
+// record adds attempts.
 func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
 	if len(attempts) == 0 {
 		return nil
 	}
+	if _, err := tx.Exec(ctx, recording, attemptColumns(attempts)...); err != nil {
+		return fmt.Errorf("record attempts: %w", err)
+	}
+	return nil
+}
+
+// recording adds attempts. One that is there already was settled before: by this worker, which did not hear of its
+// commit, or by one that was too late. It stays as it is.
+const recording = `
+	INSERT INTO attempts (order_id, command_id, claim, code, kind, relay, rpc, means, latency, trace_id, retry_in)
+	SELECT order_id, command_id, claim, code, kind, relay, nullif(rpc, ''), means, latency, ` + traceID + `, retry_in
+	FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+			$9::interval[], $10::text[], $11::interval[])
+		AS a (order_id, command_id, claim, code, kind, relay, rpc, means, latency, traceparent, retry_in)
+	ORDER BY order_id
+	ON CONFLICT DO NOTHING`
+
+// attemptColumns are the parameters of recording.
+func attemptColumns(attempts []attempt) []any {
 	var (
 		keys         = make([]string, len(attempts))
 		ids          = make([]int64, len(attempts))
@@ -66,19 +90,7 @@ func record(ctx context.Context, tx pgx.Tx, attempts []attempt) error {
 		relays[i], rpcs[i], means[i], latencies[i] = a.Relay, a.RPC, meanings[a.Result], a.Took
 		codes[i], waits[i] = a.code, a.retryIn
 	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO attempts (order_id, command_id, claim, code, kind, relay, rpc, means, latency, trace_id, retry_in)
-		SELECT order_id, command_id, claim, code, kind, relay, nullif(rpc, ''), means, latency, `+traceID+`, retry_in
-		FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-				$9::interval[], $10::text[], $11::interval[])
-			AS a (order_id, command_id, claim, code, kind, relay, rpc, means, latency, traceparent, retry_in)
-		ORDER BY order_id
-		ON CONFLICT DO NOTHING`,
-		keys, ids, claims, codes, kinds, relays, rpcs, means, latencies, traceparents, waits)
-	if err != nil {
-		return fmt.Errorf("record attempts: %w", err)
-	}
-	return nil
+	return []any{keys, ids, claims, codes, kinds, relays, rpcs, means, latencies, traceparents, waits}
 }
 
 // vain counts how often voids that have just failed have failed before; what was deferred is no failure. Whoever

@@ -16,10 +16,10 @@ import (
 var goesWell = order.Transition{To: order.State{Status: order.Completed}, Fate: order.DropAll}
 
 // mayBePaid reports whether a finding, where its order is PENDING and it tells of that order's payment, only makes it
-// COMPLETED: package order says so, no attempt is recorded, and nobody has to be told but those who watch.
+// COMPLETED: package order says so, its delivery was clean, and nobody has to be told but those who watch.
 func mayBePaid(f *Finding) bool {
 	t, err := order.Apply(order.State{Status: order.Pending}, f.Event)
-	return err == nil && t == goesWell && f.Event.Fact() && f.Delivery.implied(f.Retry)
+	return err == nil && t == goesWell && f.Event.Fact() && f.Delivery.clean(f.Retry)
 }
 
 // paid is findings by which orders may be COMPLETED with one statement, parted into what that takes.
@@ -29,13 +29,14 @@ type paid struct {
 	customers  pg.Texts
 	amounts    pg.Int64s
 	currencies pg.Texts
+	traced     []attempt // the deliveries that are recorded all the same
 }
 
 // mayBePaidOf picks those findings, and leaves the others, and all of an order about which there is more than one.
 func mayBePaidOf(findings []Finding) (p paid) {
 	n := len(findings)
 	p = paid{
-		make([]int, 0, n), make([][16]byte, 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n),
+		make([]int, 0, n), make([][16]byte, 0, n), make([]string, 0, n), make([]int64, 0, n), make([]string, 0, n), nil,
 	}
 	about := make(map[string]int, n)
 	for i := range findings {
@@ -50,6 +51,9 @@ func mayBePaidOf(findings []Finding) (p paid) {
 		p.places, p.ids = append(p.places, i), append(p.ids, id)
 		p.customers = append(p.customers, f.Told.CustomerID)
 		p.amounts, p.currencies = append(p.amounts, f.Told.AmountMinor), append(p.currencies, f.Told.Currency)
+		if f.Delivery.Traced {
+			p.traced = append(p.traced, attempt{Delivery: f.Delivery, message: f.Retry.Message, code: f.Retry.Code})
+		}
 	}
 	return p
 }
@@ -110,20 +114,31 @@ func (s *Store) settlePaid(ctx context.Context, findings []Finding) (places []in
 func (s *Store) writePaid(ctx context.Context, p *paid, payloads []string) (settled settledPaid, err error) {
 	columns := []any{p.ids, p.customers, p.amounts, p.currencies, payloads}
 	if between, near := nearSpan(p.ids); near && len(p.ids) >= nearAtLeast {
-		settled, err = settleBy(ctx, s.pool, settlingNear, append(columns, between.first, between.last))
+		settled, err = p.settleBy(ctx, s.pool, settlingNear, append(columns, between.first, between.last))
 		if err != nil || settled.all {
 			return settled, err
 		}
 	}
-	return settleBy(ctx, s.pool, settlingPaid, columns)
+	return p.settleBy(ctx, s.pool, settlingPaid, columns)
 }
 
-func settleBy(ctx context.Context, pool *pgxpool.Pool, sql string, args []any) (settledPaid, error) {
-	settled, err := pg.Write(ctx, pool, scanSettled, sql, args...)
+// settleBy settles with a statement and, before it, records the deliveries that are traced: in its transaction, which
+// costs less than one of their own. That of an order which is passed over is recorded, too. It was made.
+func (p *paid) settleBy(
+	ctx context.Context, pool *pgxpool.Pool, sql string, args []any,
+) (settled settledPaid, err error) {
+	err = pg.Pipeline(ctx, pool, func(b *pgx.Batch) {
+		if len(p.traced) > 0 {
+			b.Queue(recording, attemptColumns(p.traced)...)
+		}
+		b.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&settled.all, &settled.ids, &settled.told, &settled.took)
+		})
+	})
 	if err != nil {
-		return settledPaid{}, err
+		return settledPaid{}, err // and what is scanned is not looked at: it may still be on its way
 	}
-	return settled[0], nil
+	return settled, nil
 }
 
 // settledPaid is what settlingPaid and settlingNear return.
@@ -133,11 +148,6 @@ type settledPaid struct {
 
 	told bool      // whoever watches the orders is
 	took []float64 // seconds from when each of them was accepted, in no order
-}
-
-func scanSettled(r pgx.CollectableRow) (s settledPaid, err error) {
-	err = r.Scan(&s.all, &s.ids, &s.told, &s.took)
-	return s, err
 }
 
 // settlingPaid locks the orders first, by id, and changes the outbox after them, as everybody does. The compare-and-set

@@ -79,6 +79,35 @@ func TestPaidOrdersAreSettledWithOneStatement(t *testing.T) {
 	}
 }
 
+// An order that is traced goes with the others, in the same transaction, and its delivery is recorded beside them.
+func TestATracedOrderIsSettledWithTheOthers(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s, seen := traced(t, db)
+	var findings []orderdb.Finding
+	for range 60 { // which is enough for the orders that lie near each other, too
+		findings = append(findings, atOnce(order.PaymentCharged, claimed(t, db, place(t, s, newOrder()).ID)))
+	}
+	findings[7].Delivery.Traced, findings[40].Delivery.Traced = true, true
+	before := seen.count.Load()
+	done := apply(t, s, findings...)
+	if got := seen.count.Load() - before; got != 2 || len(done.Changes) != 60 {
+		t.Errorf("got %d statements, %d changes; want one that settles, one that records; 60", got, len(done.Changes))
+	}
+	const inOne = `
+		SELECT count(*)
+		FROM attempts
+		JOIN orders ON orders.id = attempts.order_id
+		WHERE attempts.at <= orders.updated_at AND attempts.xmin = orders.xmin`
+	if n := count(t, db.Pool, inOne); n != 2 {
+		t.Errorf("%d deliveries are recorded by the transaction that settled their orders, ahead of that; want two", n)
+	}
+	apply(t, s, findings...)
+	if n := count(t, db.Pool, `SELECT count(*) FROM attempts`); n != 2 {
+		t.Errorf("got %d attempts after the same was found twice, want two", n)
+	}
+}
+
 // A pooler that knows no prepared statements is used without them; then pgx goes by the types of the arguments.
 func TestPaidOrdersAreSettledWithoutADescription(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,7 @@ package story
 import relayv1 "hosho/gen/relay/v1"
 
 // TraceID is the trace of the order: of the request that placed it, under which it is charged and settled. It is empty
-// where nobody traced it, and where it went so well that nothing was recorded but its end.
+// where nobody traced it.
 func (s Story) TraceID() string {
 	for _, c := range s.Delivery.GetCommands() {
 		if c.GetKind() == relayv1.ParkedCommand_KIND_CHARGE && c.GetTraceId() != "" {

@@ -59,6 +59,15 @@ func (t *Tracer) Join(traceparent, name string, options ...oteltrace.SpanStartOp
 	return t.child(parent, name, options...)
 }
 
+// Joins reports whether Join makes a span of what came with a trace context; nil is none.
+func (t *Tracer) Joins(traceparent *string) bool {
+	if t == nil || traceparent == nil {
+		return false
+	}
+	parent, told := Parse(*traceparent)
+	return told && t.sampler.joins(parent)
+}
+
 func (t *Tracer) child(parent oteltrace.SpanContext, name string, options ...oteltrace.SpanStartOption) oteltrace.Span {
 	ctx := oteltrace.ContextWithRemoteSpanContext(context.Background(), parent)
 	_, span := t.tracer.Start(ctx, name, options...)
