@@ -21,7 +21,8 @@ type Holders struct {
 
 // holdersQuery returns all that need something which is older than the next transaction: where nothing is written
 // nothing is held. A session is its transaction, by its virtual id, so that one which reads again and again is not
-// taken for one that reads all the time. Autovacuum has no user, and holds nobody up.
+// taken for one that reads all the time. Autovacuum has no user, and holds nobody up. One that is idle is handling what
+// it hears by LISTEN, and its transaction would be as old as its last statement: so nobody tells that either.
 const holdersQuery = `
 	SELECT 'session ' || coalesce((
 				SELECT virtualxid
@@ -29,7 +30,7 @@ const holdersQuery = `
 				WHERE pg_locks.pid = a.pid AND locktype = 'virtualxid' AND granted
 				LIMIT 1
 			), a.pid || ' ' || coalesce(a.backend_xmin, a.backend_xid)::text),
-		extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+		CASE WHEN a.state <> 'idle' THEN extract(epoch FROM clock_timestamp() - a.xact_start)::float8 END
 	FROM pg_stat_activity AS a
 	WHERE greatest(age(a.backend_xmin), age(a.backend_xid)) > 0 AND a.usesysid IS NOT NULL
 		AND (a.datname = current_database() OR a.datid IS NULL) AND a.pid <> pg_backend_pid()

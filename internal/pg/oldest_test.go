@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"hosho/internal/pg"
 	"hosho/internal/pgembed"
@@ -85,5 +86,40 @@ func TestAForgottenPreparedTransactionIsSeen(t *testing.T) {
 	p := pools(t, pgtest.LoginTo(t, server.URL("postgres"), "looker"), nil)
 	if age := oldest(t, &pg.Holders{}, p); age <= 0 {
 		t.Errorf("got %v, want how long ago it was prepared", age)
+	}
+}
+
+// A session that listens handles what it hears with the time of its last statement, which may be hours ago, as the
+// beginning of its transaction: for who looks in such a moment that is nobody's age. One whose client does not read
+// what it hears holds all that while, and is seen to.
+func TestASessionThatListensIsAsOldAsItIsSeen(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Own(t).Create(t, "heard")
+	execute(t, db.Pool, `CREATE TABLE t (n int)`)
+	listener, err := pgconn.Connect(t.Context(), db.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Conn().Close() }) // it is not read any more
+	if _, err := listener.Exec(t.Context(), `LISTEN news`).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	const moreThanIsOnItsWay = `SELECT pg_notify('news', repeat('x', 7990) || n) FROM generate_series(1, 4000) AS n`
+	execute(t, db.Pool, moreThanIsOnItsWay)
+	const stands = `SELECT wait_event IS NOT DISTINCT FROM 'ClientWrite' FROM pg_stat_activity WHERE pid = $1`
+	for stood := false; !stood; {
+		if err := db.Pool.QueryRow(t.Context(), stands, listener.PID()).Scan(&stood); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(t, db.Pool, `INSERT INTO t VALUES (1)`)
+	var h pg.Holders
+	p := pools(t, db.URL, nil)
+	first := time.Now()
+	if age := oldest(t, &h, p); age != 0 {
+		t.Errorf("got %v when it was seen first, want 0", age)
+	}
+	if age := oldest(t, &h, p); age <= 0 || age > time.Since(first) {
+		t.Errorf("got %v, want how long it has been seen, %v at most", age, time.Since(first))
 	}
 }
