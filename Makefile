@@ -188,8 +188,10 @@ build: ## Build orderd, paymentd, relay and sagactl into bin/; VERSION=v1.2.3 is
 	go build -trimpath $(if $(VERSION),-ldflags "-X hosho/internal/version.stamped=$(VERSION)") -o bin/ \
 		./orderd ./paymentd ./relay ./sagactl
 
+openapi := orderd/internal/door/openapi
+
 .PHONY: generate
-generate: buf ## Write gen/ from proto/.
+generate: buf ## Write gen/ and the OpenAPI document from proto/.
 	$(buf) generate
 
 .PHONY: metrics
@@ -228,9 +230,9 @@ lint: buf breaking ## Check all that needs no database.
 	@echo "lint: buf lint, buf format"
 	@$(buf) lint
 	@$(buf) format --diff --exit-code
-	@echo "lint: gen/ is what make generate writes"
+	@echo "lint: gen/ and the OpenAPI document are what make generate writes"
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(buf) generate --output "$$dir" && \
-		{ diff -rq gen "$$dir/gen" || { echo "gen/ is stale: make generate"; exit 1; }; }
+		{ diff -rq gen "$$dir/gen" && diff -rq $(openapi) "$$dir/$(openapi)" || { echo "stale: make generate"; exit 1; }; }
 
 .PHONY: breaking
 breaking: buf ## Check that the contract breaks no client; against another commit: contract=COMMIT.

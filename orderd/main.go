@@ -8,8 +8,13 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
 	"hosho/internal/daemon"
 	"hosho/internal/orderdb"
@@ -17,6 +22,7 @@ import (
 	"hosho/internal/rpc"
 	"hosho/internal/trace"
 	"hosho/migrations"
+	"hosho/orderd/internal/door"
 )
 
 var program = daemon.Program{
@@ -24,7 +30,9 @@ var program = daemon.Program{
 	Listen: "127.0.0.1:50051", AdminListen: "127.0.0.1:9101", Database: migrations.Orders,
 	Help: map[string]string{
 		"deadline": "An order that is still PENDING after this long is given up.",
-		"wake":     "Keep a connection that LISTENs for changes of orders. Without it watchers are told a second late.",
+		"http_help": "The address of the JSON door, orders over HTTP/1.1; empty for none. Without a certificate it " +
+			"is for this machine alone.",
+		"wake": "Keep a connection that LISTENs for changes of orders. Without it watchers are told a second late.",
 	},
 }
 
@@ -43,6 +51,8 @@ type serve struct {
 	daemon.Durability
 	daemon.Listen
 	daemon.Security
+
+	HTTPListen string `name:"http-listen" type:"listen" empty:"none" env:"${env}_HTTP_LISTEN" help:"${http_help}"`
 
 	OrderDeadline time.Duration `default:"15m" min:"100ms" max:"720h" env:"${env}_ORDER_DEADLINE" help:"${deadline}"`
 
@@ -90,7 +100,22 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	schema := program.Database.Ready(pools.Readiness, orderdb.OrderdNeeds(), observed.Schema)
 	ready := guard.Ready(pools.Readiness, schema)
 	config := server.config(c.Listen, registry, ready)
+	config.HTTP = c.door(secured.Identity != nil, registry)
 	secured.Apply(&config)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)
+}
+
+// door is the JSON door, where there is one.
+func (c *serve) door(certified bool, registry prometheus.Registerer) rpc.HTTP {
+	config := door.Config{MaxBody: maxReceive, Registry: registry}
+	if !certified {
+		config.Hosts = append(config.Hosts, door.Loopback...)
+		if host, _, err := net.SplitHostPort(c.HTTPListen); err == nil {
+			config.Hosts = append(config.Hosts, host)
+		}
+	}
+	return rpc.HTTP{Listen: c.HTTPListen, Handler: func(inner grpc.ClientConnInterface) (http.Handler, error) {
+		return door.New(config, inner)
+	}}
 }

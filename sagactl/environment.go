@@ -15,6 +15,7 @@ type variable struct{ name, value string }
 func places(system *stack.Stack) []variable {
 	return []variable{
 		{"ORDERD", system.Orderd.Address},
+		{"ORDERD_HTTP", system.Orderd.HTTPAddress},
 		{"PAYMENTD", system.Paymentd.Address},
 		{"RELAY", system.Relays[0].Address},
 		{"ORDERS_DATABASE_URL", system.OrdersURL()},

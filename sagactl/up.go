@@ -34,7 +34,8 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		return err
 	}
 	system, err := stack.Start(ctx, stack.Config{
-		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, Relays: 1,
+		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, HTTP: true,
+		Relays:   1,
 		Simulate: stack.Simulate, Progress: progress, TLS: u.TLS,
 	})
 	if errors.Is(err, stack.ErrPortTaken) {
@@ -83,9 +84,11 @@ sagactl status
 sagactl parked
 sagactl reconcile
 
-# The same from anywhere else:
+# The same from anywhere else, by gRPC and as JSON:
 grpcurl %[3]s -d '{"customer_id": "ada", "currency_code": "JPY",
   "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %[4]s order.v1.OrderService/CreateOrder
+curl %[5]s --json '{"customer_id": "ada", "currency_code": "JPY",
+  "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' '%[6]s/v1/orders?wait=8s'
 `
 
 // introduce writes the system's environment, and says where everything is.
@@ -98,19 +101,33 @@ func introduce(screen *terminal.Terminal, system *stack.Stack) error {
 		screen.Line("%s=%s", v.name, v.value)
 	}
 	shop := asShop(system)
-	screen.Line(paste, word(env), shop.sagactl, shop.grpcurl, system.Orderd.Address)
+	screen.Line(paste, word(env), shop.sagactl, shop.grpcurl, system.Orderd.Address,
+		shop.curl, door(system))
 	screen.Line("ready")
 	return nil
 }
 
 // shop is who places orders, as a person is told to be it: by the function of the environment that has its certificate,
 // and by flags.
-type shop struct{ sagactl, grpcurl string }
+type shop struct{ sagactl, grpcurl, curl string }
 
 func asShop(system *stack.Stack) shop {
 	files := system.Files(shopName)
 	if files.None() {
-		return shop{"sagactl", "-plaintext"}
+		return shop{"sagactl", "-plaintext", "-s"}
 	}
-	return shop{shopName, fmt.Sprintf("-cert %s -key %s -cacert %s", word(files.Cert), word(files.Key), word(files.CA))}
+	flags := func(dashes string) string {
+		return fmt.Sprintf("%[1]scert %[2]s %[1]skey %[3]s %[1]scacert %[4]s", dashes,
+			word(files.Cert), word(files.Key), word(files.CA))
+	}
+	return shop{shopName, flags("-"), "-s " + flags("--")}
+}
+
+// door is where orders are JSON.
+func door(system *stack.Stack) string {
+	scheme := "http://"
+	if !system.Files(shopName).None() {
+		scheme = "https://"
+	}
+	return scheme + system.Orderd.HTTPAddress
 }

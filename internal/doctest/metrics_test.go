@@ -81,7 +81,7 @@ func startForMetrics(t *testing.T) *stack.Stack {
 	}
 	s, err := stack.Start(t.Context(), stack.Config{
 		Bin: bin, Dir: filepath.Join(dir.Path(), "data"), Relays: 1, Simulate: stack.Simulate, Admin: true, TLS: true,
-		Roles: true,
+		HTTP: true, Roles: true,
 	})
 	if err != nil {
 		t.Fatal(err)

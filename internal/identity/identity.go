@@ -47,7 +47,8 @@ func Of(ctx context.Context) string {
 			return p.ID
 		}
 	}
-	return ""
+	caller, _ := Vouched(ctx)
+	return caller.ID
 }
 
 // Server is how a server lets clients in. refused, if not nil, hears of those that it does not.
@@ -58,6 +59,18 @@ func (k *Keeper) Server(refused func(from net.Addr, err error)) credentials.Tran
 			return k.Load().server, nil
 		},
 	}), refused}
+}
+
+// HTTP is how a server of HTTP/1.1 lets clients in, whom it then knows by CallerOf.
+func (k *Keeper) HTTP() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			config := k.Load().server.Clone()
+			config.NextProtos = []string{"http/1.1"}
+			return config, nil
+		},
+	}
 }
 
 // serverConfig is that of the connections that come while the material is the current one. There are no tickets: who

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"hosho/internal/admission"
+	"hosho/internal/identity"
 )
 
 // door is where calls come in: when their headers are there, before a message is read, and before they have a
@@ -118,8 +119,12 @@ func (d *door) roomOf(name string) *room {
 	return &d.calls
 }
 
-// party is whose a call is to its lane: the connection's, since there is no other name of a client.
+// party is whose a call is to its lane: the connection's, since there is no other name of a client; or the caller's for
+// whom the process vouches, whose connections have one request each.
 func party(ctx context.Context) any {
+	if caller, vouched := identity.Vouched(ctx); vouched {
+		return caller
+	}
 	from, _ := peer.FromContext(ctx)
 	return from
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
@@ -31,6 +32,9 @@ type ServerConfig struct {
 	MaxReceive  int           // the largest message accepted, in bytes
 	CallTimeout time.Duration // bounds a unary call, its request's arrival too, whose client set no shorter deadline
 	Log         *slog.Logger
+
+	// HTTP is a second door to the same calls; the zero value is none.
+	HTTP HTTP
 
 	// Identity is the server's certificate. nil: it has none, everything is plaintext, and nobody has an identity.
 	Identity *identity.Keeper
@@ -66,7 +70,7 @@ type ServerConfig struct {
 // Serve serves until ctx ends, then stops: health down, calls under way finished, a bounded wait. It returns an error
 // when an address cannot be had, or would be reached from elsewhere without TLS.
 func Serve(ctx context.Context, c ServerConfig) error {
-	listener, admin, err := c.listen()
+	listening, err := c.listen()
 	if err != nil {
 		return err
 	}
@@ -99,13 +103,18 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		reflection.Register(server)
 	}
 	door.serves(server.GetServiceInfo())
-	metrics.shows(c.Registry, server, calls.replies, c.plaintext(listener), gate.admit)
+	metrics.shows(c.Registry, server, calls.replies, c.plaintext(listening.grpc), gate.admit)
+	web, err := c.openHTTP(listening.http, refusals, metrics)
+	if err != nil {
+		return errors.Join(err, listening.close())
+	}
 
-	crowd := &crowd{Listener: listener, most: c.limits.connections, refused: metrics.connections.Inc}
+	crowd := &crowd{Listener: listening.grpc, most: c.limits.connections, refused: metrics.connections.Inc}
 	served, stopped := make(chan error, 1), make(chan struct{})
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ServeAdmin(ctx, admin, c.Registry, gate.admit) })
+	group.Go(func() error { return ServeAdmin(ctx, listening.admin, c.Registry, gate.admit) })
 	group.Go(func() error { gate.run(ctx); return nil })
+	group.Go(func() error { return web.run(ctx, server, c.Log) })
 	group.Go(func() error {
 		<-ctx.Done()
 		gate.health.Shutdown()
@@ -117,10 +126,10 @@ func Serve(ctx context.Context, c ServerConfig) error {
 		return nil
 	})
 	group.Go(func() error {
-		if c.plaintext(listener) {
-			warn(c.Log, listener)
+		if c.plaintext(listening.grpc) {
+			warn(c.Log, listening.grpc)
 		}
-		c.Log.Info("serving", "address", listener.Addr().String(), "admin", addressOf(admin))
+		c.Log.LogAttrs(ctx, slog.LevelInfo, "serving", listening.attrs()...)
 		go func() { served <- server.Serve(crowd) }()
 		select {
 		case err := <-served:
@@ -137,8 +146,15 @@ func Serve(ctx context.Context, c ServerConfig) error {
 // newServer makes the server, whose calls all go through the door and then the interceptor first.
 func (c ServerConfig) newServer(door *door, calls interceptor) *grpc.Server {
 	var secured []grpc.ServerOption
+	var creds credentials.TransportCredentials
 	if c.Identity != nil {
-		secured = append(secured, grpc.Creds(c.Identity.Server(calls.metrics.handshakeFailed(c.Log, calls.refusals))))
+		creds = c.Identity.Server(calls.metrics.handshakeFailed(c.Log, calls.refusals))
+	}
+	if c.HTTP.Listen != "" {
+		creds = letInner(creds)
+	}
+	if creds != nil {
+		secured = append(secured, grpc.Creds(creds))
 	}
 	return grpc.NewServer(slices.Concat(c.limits.options(), secured, []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxReceive),

@@ -107,6 +107,10 @@ const (
 	// PERMISSION_DENIED: the caller's identity may not call this method, or not for this customer. Nothing was done. Do
 	// not try again: whoever runs the service says in its policy who may call what.
 	ErrorReason_ERROR_REASON_NOT_ALLOWED ErrorReason = 26
+	// INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED, RESOURCE_EXHAUSTED or PERMISSION_DENIED, of orderd's JSON door: no call
+	// can be made of the request, for its path, method, host, headers or body, as the message says. Nothing was done. Mend
+	// the request; the same one is refused again.
+	ErrorReason_ERROR_REASON_MALFORMED_REQUEST ErrorReason = 27
 )
 
 // Enum value maps for ErrorReason.
@@ -138,6 +142,7 @@ var (
 		23: "ERROR_REASON_REPLIES_UNREAD",
 		25: "ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE",
 		26: "ERROR_REASON_NOT_ALLOWED",
+		27: "ERROR_REASON_MALFORMED_REQUEST",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -166,6 +171,7 @@ var (
 		"ERROR_REASON_REPLIES_UNREAD":             23,
 		"ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE": 25,
 		"ERROR_REASON_NOT_ALLOWED":                26,
+		"ERROR_REASON_MALFORMED_REQUEST":          27,
 	}
 )
 
@@ -200,7 +206,7 @@ var File_error_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1berror/v1/error_reason.proto\x12\berror.v1*\xf1\x06\n" +
+	"\x1berror/v1/error_reason.proto\x12\berror.v1*\x95\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1a\n" +
@@ -228,7 +234,8 @@ const file_error_v1_error_reason_proto_rawDesc = "" +
 	"\x1bERROR_REASON_CALL_CANCELLED\x10\x16\x12\x1f\n" +
 	"\x1bERROR_REASON_REPLIES_UNREAD\x10\x17\x12+\n" +
 	"'ERROR_REASON_NOT_THAT_PAYMENTS_DATABASE\x10\x19\x12\x1c\n" +
-	"\x18ERROR_REASON_NOT_ALLOWED\x10\x1aB\x7f\n" +
+	"\x18ERROR_REASON_NOT_ALLOWED\x10\x1a\x12\"\n" +
+	"\x1eERROR_REASON_MALFORMED_REQUEST\x10\x1bB\x7f\n" +
 	"\fcom.error.v1B\x10ErrorReasonProtoP\x01Z\x1ahosho/gen/error/v1;errorv1\xa2\x02\x03EXX\xaa\x02\bError.V1\xca\x02\tError_\\V1\xe2\x02\x15Error_\\V1\\GPBMetadata\xea\x02\tError::V1b\x06proto3"
 
 var (

@@ -39,6 +39,9 @@ func (s *Stack) describe() error {
 	if err != nil {
 		return err
 	}
+	if err := s.addHTTP(); err != nil {
+		return err
+	}
 	s.Paymentd, err = s.daemon("paymentd", "paymentd", ports[1],
 		"PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)
 	if err != nil {
@@ -49,6 +52,23 @@ func (s *Stack) describe() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// addHTTP gives orderd its JSON door, where it is to have one.
+func (s *Stack) addHTTP() error {
+	if !s.config.HTTP {
+		return nil
+	}
+	port := httpPort
+	if !s.config.FixedPorts {
+		var err error
+		if port, err = proc.FreePort(); err != nil {
+			return err
+		}
+	}
+	s.Orderd.HTTPAddress = proc.Address(port)
+	s.Orderd.Settings = append(s.Orderd.Settings, "ORDERD_HTTP_LISTEN="+s.Orderd.HTTPAddress)
 	return nil
 }
 

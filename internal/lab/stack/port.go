@@ -14,6 +14,7 @@ import (
 const (
 	firstPort      = 50051
 	firstAdminPort = 9101
+	httpPort       = 8000 // of orderd's JSON door
 )
 
 // ErrPortTaken says that somebody else uses an address that the stack was to have.

@@ -25,6 +25,7 @@ type Process struct {
 	Name         string // "orderd", "relay-2"
 	Address      string // its gRPC address, the same after each start
 	AdminAddress string // of its /metrics, if Config.Admin says so; else empty
+	HTTPAddress  string // of orderd's JSON door, if Config.HTTP says so; else empty
 	LogFile      string
 
 	// Settings are the variables of its environment that make it this daemon: started by hand with them, it is the same

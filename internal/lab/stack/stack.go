@@ -33,6 +33,7 @@ type Config struct {
 	Standbys   bool   // a synchronous standby for each database, for Failover; it means something only with Durable
 	FixedPorts bool   // the daemons' default addresses; free ones otherwise
 	Admin      bool   // /metrics of every daemon, on free ports; otherwise only with FixedPorts, where they belong
+	HTTP       bool   // orderd's JSON door: at its usual address with FixedPorts, and otherwise on a free port
 	Relays     int    // at least 1
 	Simulate   string // paymentd's rules; empty: none
 	Roles      bool   // each program has a login of its own, as sagactl bootstrap makes them; else the superuser's
@@ -117,7 +118,11 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	if s.config.FixedPorts {
 		n := 2 + s.config.Relays
-		if err := checkFree(append(fixedPorts(firstPort, n), fixedPorts(firstAdminPort, n)...)...); err != nil {
+		ports := append(fixedPorts(firstPort, n), fixedPorts(firstAdminPort, n)...)
+		if s.config.HTTP {
+			ports = append(ports, httpPort)
+		}
+		if err := checkFree(ports...); err != nil {
 			return err
 		}
 	}
