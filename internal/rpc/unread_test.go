@@ -20,7 +20,7 @@ type talkative struct {
 	timeout time.Duration
 }
 
-const talk = 1 << 20 // bytes, several times what flow control lets through
+const talk = 4 * clientWindow // bytes, several times what flow control lets through
 
 func (o *talkative) WatchOrder(
 	_ *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse],
