@@ -1,7 +1,10 @@
 package identity_test
 
 import (
+	"bytes"
+	"crypto/tls"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +53,36 @@ func TestTheAuthorityIsChangedUnderWhoTalks(t *testing.T) {
 	}
 	if n := client.Refused(t) + server.Refused(t); n > 0 {
 		t.Errorf("got %d changes refused, want none", n)
+	}
+}
+
+// A server of HTTP has the certificate, and trusts the authorities, that its files have now, and no other protocol than
+// HTTP/1.1 is spoken with it. That of gRPC speaks its own.
+func TestAServerOfHTTPHasWhatItsFilesHave(t *testing.T) {
+	t.Parallel()
+	old, next := newAuthority(t), newAuthority(t)
+	server, files := open(t, issue(t, old, paymentd, nil), old.Cert())
+	config := server.HTTP()
+	before, err := config.GetConfigForClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, files, issue(t, next, paymentd, nil), next.Cert())
+	server.Look(time.Now())
+	after, err := config.GetConfigForClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(before.Certificates[0].Certificate[0], after.Certificates[0].Certificate[0]) ||
+		before.ClientCAs.Equal(after.ClientCAs) {
+		t.Error("got the certificate and the authorities of the beginning")
+	}
+	if !slices.Equal(after.NextProtos, []string{"http/1.1"}) || after.ClientAuth != tls.RequireAndVerifyClientCert ||
+		!after.SessionTicketsDisabled {
+		t.Errorf("got %v, %v, want HTTP/1.1 with a certificate of the client", after.NextProtos, after.ClientAuth)
+	}
+	if m := meet(t, with(issueRaw(t, next, shop, nil)), server.Server(nil), ""); m.serverErr != nil {
+		t.Errorf("gRPC: got %+v, want it as it was", m)
 	}
 }
 

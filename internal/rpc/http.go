@@ -26,15 +26,6 @@ type HTTP struct {
 	Handler func(grpc.ClientConnInterface) (http.Handler, error)
 }
 
-// What a request over HTTP may take. A connection has one at a time, and they are no more than a gRPC connection may
-// have streams: there is only one of those behind them.
-const (
-	httpHeaderTimeout = 5 * time.Second
-	httpReadTimeout   = 10 * time.Second // of the whole request
-	httpWriteTimeout  = 20 * time.Second // from its headers on; of one that lasts, each write has its own
-	httpIdleTimeout   = time.Minute
-)
-
 // web is the door while it is open.
 type web struct {
 	listener net.Listener
@@ -60,11 +51,13 @@ func (c ServerConfig) openHTTP(listener net.Listener, refusals *Sampler, metrics
 	told := httpLog{c.Log, metrics.handshakeFailed(c.Log, refusals)}
 	w := &web{
 		inner: within, conn: conn,
+		// No more than a gRPC connection may have streams: there is only one of those behind them.
 		listener: &crowd{Listener: listener, most: int(c.limits.streams), refused: metrics.connections.Inc},
 		server: &http.Server{
 			Handler: aging(c.limits.age, vouched(handler)), ErrorLog: log.New(told, "", 0),
-			ReadHeaderTimeout: httpHeaderTimeout, ReadTimeout: httpReadTimeout, WriteTimeout: httpWriteTimeout,
-			IdleTimeout: httpIdleTimeout, MaxHeaderBytes: int(c.limits.headers), ConnContext: born,
+			ReadHeaderTimeout: c.limits.httpHeaders, ReadTimeout: c.limits.httpRequest,
+			WriteTimeout: c.limits.httpAnswer, IdleTimeout: c.limits.httpIdle,
+			MaxHeaderBytes: int(c.limits.headers), ConnContext: born,
 		},
 	}
 	w.server.Protocols = new(http.Protocols)

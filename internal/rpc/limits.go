@@ -22,6 +22,10 @@ type limits struct {
 	unread      int64         // bytes of replies that a connection does not take
 	unreadByAll int64
 	window      int32 // bytes of a stream that its handler has not read
+
+	// Of a request over HTTP, whose connection has one at a time: its headers, all of it, and from its headers to its
+	// answer; of one that lasts each write has its own time. httpIdle is for a connection that has none.
+	httpHeaders, httpRequest, httpAnswer, httpIdle time.Duration
 }
 
 // usual is what every server has. Connections end by age so that clients find new servers. The grace is longer than any
@@ -30,6 +34,8 @@ var usual = limits{
 	connections: 1_000, calls: 25_000, reflections: 100, watches: 1_000, streams: 1_000, headers: 16 << 10,
 	handshake: 5 * time.Second, idle: 5 * time.Minute, age: 30 * time.Minute, grace: 10 * time.Minute,
 	unread: 8 << 20, unreadByAll: 64 << 20, window: 64 << 10,
+	httpHeaders: 5 * time.Second, httpRequest: 10 * time.Second, httpAnswer: 20 * time.Second,
+	httpIdle: time.Minute,
 }
 
 // connectionWindow is how much may be on its way on one connection. gRPC grants it anew as data comes in, read or not,

@@ -172,6 +172,9 @@ func TestTheDocumentSaysWhatTheLimitsAre(t *testing.T) {
 		"headers of a call":               number(int(u.headers>>10)) + " KiB",
 		"replies that a client does not":  number(int(u.unread>>20)) + " MiB of a connection",
 		"requests of which only the head": arriving,
+		"a request over HTTP": number(int(u.httpHeaders.Seconds())) + " s for its headers, " +
+			number(int(u.httpRequest.Seconds())) + " s for all of it, " + number(int(u.httpAnswer.Seconds())) + " s to",
+		"a connection of HTTP without a request": minutes(u.httpIdle),
 	} {
 		row := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(what) + `[^|]*\| [^|]*` + regexp.QuoteMeta(bound))
 		if !row.MatchString(table) {

@@ -2,8 +2,11 @@ package door
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -42,6 +45,45 @@ func (a asks) Invoke(ctx context.Context, method string, request, reply any, opt
 		}
 	}
 	return a.ClientConnInterface.Invoke(ctx, method, request, reply, options...)
+}
+
+// NewStream is called by gRPC.
+func (a asks) NewStream(
+	ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	stream, err := a.ClientConnInterface.NewStream(ctx, desc, method, options...)
+	return &watched{ClientStream: stream}, err
+}
+
+// watched is a watch of which the gateway hears nothing until its first message has come: an error that comes instead
+// is answered as that of any other call, with its code. Later there is no code any more, and it is a line.
+type watched struct {
+	grpc.ClientStream
+
+	first *orderv1.WatchOrderResponse // until somebody has received it
+}
+
+// Header is called by the gateway, before anything is received.
+func (w *watched) Header() (metadata.MD, error) {
+	first := &orderv1.WatchOrderResponse{}
+	switch err := w.ClientStream.RecvMsg(first); {
+	case errors.Is(err, io.EOF): // who receives hears so as well
+		return w.ClientStream.Header()
+	case err != nil:
+		return nil, err
+	}
+	w.first = first
+	return w.ClientStream.Header()
+}
+
+// RecvMsg is called by gRPC.
+func (w *watched) RecvMsg(m any) error {
+	if w.first == nil {
+		return w.ClientStream.RecvMsg(m)
+	}
+	proto.Merge(m.(proto.Message), w.first)
+	w.first = nil
+	return nil
 }
 
 // into adds what was said to a request, which may say the same.
