@@ -263,6 +263,8 @@ func TestABrowserIsNotLedThroughTheDoor(t *testing.T) {
 		"an order from elsewhere":   {"POST", "/v1/orders", ghost, "Sec-Fetch-Site: cross-site", 403},
 		"a cancel from elsewhere":   {"POST", "/v1/orders/" + id + ":cancel", "", "Sec-Fetch-Site: cross-site", 403},
 		"a cancel by its origin":    {"POST", "/v1/orders/" + id + ":cancel", "", "Origin: http://shop.example", 403},
+		"a watch from elsewhere":    {"GET", "/v1/orders/" + id + ":watch", "", "Sec-Fetch-Site: cross-site", 403},
+		"a list by its origin":      {"GET", "/v1/orders", "", "Origin: http://shop.example", 403},
 		"a cancel of the same site": {"POST", "/v1/orders/" + id + ":cancel", "", "Sec-Fetch-Site: same-site", 403},
 	} {
 		wantStatus(t, d.send(t, test.method, test.path, test.body, test.header), test.code, "MALFORMED_REQUEST", "")
@@ -277,9 +279,14 @@ func TestABrowserIsNotLedThroughTheDoor(t *testing.T) {
 	if got.GetOrder().GetStatus() != orderv1.Order_STATUS_PENDING {
 		t.Errorf("got %v, want it as it was", &got)
 	}
-	placed := d.send(t, "POST", "/v1/orders", ghost, "Sec-Fetch-Site: same-origin")
-	if placed.code != http.StatusOK {
-		t.Errorf("got %d %s of its own page, want an order", placed.code, placed.body)
+	for _, own := range []answered{
+		d.send(t, "POST", "/v1/orders", ghost, "Sec-Fetch-Site: same-origin"),
+		d.send(t, "GET", "/v1/orders", "", "Sec-Fetch-Site: none"), // typed by somebody
+		d.send(t, "GET", "/", "", "Sec-Fetch-Site: cross-site"),    // a link leads to the page
+	} {
+		if own.code != http.StatusOK {
+			t.Errorf("got %d %s, want an answer", own.code, own.body)
+		}
 	}
 }
 
@@ -324,6 +331,21 @@ func TestTheDoorSaysWhatItTakes(t *testing.T) {
 		if a.code != http.StatusOK && a.code != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s, want a call", line, a.code, a.body)
 		}
+	}
+}
+
+// An order that is placed through the door goes on under the trace of whoever placed it.
+func TestTheDoorPassesOnTheTrace(t *testing.T) {
+	t.Parallel()
+	d := startDoor(t)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	a := d.send(t, "POST", "/v1/orders", ghost, "traceparent: "+trace, "Grpc-Metadata-Traceparent: no")
+	if a.code != http.StatusOK {
+		t.Fatalf("got %d %s", a.code, a.body)
+	}
+	var got string
+	if err := d.db.Pool.QueryRow(t.Context(), `SELECT traceparent FROM outbox`).Scan(&got); err != nil || got != trace {
+		t.Errorf("got %q, %v, want %q with the command", got, err, trace)
 	}
 }
 

@@ -38,7 +38,7 @@ type Config struct {
 // New makes the door to the server at the other end of a connection.
 func New(c Config, inner grpc.ClientConnInterface) (http.Handler, error) {
 	d := &door{
-		config: c, metrics: newMetrics(c.Registry),
+		config: c, metrics: newMetrics(c.Registry), origins: http.NewCrossOriginProtection(),
 		followers: newSeats(maxFollowers, "followers over HTTP"), lists: newSeats(maxLists, "lists over HTTP"),
 	}
 	d.calls = runtime.NewServeMux(
@@ -52,26 +52,36 @@ func New(c Config, inner grpc.ClientConnInterface) (http.Handler, error) {
 	if err := gatewayv1.RegisterOrderServiceHandlerClient(context.Background(), d.calls, client); err != nil {
 		return nil, fmt.Errorf("serve the calls: %w", err)
 	}
-	crossOrigin := http.NewCrossOriginProtection()
-	crossOrigin.SetDenyHandler(d.refuses(errCrossSite))
-	return d.known(crossOrigin.Handler(d.routes())), nil
+	return d, nil
 }
 
 type door struct {
 	config  Config
 	calls   *runtime.ServeMux
+	origins *http.CrossOriginProtection
 	metrics *metrics
 
 	followers, lists seats
 }
 
-// routes are the pages and the calls.
-func (d *door) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", d.page)
-	mux.HandleFunc("GET /openapi.json", d.document)
-	mux.HandleFunc("/", d.call)
-	return mux
+// ServeHTTP answers a request: with a page, or with what the call answers that it is. No answer is kept by caches, nor
+// taken for anything else than it is said to be.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if err := d.checkHost(r); err != nil {
+		d.refuse(w, err)
+		return
+	}
+	answer, known := pages[r.URL.Path]
+	switch {
+	case !known:
+		d.call(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		d.refuse(w, &wrongMethod{r.Method, r.URL.Path, []string{http.MethodGet}})
+	default:
+		answer(w, r)
+	}
 }
 
 // call has a request be a call, if it is one.

@@ -139,7 +139,3 @@ func (d *door) refuse(w http.ResponseWriter, err error) {
 	d.metrics.refuse(err)
 	writeError(w, err)
 }
-
-func (d *door) refuses(err error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { d.refuse(w, err) })
-}

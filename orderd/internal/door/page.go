@@ -29,14 +29,17 @@ var (
 `))
 )
 
-// document answers the calls as OpenAPI describes them.
-func (*door) document(w http.ResponseWriter, _ *http.Request) {
+// pages are what is answered besides calls.
+var pages = map[string]http.HandlerFunc{"/": servePage, "/openapi.json": serveDocument}
+
+// serveDocument answers the calls as OpenAPI describes them.
+func serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", contentType)
 	_, _ = w.Write(openapi) // who does not wait for it has gone
 }
 
-// page lists the calls, as lines to be typed: for a browser, or as plain text.
-func (*door) page(w http.ResponseWriter, r *http.Request) {
+// servePage lists the calls, as lines to be typed: for a browser, or as plain text.
+func servePage(w http.ResponseWriter, r *http.Request) {
 	data := struct{ Base, Options string }{"http://" + r.Host, ""}
 	if r.TLS != nil {
 		data.Base, data.Options = "https://"+r.Host, " --cacert ca.crt --cert tls.crt --key tls.key"

@@ -30,6 +30,9 @@ const idempotencyKey = "Idempotency-Key"
 
 // read makes a call of a request. Its error says why that is none.
 func (d *door) read(w http.ResponseWriter, r *http.Request) (*asked, error) {
+	if err := d.checkOrigin(r); err != nil {
+		return nil, err
+	}
 	route, err := find(r.Method, r.URL.Path)
 	if err != nil {
 		return nil, err
