@@ -87,7 +87,7 @@ sagactl reconcile
 # The same from anywhere else, by gRPC and as JSON:
 grpcurl %[3]s -d '{"customer_id": "ada", "currency_code": "JPY",
   "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' %[4]s order.v1.OrderService/CreateOrder
-curl %[5]s --json '{"customer_id": "ada", "currency_code": "JPY",
+%[5]s --json '{"customer_id": "ada", "currency_code": "JPY",
   "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' '%[6]s/v1/orders?wait=8s'
 `
 
@@ -114,13 +114,13 @@ type shop struct{ sagactl, grpcurl, curl string }
 func asShop(system *stack.Stack) shop {
 	files := system.Files(shopName)
 	if files.None() {
-		return shop{"sagactl", "-plaintext", "-s"}
+		return shop{"sagactl", "-plaintext", "curl"}
 	}
 	flags := func(dashes string) string {
 		return fmt.Sprintf("%[1]scert %[2]s %[1]skey %[3]s %[1]scacert %[4]s", dashes,
 			word(files.Cert), word(files.Key), word(files.CA))
 	}
-	return shop{shopName, flags("-"), "-s " + flags("--")}
+	return shop{shopName, flags("-"), "curl " + flags("--")}
 }
 
 // door is where orders are JSON.
