@@ -204,7 +204,7 @@ format: buf ## Format the Go and the proto files.
 	$(buf) format --write
 
 # Modules of their own, for what the programs do not need.
-modules := internal/alerttest internal/composetest internal/lint
+modules := internal/alerttest internal/composetest internal/lint internal/openapitest
 
 # $(call vet,FLAGS) is go vet of everything.
 vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/install.go && \

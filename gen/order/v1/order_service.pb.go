@@ -26,7 +26,7 @@ const (
 // CreateOrderRequest asks for an order.
 type CreateOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who orders: 1 to 64 of A-Z a-z 0-9 . _ : -
+	// Who orders: 1 to 64 of A-Z a-z 0-9 . _ : and -.
 	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// What is ordered: 1 to 100 items, whose sum is at most 99,999,999,999.
 	Items []*Item `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
