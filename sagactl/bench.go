@@ -20,7 +20,7 @@ import (
 type benchRun struct {
 	Duration time.Duration `help:"How long each load is measured; 0: 20s, idle 1m, hour 1h." placeholder:"TIME"`
 	Clients  int           `default:"1024" help:"How many clients order at a time."`
-	Mode     string        `default:"stream" help:"How clients learn the end: ${bench_modes}."`
+	Mode     string        `default:"stream" help:"How clients order, and learn the end: ${bench_modes}."`
 	Streams  int           `default:"8" help:"How many streams the clients share, with --mode stream."`
 	Relays   int           `default:"1" help:"How many relays run."`
 	Rate     float64       `help:"Orders a second, answered or not; 0: each client, when it is done." placeholder:"N"`

@@ -70,6 +70,9 @@ func printLoad(screen *terminal.Terminal, r bench.Result) {
 	if len(r.CPU) > 0 {
 		screen.Line("CPU us a saga: %s", amounts(r.CPU, "%.0f"))
 	}
+	if r.Calls != nil {
+		screen.Line("%s", r.Calls)
+	}
 	screen.Line("statements a saga: %s; row versions a saga: %s", amounts(r.Statements, "%.2f"),
 		amounts(r.RowVersions, "%.2f"))
 	if len(r.Repeats) > 0 {

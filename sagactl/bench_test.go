@@ -9,7 +9,7 @@ import (
 func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ args, want string }{
-		{"--mode fast", `--mode: got "fast", want stream, wait, watch, create`},
+		{"--mode fast", `--mode: got "fast", want stream, wait, watch, create, http`},
 		{
 			"--scenario rain",
 			`--scenario: got "rain", want one of idle, snapshot, rows, backlog, relays, watchers, hour`,

@@ -25,10 +25,14 @@ const (
 	Wait   Mode = "wait"   // CreateOrder answers when the order is settled
 	Watch  Mode = "watch"  // CreateOrder, then WatchOrder until the order is settled
 	Create Mode = "create" // it does not: CreateOrder alone
+	HTTP   Mode = "http"   // nor does it here: the same call through orderd's JSON door, beside Create
 )
 
 // Modes are all of them.
-var Modes = []Mode{Stream, Wait, Watch, Create}
+var Modes = []Mode{Stream, Wait, Watch, Create, HTTP}
+
+// learns reports whether a caller of the mode learns what became of its order.
+func (m Mode) learns() bool { return m != Create && m != HTTP }
 
 // Config says what to measure. Every field is needed that does not say otherwise.
 type Config struct {
@@ -74,11 +78,12 @@ type Result struct {
 	Void        bool               `json:"void"` // the two differ too much
 	RowVersions map[string]float64 `json:"row_versions_per_saga"`
 
-	Loads             []Load   `json:"loads,omitempty"`   // all that were measured, if more than one
-	Idle              *Idle    `json:"idle,omitempty"`    // of the scenario idle
-	Drained           *Drained `json:"backlog,omitempty"` // of the scenario backlog
-	Minutes           []Bloat  `json:"minutes,omitempty"` // of the scenario hour
-	Shares            []Share  `json:"shares,omitempty"`  // what the scenario compares
+	Loads             []Load   `json:"loads,omitempty"`              // all that were measured, if more than one
+	Idle              *Idle    `json:"idle,omitempty"`               // of the scenario idle
+	Drained           *Drained `json:"backlog,omitempty"`            // of the scenario backlog
+	Minutes           []Bloat  `json:"minutes,omitempty"`            // of the scenario hour
+	Shares            []Share  `json:"shares,omitempty"`             // what the scenario compares
+	Calls             *Calls   `json:"http_beside_native,omitempty"` // of the mode http; Linux
 	Broken            []string `json:"violations"`
 	Orders            int64    `json:"orders"`
 	byClients, byRate []Load

@@ -73,6 +73,33 @@ func TestTheFiguresAreSane(t *testing.T) {
 	}
 }
 
+// What a call costs over HTTP stands beside what it costs over gRPC, with certificates as without.
+func TestACallOverHTTPIsHeldAgainstANativeOne(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "runs the whole system, and pgbench")
+	r := measured(t, Config{Duration: time.Second, Clients: 8, Mode: HTTP, Relays: 1, TLS: true})
+	var modes []Mode
+	for _, l := range r.Loads {
+		modes = append(modes, l.Mode)
+		if l.CreatesPerSecond <= 0 || l.LatencyMS.Create == nil {
+			t.Errorf("%s: got %.1f creates/s in %+v", l.Name, l.CreatesPerSecond, l.LatencyMS)
+		}
+	}
+	if !slices.Equal(modes, []Mode{Create, HTTP, Create}) || r.Mode != HTTP {
+		t.Errorf("got loads %v about %v, want http between two of create", modes, r.Mode)
+	}
+	if known := len(r.CPU) > 0; known != (r.Calls != nil) {
+		t.Errorf("got calls: %v, CPU known: %v", r.Calls, known)
+	}
+	if c := r.Calls; c != nil {
+		for name, call := range map[string]Call{"http": c.HTTP, "native": c.Native} {
+			if call.Orderd <= 0 || call.Load <= 0 || call.Whole <= call.Orderd {
+				t.Errorf("%s: got %+v, want a part of orderd, and the load apart", name, call)
+			}
+		}
+	}
+}
+
 // However a client learns what became of its order, it does, at the rate that is asked for.
 func TestEachModeIsMeasured(t *testing.T) {
 	slow.Long(t, "runs the whole system once for each mode")
@@ -86,7 +113,7 @@ func TestEachModeIsMeasured(t *testing.T) {
 				t.Errorf("got %.1f creates/s and %d orders unsent, want about %d, and none", r.CreatesPerSecond,
 					r.Unsent, rate)
 			}
-			if told := r.LatencyMS.Settled != nil; told != (mode != Create) {
+			if told := r.LatencyMS.Settled != nil; told != mode.learns() {
 				t.Errorf("got latencies until settled: %v", told)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -51,9 +52,15 @@ func customer(n int64) string { return names[n%customers] }
 type caller struct {
 	*system
 	orders orderv1.OrderServiceClient
+	create create
 	mode   Mode
 	to     *recorder
 }
+
+// create is CreateOrder.
+type create func(
+	context.Context, *orderv1.CreateOrderRequest, ...grpc.CallOption,
+) (*orderv1.CreateOrderResponse, error)
 
 // request is for an order that nobody has asked for before.
 func (s *system) request() *orderv1.CreateOrderRequest {
@@ -81,7 +88,7 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	}
 	var reply *orderv1.CreateOrderResponse
 	err := c.persist(ctx, func(ctx context.Context) (err error) {
-		reply, err = c.orders.CreateOrder(ctx, request)
+		reply, err = c.create(ctx, request)
 		return err
 	})
 	if err != nil {
@@ -89,7 +96,7 @@ func (c *caller) order(ctx context.Context, begin time.Time) {
 	}
 	c.to.acknowledged(begin, time.Now())
 	c.placed.Add(1)
-	if c.mode == Create {
+	if !c.mode.learns() {
 		return
 	}
 	waited := c.mode == Wait && c.isSettled(reply.GetOrder())
@@ -188,8 +195,17 @@ func (s *system) callers(ctx context.Context, p spec, to *recorder) *crowd {
 			c.clients = append(c.clients, lines[n%len(lines)].caller())
 			continue
 		}
-		one := &caller{system: s, orders: s.clients[n%len(s.clients)], mode: p.mode, to: to}
-		c.clients = append(c.clients, one.order)
+		c.clients = append(c.clients, s.caller(n, p.mode, to).order)
+	}
+	return c
+}
+
+// caller is the nth of those who make calls. They share the connections of gRPC.
+func (s *system) caller(n int, mode Mode, to *recorder) *caller {
+	orders := s.clients[n%len(s.clients)]
+	c := &caller{system: s, orders: orders, create: orders.CreateOrder, mode: mode, to: to}
+	if mode == HTTP {
+		c.create = s.web.create
 	}
 	return c
 }

@@ -112,19 +112,26 @@ func (l *Load) each(from, to reading, n int64) {
 	if n <= 0 {
 		return
 	}
-	if to.cpu != nil {
-		l.CPU = map[string]float64{}
-		for name, took := range to.cpu {
-			us := float64((took - from.cpu[name]).Microseconds()) / float64(n)
-			l.CPU[name] = us
-			l.CPU["total"] += us
-		}
-	}
+	l.CPU = cpuOfEach(from, to, n)
 	l.WALBytes = float64(to.wal-from.wal) / float64(n)
 	l.Statements = map[string]float64{}
 	for database, count := range to.statements {
 		l.Statements[database] = float64(count-from.statements[database]) / float64(n)
 	}
+}
+
+// cpuOfEach returns the microseconds that each of n took of each process, and in total; nil where that is not known.
+func cpuOfEach(from, to reading, n int64) map[string]float64 {
+	if to.cpu == nil || n <= 0 {
+		return nil
+	}
+	each := map[string]float64{}
+	for name, took := range to.cpu {
+		us := float64((took - from.cpu[name]).Microseconds()) / float64(n)
+		each[name] = us
+		each["total"] += us
+	}
+	return each
 }
 
 // versioned are the tables whose rows are counted.

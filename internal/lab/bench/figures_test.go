@@ -33,6 +33,27 @@ func TestTheRatioIsOverTheMeanOfBoth(t *testing.T) {
 	}
 }
 
+// The load generator is no part of a call, and a machine that drifts counts by its mean.
+func TestACallIsComparedWithThoseBeforeAndAfter(t *testing.T) {
+	t.Parallel()
+	of := func(total, orderd, load float64) Load {
+		return Load{CPUOfCall: map[string]float64{"total": total, "orderd": orderd, "load": load}}
+	}
+	got := compareCalls(of(350, 180, 50), of(120, 40, 20), of(130, 50, 30))
+	want := Calls{HTTP: Call{300, 180, 50}, Native: Call{100, 45, 25}, Ratio: 3, Orderd: 4}
+	if got == nil || *got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	const line = "CPU us of a call: http 300 (orderd 180), native 100 (orderd 45), ratio 3.00 (orderd 4.00); " +
+		"the load generator's own, 50 and 25, is apart"
+	if told := want.String(); told != line {
+		t.Errorf("got %q, want %q", told, line)
+	}
+	if got := compareCalls(Load{}, Load{}, Load{}); got != nil {
+		t.Errorf("got %+v where CPU times are not known, want nothing", got)
+	}
+}
+
 func TestARateWithAGrowingBacklogIsNoThroughput(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -23,6 +23,7 @@ type Load struct {
 	CreatesPerSecond float64            `json:"creates_per_second"`
 	LatencyMS        Latency            `json:"latency_ms"`
 	CPU              map[string]float64 `json:"cpu_us_per_saga,omitempty"`
+	CPUOfCall        map[string]float64 `json:"cpu_us_per_call,omitempty"` // where nobody learns of a saga's end
 	WALBytes         float64            `json:"wal_bytes_per_saga"`
 	Statements       map[string]float64 `json:"statements_per_saga,omitempty"`
 	Repeats          map[string]int64   `json:"repeats,omitempty"` // tries that were made again, by the reason
@@ -109,10 +110,10 @@ func (s *system) load(ctx context.Context, p spec) (Load, error) {
 	defer giving.Stop()
 	<-done
 	l.LatencyMS = Latency{to.create.spread(), to.settle.spread()}
-	switch p.mode {
-	case Create: // nobody waited for the end
+	switch {
+	case !p.mode.learns(): // nobody waited for the end
 		l.LatencyMS.Settled = nil
-	case Wait: // nor was anybody told of the beginning
+	case p.mode == Wait: // nor was anybody told of the beginning
 		l.LatencyMS.Create = nil
 	}
 	l.Unsent, l.Repeats = to.unsent.Load(), to.repetitions()
@@ -147,8 +148,9 @@ func (s *system) window(ctx context.Context, p spec, to *recorder) (Load, error)
 	}
 	to.end(end.at)
 	creates, sagas := to.createN.Load(), to.sagasN.Load()
-	if p.mode == Create {
+	if !p.mode.learns() {
 		sagas = creates - (end.backlog - from.backlog)
+		l.CPUOfCall = cpuOfEach(from, end, creates)
 	}
 	l.Seconds = end.at.Sub(from.at).Seconds()
 	l.CreatesPerSecond, l.SagasPerSecond = float64(creates)/l.Seconds, float64(sagas)/l.Seconds

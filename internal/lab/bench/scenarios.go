@@ -51,12 +51,22 @@ func (c Share) String() string {
 
 // plain measures one load, and where it is asked for how it changes with the clients and with what is offered.
 func (s *system) plain(ctx context.Context) error {
-	l, err := s.load(ctx, s.spec("load"))
-	s.about(l)
+	measure := s.full
+	if s.config.Mode == HTTP {
+		measure = s.throughTheDoor
+	}
+	l, err := measure(ctx)
 	if err != nil || ctx.Err() != nil || !s.config.Sweep {
 		return err
 	}
 	return s.sweep(ctx, l)
+}
+
+// full measures the load as Config has it.
+func (s *system) full(ctx context.Context) (Load, error) {
+	l, err := s.load(ctx, s.spec("load"))
+	s.about(l)
+	return l, err
 }
 
 // sweep measures the load with fewer clients, and a part of its rate.

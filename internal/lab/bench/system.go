@@ -38,6 +38,7 @@ type system struct {
 	orders, payments *pgxpool.Pool
 	conns            []*grpc.ClientConn
 	clients          []orderv1.OrderServiceClient
+	web              *web                 // nil but with HTTP
 	counted          bool                 // the databases count statements
 	collector        *collector.Collector // of spans; nil: there are none
 
@@ -81,7 +82,7 @@ func (s *system) start(ctx context.Context) (err error) {
 	runtime.GOMAXPROCS(s.result.Machine.Threads) // of the clients
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Roles: true, Settings: settings,
-		TLS: s.config.TLS,
+		TLS: s.config.TLS, HTTP: s.config.Mode == HTTP,
 		Env: append(env, fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)), Progress: s.tell,
 	})
 	if err != nil {
@@ -110,6 +111,11 @@ func (s *system) start(ctx context.Context) (err error) {
 		}
 		s.conns = append(s.conns, conn)
 		s.clients = append(s.clients, orderv1.NewOrderServiceClient(conn))
+	}
+	if s.config.Mode == HTTP {
+		if s.web, err = s.openWeb(); err != nil {
+			return err
+		}
 	}
 	return s.prepare(ctx)
 }
@@ -210,6 +216,9 @@ func (s *system) stop() error {
 	var err error
 	for _, conn := range s.conns {
 		err = errors.Join(err, conn.Close())
+	}
+	if s.web != nil {
+		s.web.close()
 	}
 	for _, pool := range []*pgxpool.Pool{s.orders, s.payments} {
 		if pool != nil {
