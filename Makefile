@@ -264,6 +264,10 @@ pgbouncer: ## Install PgBouncer, for the tests that put it before the databases,
 prometheus: ## Install Prometheus, for the tests of the alert rules, if the machine has none.
 	@go run .ci/install.go prometheus
 
+.PHONY: curl
+curl: ## Install curl, for the tests of what the documentation says, if the machine has none.
+	@go run .ci/install.go curl
+
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf bin

@@ -1,7 +1,8 @@
 //go:build ignore
 
 // Command install installs what hosho needs with the machine's package manager, unless it is there: PostgreSQL,
-// PgBouncer for the tests that put it before the databases, or Prometheus for those of the alert rules.
+// PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, or curl for those
+// that type what the documentation says.
 package main
 
 import (
@@ -28,6 +29,7 @@ var wanted = map[string]struct {
 	"prometheus": {"Prometheus", findPrometheus, map[string]string{
 		"apt-get": "prometheus", "dnf": "golang-github-prometheus", "apk": "prometheus", "brew": "prometheus",
 	}},
+	"curl": {"curl", findCurl, map[string]string{"apt-get": "curl", "dnf": "curl", "apk": "curl", "brew": "curl"}},
 }
 
 // unwanted is a service that a package brings and systemd starts, for everybody who reaches the machine.
@@ -39,6 +41,14 @@ func findPrometheus() (string, error) {
 		return "", err
 	}
 	return exec.LookPath("promtool")
+}
+
+// findCurl returns where a curl is that knows --json.
+func findCurl() (string, error) {
+	if err := exec.Command("curl", "--disable", "--json", "{}", "--version").Run(); err != nil {
+		return "", fmt.Errorf("want curl 7.82 or newer: %w", err)
+	}
+	return exec.LookPath("curl")
 }
 
 // managers are the package managers known, and what each is asked before the package's name. Debian starts the servers
@@ -64,7 +74,7 @@ func main() {
 	}
 	what, known := wanted[target]
 	if !known {
-		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer or prometheus\n", target)
+		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer, prometheus or curl\n", target)
 		os.Exit(1)
 	}
 	_, missing := what.find()

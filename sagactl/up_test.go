@@ -29,12 +29,13 @@ func TestUp(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"ORDERD", "PAYMENTD", "RELAY", "ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL", "DATA",
+		"ORDERD", "ORDERD_HTTP", "PAYMENTD", "RELAY", "ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL", "DATA",
 	} {
 		if !strings.Contains("\n"+u.text, "\n"+name+"=") {
 			t.Errorf("got\n%s\nwant a line %s=", u.text, name)
 		}
 	}
+	t.Run("orders as JSON", u.testCurl)
 	t.Run("orders", u.testOrders)
 	t.Run("an order that is not accepted", u.testRefusals)
 	t.Run("lists", u.testLists)
@@ -140,7 +141,7 @@ func (u upSystem) testLists(t *testing.T) {
 		{`sagactl orders --customer nobody`, "no orders"},
 		{`sagactl orders --status CANCELLED --json | grep -c STATUS_CANCELLED`, "3"},
 		{`sagactl orders --status pending`, "no orders"},
-		{`sagactl orders --since 1h --limit 0 --json | wc -l`, "6"},
+		{`sagactl orders --since 1h --limit 0 --json | wc -l`, "7"},
 		{`sagactl orders --since 1us`, "no orders"},
 		{`sagactl orders --limit 2 | wc -l`, "4"}, // with what the columns are, and that there are more
 		{`sagactl parked`, "nothing is parked or stuck"},
@@ -203,6 +204,32 @@ func (u upSystem) testStatus(t *testing.T) {
 	}
 }
 
+// The line for curl is run as it was printed.
+func (u upSystem) testCurl(t *testing.T) {
+	u.runCurl(t, "curl -s --json ")
+	got, code := u.shell(t, `curl -s $ORDERD_HTTP/v1/orders/x`)
+	if code != 0 || !strings.Contains(got, "INVALID_FIELDS") {
+		t.Errorf("got %d and\n%s\nwant an answer at $ORDERD_HTTP", code, got)
+	}
+}
+
+// runCurl runs the one suggestion that begins with a text: it places an order, and is answered when that is settled.
+func (u upSystem) runCurl(t *testing.T, begins string) {
+	t.Helper()
+	var lines []string
+	for _, line := range suggestions(u.text) {
+		if strings.HasPrefix(line, begins) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) != 1 {
+		t.Fatalf("got the lines %q, want one that begins with %q", lines, begins)
+	}
+	if got, code := u.shell(t, lines[0]); code != 0 || !strings.Contains(got, "STATUS_COMPLETED") {
+		t.Errorf("%s: got %d and\n%s\nwant an order that is COMPLETED", lines[0], code, got)
+	}
+}
+
 // Each daemon is killed, and started again from the shell: it is found at its address, and paymentd still declines a
 // 9996. An order that is placed while there is no orderd waits for it.
 func (u upSystem) testByHand(t *testing.T) {
@@ -220,8 +247,11 @@ func (u upSystem) testByHand(t *testing.T) {
 		wait $placing
 		sagactl watch $(cat placed) | tail -1 | cut -c53-
 		until sagactl status >status; do :; done
-		echo "status: $?"`)
-	const want = "status: 1, 3 not ready\nCANCELLED (PAYMENT_DECLINED)  9996 JPY of ada\nstatus: 0"
+		echo "status: $?"
+		curl -s $ORDERD_HTTP/v1/orders/$(cat placed) | grep -o PAYMENT_DECLINED
+		cat *.log | grep 'unknown variable' || echo 'each variable is known'`)
+	const want = "status: 1, 3 not ready\nCANCELLED (PAYMENT_DECLINED)  9996 JPY of ada\nstatus: 0\n" +
+		"PAYMENT_DECLINED\neach variable is known"
 	if got != want || code != 0 {
 		t.Errorf("got %d and\n%s\nwant 0 and\n%s", code, got, want)
 	}

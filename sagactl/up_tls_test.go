@@ -29,6 +29,8 @@ func TestUpWithCertificates(t *testing.T) {
 	for _, line := range suggested {
 		if strings.HasPrefix(line, "grpcurl ") {
 			u.testGrpcurl(t, line)
+		} else if strings.HasPrefix(line, "curl ") {
+			u.runCurl(t, "curl -s --cert ")
 		} else if got, code := u.shell(t, line); code != 0 {
 			t.Errorf("%s: got %d and\n%s\nwant 0", line, code, got)
 		}
@@ -39,6 +41,12 @@ func TestUpWithCertificates(t *testing.T) {
 		want   string
 	}{
 		{`sagactl order create 5 2>&1`, 2, "hosho.test/operator may not call order.v1.OrderService/CreateOrder"},
+		{
+			`curl -sS --cacert $SAGACTL_TLS_CA --cert $SAGACTL_TLS_CERT --key $SAGACTL_TLS_KEY \
+				https://$ORDERD_HTTP/v1/orders -X POST --json '{"customer_id": "ada"}'`,
+			0, "hosho.test/operator may not call order.v1.OrderService/CreateOrder",
+		},
+		{`curl -sS --cacert $SAGACTL_TLS_CA https://$ORDERD_HTTP/ || echo nobody is let in`, 0, "nobody is let in"},
 		{`unset ${!SAGACTL_*}; sagactl orders 2>&1`, 2, "there is no orderd at"},
 		{`for daemon in orderd paymentd relay; do $daemon healthcheck; done | grep -c '^SERVING$'`, 0, "3"},
 		{

@@ -36,6 +36,15 @@ func TestCompose(t *testing.T) {
 			`"127.0.0.1:50051:50051"`, `"127.0.0.1:9101:9101"`, "orderd: port 9101 is published",
 		},
 		{
+			"orders as JSON for the whole network",
+			"127.0.0.1:8000:", "8000:", "orderd: port 8000 is published beyond this machine",
+		},
+		{"a JSON door that is not published", `, "127.0.0.1:8000:8000"`, "", "orderd: its JSON door cannot be reached"},
+		{
+			"a JSON door for its container alone",
+			"0.0.0.0:8000", "127.0.0.1:8000", "orderd: its JSON door cannot be reached",
+		},
+		{
 			"metrics that nobody can read",
 			"0.0.0.0:9102", "127.0.0.1:9102", "paymentd: its metrics cannot be read from the network",
 		},
@@ -143,8 +152,8 @@ func check(t *testing.T, text string) []string {
 	findings := slices.Concat(checkTool(project), checkReconcile(project))
 	for name, s := range project.Services {
 		for _, finding := range slices.Concat(
-			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkRelay(name, s),
-			checkObserver(name, s), checkTraces(name, s),
+			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkDoor(name, s),
+			checkRelay(name, s), checkObserver(name, s), checkTraces(name, s),
 		) {
 			findings = append(findings, name+": "+finding)
 		}
@@ -247,6 +256,17 @@ func checkSecrets(name string, s types.ServiceConfig) []string {
 		}
 	}
 	return findings
+}
+
+// checkDoor is for curl from this machine.
+func checkDoor(name string, s types.ServiceConfig) []string {
+	published := slices.ContainsFunc(s.Ports, func(p types.ServicePortConfig) bool {
+		return p.Published == "8000" && p.Target == 8000
+	})
+	if name == "orderd" && (variable(s, "ORDERD_HTTP_LISTEN") != "0.0.0.0:8000" || !published) {
+		return []string{"its JSON door cannot be reached from this machine"}
+	}
+	return nil
 }
 
 // checkRelay is for `--scale relay=3`: with one port only the first would start.

@@ -15,7 +15,7 @@ func (p Program) warnOfUnknown(log *slog.Logger, model *kong.Node, environ []str
 	known := p.variables(model)
 	for _, setting := range environ {
 		name, value, _ := strings.Cut(setting, "=")
-		if p.means(name) && !slices.Contains(known, name) && !byKubernetes(name, value) {
+		if p.means(name) && !slices.Contains(known, name) && !byKubernetes(name, value) && !forClients(name, environ) {
 			log.Warn("unknown variable", "variable", name, "nearest", nearest(name, known))
 		}
 	}
@@ -60,6 +60,14 @@ var (
 // called as we are: ORDERD_SERVICE_HOST, ORDERD_PORT=tcp://10.0.0.1:50051, ORDERD_PORT_50051_TCP_ADDR.
 func byKubernetes(name, value string) bool {
 	return service.MatchString(name) || strings.HasSuffix(name, "_PORT") && link.MatchString(value)
+}
+
+// forClients reports whether a variable tells clients where the program listens, which another one has told it:
+// ORDERD_HTTP beside ORDERD_HTTP_LISTEN, as "sagactl up" has them. Alone it may be a slip.
+func forClients(name string, environ []string) bool {
+	return slices.ContainsFunc(environ, func(setting string) bool {
+		return strings.HasPrefix(setting, name+"_LISTEN=")
+	})
 }
 
 // nearest returns the name that is the fewest slips away.

@@ -9,7 +9,7 @@ import (
 )
 
 // A slip in a name would leave a default that nobody chose. What Kubernetes gives a container for a service that is
-// called as the daemon is is no slip, and no setting.
+// called as the daemon is is no slip, and no setting; nor is what tells clients where the daemon listens.
 func TestAVariableThatNobodyReadsIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	slips := map[string]string{ // and what was meant
@@ -27,6 +27,7 @@ func TestAVariableThatNobodyReadsIsWarnedOf(t *testing.T) {
 		"SAMPLED_PORT=tcp://10.0.0.1:50051", "SAMPLED_SERVICE_HOST=10.0.0.1", "SAMPLED_SERVICE_PORT=50051",
 		"SAMPLED_SERVICE_PORT_GRPC=50051", "SAMPLED_PORT_50051_TCP=tcp://10.0.0.1:50051",
 		"SAMPLED_PORT_50051_TCP_PROTO=tcp", "SAMPLED_PORT_50051_TCP_PORT=50051", "SAMPLED_PORT_50051_TCP_ADDR=10.0.0.1",
+		"SAMPLED_ADMIN=127.0.0.1:9", "SAMPLED_ADMIN_LISTEN=", // where its clients are told to look
 		"SAMPLED_ADMIN_SERVICE_HOST=10.0.0.1",                           // of a service sampled-admin
 		"ORDERS_DB_PORT=tcp://10.0.0.1:5432",                            // of a service orders-db
 		"ORDERD_LISTN=127.0.0.1:5", "SAMPLEDLY=", "SAMPLED=127.0.0.1:5", // somebody else's

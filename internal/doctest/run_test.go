@@ -90,7 +90,7 @@ func (s *system) bash(t *testing.T, file, output string) (string, error) {
 	defer to.Close()
 	cmd := exec.Command("bash", file)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, to, to
-	cmd.Env = proc.Environment("DATA="+s.data, "PATH="+s.path)
+	cmd.Env = proc.Environment("DATA="+s.data, "PATH="+s.path, "CURL_HOME="+s.bin)
 	child, err := proc.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,11 @@ func compare(p page, printed []section) string {
 			continue
 		}
 		at := slices.IndexFunc(printed, func(s section) bool { return s.line == p.blocks[i-1].line })
-		if finding := differ(b.lines, printed[at].lines); finding != "" {
+		holdAgainst := differ
+		if b.info == "json" {
+			holdAgainst = differAsJSON
+		}
+		if finding := holdAgainst(b.lines, printed[at].lines); finding != "" {
 			return fmt.Sprintf("%s:%d: %s", p.file, b.line, finding)
 		}
 	}
@@ -158,6 +162,7 @@ func (s *system) findsFailures(t *testing.T) {
 		{"in the second block", "# P\n```sh\nX=1\n```\n\n```sh\necho $X\nls /nowhere\n```\n", "p.md:8: exit status 2"},
 		{"an unknown variable", "# P\n```sh\necho $NOBODY\n```\n", "p.md:2: exit status 1"},
 		{"another output", "# P\n```sh\necho 1\n```\n\n```text\n2\n```\n", "p.md:6: the page shows"},
+		{"another JSON", "# P\n```sh\necho '{\"a\":1}'\n```\n\n```json\n{\"a\": 2}\n```\n", "p.md:6: the page shows"},
 		{"what long blocks print", "# P\n```sh long\nfalse\n```\n\n```text\n2\n```\n", ""},
 	}
 	for _, tt := range tests {

@@ -20,12 +20,14 @@ const startTimeout = 2 * time.Minute // building included
 // system is what `sagactl up` runs.
 type system struct {
 	data   string // $DATA
-	path   string // PATH, with grpcurl
+	bin    string // with grpcurl, and the settings of curl
+	path   string // PATH, with that
 	groups []int  // process groups of pages that left something running
 }
 
 func start(t *testing.T) *system {
 	t.Helper()
+	wantCurl(t)
 	dir, err := os.MkdirTemp("", "hosho-doc-")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +46,7 @@ func start(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{path: dir + string(os.PathListSeparator) + os.Getenv("PATH")}
+	s := &system{bin: dir, path: dir + string(os.PathListSeparator) + os.Getenv("PATH")}
 	t.Cleanup(func() {
 		s.sweep()
 		child.Signal(syscall.SIGTERM)
@@ -54,9 +56,11 @@ func start(t *testing.T) *system {
 	})
 	late := time.AfterFunc(startTimeout, func() { child.Signal(syscall.SIGTERM) })
 	defer late.Stop()
-	if s.data = untilReady(stdout); s.data == "" {
+	places := untilReady(stdout)
+	if s.data = places["DATA"]; s.data == "" {
 		t.Fatalf("sagactl up did not get ready:\n%s", stderr.String())
 	}
+	provideCurl(t, dir, places["ORDERD_HTTP"])
 	return s
 }
 
@@ -69,18 +73,20 @@ func build(t *testing.T, dir string) string {
 	return filepath.Join(dir, "sagactl")
 }
 
-// untilReady returns $DATA, or "" when the system ends before it is ready. What follows is its last line.
-func untilReady(stdout io.Reader) (data string) {
+// untilReady returns where everything is, by its variable: nothing when the system ends before it is ready. What
+// follows is its last line.
+func untilReady(stdout io.Reader) map[string]string {
+	places := map[string]string{}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), "DATA="); ok {
-			data = value
+		if name, value, found := strings.Cut(lines.Text(), "="); found {
+			places[name] = value
 		}
 		if lines.Text() == "ready" {
-			return data
+			return places
 		}
 	}
-	return ""
+	return nil
 }
 
 // provideGrpcurl puts a grpcurl into a folder: this program, or with HOSHO_GRPCURL=real the real one.
