@@ -12,7 +12,7 @@ var chapters = []struct {
 	title string
 	names []string
 }{
-	{"Calls", []string{"grpc_", "hosho_rpc_"}},
+	{"Calls", []string{"grpc_", "hosho_rpc_", "hosho_http_"}},
 	{"Orders", []string{"hosho_order", "hosho_alarms_"}},
 	{"The outbox", []string{"hosho_outbox_"}},
 	{"Deliveries", []string{"hosho_deliver", "hosho_breaker_", "hosho_settle_", "hosho_relay_"}},
