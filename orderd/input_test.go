@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +35,10 @@ func items(n int) []*orderv1.Item {
 	return all
 }
 
+// Every input comes as JSON as well (twin_test.go).
 func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := startDoor(t)
 	type create = orderv1.CreateOrderRequest
 	type bad struct {
 		change func(*create)
@@ -109,6 +111,11 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 			test.change(c)
 			_, err := r.client.CreateOrder(t.Context(), c)
 			wantError(t, err, codes.InvalidArgument, "INVALID_FIELDS", test.fields...)
+			instead := 0
+			if len(c.GetItems()) > 20_000 { // which are 60 kB, and more as JSON
+				instead = http.StatusRequestEntityTooLarge
+			}
+			r.refusesTwin(t, err, c, instead)
 		})
 	}
 	t.Cleanup(func() {
@@ -120,7 +127,7 @@ func TestCreateOrderRefusesWhatBreaksARule(t *testing.T) {
 
 func TestCreateOrderAcceptsWhatIsAtTheLimit(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := startDoor(t)
 	longest := strings.Repeat("a", 200)
 	tests := map[string]func(*orderv1.CreateOrderRequest){
 		"amount 1":    func(c *orderv1.CreateOrderRequest) { c.Items = items(1) },
@@ -156,6 +163,7 @@ func TestCreateOrderAcceptsWhatIsAtTheLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := request()
+			c.RequestId = proto.String(uuid.NewString())
 			change(c)
 			made, err := r.client.CreateOrder(t.Context(), c)
 			if err != nil {
@@ -170,13 +178,14 @@ func TestCreateOrderAcceptsWhatIsAtTheLimit(t *testing.T) {
 					t.Errorf("name %d (-sent +got):\n%s", i, diff)
 				}
 			}
+			r.acceptsTwin(t, c, got.GetOrder())
 		})
 	}
 }
 
 func TestAnOrderIDIsAUUIDThatExists(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := startDoor(t)
 	calls := map[string]func(context.Context, string) error{
 		"GetOrder": func(ctx context.Context, id string) error {
 			_, err := r.client.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
@@ -202,16 +211,27 @@ func TestAnOrderIDIsAUUIDThatExists(t *testing.T) {
 			for _, id := range []string{
 				"", "abc", "{" + unknown + "}", unknown + "0", "urn:uuid:" + unknown, unknown[:35] + "\x00",
 			} {
-				wantError(t, call(t.Context(), id), codes.InvalidArgument, "INVALID_FIELDS", "order_id")
+				err := call(t.Context(), id)
+				wantError(t, err, codes.InvalidArgument, "INVALID_FIELDS", "order_id")
+				method, path := oneOrder(name, id)
+				switch a := r.send(t, method, path, ""); {
+				case id == "", strings.Contains(id, ":"): // a verb follows the colon
+					wantStatus(t, a, http.StatusNotFound, "MALFORMED_REQUEST", "there is no")
+				default:
+					wantTwin(t, err, a)
+				}
 			}
-			wantError(t, call(t.Context(), unknown), codes.NotFound, "ORDER_NOT_FOUND")
+			err := call(t.Context(), unknown)
+			wantError(t, err, codes.NotFound, "ORDER_NOT_FOUND")
+			method, path := oneOrder(name, unknown)
+			wantTwin(t, err, r.send(t, method, path, ""))
 		})
 	}
 }
 
 func TestListOrdersRefusesWhatBreaksARule(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := startDoor(t)
 	r.create(t)
 	r.create(t)
 	first, err := r.client.ListOrders(t.Context(), &orderv1.ListOrdersRequest{PageSize: 1, CustomerId: "alice"})
@@ -243,6 +263,12 @@ func TestListOrdersRefusesWhatBreaksARule(t *testing.T) {
 			t.Parallel()
 			_, err := r.client.ListOrders(t.Context(), test.list)
 			wantError(t, err, codes.InvalidArgument, "INVALID_FIELDS", test.fields...)
+			switch a := r.send(t, "GET", listPath(test.list), ""); {
+			case orderv1.Order_Status_name[int32(test.list.GetStatus())] == "": // an enum has names in JSON
+				wantStatus(t, a, http.StatusBadRequest, "MALFORMED_REQUEST", "is not a valid value")
+			default:
+				wantTwin(t, err, a)
+			}
 		})
 	}
 	t.Run("a huge page_size is capped", func(t *testing.T) {
@@ -250,6 +276,11 @@ func TestListOrdersRefusesWhatBreaksARule(t *testing.T) {
 		reply, err := r.client.ListOrders(t.Context(), &list{PageSize: 1e9})
 		if err != nil || len(reply.GetOrders()) != 2 {
 			t.Errorf("got %d orders, error %v; want 2", len(reply.GetOrders()), err)
+		}
+		var twin orderv1.ListOrdersResponse
+		r.send(t, "GET", listPath(&list{PageSize: 1e9}), "").into(t, &twin)
+		if !proto.Equal(&twin, reply) {
+			t.Errorf("as JSON: got %v, want %v", &twin, reply)
 		}
 	})
 }
@@ -265,19 +296,27 @@ func (raw) Unmarshal(mem.BufferSlice, any) error { return nil }
 
 func TestWhatIsNoMessageDoesNotReachTheHandler(t *testing.T) {
 	t.Parallel()
-	r := start(t)
-	const createOrder = orderv1.OrderService_CreateOrder_FullMethodName
+	r := startDoor(t)
+	const createOrder, orders = orderv1.OrderService_CreateOrder_FullMethodName, "/v1/orders"
 	tests := map[string]struct {
 		method string
 		bytes  []byte
 		want   codes.Code
+
+		path, json string // its twin
+		code       int
 	}{
-		"invalid UTF-8":   {createOrder, []byte("\x0a\x02\xff\xfe"), codes.Internal},
-		"random bytes":    {createOrder, []byte("\xde\xad\xbe\xef"), codes.Internal},
-		"a wrong type":    {createOrder, []byte("\x08\x01"), codes.InvalidArgument},
-		"too large":       {createOrder, make([]byte, maxReceive+1), codes.ResourceExhausted},
-		"unknown method":  {"/order.v1.OrderService/Nope", nil, codes.Unimplemented},
-		"unknown service": {"/order.v9.OrderService/CreateOrder", nil, codes.Unimplemented},
+		"invalid UTF-8": {
+			createOrder, []byte("\x0a\x02\xff\xfe"), codes.Internal, orders, "{\"customerId\": \"\xff\xfe\"}", 400,
+		},
+		"random bytes": {createOrder, []byte("\xde\xad\xbe\xef"), codes.Internal, orders, "\xde\xad\xbe\xef", 400},
+		"a wrong type": {createOrder, []byte("\x08\x01"), codes.InvalidArgument, orders, `{"customerId": 1}`, 400},
+		"too large": {
+			createOrder, make([]byte, maxReceive+1), codes.ResourceExhausted,
+			orders, strings.Repeat(" ", maxReceive+1), 413,
+		},
+		"unknown method":  {"/order.v1.OrderService/Nope", nil, codes.Unimplemented, orders + "/1:nope", "{}", 404},
+		"unknown service": {"/order.v9.OrderService/CreateOrder", nil, codes.Unimplemented, "/v9/orders", "{}", 404},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -286,16 +325,18 @@ func TestWhatIsNoMessageDoesNotReachTheHandler(t *testing.T) {
 			if got := status.Code(err); got != test.want {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
+			wantStatus(t, r.send(t, "POST", test.path, test.json), test.code, "MALFORMED_REQUEST", "")
 		})
 	}
 }
 
 func TestAnOrderIsWholeOrNotAtAllHoweverShortTheDeadline(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := startDoor(t)
 	for _, left := range []time.Duration{-time.Second, time.Millisecond, 2 * time.Millisecond, 4 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), left)
 		_, err := r.client.CreateOrder(ctx, request())
+		r.leave(ctx, t, ghost)
 		cancel()
 		if code := status.Code(err); code != codes.OK && code != codes.DeadlineExceeded {
 			t.Errorf("%s left: got %v, want an order or DEADLINE_EXCEEDED", left, err)

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -208,16 +211,37 @@ func TestOneTooManyWaitsForNothing(t *testing.T) {
 	}
 }
 
+// JSON can say no wait that is none, and no part of a second that has another sign.
 func TestAWaitHasBounds(t *testing.T) {
 	t.Parallel()
-	r := start(t)
-	for _, wait := range []*durationpb.Duration{
-		durationpb.New(-1), durationpb.New(maxWait + 1), {Seconds: 1 << 62}, {Seconds: 1, Nanos: -1}, {Nanos: 1e9},
+	r := startDoor(t)
+	for _, test := range []struct {
+		wait *durationpb.Duration
+		json string
+		said bool
+	}{
+		{durationpb.New(-1), "-0.000000001s", true},
+		{durationpb.New(maxWait + 1), "9.000000001s", true},
+		{&durationpb.Duration{Seconds: 1 << 62}, "4611686018427387904s", false},
+		{&durationpb.Duration{Seconds: 1, Nanos: -1}, "1.-1s", false},
+		{&durationpb.Duration{Nanos: 1e9}, "0.1000000000s", false},
 	} {
 		wanted := request()
-		wanted.Wait, wanted.CustomerId = wait, ""
+		wanted.Wait, wanted.CustomerId = test.wait, ""
 		_, err := r.client.CreateOrder(t.Context(), wanted)
 		wantError(t, err, codes.InvalidArgument, "INVALID_FIELDS", "wait", "customer_id")
+		wanted.Wait = nil
+		body := jsonOf(t, protojson.MarshalOptions{}, wanted)
+		for _, twin := range []answered{
+			r.send(t, "POST", "/v1/orders?wait="+test.json, body),
+			r.send(t, "POST", "/v1/orders", strings.Replace(body, "{", `{"wait": "`+test.json+`", `, 1)),
+		} {
+			if test.said {
+				wantTwin(t, err, twin)
+			} else {
+				wantStatus(t, twin, http.StatusBadRequest, "MALFORMED_REQUEST", test.json)
+			}
+		}
 	}
 	if n := r.count(t, `SELECT count(*) FROM orders`); n != 0 {
 		t.Errorf("got %d orders, want none", n)
