@@ -40,6 +40,7 @@ func TestUp(t *testing.T) {
 	t.Run("an order that is not accepted", u.testRefusals)
 	t.Run("lists", u.testLists)
 	t.Run("following the newest", u.testFollowing)
+	t.Run("following an order with curl", u.testCurlFollows)
 	t.Run("status", u.testStatus)
 	t.Run("a daemon that is started by hand is the same one", u.testByHand)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -201,32 +202,6 @@ func (u upSystem) testStatus(t *testing.T) {
 	interrupt(t, follow, begin(t, follow, seen))
 	if strings.Contains(seen.text(), "\x1b") {
 		t.Errorf("got escape sequences in a pipe: %q", seen.text())
-	}
-}
-
-// The line for curl is run as it was printed.
-func (u upSystem) testCurl(t *testing.T) {
-	u.runCurl(t, "curl -s --json ")
-	got, code := u.shell(t, `curl -s $ORDERD_HTTP/v1/orders/x`)
-	if code != 0 || !strings.Contains(got, "INVALID_FIELDS") {
-		t.Errorf("got %d and\n%s\nwant an answer at $ORDERD_HTTP", code, got)
-	}
-}
-
-// runCurl runs the one suggestion that begins with a text: it places an order, and is answered when that is settled.
-func (u upSystem) runCurl(t *testing.T, begins string) {
-	t.Helper()
-	var lines []string
-	for _, line := range suggestions(u.text) {
-		if strings.HasPrefix(line, begins) {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) != 1 {
-		t.Fatalf("got the lines %q, want one that begins with %q", lines, begins)
-	}
-	if got, code := u.shell(t, lines[0]); code != 0 || !strings.Contains(got, "STATUS_COMPLETED") {
-		t.Errorf("%s: got %d and\n%s\nwant an order that is COMPLETED", lines[0], code, got)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestUpWithCertificates(t *testing.T) {
 		if strings.HasPrefix(line, "grpcurl ") {
 			u.testGrpcurl(t, line)
 		} else if strings.HasPrefix(line, "curl ") {
-			u.runCurl(t, "curl -s --cert ")
+			u.runCurl(t, "curl --cert ")
 		} else if got, code := u.shell(t, line); code != 0 {
 			t.Errorf("%s: got %d and\n%s\nwant 0", line, code, got)
 		}
