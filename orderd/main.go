@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,7 +112,8 @@ func (c *serve) door(certified bool, registry prometheus.Registerer) rpc.HTTP {
 	config := door.Config{MaxBody: maxReceive, Registry: registry}
 	if !certified {
 		config.Hosts = append(config.Hosts, door.Loopback...)
-		if host, _, err := net.SplitHostPort(c.HTTPListen); err == nil {
+		host, _, err := net.SplitHostPort(c.HTTPListen)
+		if err == nil && !slices.Contains(config.Hosts, host) {
 			config.Hosts = append(config.Hosts, host)
 		}
 	}
