@@ -90,8 +90,8 @@ func (w *watched) RecvMsg(m any) error {
 func (s said) into(r *orderv1.CreateOrderRequest) error {
 	if s.key != nil {
 		if r.RequestId != nil && r.GetRequestId() != *s.key {
-			return malformed("got %s %q and request_id %q, want one of them, or the same", idempotencyKey, *s.key,
-				r.GetRequestId())
+			return malformed("got %s %s and request_id %s, want one of them, or the same", idempotencyKey,
+				quoted(*s.key), quoted(r.GetRequestId()))
 		}
 		r.RequestId = s.key
 	}

@@ -68,8 +68,11 @@ func malformed(format string, args ...any) error {
 	return notACall(codes.InvalidArgument, fmt.Errorf(format, args...))
 }
 
+// notACall makes it of an error that may repeat what was sent, whatever bytes that has, and however many.
 func notACall(code codes.Code, err error) error {
-	return rpc.Status(code, errorv1.ErrorReason_ERROR_REASON_MALFORMED_REQUEST, err.Error())
+	const most = 500
+	text := rpc.Brief(strings.ToValidUTF8(err.Error(), "\ufffd"), most)
+	return rpc.Status(code, errorv1.ErrorReason_ERROR_REASON_MALFORMED_REQUEST, text)
 }
 
 // unread has what the gateway could not read be told as all else of which no call can be made. An error of the server

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -35,6 +36,9 @@ func (d *door) read(w http.ResponseWriter, r *http.Request) (*asked, error) {
 	}
 	route, err := find(r.Method, r.URL.Path)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkText("the path", r.URL.Path); err != nil {
 		return nil, err
 	}
 	a := &asked{route: route}
@@ -68,12 +72,17 @@ func (a *asked) readQuery(raw string) (url.Values, error) {
 	if err != nil {
 		return nil, malformed("the query: %v", err)
 	}
+	times := map[string]int{} // by the names of the proto files
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		switch values := query[name]; {
-		case !a.route.takes(name):
-			return nil, malformed("got the query parameter %q, want %s", name, a.route.parameters())
-		case len(values) > 1:
-			return nil, malformed("got the query parameter %s %d times, want it once", name, len(values))
+		if !a.route.takes(name) {
+			return nil, malformed("got the query parameter %s, want %s", quoted(name), a.route.parameters())
+		}
+		times[protoName(name)] += len(query[name])
+		if n := times[protoName(name)]; n > 1 {
+			return nil, malformed("got the query parameter %s %d times, want it once", protoName(name), n)
+		}
+		if err := checkText("the query parameter "+name, query.Get(name)); err != nil {
+			return nil, err
 		}
 	}
 	if a.route.body {
@@ -98,9 +107,9 @@ func (r route) parameters() string {
 
 func readWait(text string) (*durationpb.Duration, error) {
 	wait := &durationpb.Duration{}
-	quoted := append(append([]byte{'"'}, text...), '"')
-	if strings.ContainsAny(text, `"\`) || protojson.Unmarshal(quoted, wait) != nil {
-		return nil, malformed("got wait=%s, want seconds, like 8s or 0.5s", text)
+	asJSON := append(append([]byte{'"'}, text...), '"')
+	if strings.ContainsAny(text, `"\`) || protojson.Unmarshal(asJSON, wait) != nil {
+		return nil, malformed("got wait %s, want seconds, like 8s or 0.5s", quoted(text))
 	}
 	return wait, nil
 }
@@ -118,7 +127,15 @@ func readKey(values []string) (*string, error) {
 	if bare, found := strings.CutPrefix(key, `"`); found && strings.HasSuffix(bare, `"`) {
 		key = strings.TrimSuffix(bare, `"`)
 	}
-	return &key, nil
+	return &key, checkText(idempotencyKey, key)
+}
+
+// checkText returns an error for what no message can carry.
+func checkText(what, text string) error {
+	if !utf8.ValidString(text) {
+		return malformed("%s: got %s, want UTF-8", what, quoted(text))
+	}
+	return nil
 }
 
 // readBody reads the body, to its end.
