@@ -83,7 +83,7 @@ test: compiling postgres ## Run the tests, on real databases.
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
 fuzzed   := ./internal/page:FuzzRead ./relay/internal/dispatch:FuzzRefusal \
-	./orderd:FuzzRequests ./paymentd:FuzzRequests ./relay:FuzzRequests
+	./orderd:FuzzRequests ./orderd:FuzzDoor ./paymentd:FuzzRequests ./relay:FuzzRequests
 fuzztime := 1m
 
 .PHONY: fuzz

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/fuzz"
 	"hosho/internal/orderdb"
 	"hosho/internal/pgtest"
 )
@@ -81,7 +82,7 @@ func (d *doored) send(t testing.TB, method, path, body string, headers ...string
 }
 
 // err is the status that a request was answered with, as a gRPC client has it; nil for a message.
-func (a answered) err(t testing.TB) error {
+func (a answered) err(t fuzz.TB) error {
 	t.Helper()
 	if a.code == http.StatusOK {
 		return nil
