@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -83,9 +84,9 @@ func TestWhatHangsAmongOthersOpensNoBreaker(t *testing.T) {
 				spent++
 			}
 		}
-		if spent != want || w.breaker.Open() != (ambiguous > 0) {
+		if spent != want || w.breaker.Open(time.Now()) != (ambiguous > 0) {
 			t.Errorf("ambiguous streak %d: got %d attempts spent, open %t, want %d, open where that is asked for",
-				ambiguous, spent, w.breaker.Open(), want)
+				ambiguous, spent, w.breaker.Open(time.Now()), want)
 		}
 	}
 }
@@ -137,7 +138,7 @@ func TestWhatIsDeferredIsNoFailure(t *testing.T) {
 	if got := g.deliveries(); got != 200 {
 		t.Errorf("got %d deliveries, want four each", got)
 	}
-	if w.breaker.Open() || len(w.breaker.streak)+len(w.breaker.ambiguous) > 0 {
+	if w.breaker.Open(time.Now()) || len(w.breaker.streak)+len(w.breaker.ambiguous) > 0 {
 		t.Errorf("got a breaker that has heard of it: %+v", w.breaker.streak)
 	}
 	g.mu.Lock()

@@ -10,6 +10,9 @@ import (
 // messages with different keys that all failed for causes that are not theirs, without one decision between them. While
 // it is open one message a ProbeInterval may probe. A decision closes it.
 //
+// It closes as well when all that failed should have been tried again, and nothing has failed since: others have
+// delivered what there was, or nobody wants it any more, and there is nothing that would find out.
+//
 // An ambiguous answer may be its message's own fault. It opens the breaker only where that is asked for, after a streak
 // of its own.
 type Breaker struct {
@@ -20,11 +23,16 @@ type Breaker struct {
 	streak    map[string]struct{} // keys that failed since the last decision, as long as it is closed
 	ambiguous map[string]struct{} // keys with ambiguous answers, likewise
 	open      bool
+	until     time.Time // the last one that failed is tried again
 	nextProbe time.Time
 }
 
-// ProbeInterval is the time between two probes of an open breaker.
-const ProbeInterval = time.Second
+const (
+	// ProbeInterval is the time between two probes of an open breaker.
+	ProbeInterval = time.Second
+	// grace is how late a message may be tried that failed.
+	grace = 5 * ProbeInterval
+)
 
 // NewBreaker makes a closed breaker that opens at a streak of so many keys, or of so many with ambiguous answers unless
 // that is 0.
@@ -60,6 +68,7 @@ func (b *Breaker) Ambiguous(key string, now time.Time) (was, opened bool) {
 func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now time.Time) (was, opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.lapse(now)
 	if b.open || limit == 0 {
 		return b.open, false
 	}
@@ -69,19 +78,43 @@ func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now ti
 	}
 	b.open = true
 	b.nextProbe = now.Add(ProbeInterval)
+	b.again(now)
 	return false, true
 }
 
-// Open reports whether the destination is taken to be down.
-func (b *Breaker) Open() bool {
+// Again notes when a message that failed is tried again.
+func (b *Breaker) Again(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.again(at)
+}
+
+func (b *Breaker) again(at time.Time) {
+	if at.After(b.until) {
+		b.until = at
+	}
+}
+
+// lapse closes a breaker for which nothing is left that fails.
+func (b *Breaker) lapse(now time.Time) {
+	if b.open && now.Sub(b.until) > grace {
+		clear(b.streak)
+		clear(b.ambiguous)
+		b.open = false
+	}
+}
+
+// Open reports whether the destination is taken to be down.
+func (b *Breaker) Open(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lapse(now)
 	return b.open
 }
 
 // shown is Open as a figure: 1 or 0.
 func (b *Breaker) shown() float64 {
-	if b.Open() {
+	if b.Open(time.Now()) {
 		return 1
 	}
 	return 0
@@ -92,6 +125,7 @@ func (b *Breaker) shown() float64 {
 func (b *Breaker) Admit(limit int, now time.Time) (n int, probe bool, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.lapse(now)
 	if !b.open {
 		return limit, false, 0
 	}

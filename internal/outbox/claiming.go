@@ -55,7 +55,7 @@ func (w *Worker) claimDue(ctx, working context.Context, p permit) (more bool, er
 	if more = err == nil && found >= p.limit; more {
 		w.any.Store(true)
 	}
-	w.keeping.want(err == nil && !more && !p.probe && !w.breaker.Open())
+	w.keeping.want(err == nil && !more && !p.probe && !w.breaker.Open(time.Now()))
 	return more, err
 }
 
@@ -114,7 +114,7 @@ func (w *Worker) claimOnce(ctx, working context.Context, p permit) (int, error) 
 // the destination is down: nothing was sent.
 func (w *Worker) deliverClaimed(ctx, working context.Context, messages []Message, until time.Time, probe bool) error {
 	failpoint.Here(failpoint.RelayClaimed)
-	if ctx.Err() != nil || w.breaker.Open() && !probe {
+	if ctx.Err() != nil || w.breaker.Open(time.Now()) && !probe {
 		return w.giveBack(working, messages)
 	}
 	w.deliver(working, messages, until)

@@ -115,7 +115,9 @@ func (w *Worker) judge(r *Report) {
 		}
 		w.down(opened, *r)
 	}
-	r.Delay = w.delay(*r, now)
+	if r.Delay = w.delay(*r, now); r.Result != Decided {
+		w.breaker.Again(now.Add(r.Delay))
+	}
 }
 
 func (w *Worker) down(opened bool, r Report) {

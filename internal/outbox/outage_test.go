@@ -41,7 +41,7 @@ func TestAnOpenBreakerLetsOneMessageAProbeOut(t *testing.T) {
 		w.Wake()
 	}
 	waiting(5)
-	if !w.breaker.Open() {
+	if !w.breaker.Open(time.Now()) {
 		t.Fatal("five could not be reached, and the breaker is closed")
 	}
 	probe(time.Now().Add(time.Hour))
@@ -65,7 +65,7 @@ func TestAnOpenBreakerLetsOneMessageAProbeOut(t *testing.T) {
 	exec(t, db, `UPDATE outbox SET ready_at = clock_timestamp()`)
 	probe(time.Now())
 	eventually(t, "everybody else is greeted", func() bool { return people(t, db, "HAPPY") == 20 })
-	if w.breaker.Open() {
+	if w.breaker.Open(time.Now()) {
 		t.Error("the breaker is open although everybody answers")
 	}
 }
@@ -87,7 +87,7 @@ func TestAnOpenBreakerProbesFirstWithWhatWasNotTried(t *testing.T) {
 	exec(t, db, `UPDATE outbox SET claims = 5, answers = 5`)
 	g.meet(t, db, hellos(3)...)
 	w := newWorker(db, patient(), g)
-	w.breaker.open = true // and the next probe is due
+	w.breaker.open, w.breaker.until = true, time.Now() // and the next probe is due
 	start(t, w)
 	eventually(t, "those who were not tried are greeted", func() bool { return people(t, db, "HAPPY") == 3 })
 	if first := g.batch(0); len(first) != 1 || first[0].Claims != 1 {
@@ -104,7 +104,7 @@ func TestAnOpenBreakerProbesWithAMessageThatGoesAloneWhenThereIsNoOther(t *testi
 	g.meet(t, db, hellos(7)...)
 	exec(t, db, `UPDATE outbox SET claims = 3`)
 	w := newWorker(db, patient(), g)
-	w.breaker.open = true
+	w.breaker.open, w.breaker.until = true, time.Now()
 	start(t, w)
 	eventually(t, "everybody is greeted", func() bool { return people(t, db, "HAPPY") == 7 })
 }

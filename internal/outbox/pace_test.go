@@ -173,7 +173,7 @@ func TestTheBreakerOpensOnAStreakOfDifferentKeys(t *testing.T) {
 					b.Failed(string(event), now)
 				}
 			}
-			if got := b.Open(); got != test.open {
+			if got := b.Open(now); got != test.open {
 				t.Errorf("got open %v, want %v", got, test.open)
 			}
 		})
@@ -188,10 +188,14 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 		b := NewBreaker(limit, 0)
 		now := time.Unix(0, 0)
 		streak, open := map[string]bool{}, false
-		var lastProbe time.Time
+		var lastProbe, until time.Time
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
-				now = now.Add(time.Duration(rapid.Int64Range(0, int64(2*ProbeInterval)).Draw(t, "time")))
+				now = now.Add(time.Duration(rapid.Int64Range(0, int64(4*ProbeInterval)).Draw(t, "time")))
+				if open && now.Sub(until) > grace { // and nothing is left that would fail
+					clear(streak)
+					open = false
+				}
 			},
 			"failed": func(t *rapid.T) {
 				key := strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "key"))
@@ -202,6 +206,11 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 				}
 				if opens {
 					open, lastProbe = true, now // the first probe comes an interval later
+				}
+				again := now.Add(time.Duration(rapid.Int64Range(0, int64(10*ProbeInterval)).Draw(t, "delay")))
+				b.Again(again)
+				if again.After(until) {
+					until = again
 				}
 			},
 			"decided": func(t *rapid.T) {
@@ -232,7 +241,7 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if got := b.Open(); got != open {
+				if got := b.Open(now); got != open {
 					t.Fatalf("got open %v, want %v", got, open)
 				}
 			},
@@ -246,6 +255,7 @@ func TestAnOpenBreakerAsksOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker(1, 0)
 		b.Failed("anybody", time.Now())
+		b.Again(time.Now().Add(time.Hour))
 		probes := 0
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 			n, _, wait := b.Admit(500, time.Now())
@@ -256,4 +266,29 @@ func TestAnOpenBreakerAsksOnceASecond(t *testing.T) {
 			t.Errorf("got %d messages in a minute, want 59: the first a second after it opened", probes)
 		}
 	})
+}
+
+// Five failed, and others have delivered them: of two relays the one whose probe comes first has all of them, and the
+// other one hears of nothing any more. When its own should have been tried again it does not take the peer to be down.
+func TestABreakerForWhichNothingIsLeftCloses(t *testing.T) {
+	t.Parallel()
+	b, now := NewBreaker(5, 0), time.Now()
+	for n := range 5 {
+		b.Failed(strconv.Itoa(n), now)
+		b.Again(now.Add(time.Minute))
+	}
+	now = now.Add(time.Minute)
+	if b.Failed("0", now); !b.Open(now.Add(grace)) {
+		t.Error("got it closed while one that failed may be tried yet")
+	}
+	b.Again(now.Add(time.Minute))
+	if now = now.Add(time.Minute + grace); !b.Open(now) {
+		t.Error("got it closed while one that failed again may be tried yet")
+	}
+	if now = now.Add(1); b.Open(now) {
+		t.Error("got it open, and nothing is left that would find out")
+	}
+	if n, probe, _ := b.Admit(500, now); n != 500 || probe {
+		t.Errorf("got %d admitted, as a probe: %v; want all of 500", n, probe)
+	}
 }

@@ -241,7 +241,7 @@ func TestWhatACheckKeepsBackIsNotDelivered(t *testing.T) {
 	eventually(t, "all but the parked one are settled", func() bool {
 		return people(t, db, "HAPPY") == 8 && people(t, db, "FORGOTTEN") == 3
 	})
-	if w.breaker.Open() {
+	if w.breaker.Open(time.Now()) {
 		t.Error("got an open breaker, want it closed: six that were not sent say nothing about the peer")
 	}
 	g.mu.Lock()

@@ -123,7 +123,7 @@ func TestADecisionLetsTheOthersOutAtOnce(t *testing.T) {
 	}
 	g.meet(t, db, hellos(20)...)
 	w := newWorker(db, patient(), g)
-	w.breaker.open = true
+	w.breaker.open, w.breaker.until = true, time.Now()
 	start(t, w)
 	receive(t, "the probe", sent)
 	w.breaker.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -82,7 +83,7 @@ func (all Workers) hear(word string) bool {
 func (all Workers) BreakerOpen(kind string) bool {
 	for _, w := range all {
 		if w.queue.kind == kind {
-			return w.breaker.Open()
+			return w.breaker.Open(time.Now())
 		}
 	}
 	return false

@@ -75,8 +75,8 @@ func TestTheFiguresAreSane(t *testing.T) {
 
 // What a call costs over HTTP stands beside what it costs over gRPC, with certificates as without.
 func TestACallOverHTTPIsHeldAgainstANativeOne(t *testing.T) {
+	slow.Long(t, "runs the whole system, and pgbench")
 	t.Parallel()
-	slow.Test(t, "runs the whole system, and pgbench")
 	r := measured(t, Config{Duration: time.Second, Clients: 8, Mode: HTTP, Relays: 1, TLS: true})
 	var modes []Mode
 	for _, l := range r.Loads {

@@ -13,6 +13,7 @@ import (
 	"hosho/internal/authority"
 	"hosho/internal/lab/stack"
 	"hosho/internal/policy"
+	"hosho/internal/slow"
 )
 
 // asked is what comes of a request through the JSON door: the HTTP code, and the reason of an error.
@@ -22,8 +23,19 @@ type asked struct {
 	body   string
 }
 
-// over asks by a client whose certificate, if any, has the door believe whose the request is.
-func over(t *testing.T, certificate *tls.Certificate, method, url, body string, headers ...string) (asked, error) {
+// client is one over HTTP, whose certificate, if any, has the door believe whose its requests are.
+func client(t *testing.T, certificate *tls.Certificate) *http.Client {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{
+		InsecureSkipVerify:   true, // whether it is let in is the door's affair alone
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil },
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: longWait}
+}
+
+// over asks by a client.
+func over(t *testing.T, by *http.Client, method, url, body string, headers ...string) (asked, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -36,12 +48,7 @@ func over(t *testing.T, certificate *tls.Certificate, method, url, body string, 
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{
-		InsecureSkipVerify:   true, // whether it is let in is the door's affair alone
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil },
-	}}
-	defer transport.CloseIdleConnections()
-	reply, err := (&http.Client{Transport: transport, Timeout: longWait}).Do(r)
+	reply, err := by.Do(r)
 	if err != nil {
 		return asked{}, err
 	}
@@ -78,29 +85,25 @@ var forged = []string{
 	"X-Forwarded-Client-Cert: URI=" + authority.ID("shop"), "Grpc-Timeout: 1n",
 }
 
-// Each identity may do through the JSON door what the policy says, whatever the headers of its requests say of that,
-// and nothing else.
-func TestEachIdentityMayDoThroughTheDoorWhatThePolicySays(t *testing.T) {
-	t.Parallel()
-	s := start(t, bin, 1, func(c *stack.Config) { c.TLS, c.HTTP = true, true })
-	shipped, err := policy.Parse(policy.Shipped(authority.ID))
-	if err != nil {
-		t.Fatal(err)
-	}
+// atTheDoor asks for each call through the JSON door, as each identity, whatever the headers of its requests say of
+// that. Who has a certificate that proves nothing is not let in.
+func (s *system) atTheDoor(t *testing.T, shipped *policy.Policy, identities []string) {
+	t.Helper()
 	url := "https://" + s.Orderd.HTTPAddress
-	for _, who := range append(policy.Names(), "orderd", "paymentd", "stranger") {
-		certificate := pair(t, s.Authority(), authority.Wanted{
+	for _, who := range identities {
+		by := client(t, pair(t, s.Authority(), authority.Wanted{
 			Identity: authority.ID(who), Until: time.Now().Add(time.Hour),
-		})
+		}))
 		for _, call := range doors {
 			_, may := shipped.May(authority.ID(who), call.permission)
 			for _, headers := range [][]string{nil, forged} {
-				a, err := over(t, certificate, call.method, url+call.path, call.body, headers...)
+				a, err := over(t, by, call.method, url+call.path, call.body, headers...)
 				if err != nil {
 					t.Fatal(err)
 				}
 				refused := a.code == http.StatusForbidden && a.reason == "NOT_ALLOWED"
-				taken := a.code == http.StatusOK || a.code == http.StatusBadRequest && a.reason == "INVALID_FIELDS"
+				taken := a.code == http.StatusOK ||
+					a.code == http.StatusBadRequest && a.reason == "INVALID_FIELDS"
 				if may != taken || may == refused {
 					t.Errorf("%s, %s: got %d %s, want it allowed: %t", who, call.permission, a.code, a.body, may)
 				}
@@ -110,7 +113,7 @@ func TestEachIdentityMayDoThroughTheDoorWhatThePolicySays(t *testing.T) {
 	clients := strangers(t, s.Authority(), authority.ID("shop"))
 	clients["none"] = &tls.Certificate{}
 	for name, certificate := range clients {
-		if a, err := over(t, certificate, http.MethodGet, url+"/v1/orders", "", forged...); err == nil {
+		if a, err := over(t, client(t, certificate), http.MethodGet, url+"/v1/orders", "", forged...); err == nil {
 			t.Errorf("a certificate that is %s: got %d %s, want no connection", name, a.code, a.body)
 		}
 	}
@@ -119,6 +122,7 @@ func TestEachIdentityMayDoThroughTheDoorWhatThePolicySays(t *testing.T) {
 // Orders are followed by many through the door while others are placed, through it and over gRPC, and paid. Each of
 // those who follow hears how it ended.
 func TestManyFollowOrdersWhileCallsGoOn(t *testing.T) {
+	slow.Long(t, "has 300 connections to a whole system, as a test of orderd has to orderd alone")
 	t.Parallel()
 	s := start(t, bin, 1, func(c *stack.Config) { c.HTTP = true })
 	const many = 300
@@ -126,7 +130,8 @@ func TestManyFollowOrdersWhileCallsGoOn(t *testing.T) {
 	const hanging = `{"customer_id": "ada", "currency_code": "JPY",
 		"items": [{"name": "Ghost", "quantity": 1, "unit_price": 9997}]}`
 	var followed struct{ Order struct{ OrderID string } }
-	a, err := over(t, nil, http.MethodPost, url, hanging)
+	by := client(t, nil)
+	a, err := over(t, by, http.MethodPost, url, hanging)
 	if err != nil || json.Unmarshal([]byte(a.body), &followed) != nil {
 		t.Fatal(a, err)
 	}
@@ -143,13 +148,13 @@ func TestManyFollowOrdersWhileCallsGoOn(t *testing.T) {
 		}
 	}
 	for range 20 {
-		a, err := over(t, nil, http.MethodPost, url+"?wait=8s", strings.Replace(hanging, "9997", "1200", 1))
+		a, err := over(t, by, http.MethodPost, url+"?wait=8s", strings.Replace(hanging, "9997", "1200", 1))
 		if err != nil || a.code != http.StatusOK || !strings.Contains(a.body, "STATUS_COMPLETED") {
 			t.Errorf("got %v, %v, want it COMPLETED", a, err)
 		}
 		s.await(t, "it is paid", `SELECT status = 'COMPLETED' FROM orders WHERE id = $1`, s.place(t, 1200))
 	}
-	a, err = over(t, nil, http.MethodPost, url+"/"+followed.Order.OrderID+":cancel", "")
+	a, err = over(t, by, http.MethodPost, url+"/"+followed.Order.OrderID+":cancel", "")
 	if err != nil || a.code != http.StatusOK {
 		t.Errorf("got %v, %v, want it cancelled", a, err)
 	}

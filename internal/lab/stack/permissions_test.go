@@ -26,10 +26,10 @@ import (
 const longWait = 30 * time.Second
 
 // Each method is called as each identity, with a request that says nothing: who may call it is told what is wrong with
-// that, or is answered, and everybody else is refused before anybody looks at it.
+// that, or is answered, and everybody else is refused before anybody looks at it. So it is through the JSON door.
 func TestEachIdentityMayCallWhatThePolicySaysAndNothingElse(t *testing.T) {
 	t.Parallel()
-	s := start(t, bin, 1, func(c *stack.Config) { c.TLS = true })
+	s := start(t, bin, 1, func(c *stack.Config) { c.TLS, c.HTTP = true, true })
 	shipped, err := policy.Parse(policy.Shipped(authority.ID))
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,8 @@ func TestEachIdentityMayCallWhatThePolicySaysAndNothingElse(t *testing.T) {
 	at := map[string]*stack.Process{"order": s.Orderd, "payment": s.Paymentd, "relay": s.Relays[0]}
 	named := map[string]string{"order": "orderd", "payment": "paymentd", "relay": "relay"}
 	allowed := 0
-	for _, who := range append(policy.Names(), "orderd", "paymentd", "stranger") {
+	identities := append(policy.Names(), "orderd", "paymentd", "stranger")
+	for _, who := range identities {
 		keeper := s.Keeper(who)
 		if keeper == nil {
 			keeper = s.issued(t, authority.Wanted{Identity: authority.ID(who), Until: time.Now().Add(time.Hour)})
@@ -60,6 +61,7 @@ func TestEachIdentityMayCallWhatThePolicySaysAndNothingElse(t *testing.T) {
 	if allowed == 0 {
 		t.Error("nobody may call anything")
 	}
+	s.atTheDoor(t, shipped, identities)
 }
 
 // issued returns a certificate of the stack's authority.
