@@ -18,6 +18,7 @@ import (
 	"hosho/internal/pg"
 	"hosho/internal/pgtest"
 	"hosho/internal/roles"
+	"hosho/internal/slow"
 	"hosho/migrations"
 )
 
@@ -55,6 +56,7 @@ func TestANewServerIsMadeReady(t *testing.T) {
 // A database that a superuser made and migrated before there were roles goes to its owner, who migrates it from then
 // on, whether its last migration comes before the roles or after.
 func TestADatabaseOfBeforeThereWereRoles(t *testing.T) {
+	slow.Long(t, "migrates two databases twice, as that of an earlier version does once")
 	t.Parallel()
 	server := pgtest.Own(t)
 	for _, set := range sets {

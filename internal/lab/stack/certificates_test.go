@@ -15,6 +15,7 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 )
 
 // Every connection is mutual TLS. Orders are paid and cancelled as without; who has no certificate gets no further than
@@ -72,6 +73,7 @@ func TestTheSystemWorksWithCertificates(t *testing.T) {
 // wait, and are paid when the right one is there. Whoever has one tried again meanwhile is written down as the one who
 // is in his certificate, whatever he calls himself.
 func TestNothingIsSentToWhoIsNotPaymentd(t *testing.T) {
+	slow.Long(t, "has a whole system wait, as that of a relay that asks nobody who is not paymentd")
 	t.Parallel()
 	s := start(t, bin, 1, func(c *stack.Config) { c.TLS = true })
 	s.Relays[0].Kill()

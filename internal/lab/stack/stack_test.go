@@ -130,6 +130,7 @@ func TestKilledRelayLeavesItsClaimsToTheNext(t *testing.T) {
 // paymentd is down, and stays down until the relay has found out and probes it. Orders wait meanwhile: an outage
 // cancels none of them.
 func TestOrdersWaitWhilePaymentdIsDown(t *testing.T) {
+	slow.Long(t, "has a whole system wait for paymentd, as that of the metrics does with fewer orders")
 	t.Parallel()
 	const orders = 40
 	s := start(t, bin, 1)
