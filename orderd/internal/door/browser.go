@@ -1,6 +1,7 @@
 package door
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -34,7 +35,8 @@ func (d *door) checkOrigin(r *http.Request) error {
 	asWriting := *r
 	asWriting.Method = http.MethodPost
 	if d.origins.Check(&asWriting) != nil {
-		return errCrossSite
+		return fmt.Errorf("%w (Origin %s, Sec-Fetch-Site %s)", errCrossSite, quoted(r.Header.Get("Origin")),
+			quoted(r.Header.Get("Sec-Fetch-Site")))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type (
 	}
 )
 
-var errCrossSite = errors.New("a page of another site has sent this request: nothing is done for it")
+var errCrossSite = errors.New("a page of another origin has sent this request: nothing is done for it")
 
 func (e *unknownPath) Error() string {
 	return fmt.Sprintf("there is no %s: the calls are listed at /", quoted(e.path))

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"regexp"
 	"strings"
 	texttemplate "text/template"
 )
@@ -29,6 +30,8 @@ var (
 `))
 )
 
+var plainHost = regexp.MustCompile(`^[\w.:\[\]-]+$`)
+
 // pages are what is answered besides calls.
 var pages = map[string]http.HandlerFunc{"/": servePage, "/openapi.json": serveDocument}
 
@@ -40,9 +43,13 @@ func serveDocument(w http.ResponseWriter, _ *http.Request) {
 
 // servePage lists the calls, as lines to be typed: for a browser, or as plain text.
 func servePage(w http.ResponseWriter, r *http.Request) {
-	data := struct{ Base, Options string }{"http://" + r.Host, ""}
+	host := r.Host
+	if !plainHost.MatchString(host) { // it stands in lines for a shell
+		host = "localhost"
+	}
+	data := struct{ Base, Options string }{"http://" + host, ""}
 	if r.TLS != nil {
-		data.Base, data.Options = "https://"+r.Host, " --cacert ca.crt --cert tls.crt --key tls.key"
+		data.Base, data.Options = "https://"+host, " --cacert ca.crt --cert tls.crt --key tls.key"
 	}
 	var text, out bytes.Buffer
 	err := page.Execute(&text, data)

@@ -9,13 +9,17 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	orderv1 "hosho/gen/order/v1"
 )
 
 // asked is a request that is a call.
@@ -45,6 +49,9 @@ func (d *door) read(w http.ResponseWriter, r *http.Request) (*asked, error) {
 	query, err := a.readQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
+	}
+	if near := r.Header.Values("X-" + idempotencyKey); len(near) > 0 {
+		return nil, malformed("got the header X-%s, want %[1]s: a repeat would be a second order", idempotencyKey)
 	}
 	key, err := readKey(r.Header.Values(idempotencyKey))
 	if err != nil {
@@ -81,7 +88,7 @@ func (a *asked) readQuery(raw string) (url.Values, error) {
 		if n := times[protoName(name)]; n > 1 {
 			return nil, malformed("got the query parameter %s %d times, want it once", protoName(name), n)
 		}
-		if err := checkText("the query parameter "+name, query.Get(name)); err != nil {
+		if err := checkParameter(protoName(name), query.Get(name)); err != nil {
 			return nil, err
 		}
 	}
@@ -94,6 +101,26 @@ func (a *asked) readQuery(raw string) (url.Values, error) {
 		return nil, nil
 	}
 	return query, nil
+}
+
+// checkParameter returns an error for a value that says nothing, or nothing that its field can have. That of a first
+// page's token is empty: any other one that is empty was to have a value, as a customer's does.
+func checkParameter(name, value string) error {
+	if err := checkText("the query parameter "+name, value); err != nil {
+		return err
+	}
+	_, word := orderv1.Order_Status_value[value]
+	_, number := strconv.ParseInt(value, 10, 32)
+	switch {
+	case value == "" && name != "page_token":
+		return malformed("got the query parameter %s without a value: give it one, or leave it away", name)
+	case name == "page_size" && number != nil:
+		return malformed("got page_size %s, want a whole number", quoted(value))
+	case name == "status" && !word && number != nil:
+		return malformed("got status %s, want STATUS_PENDING, STATUS_COMPLETED, STATUS_CANCELLING or STATUS_CANCELLED",
+			quoted(value))
+	}
+	return nil
 }
 
 // parameters names those that a route takes, for people.
@@ -145,8 +172,10 @@ func (a *asked) readBody(body io.Reader, r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &bodyTooLarge{tooLarge.Limit}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, malformed("the body did not come to its end in time")
 	case err != nil:
-		return nil, malformed("the body could not be read to its end: %v", err)
+		return nil, malformed("the body ended too early")
 	case len(text) == 0:
 		return nil, nil
 	case !a.route.body:
