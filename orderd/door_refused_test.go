@@ -58,7 +58,7 @@ func noCalls(id string) map[string]noCall {
 		"a slash too many":         {"POST", "/v1/orders/", ghost, nil, 404, `there is no "/v1/orders/"`},
 		"two slashes":              {"POST", "/v1//orders", ghost, nil, 404, "there is no"},
 		"dots":                     {"POST", "/v1/x/../orders", ghost, nil, 404, "there is no"},
-		"a page that is written":   {"POST", "/", ghost, nil, 405, "/ takes GET"},
+		"a page that is written":   {"POST", "/", ghost, nil, 405, "/ takes GET and HEAD"},
 		"an unknown verb":          {"POST", one + ":refund", "", nil, 404, "there is no"},
 		"a method that is none":    {"PUT", all, ghost, nil, 405, "takes POST and GET"},
 		"DELETE":                   {"DELETE", one, "", nil, 405, "takes GET"},

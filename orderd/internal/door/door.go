@@ -14,14 +14,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
-	orderv1 "hosho/gen/order/v1"
-
 	gatewayv1 "hosho/gen/gateway/order/v1"
+	orderv1 "hosho/gen/order/v1"
 )
 
 // Config says what is served, and to whom.
@@ -78,7 +78,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		d.call(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		d.refuse(w, &wrongMethod{r.Method, r.URL.Path, []string{http.MethodGet}})
+		d.refuse(w, &wrongMethod{r.Method, r.URL.Path, []string{http.MethodGet, http.MethodHead}})
 	default:
 		answer(w, r)
 	}
@@ -92,7 +92,7 @@ func (d *door) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	controller := http.NewResponseController(w)
-	if err := controller.SetReadDeadline(noTime); err != nil { // all is read: now its client may wait
+	if err := controller.SetReadDeadline(time.Time{}); err != nil { // all is read: now its client may wait
 		d.refuse(w, err)
 		return
 	}

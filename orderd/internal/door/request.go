@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -199,5 +198,3 @@ func checkType(h http.Header) error {
 	}
 	return nil
 }
-
-var noTime time.Time
