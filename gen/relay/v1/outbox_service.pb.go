@@ -11,6 +11,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	v1 "hosho/gen/money/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -204,7 +205,7 @@ func (x StatusChange_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StatusChange_Status.Descriptor instead.
 func (StatusChange_Status) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Meaning says what the relay took the code for.
@@ -277,7 +278,7 @@ func (x Attempt_Meaning) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Attempt_Meaning.Descriptor instead.
 func (Attempt_Meaning) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // Problem says what is wrong with it.
@@ -336,7 +337,7 @@ func (x PaymentsDatabase_Problem) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PaymentsDatabase_Problem.Descriptor instead.
 func (PaymentsDatabase_Problem) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // ParkedCommand is a command in the outbox, as an operator looks at it.
@@ -606,6 +607,198 @@ func (x *ListParkedResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListCommandsRequest asks for a page (AIP-158).
+type ListCommandsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many commands at most: 50 when 0, 1000 when more.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Commands of this kind only; of both when unspecified.
+	Kind          ParkedCommand_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCommandsRequest) Reset() {
+	*x = ListCommandsRequest{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCommandsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCommandsRequest) ProtoMessage() {}
+
+func (x *ListCommandsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCommandsRequest.ProtoReflect.Descriptor instead.
+func (*ListCommandsRequest) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListCommandsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCommandsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCommandsRequest) GetKind() ParkedCommand_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ParkedCommand_KIND_UNSPECIFIED
+}
+
+// ListCommandsResponse is a page of commands.
+type ListCommandsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The commands, the oldest first.
+	Commands []*Command `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
+	// Continues the list; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCommandsResponse) Reset() {
+	*x = ListCommandsResponse{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCommandsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCommandsResponse) ProtoMessage() {}
+
+func (x *ListCommandsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCommandsResponse.ProtoReflect.Descriptor instead.
+func (*ListCommandsResponse) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListCommandsResponse) GetCommands() []*Command {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+func (x *ListCommandsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Command is a command in the outbox, and the order that waits for it.
+type Command struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The command. Its why is set when it needs a person.
+	Command *ParkedCommand `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	// The status of its order; unspecified when there is no order.
+	OrderStatus StatusChange_Status `protobuf:"varint,2,opt,name=order_status,json=orderStatus,proto3,enum=relay.v1.StatusChange_Status" json:"order_status,omitempty"`
+	// The total of its order; unset when there is no order.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// It is sent by itself: it was taken up more than once and came to no answer, and may be what its relays died of.
+	Alone         bool `protobuf:"varint,4,opt,name=alone,proto3" json:"alone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Command) Reset() {
+	*x = Command{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Command) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Command) ProtoMessage() {}
+
+func (x *Command) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Command.ProtoReflect.Descriptor instead.
+func (*Command) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Command) GetCommand() *ParkedCommand {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *Command) GetOrderStatus() StatusChange_Status {
+	if x != nil {
+		return x.OrderStatus
+	}
+	return StatusChange_STATUS_UNSPECIFIED
+}
+
+func (x *Command) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Command) GetAlone() bool {
+	if x != nil {
+		return x.Alone
+	}
+	return false
+}
+
 // RetryParkedRequest names a command.
 type RetryParkedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -624,7 +817,7 @@ type RetryParkedRequest struct {
 
 func (x *RetryParkedRequest) Reset() {
 	*x = RetryParkedRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[3]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +829,7 @@ func (x *RetryParkedRequest) String() string {
 func (*RetryParkedRequest) ProtoMessage() {}
 
 func (x *RetryParkedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[3]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +842,7 @@ func (x *RetryParkedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedRequest.ProtoReflect.Descriptor instead.
 func (*RetryParkedRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{3}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RetryParkedRequest) GetOrderId() string {
@@ -689,7 +882,7 @@ type RetryParkedResponse struct {
 
 func (x *RetryParkedResponse) Reset() {
 	*x = RetryParkedResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[4]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +894,7 @@ func (x *RetryParkedResponse) String() string {
 func (*RetryParkedResponse) ProtoMessage() {}
 
 func (x *RetryParkedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[4]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +907,7 @@ func (x *RetryParkedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedResponse.ProtoReflect.Descriptor instead.
 func (*RetryParkedResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{4}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{7}
 }
 
 // SettleParkedRequest names an order and says why it is settled by hand.
@@ -734,7 +927,7 @@ type SettleParkedRequest struct {
 
 func (x *SettleParkedRequest) Reset() {
 	*x = SettleParkedRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[5]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +939,7 @@ func (x *SettleParkedRequest) String() string {
 func (*SettleParkedRequest) ProtoMessage() {}
 
 func (x *SettleParkedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[5]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +952,7 @@ func (x *SettleParkedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleParkedRequest.ProtoReflect.Descriptor instead.
 func (*SettleParkedRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{5}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SettleParkedRequest) GetOrderId() string {
@@ -792,7 +985,7 @@ type SettleParkedResponse struct {
 
 func (x *SettleParkedResponse) Reset() {
 	*x = SettleParkedResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[6]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +997,7 @@ func (x *SettleParkedResponse) String() string {
 func (*SettleParkedResponse) ProtoMessage() {}
 
 func (x *SettleParkedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[6]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +1010,7 @@ func (x *SettleParkedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleParkedResponse.ProtoReflect.Descriptor instead.
 func (*SettleParkedResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{6}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9}
 }
 
 // ExplainOrderRequest names an order.
@@ -831,7 +1024,7 @@ type ExplainOrderRequest struct {
 
 func (x *ExplainOrderRequest) Reset() {
 	*x = ExplainOrderRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1036,7 @@ func (x *ExplainOrderRequest) String() string {
 func (*ExplainOrderRequest) ProtoMessage() {}
 
 func (x *ExplainOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[7]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1049,7 @@ func (x *ExplainOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainOrderRequest.ProtoReflect.Descriptor instead.
 func (*ExplainOrderRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{7}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExplainOrderRequest) GetOrderId() string {
@@ -888,7 +1081,7 @@ type ExplainOrderResponse struct {
 
 func (x *ExplainOrderResponse) Reset() {
 	*x = ExplainOrderResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1093,7 @@ func (x *ExplainOrderResponse) String() string {
 func (*ExplainOrderResponse) ProtoMessage() {}
 
 func (x *ExplainOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[8]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1106,7 @@ func (x *ExplainOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainOrderResponse.ProtoReflect.Descriptor instead.
 func (*ExplainOrderResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{8}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExplainOrderResponse) GetAttempts() []*Attempt {
@@ -980,7 +1173,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1185,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[9]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1198,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{9}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StatusChange) GetFrom() StatusChange_Status {
@@ -1079,7 +1272,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1284,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[10]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1297,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{10}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Attempt) GetKind() ParkedCommand_Kind {
@@ -1192,7 +1385,7 @@ type OperatorDecision struct {
 
 func (x *OperatorDecision) Reset() {
 	*x = OperatorDecision{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1397,7 @@ func (x *OperatorDecision) String() string {
 func (*OperatorDecision) ProtoMessage() {}
 
 func (x *OperatorDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[11]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1410,7 @@ func (x *OperatorDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorDecision.ProtoReflect.Descriptor instead.
 func (*OperatorDecision) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{11}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OperatorDecision) GetOperator() string {
@@ -1258,7 +1451,7 @@ type OperatorRetry struct {
 
 func (x *OperatorRetry) Reset() {
 	*x = OperatorRetry{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1463,7 @@ func (x *OperatorRetry) String() string {
 func (*OperatorRetry) ProtoMessage() {}
 
 func (x *OperatorRetry) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[12]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1476,7 @@ func (x *OperatorRetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorRetry.ProtoReflect.Descriptor instead.
 func (*OperatorRetry) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{12}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OperatorRetry) GetKind() ParkedCommand_Kind {
@@ -1323,7 +1516,7 @@ type GetBacklogRequest struct {
 
 func (x *GetBacklogRequest) Reset() {
 	*x = GetBacklogRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1528,7 @@ func (x *GetBacklogRequest) String() string {
 func (*GetBacklogRequest) ProtoMessage() {}
 
 func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[13]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1541,7 @@ func (x *GetBacklogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogRequest.ProtoReflect.Descriptor instead.
 func (*GetBacklogRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{13}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{16}
 }
 
 // GetBacklogResponse is the backlog. A command is in exactly one of the counts due, waiting and parked.
@@ -1374,7 +1567,7 @@ type GetBacklogResponse struct {
 
 func (x *GetBacklogResponse) Reset() {
 	*x = GetBacklogResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1579,7 @@ func (x *GetBacklogResponse) String() string {
 func (*GetBacklogResponse) ProtoMessage() {}
 
 func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[14]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1592,7 @@ func (x *GetBacklogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacklogResponse.ProtoReflect.Descriptor instead.
 func (*GetBacklogResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{14}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetBacklogResponse) GetDue() int64 {
@@ -1470,7 +1663,7 @@ type PaymentsDatabase struct {
 
 func (x *PaymentsDatabase) Reset() {
 	*x = PaymentsDatabase{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1675,7 @@ func (x *PaymentsDatabase) String() string {
 func (*PaymentsDatabase) ProtoMessage() {}
 
 func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[15]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1688,7 @@ func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PaymentsDatabase.ProtoReflect.Descriptor instead.
 func (*PaymentsDatabase) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{15}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PaymentsDatabase) GetProblem() PaymentsDatabase_Problem {
@@ -1548,7 +1741,7 @@ type AcceptPaymentsDatabaseRequest struct {
 
 func (x *AcceptPaymentsDatabaseRequest) Reset() {
 	*x = AcceptPaymentsDatabaseRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1753,7 @@ func (x *AcceptPaymentsDatabaseRequest) String() string {
 func (*AcceptPaymentsDatabaseRequest) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[16]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1766,7 @@ func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseRequest.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{16}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AcceptPaymentsDatabaseRequest) GetPaymentsDatabase() string {
@@ -1608,7 +1801,7 @@ type AcceptPaymentsDatabaseResponse struct {
 
 func (x *AcceptPaymentsDatabaseResponse) Reset() {
 	*x = AcceptPaymentsDatabaseResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1813,7 @@ func (x *AcceptPaymentsDatabaseResponse) String() string {
 func (*AcceptPaymentsDatabaseResponse) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[17]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1826,7 @@ func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseResponse.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{17}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AcceptPaymentsDatabaseResponse) GetPrevious() string {
@@ -1665,7 +1858,7 @@ type KindBacklog struct {
 
 func (x *KindBacklog) Reset() {
 	*x = KindBacklog{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1870,7 @@ func (x *KindBacklog) String() string {
 func (*KindBacklog) ProtoMessage() {}
 
 func (x *KindBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1883,7 @@ func (x *KindBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
 func (*KindBacklog) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KindBacklog) GetKind() ParkedCommand_Kind {
@@ -1739,7 +1932,7 @@ var File_relay_v1_outbox_service_proto protoreflect.FileDescriptor
 
 const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x06\n" +
+	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\"\x9c\x06\n" +
 	"\rParkedCommand\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x18\n" +
@@ -1775,7 +1968,20 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
 	"\x12ListParkedResponse\x123\n" +
 	"\bcommands\x18\x01 \x03(\v2\x17.relay.v1.ParkedCommandR\bcommands\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x01\n" +
+	"\x13ListCommandsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x120\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\"m\n" +
+	"\x14ListCommandsResponse\x12-\n" +
+	"\bcommands\x18\x01 \x03(\v2\x11.relay.v1.CommandR\bcommands\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbd\x01\n" +
+	"\aCommand\x121\n" +
+	"\acommand\x18\x01 \x01(\v2\x17.relay.v1.ParkedCommandR\acommand\x12@\n" +
+	"\forder_status\x18\x02 \x01(\x0e2\x1d.relay.v1.StatusChange.StatusR\vorderStatus\x12'\n" +
+	"\x06amount\x18\x03 \x01(\v2\x0f.money.v1.MoneyR\x06amount\x12\x14\n" +
+	"\x05alone\x18\x04 \x01(\bR\x05alone\"\x95\x01\n" +
 	"\x12RetryParkedRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x1a\n" +
@@ -1879,10 +2085,11 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06parked\x18\x04 \x01(\x03R\x06parked\x128\n" +
 	"\n" +
 	"oldest_age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12!\n" +
-	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\xf8\x03\n" +
+	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\xc7\x04\n" +
 	"\rOutboxService\x12G\n" +
 	"\n" +
-	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12J\n" +
+	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12M\n" +
+	"\fListCommands\x12\x1d.relay.v1.ListCommandsRequest\x1a\x1e.relay.v1.ListCommandsResponse\x12J\n" +
 	"\vRetryParked\x12\x1c.relay.v1.RetryParkedRequest\x1a\x1d.relay.v1.RetryParkedResponse\x12M\n" +
 	"\fSettleParked\x12\x1d.relay.v1.SettleParkedRequest\x1a\x1e.relay.v1.SettleParkedResponse\x12M\n" +
 	"\fExplainOrder\x12\x1d.relay.v1.ExplainOrderRequest\x1a\x1e.relay.v1.ExplainOrderResponse\x12G\n" +
@@ -1904,7 +2111,7 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 }
 
 var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),                // 0: relay.v1.ParkedCommand.Kind
 	(ParkedCommand_Why)(0),                 // 1: relay.v1.ParkedCommand.Why
@@ -1914,76 +2121,87 @@ var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(*ParkedCommand)(nil),                  // 5: relay.v1.ParkedCommand
 	(*ListParkedRequest)(nil),              // 6: relay.v1.ListParkedRequest
 	(*ListParkedResponse)(nil),             // 7: relay.v1.ListParkedResponse
-	(*RetryParkedRequest)(nil),             // 8: relay.v1.RetryParkedRequest
-	(*RetryParkedResponse)(nil),            // 9: relay.v1.RetryParkedResponse
-	(*SettleParkedRequest)(nil),            // 10: relay.v1.SettleParkedRequest
-	(*SettleParkedResponse)(nil),           // 11: relay.v1.SettleParkedResponse
-	(*ExplainOrderRequest)(nil),            // 12: relay.v1.ExplainOrderRequest
-	(*ExplainOrderResponse)(nil),           // 13: relay.v1.ExplainOrderResponse
-	(*StatusChange)(nil),                   // 14: relay.v1.StatusChange
-	(*Attempt)(nil),                        // 15: relay.v1.Attempt
-	(*OperatorDecision)(nil),               // 16: relay.v1.OperatorDecision
-	(*OperatorRetry)(nil),                  // 17: relay.v1.OperatorRetry
-	(*GetBacklogRequest)(nil),              // 18: relay.v1.GetBacklogRequest
-	(*GetBacklogResponse)(nil),             // 19: relay.v1.GetBacklogResponse
-	(*PaymentsDatabase)(nil),               // 20: relay.v1.PaymentsDatabase
-	(*AcceptPaymentsDatabaseRequest)(nil),  // 21: relay.v1.AcceptPaymentsDatabaseRequest
-	(*AcceptPaymentsDatabaseResponse)(nil), // 22: relay.v1.AcceptPaymentsDatabaseResponse
-	(*KindBacklog)(nil),                    // 23: relay.v1.KindBacklog
-	(*timestamppb.Timestamp)(nil),          // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),            // 25: google.protobuf.Duration
+	(*ListCommandsRequest)(nil),            // 8: relay.v1.ListCommandsRequest
+	(*ListCommandsResponse)(nil),           // 9: relay.v1.ListCommandsResponse
+	(*Command)(nil),                        // 10: relay.v1.Command
+	(*RetryParkedRequest)(nil),             // 11: relay.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),            // 12: relay.v1.RetryParkedResponse
+	(*SettleParkedRequest)(nil),            // 13: relay.v1.SettleParkedRequest
+	(*SettleParkedResponse)(nil),           // 14: relay.v1.SettleParkedResponse
+	(*ExplainOrderRequest)(nil),            // 15: relay.v1.ExplainOrderRequest
+	(*ExplainOrderResponse)(nil),           // 16: relay.v1.ExplainOrderResponse
+	(*StatusChange)(nil),                   // 17: relay.v1.StatusChange
+	(*Attempt)(nil),                        // 18: relay.v1.Attempt
+	(*OperatorDecision)(nil),               // 19: relay.v1.OperatorDecision
+	(*OperatorRetry)(nil),                  // 20: relay.v1.OperatorRetry
+	(*GetBacklogRequest)(nil),              // 21: relay.v1.GetBacklogRequest
+	(*GetBacklogResponse)(nil),             // 22: relay.v1.GetBacklogResponse
+	(*PaymentsDatabase)(nil),               // 23: relay.v1.PaymentsDatabase
+	(*AcceptPaymentsDatabaseRequest)(nil),  // 24: relay.v1.AcceptPaymentsDatabaseRequest
+	(*AcceptPaymentsDatabaseResponse)(nil), // 25: relay.v1.AcceptPaymentsDatabaseResponse
+	(*KindBacklog)(nil),                    // 26: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil),          // 27: google.protobuf.Timestamp
+	(*v1.Money)(nil),                       // 28: money.v1.Money
+	(*durationpb.Duration)(nil),            // 29: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	24, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	24, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	24, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	27, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	27, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	27, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	24, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	24, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	27, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	27, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
-	0,  // 8: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
-	15, // 9: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
-	5,  // 10: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
-	16, // 11: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
-	14, // 12: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
-	17, // 13: relay.v1.ExplainOrderResponse.retries:type_name -> relay.v1.OperatorRetry
-	2,  // 14: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
-	2,  // 15: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
-	24, // 16: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 17: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	24, // 18: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	3,  // 19: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	25, // 20: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	25, // 21: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	24, // 22: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 23: relay.v1.OperatorRetry.kind:type_name -> relay.v1.ParkedCommand.Kind
-	24, // 24: relay.v1.OperatorRetry.create_time:type_name -> google.protobuf.Timestamp
-	25, // 25: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	23, // 26: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
-	20, // 27: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
-	4,  // 28: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
-	24, // 29: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
-	25, // 30: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
-	0,  // 31: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
-	25, // 32: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	6,  // 33: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	8,  // 34: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	10, // 35: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	12, // 36: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	18, // 37: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	21, // 38: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
-	7,  // 39: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	9,  // 40: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	11, // 41: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	13, // 42: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	19, // 43: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	22, // 44: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
-	39, // [39:45] is the sub-list for method output_type
-	33, // [33:39] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	0,  // 8: relay.v1.ListCommandsRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
+	10, // 9: relay.v1.ListCommandsResponse.commands:type_name -> relay.v1.Command
+	5,  // 10: relay.v1.Command.command:type_name -> relay.v1.ParkedCommand
+	2,  // 11: relay.v1.Command.order_status:type_name -> relay.v1.StatusChange.Status
+	28, // 12: relay.v1.Command.amount:type_name -> money.v1.Money
+	0,  // 13: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
+	18, // 14: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
+	5,  // 15: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
+	19, // 16: relay.v1.ExplainOrderResponse.decision:type_name -> relay.v1.OperatorDecision
+	17, // 17: relay.v1.ExplainOrderResponse.changes:type_name -> relay.v1.StatusChange
+	20, // 18: relay.v1.ExplainOrderResponse.retries:type_name -> relay.v1.OperatorRetry
+	2,  // 19: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
+	2,  // 20: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
+	27, // 21: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 22: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
+	27, // 23: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	3,  // 24: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
+	29, // 25: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	29, // 26: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	27, // 27: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 28: relay.v1.OperatorRetry.kind:type_name -> relay.v1.ParkedCommand.Kind
+	27, // 29: relay.v1.OperatorRetry.create_time:type_name -> google.protobuf.Timestamp
+	29, // 30: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	26, // 31: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	23, // 32: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
+	4,  // 33: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
+	27, // 34: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
+	29, // 35: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
+	0,  // 36: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	29, // 37: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	6,  // 38: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	8,  // 39: relay.v1.OutboxService.ListCommands:input_type -> relay.v1.ListCommandsRequest
+	11, // 40: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	13, // 41: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	15, // 42: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	21, // 43: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	24, // 44: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
+	7,  // 45: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	9,  // 46: relay.v1.OutboxService.ListCommands:output_type -> relay.v1.ListCommandsResponse
+	12, // 47: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	14, // 48: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	16, // 49: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	22, // 50: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	25, // 51: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
+	45, // [45:52] is the sub-list for method output_type
+	38, // [38:45] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -1997,7 +2215,7 @@ func file_relay_v1_outbox_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	OutboxService_ListParked_FullMethodName             = "/relay.v1.OutboxService/ListParked"
+	OutboxService_ListCommands_FullMethodName           = "/relay.v1.OutboxService/ListCommands"
 	OutboxService_RetryParked_FullMethodName            = "/relay.v1.OutboxService/RetryParked"
 	OutboxService_SettleParked_FullMethodName           = "/relay.v1.OutboxService/SettleParked"
 	OutboxService_ExplainOrder_FullMethodName           = "/relay.v1.OutboxService/ExplainOrder"
@@ -51,6 +52,15 @@ type OutboxServiceClient interface {
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
+	// ListCommands answers all commands in the outbox, each saying how far it has come: what is under way and not settled.
+	// The oldest come first, of both kinds or of one. A repeat with the same token continues from the same place. Commands
+	// that were written in different transactions at the same time may stand the other way round.
+	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 commands at most: a page may be short or
+	// empty and have a next_page_token all the same. Only one without it is the last.
+	//
+	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same kind.
+	ListCommands(ctx context.Context, in *ListCommandsRequest, opts ...grpc.CallOption) (*ListCommandsResponse, error)
 	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
 	// rules apply to what follows. A command that a relay is at is left with it. Who wanted it and why is kept in the
 	// audit table. A repeat does the same, and is kept as well.
@@ -97,6 +107,16 @@ func (c *outboxServiceClient) ListParked(ctx context.Context, in *ListParkedRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListParkedResponse)
 	err := c.cc.Invoke(ctx, OutboxService_ListParked_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *outboxServiceClient) ListCommands(ctx context.Context, in *ListCommandsRequest, opts ...grpc.CallOption) (*ListCommandsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCommandsResponse)
+	err := c.cc.Invoke(ctx, OutboxService_ListCommands_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +197,15 @@ type OutboxServiceServer interface {
 	//
 	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
+	// ListCommands answers all commands in the outbox, each saying how far it has come: what is under way and not settled.
+	// The oldest come first, of both kinds or of one. A repeat with the same token continues from the same place. Commands
+	// that were written in different transactions at the same time may stand the other way round.
+	//
+	// A page ends before it is larger than 1 MiB, and a call looks at 10,000 commands at most: a page may be short or
+	// empty and have a next_page_token all the same. Only one without it is the last.
+	//
+	// INVALID_ARGUMENT: page_size is negative, or page_token was not made by this method for the same kind.
+	ListCommands(context.Context, *ListCommandsRequest) (*ListCommandsResponse, error)
 	// RetryParked makes a command due at once, parked, stuck or neither, as if it had never been parked; the ordinary
 	// rules apply to what follows. A command that a relay is at is left with it. Who wanted it and why is kept in the
 	// audit table. A repeat does the same, and is kept as well.
@@ -221,6 +250,9 @@ type UnimplementedOutboxServiceServer struct{}
 
 func (UnimplementedOutboxServiceServer) ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListParked not implemented")
+}
+func (UnimplementedOutboxServiceServer) ListCommands(context.Context, *ListCommandsRequest) (*ListCommandsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCommands not implemented")
 }
 func (UnimplementedOutboxServiceServer) RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryParked not implemented")
@@ -272,6 +304,24 @@ func _OutboxService_ListParked_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OutboxServiceServer).ListParked(ctx, req.(*ListParkedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OutboxService_ListCommands_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCommandsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutboxServiceServer).ListCommands(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutboxService_ListCommands_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutboxServiceServer).ListCommands(ctx, req.(*ListCommandsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -376,6 +426,10 @@ var OutboxService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListParked",
 			Handler:    _OutboxService_ListParked_Handler,
+		},
+		{
+			MethodName: "ListCommands",
+			Handler:    _OutboxService_ListCommands_Handler,
 		},
 		{
 			MethodName: "RetryParked",
