@@ -39,6 +39,7 @@ lab/measured  | *          |
 lab/proxy     |            | proc wait
 
 around
+console    | grpc text uuid | money plain span
 reconcile  | pgx prometheus | command money order orderdb outbox payment pg span wait
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
@@ -144,6 +145,7 @@ var modules = map[string]string{
 	"pgx":        "github.com/jackc/pgx/v5",
 	"prometheus": "github.com/prometheus/client_golang",
 	"protobuf":   "google.golang.org/protobuf",
+	"text":       "golang.org/x/text",
 	"uuid":       "github.com/google/uuid",
 }
 

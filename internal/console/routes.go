@@ -1,0 +1,45 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+)
+
+// route is a path, and what answers there. What changes something is a POST, and wants the token.
+type route struct {
+	pattern string // as http.ServeMux has it
+	handle  func(*visit) error
+}
+
+func (r route) isAction() bool { return strings.HasPrefix(r.pattern, http.MethodPost+" ") }
+
+// table is all that there is.
+func (c *Console) table() []route {
+	return []route{
+		{"GET /{$}", c.live},
+		{"GET /orders", c.findOrder},
+		{"GET /static/{name}", c.static},
+	}
+}
+
+// routes answers each request by its path.
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range c.table() {
+		mux.Handle(r.pattern, c.visited(r))
+	}
+	mux.Handle("/", c.visited(route{"/", c.unknown}))
+	return mux
+}
+
+// unknown answers where there is no page, or none that takes the method.
+func (c *Console) unknown(v *visit) error {
+	path := v.Request.URL.Path
+	for _, r := range c.table() {
+		_, pattern, _ := strings.Cut(r.pattern, " ")
+		if pattern == path {
+			return &problem{http.StatusMethodNotAllowed, "problem.method", []any{v.Request.Method, path}}
+		}
+	}
+	return &problem{http.StatusNotFound, "problem.path", []any{path}}
+}
