@@ -29,6 +29,7 @@ func anyRequests(t testing.TB) fuzz.Service {
 		Descriptor: relayv1.File_relay_v1_outbox_service_proto.Services().ByName("OutboxService"),
 		Codes: map[string][]codes.Code{
 			"ListParked":   {codes.InvalidArgument},
+			"ListCommands": {codes.InvalidArgument},
 			"RetryParked":  {codes.InvalidArgument, codes.NotFound},
 			"SettleParked": {codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition},
 			"ExplainOrder": {codes.InvalidArgument, codes.NotFound},
@@ -37,6 +38,7 @@ func anyRequests(t testing.TB) fuzz.Service {
 		},
 		Seeds: []proto.Message{
 			&relayv1.ListParkedRequest{PageSize: 1},
+			&relayv1.ListCommandsRequest{PageSize: 1, Kind: relayv1.ParkedCommand_KIND_VOID},
 			&relayv1.RetryParkedRequest{OrderId: charge.ID, Kind: relayv1.ParkedCommand_KIND_CHARGE},
 			&relayv1.RetryParkedRequest{OrderId: void.ID, Kind: relayv1.ParkedCommand_KIND_VOID},
 			&relayv1.SettleParkedRequest{OrderId: charge.ID, Reason: "paid by hand", Operator: "ada"},

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	moneyv1 "hosho/gen/money/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -39,6 +40,16 @@ func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedComma
 		c.LeaseEndTime = timestamppb.New(w.ReadyAt)
 	default:
 		c.NextAttemptTime = timestamppb.New(w.ReadyAt)
+	}
+	return c
+}
+
+// toListed adds to a command what is known of its order.
+func toListed(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.Command {
+	c := &relayv1.Command{Command: toCommand(w, stuckAfter), Alone: w.Alone}
+	if w.Status != nil {
+		c.OrderStatus = toOrderStatus(*w.Status)
+		c.Amount = &moneyv1.Money{AmountMinor: *w.AmountMinor, CurrencyCode: *w.Currency}
 	}
 	return c
 }

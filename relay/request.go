@@ -82,3 +82,14 @@ func checkList(r *relayv1.ListParkedRequest) error {
 	page.CheckSize(&f, r.GetPageSize())
 	return f.Err()
 }
+
+// fromCommands returns which kind of commands is asked for, "" for each.
+func fromCommands(r *relayv1.ListCommandsRequest) (order.Command, error) {
+	var f validate.Fields
+	page.CheckSize(&f, r.GetPageSize())
+	kind, known := kinds[r.GetKind()]
+	if !known && r.GetKind() != relayv1.ParkedCommand_KIND_UNSPECIFIED {
+		f.Add("kind", "got %v, want KIND_CHARGE, KIND_VOID, or none for both", r.GetKind())
+	}
+	return kind, f.Err()
+}

@@ -141,11 +141,35 @@ func (s *server) ListParked(
 		return nil, err
 	}
 	response := &relayv1.ListParkedResponse{}
-	at := func(last orderdb.Waiting) page.Position { return page.AtNumber(last.ID) }
 	told := func(w orderdb.Waiting) *relayv1.ParkedCommand { return toCommand(w, s.stuckAfter) }
-	response.Commands, response.NextPageToken = page.Cut(waiting, told, at, page.AfterNumber(rest), "parked")
+	response.Commands, response.NextPageToken = page.Cut(waiting, told, atCommand, page.AfterNumber(rest), "parked")
 	return response, nil
 }
+
+// ListCommands returns all commands in the outbox, or those of a kind.
+func (s *server) ListCommands(
+	ctx context.Context, r *relayv1.ListCommandsRequest,
+) (*relayv1.ListCommandsResponse, error) {
+	kind, err := fromCommands(r)
+	if err != nil {
+		return nil, err
+	}
+	list := []string{"commands", string(kind)}
+	after, err := page.Read(r.GetPageToken(), list...)
+	if err != nil {
+		return nil, err
+	}
+	waiting, rest, err := s.store.Commands(ctx, kind, after.Number(), page.Size(r.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	response := &relayv1.ListCommandsResponse{}
+	told := func(w orderdb.Waiting) *relayv1.Command { return toListed(w, s.stuckAfter) }
+	response.Commands, response.NextPageToken = page.Cut(waiting, told, atCommand, page.AfterNumber(rest), list...)
+	return response, nil
+}
+
+func atCommand(last orderdb.Waiting) page.Position { return page.AtNumber(last.ID) }
 
 // maxExplained bounds how many attempts one reply tells. A void that fails for months has more.
 const maxExplained = 1000

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	relayv1 "hosho/gen/relay/v1"
@@ -150,6 +151,76 @@ func TestListParkedRefuses(t *testing.T) {
 	}
 	_, err := client.ListParked(t.Context(), &relayv1.ListParkedRequest{PageSize: -1})
 	refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "page_size")
+}
+
+// What is under way is listed, of each kind and of both, with its order. What is settled is not.
+func TestListCommandsPages(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	settled := s.place()
+	orders := s.parked(3)
+	client := s.relay().client()
+	s.awaitParked(orders)
+	s.await(settled.ID, order.Completed)
+	s.unguarded(`DELETE FROM orders WHERE id = $1`, orders[1].ID)
+	for kind, want := range map[relayv1.ParkedCommand_Kind][]order.Order{
+		relayv1.ParkedCommand_KIND_UNSPECIFIED: orders,
+		relayv1.ParkedCommand_KIND_CHARGE:      orders[:3],
+		relayv1.ParkedCommand_KIND_VOID:        orders[3:],
+	} {
+		var got []*relayv1.Command
+		for request := (&relayv1.ListCommandsRequest{PageSize: 2, Kind: kind}); ; {
+			reply, err := client.ListCommands(t.Context(), request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, reply.GetCommands()...)
+			if request.PageToken = reply.GetNextPageToken(); request.PageToken == "" {
+				break
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%v: got %v, want %d commands", kind, got, len(want))
+		}
+		for i, c := range got {
+			wantListed(t, c, want[i], want[i].ID == orders[1].ID)
+		}
+	}
+}
+
+// wantListed wants a command that needs a person, and its order, where that is not missing.
+func wantListed(t *testing.T, c *relayv1.Command, o order.Order, missing bool) {
+	t.Helper()
+	amount, state := money(o), relayv1.StatusChange_STATUS_PENDING
+	switch {
+	case missing:
+		amount, state = nil, relayv1.StatusChange_STATUS_UNSPECIFIED
+	case c.GetCommand().GetKind() == relayv1.ParkedCommand_KIND_VOID:
+		state = relayv1.StatusChange_STATUS_CANCELLING
+	}
+	if p := c.GetCommand(); p.GetOrderId() != o.ID || p.GetLastCode() != "KEY_REUSED" ||
+		p.GetWhy() == relayv1.ParkedCommand_WHY_UNSPECIFIED || c.GetAlone() {
+		t.Errorf("got %v, want the command of %s, which needs a person", c, o.ID)
+	}
+	if !proto.Equal(c.GetAmount(), amount) || c.GetOrderStatus() != state {
+		t.Errorf("got %v, want %v and %v", c, state, amount)
+	}
+}
+
+// A token continues the list of the kind that it was made for.
+func TestListCommandsRefuses(t *testing.T) {
+	t.Parallel()
+	client := newSystem(t).relay().client()
+	for _, token := range []string{
+		"x", page.Token(page.AtNumber(7), "parked"), page.Token(page.AtNumber(7), "commands", "CHARGE"),
+	} {
+		_, err := client.ListCommands(t.Context(), &relayv1.ListCommandsRequest{
+			PageToken: token, Kind: relayv1.ParkedCommand_KIND_VOID,
+		})
+		refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "page_token")
+	}
+	_, err := client.ListCommands(t.Context(), &relayv1.ListCommandsRequest{PageSize: -1, Kind: 7})
+	refused(t, err, codes.InvalidArgument, "INVALID_FIELDS", "page_size", "kind")
 }
 
 func TestRetryParked(t *testing.T) {

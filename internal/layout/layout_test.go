@@ -56,8 +56,8 @@ main
 orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
            |               | order orderdb orderd/internal/door outbox page pg policy protoread protowrite rpc
            |               | trace validate wait
-relay      | *             | admission digest gen/error gen/payment gen/relay command daemon identity logline migrations
-           |               | order orderdb outbox page pg plain relay/internal/dispatch rpc scrape trace
+relay      | *             | admission digest gen/error gen/money gen/payment gen/relay command daemon identity logline
+           |               | migrations order orderdb outbox page pg plain relay/internal/dispatch rpc scrape trace
            |               | validate wait
 paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
            |               | migrations page payment paymentdb pg policy protoread protowrite rpc trace validate

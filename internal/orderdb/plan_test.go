@@ -138,6 +138,12 @@ func TestNoPageReadsTheWholeTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantBounded(t, 10_001, plans(), "statistics %s, what needs a person", statistics.name)
+		for _, kind := range []order.Command{"", order.Charge} {
+			if _, _, err := s.Commands(t.Context(), kind, 0, 50); err != nil {
+				t.Fatal(err)
+			}
+			wantBounded(t, 60, plans(), "statistics %s, the first page of kind %q", statistics.name, kind)
+		}
 	}
 }
 
@@ -167,11 +173,7 @@ func TestAHealthyBacklogIsLookedAtInParts(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "makes 10,000 orders")
 	db := pgtest.Orders(t)
-	execute(t, db, `
-		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
-		SELECT gen_random_uuid(), 'alice', '[{}]', 1, 'JPY', clock_timestamp() + interval '1 hour'
-		FROM generate_series(1, 10000);
-		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM orders`)
+	healthyBacklog(t, db)
 	parked := placed(t, db, order.Pending)
 	damage(t, db, `UPDATE outbox SET parked_at = clock_timestamp() WHERE key = $1`, parked.ID)
 	s, plans := planned(t, db)
@@ -184,6 +186,40 @@ func TestAHealthyBacklogIsLookedAtInParts(t *testing.T) {
 	if err != nil || len(one) != 1 || one[0].OrderID != parked.ID || rest != 0 {
 		t.Errorf("got %v and the rest after %d, error %v; want the one that is parked and no more", one, rest, err)
 	}
+}
+
+// The one VOID behind 10,000 CHARGEs is found by two calls. They look at no order but its own.
+func TestAVoidBehindAHugeBacklogOfChargesIsLookedForInParts(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "makes 10,000 orders")
+	db := pgtest.Orders(t)
+	healthyBacklog(t, db)
+	o := placed(t, db, order.Cancelling)
+	damage(t, db, `DELETE FROM outbox WHERE kind = 'CHARGE' AND key = $1`, o.ID)
+	s, plans := planned(t, db)
+	none, rest, err := s.Commands(t.Context(), order.Void, 0, 50)
+	if err != nil || len(none) != 0 || rest == 0 {
+		t.Fatalf("got %d commands and the rest after %d, error %v; want none and where to go on", len(none), rest, err)
+	}
+	first := plans()
+	wantBounded(t, 10_001, first, "the first call")
+	if orders, _ := first[0].read("orders"); orders > 1 {
+		t.Errorf("got %.0f orders looked up for the commands that are passed over, want 1 at most", orders)
+	}
+	one, rest, err := s.Commands(t.Context(), order.Void, rest, 50)
+	if err != nil || len(one) != 1 || one[0].OrderID != o.ID || rest != 0 {
+		t.Errorf("got %v and the rest after %d, error %v; want the VOID and no more", one, rest, err)
+	}
+}
+
+// healthyBacklog is 10,000 orders that wait for nobody but the payment service.
+func healthyBacklog(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	execute(t, db, `
+		INSERT INTO orders (id, customer_id, items, amount_minor, currency, deadline_at)
+		SELECT gen_random_uuid(), 'alice', '[{}]', 1, 'JPY', clock_timestamp() + interval '1 hour'
+		FROM generate_series(1, 10000);
+		INSERT INTO outbox (key, kind, payload) SELECT id, 'CHARGE', '' FROM orders`)
 }
 
 // crossed returns how many pairs of rows were looked at in vain by the joins of a plan.

@@ -25,11 +25,14 @@ type Waiting struct {
 	ParkedAt  *time.Time `db:"parked"`
 	ExpiresAt *time.Time `db:"expires"`
 	Leased    bool       // a relay is at it
+	Alone     bool       // it was claimed too often without an answer, and goes by itself
 
 	// Of its order; nil when there is none.
-	Status *order.Status
-	Age    *time.Duration
-	Late   *time.Duration
+	Status      *order.Status
+	AmountMinor *int64
+	Currency    *string
+	Age         *time.Duration
+	Late        *time.Duration
 }
 
 // Why returns why the command needs a person; order.Standing defines it.
@@ -45,17 +48,17 @@ func (w Waiting) Why(stuckAfter time.Duration) order.Why {
 }
 
 // waiting is a query of commands. waitingIn is one of those in a subquery, and of more of its columns.
-var waiting = waitingIn(Outbox.View(), ``)
+var waiting = waitingIn(Outbox.Whole(), ``)
 
 // OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
 func waitingIn(commands, more string) string {
 	return `
 	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.code, ` + traceID + ` AS trace_id,
-		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased,
-		status, age, late` + more + `
+		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, c.alone,
+		status, amount_minor, currency, age, late` + more + `
 	FROM ` + commands + ` AS c
 	LEFT JOIN LATERAL (
-		SELECT status, updated_at, greatest(clock_timestamp() - updated_at, '0') AS age,
+		SELECT status, amount_minor, currency, updated_at, greatest(clock_timestamp() - updated_at, '0') AS age,
 			 clock_timestamp() - deadline_at AS late
 		FROM orders
 		WHERE orders.id = c.key
@@ -76,8 +79,8 @@ func collectWaiting(rows pgx.Rows, err error) ([]Waiting, error) {
 func (s *Store) Stuck(
 	ctx context.Context, stuckAfter time.Duration, after int64, limit int,
 ) (found []Waiting, rest int64, err error) {
-	for looked := 0; ; {
-		window, err := s.suspects(ctx, stuckAfter, after, limit+1, mostLooked-looked)
+	for seen := 0; ; {
+		window, err := s.suspects(ctx, stuckAfter, after, limit+1, mostLooked-seen)
 		if err != nil {
 			return nil, 0, fmt.Errorf("list commands that need a person: %w", err)
 		}
@@ -87,23 +90,17 @@ func (s *Store) Stuck(
 			}
 		}
 		if n := len(window); n > 0 {
-			looked, after = looked+window[n-1].Place, window[n-1].ID
+			seen, after = seen+window[n-1].Place, window[n-1].ID
 		}
 		switch {
 		case len(found) > limit:
 			return found[:limit], found[limit-1].ID, nil
-		case looked >= mostLooked:
+		case seen >= mostLooked:
 			return found, after, nil
 		case len(window) <= limit:
 			return found, 0, nil
 		}
 	}
-}
-
-type suspect struct {
-	Waiting
-
-	Place int // among the commands that were looked at
 }
 
 // StuckBy counts the commands that need a person by why, among most of them, the oldest.
@@ -125,22 +122,62 @@ func (s *Store) StuckBy(ctx context.Context, stuckAfter time.Duration, most int)
 // healthy backlog stays where it is. The last of most is returned, too, whatever it is.
 func (s *Store) suspects(
 	ctx context.Context, stuckAfter time.Duration, after int64, limit, most int,
-) ([]suspect, error) {
-	rows, err := pg.QueryInOrder(ctx, s.reads, waitingIn(`(
-			SELECT v.*, row_number() OVER (ORDER BY id) AS place
-			FROM `+Outbox.View()+` AS v
-			WHERE id > $1
-			ORDER BY id
-			LIMIT $6)`, `, place`)+`
-		WHERE c.parked IS NOT NULL OR c.code = ANY($2) OR c.claims >= $3
+) ([]lookedAt, error) {
+	return s.lookAt(ctx, after, limit, most, `
+		c.parked IS NOT NULL OR c.code = ANY($4) OR c.claims >= $5
 			OR status IS NULL OR status IN ('COMPLETED', 'CANCELLED')
 			OR c.kind = 'VOID' AND status = 'PENDING'
-			OR updated_at < (SELECT clock_timestamp()) - $4::interval
-			OR place = $6
+			OR updated_at < (SELECT clock_timestamp()) - $6::interval`,
+		order.ConflictCodes, order.TooManyClaims, stuckAfter)
+}
+
+// Commands returns the commands in the outbox, the oldest first, of one kind or, when it is empty, of each, from after
+// the id on, limit at most. It looks at a bounded number of commands, and so may return fewer than there are, or none.
+// rest is the id after which the list goes on, 0 when nothing follows.
+func (s *Store) Commands(
+	ctx context.Context, kind order.Command, after int64, limit int,
+) (found []Waiting, rest int64, err error) {
+	window, err := s.lookAt(ctx, after, limit+1, mostLooked, `c.kind = $4 OR $4 = ''`, kind)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list commands: %w", err)
+	}
+	for _, w := range window {
+		if w.Place == mostLooked {
+			rest = w.ID
+		}
+		if kind == "" || w.Kind == kind {
+			found = append(found, w.Waiting)
+		}
+	}
+	if len(found) > limit {
+		return found[:limit], found[limit-1].ID, nil
+	}
+	return found, rest, nil
+}
+
+type lookedAt struct {
+	Waiting
+
+	Place int // among the commands that were looked at
+}
+
+// lookAt looks at most commands from after the id on, and returns, by id, limit of those that which selects, whose args
+// begin at $4. The last of most is returned, too, whatever it is: from there the next look goes on.
+func (s *Store) lookAt(
+	ctx context.Context, after int64, limit, most int, which string, args ...any,
+) ([]lookedAt, error) {
+	rows, err := pg.QueryInOrder(ctx, s.reads, waitingIn(`(
+			SELECT v.*, row_number() OVER (ORDER BY id) AS place
+			FROM `+Outbox.Whole()+` AS v
+			WHERE id > $1
+			ORDER BY id
+			LIMIT $2)`, `, place`)+`
+		WHERE `+which+`
+			OR place = $2
 		ORDER BY c.id
-		LIMIT $5`, after, order.ConflictCodes, order.TooManyClaims, stuckAfter, limit, most)
+		LIMIT $3`, append([]any{after, most, limit}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[suspect])
+	return pgx.CollectRows(rows, pgx.RowToStructByName[lookedAt])
 }

@@ -52,10 +52,15 @@ func (t Table) Keys() string { return t.sql(`(SELECT key, kind FROM {table})`) }
 //
 // These names stay when the table's change. The planner looks through the subquery: conditions on its columns use the
 // table's indexes.
-func (t Table) View() string {
+func (t Table) View() string { return t.view(``) }
+
+// Whole is View for who works, and not who repairs or audits: with the column alone, it is delivered by itself.
+func (t Table) Whole() string { return t.view(`, suspect AS alone`) }
+
+func (t Table) view(more string) string {
 	return t.sql(`(
 		SELECT id, key, kind, attempts, claims, traceparent, expires_at AS expires, created_at AS appended,
-			` + dueAt + ` AS due, lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code
+			` + dueAt + ` AS due, lease_token IS NOT NULL AS leased, parked_at AS parked, last_code AS code` + more + `
 		FROM {table})`)
 }
 

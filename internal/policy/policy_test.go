@@ -125,7 +125,8 @@ func TestTheShippedPolicyIsOne(t *testing.T) {
 			"WatchOrder":      "shop operator reader",
 			"ProcessPayments": "relay", "ChargePayment": "relay", "VoidPayment": "relay operator",
 			"GetPayment": "operator reader", "ListPayments": "operator reader", "GetDatabase": "relay operator reader",
-			"ListParked": "operator reader", "ExplainOrder": "operator reader", "GetBacklog": "operator reader",
+			"ListParked": "operator reader", "ListCommands": "operator reader",
+			"ExplainOrder": "operator reader", "GetBacklog": "operator reader",
 			"RetryParked": "operator", "SettleParked": "operator", "AcceptPaymentsDatabase": "operator",
 		}[method]
 		if got := strings.Join(who, " "); got != want {

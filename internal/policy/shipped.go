@@ -20,13 +20,14 @@ var shipped = []struct {
 		"order.v1.OrderService":     {"GetOrder", "ListOrders", "ListOrders:all", "CancelOrder", "WatchOrder"},
 		"payment.v1.PaymentService": {"VoidPayment", "GetPayment", "ListPayments", "GetDatabase"},
 		"relay.v1.OutboxService": {
-			"ListParked", "RetryParked", "SettleParked", "ExplainOrder", "GetBacklog", "AcceptPaymentsDatabase",
+			"ListParked", "ListCommands", "RetryParked", "SettleParked", "ExplainOrder", "GetBacklog",
+			"AcceptPaymentsDatabase",
 		},
 	}},
 	{"reader", "sees everything, and changes nothing", map[string][]string{
 		"order.v1.OrderService":     {"GetOrder", "ListOrders", "ListOrders:all", "WatchOrder"},
 		"payment.v1.PaymentService": {"GetPayment", "ListPayments", "GetDatabase"},
-		"relay.v1.OutboxService":    {"ListParked", "ExplainOrder", "GetBacklog"},
+		"relay.v1.OutboxService":    {"ListParked", "ListCommands", "ExplainOrder", "GetBacklog"},
 	}},
 }
 
