@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
 	"hosho/internal/terminal"
@@ -23,23 +25,18 @@ type Config struct {
 	TLS            bool // certificates for everybody, and a policy
 }
 
-// player puts a scene on the stage and returns how it ended.
-type player interface {
-	play(ctx context.Context, s scene) (ending, error)
+// Player plays scenes in one world.
+type Player interface {
+	// Play returns how the scene's order ended. An error may leave paymentd as the scene's outage left it.
+	Play(ctx context.Context, s Scene) (Ending, error)
+	Close() error
 }
 
-// ending is how an order ended.
-type ending struct{ status, reason, payment string }
-
-func (e ending) String() string {
-	text := e.status
-	if e.reason != "" {
-		text += " (" + e.reason + ")"
-	}
-	if e.payment == "" {
-		return text + ", no payment"
-	}
-	return text + ", payment " + e.payment
+// Story is told what players do, and tells them what they cannot see themselves.
+type Story interface {
+	Note(who, status, text string)                           // what a player did; the status is the order's, or empty
+	Watch(orderID string)                                    // this order is the scene's
+	AwaitDelivery(ctx context.Context, orderID string) error // until a delivery of the order was tried
 }
 
 // Run plays every scene on a system of its own, then reads both databases. It reports whether every order ended as it
@@ -56,6 +53,7 @@ func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds b
 	if err != nil {
 		return false, err
 	}
+	defer func() { err = errors.Join(err, p.Close()) }()
 	asPlanned, err := playAll(ctx, screen, story, p)
 	if err != nil {
 		return false, err
@@ -63,22 +61,26 @@ func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds b
 	return prove(ctx, screen, system.Stack, asPlanned)
 }
 
-func newPlayer(ctx context.Context, system *stack.Stack, story *timeline, config Config) (player, error) {
-	if config.Naive {
-		return newNaive(ctx, system, story, !config.NoCompensation)
+func newPlayer(ctx context.Context, system *stack.Stack, story Story, config Config) (Player, error) {
+	if !config.Naive {
+		return NewSaga(system, story)
 	}
-	return newSaga(system, story)
+	return NewNaive(ctx, NaiveConfig{
+		OrdersURL: system.OrdersURL(), PaymentsURL: system.PaymentsURL(), Paymentd: system.Paymentd,
+		Dial:       func() (*grpc.ClientConn, error) { return system.Dial(system.Paymentd, "relay") },
+		Compensate: !config.NoCompensation,
+	}, story)
 }
 
 // playAll reports whether every scene ended as it must.
-func playAll(ctx context.Context, screen *terminal.Terminal, story *timeline, p player) (bool, error) {
+func playAll(ctx context.Context, screen *terminal.Terminal, story *timeline, p Player) (bool, error) {
 	story.start = time.Now()
 	asPlanned := true
-	for _, s := range scenes {
-		screen.Line("\n%s", screen.Paint(terminal.Bold, fmt.Sprintf("%d JPY: %s", s.amount, s.title)))
-		got, err := p.play(ctx, s)
+	for _, s := range Scenes() {
+		screen.Line("\n%s", screen.Paint(terminal.Bold, fmt.Sprintf("%d JPY: %s", s.Amount, s.Title)))
+		got, err := p.Play(ctx, s)
 		if err != nil {
-			return false, fmt.Errorf("the order of %d: %w", s.amount, err)
+			return false, fmt.Errorf("the order of %d: %w", s.Amount, err)
 		}
 		asPlanned = review(screen, s, got) && asPlanned
 	}
@@ -86,13 +88,12 @@ func playAll(ctx context.Context, screen *terminal.Terminal, story *timeline, p 
 }
 
 // review says how a scene ended, and reports whether that is how it must end.
-func review(screen *terminal.Terminal, s scene, got ending) bool {
-	want := ending{s.status, s.reason, s.payment}
-	if got == want {
+func review(screen *terminal.Terminal, s Scene, got Ending) bool {
+	if got == s.Ends {
 		screen.Line("  %s", screen.Paint(terminal.Green, "ok: "+got.String()))
 		return true
 	}
-	screen.Line("  %s", screen.Paint(terminal.Red, "WRONG: "+got.String()+"; it must end "+want.String()))
+	screen.Line("  %s", screen.Paint(terminal.Red, "WRONG: "+got.String()+"; it must end "+s.Ends.String()))
 	return false
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -14,70 +15,87 @@ import (
 	"hosho/internal/lab/stack"
 )
 
-// saga plays scenes through gRPC, as any client would.
-type saga struct {
+// Saga plays scenes through gRPC, as any client would.
+type Saga struct {
 	system   *stack.Stack
-	story    *timeline
+	story    Story
+	conns    []*grpc.ClientConn
 	orders   orderv1.OrderServiceClient
 	payments paymentv1.PaymentServiceClient
 }
 
-func newSaga(system *stack.Stack, story *timeline) (*saga, error) {
+// NewSaga connects with a system when it plays first.
+func NewSaga(system *stack.Stack, story Story) (*Saga, error) {
 	orderd, err := system.Dial(system.Orderd, "shop")
 	if err != nil {
 		return nil, err
 	}
 	paymentd, err := system.Dial(system.Paymentd, "operator")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, orderd.Close())
 	}
-	return &saga{
-		system: system, story: story,
+	return &Saga{
+		system: system, story: story, conns: []*grpc.ClientConn{orderd, paymentd},
 		orders: orderv1.NewOrderServiceClient(orderd), payments: paymentv1.NewPaymentServiceClient(paymentd),
 	}, nil
 }
 
-func (p *saga) play(ctx context.Context, s scene) (ending, error) {
-	if s.outage {
+// Close ends the connections.
+func (p *Saga) Close() error {
+	var err error
+	for _, conn := range p.conns {
+		err = errors.Join(err, conn.Close())
+	}
+	return err
+}
+
+// Play plays a scene.
+func (p *Saga) Play(ctx context.Context, s Scene) (Ending, error) {
+	if s.Outage {
 		p.system.Paymentd.Kill()
-		p.story.note("paymentd", "", "killed (SIGKILL)")
+		p.story.Note("paymentd", "", "killed (SIGKILL)")
 	}
-	created, err := p.orders.CreateOrder(ctx, &orderv1.CreateOrderRequest{
-		CustomerId: "demo", CurrencyCode: "JPY",
-		Items: []*orderv1.Item{{Name: s.title, Quantity: 1, UnitPrice: s.amount}},
-	})
+	id, err := p.Order(ctx, s.Title, s.Amount)
 	if err != nil {
-		return ending{}, err
+		return Ending{}, err
 	}
-	id := created.GetOrder().GetOrderId()
-	p.story.watch(id)
+	p.story.Watch(id)
 	if err := p.disturb(ctx, s, id); err != nil {
-		return ending{}, err
+		return Ending{}, err
 	}
 	if err := p.settled(ctx, id); err != nil {
-		return ending{}, err
+		return Ending{}, err
 	}
-	if s.cancelWhen == "COMPLETED" {
+	if s.CancelWhen == "COMPLETED" {
 		if err := p.cancel(ctx, id); err != nil {
-			return ending{}, err
+			return Ending{}, err
 		}
 		if err := p.settled(ctx, id); err != nil {
-			return ending{}, err
+			return Ending{}, err
 		}
 	}
 	return p.ending(ctx, id)
 }
 
+// Order places an order of one item, and does not wait how it ends.
+func (p *Saga) Order(ctx context.Context, item string, amount int64) (id string, err error) {
+	created, err := p.orders.CreateOrder(ctx, &orderv1.CreateOrderRequest{
+		CustomerId: "demo", CurrencyCode: "JPY",
+		Items: []*orderv1.Item{{Name: item, Quantity: 1, UnitPrice: amount}},
+	})
+	return created.GetOrder().GetOrderId(), err
+}
+
 // disturb does what the scene has in store for an order that is PENDING.
-func (p *saga) disturb(ctx context.Context, s scene, id string) error {
+func (p *Saga) disturb(ctx context.Context, s Scene, id string) error {
 	switch {
-	case s.cancelWhen == "PENDING":
+	case s.CancelWhen == "PENDING":
 		return p.cancel(ctx, id)
-	case s.outage:
-		if err := p.story.awaitDelivery(ctx, id); err != nil {
+	case s.Outage:
+		if err := p.story.AwaitDelivery(ctx, id); err != nil {
 			return err
 		}
-		p.story.note("paymentd", "", "started again")
+		p.story.Note("paymentd", "", "started again")
 		if err := p.system.Paymentd.Start(); err != nil {
 			return err
 		}
@@ -86,13 +104,13 @@ func (p *saga) disturb(ctx context.Context, s scene, id string) error {
 	return nil
 }
 
-func (p *saga) cancel(ctx context.Context, id string) error {
+func (p *Saga) cancel(ctx context.Context, id string) error {
 	_, err := p.orders.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id})
 	return err
 }
 
 // settled waits until an order is COMPLETED or CANCELLED.
-func (p *saga) settled(ctx context.Context, id string) error {
+func (p *Saga) settled(ctx context.Context, id string) error {
 	watch, err := p.orders.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: id})
 	for err == nil {
 		_, err = watch.Recv()
@@ -104,22 +122,22 @@ func (p *saga) settled(ctx context.Context, id string) error {
 }
 
 // ending asks both services how it ended.
-func (p *saga) ending(ctx context.Context, id string) (ending, error) {
+func (p *Saga) ending(ctx context.Context, id string) (Ending, error) {
 	o, err := p.orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 	if err != nil {
-		return ending{}, err
+		return Ending{}, err
 	}
-	e := ending{status: strings.TrimPrefix(o.GetOrder().GetStatus().String(), "STATUS_")}
+	e := Ending{Status: strings.TrimPrefix(o.GetOrder().GetStatus().String(), "STATUS_")}
 	if reason := o.GetOrder().GetCancelReason(); reason != orderv1.Order_CANCEL_REASON_UNSPECIFIED {
-		e.reason = strings.TrimPrefix(reason.String(), "CANCEL_REASON_")
+		e.Reason = strings.TrimPrefix(reason.String(), "CANCEL_REASON_")
 	}
 	payment, err := p.payments.GetPayment(ctx, &paymentv1.GetPaymentRequest{PaymentId: id})
 	switch {
 	case status.Code(err) == codes.NotFound:
 		return e, nil
 	case err != nil:
-		return ending{}, err
+		return Ending{}, err
 	}
-	e.payment = strings.TrimPrefix(payment.GetPayment().GetStatus().String(), "STATUS_")
+	e.Payment = strings.TrimPrefix(payment.GetPayment().GetStatus().String(), "STATUS_")
 	return e, nil
 }

@@ -1,39 +1,52 @@
 package demo
 
-// scene is an order of the demo: what is special about it, and how it must end.
-type scene struct {
-	title  string
-	amount int64
+// Scene is an order of the demo: what is special about it, and how it must end.
+type Scene struct {
+	Title  string
+	Amount int64 // JPY
 
-	cancelWhen string // the status at which the customer cancels; empty: never
-	outage     bool   // paymentd is killed before the order is placed, and started again while it waits
+	CancelWhen string // the status at which the customer cancels; empty: never
+	Outage     bool   // paymentd is killed before the order is placed, and started again while it waits
 
-	status  string // how the order must end
-	reason  string // why, when it ends CANCELLED
-	payment string // how its payment must end
+	Ends Ending // how the order must end
 }
 
-// scenes are the orders of the demo, in the order of their appearance.
-var scenes = []scene{
-	{title: "an ordinary order", amount: 1200, status: "COMPLETED", payment: "CHARGED"},
-	{
-		title: "paymentd fails with INTERNAL, every time", amount: 9999,
-		status: "CANCELLED", reason: "PAYMENT_FAILED", payment: "VOIDED",
-	},
-	{title: "the charge is made, and the reply is lost", amount: 9998, status: "COMPLETED", payment: "CHARGED"},
-	{title: "declined", amount: 9996, status: "CANCELLED", reason: "PAYMENT_DECLINED", payment: "DECLINED"},
-	{
-		title:  "cancelled by the customer while it is PENDING (the card network hangs on it)",
-		amount: 9997, cancelWhen: "PENDING",
-		status: "CANCELLED", reason: "CUSTOMER", payment: "VOIDED",
-	},
-	{
-		title: "cancelled by the customer after it was COMPLETED", amount: 2500, cancelWhen: "COMPLETED",
-		status: "CANCELLED", reason: "CUSTOMER", payment: "REFUNDED",
-	},
-	{title: "paymentd is killed, and comes back", amount: 3400, outage: true, status: "COMPLETED", payment: "CHARGED"},
-	{
-		title: "the card network hangs, every time", amount: 9997,
-		status: "CANCELLED", reason: "PAYMENT_FAILED", payment: "VOIDED",
-	},
+// Ending is how an order ended, in the words of the databases.
+type Ending struct {
+	Status  string // of the order
+	Reason  string // why, when it is CANCELLED
+	Payment string // the status of its payment; empty: there is none
+}
+
+func (e Ending) String() string {
+	text := e.Status
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	if e.Payment == "" {
+		return text + ", no payment"
+	}
+	return text + ", payment " + e.Payment
+}
+
+// Scenes are the orders of the demo, in the order of their appearance.
+func Scenes() []Scene {
+	paid := Ending{"COMPLETED", "", "CHARGED"}
+	failed := Ending{"CANCELLED", "PAYMENT_FAILED", "VOIDED"}
+	return []Scene{
+		{Title: "an ordinary order", Amount: 1200, Ends: paid},
+		{Title: "paymentd fails with INTERNAL, every time", Amount: 9999, Ends: failed},
+		{Title: "the charge is made, and the reply is lost", Amount: 9998, Ends: paid},
+		{Title: "declined", Amount: 9996, Ends: Ending{"CANCELLED", "PAYMENT_DECLINED", "DECLINED"}},
+		{
+			Title:  "cancelled by the customer while it is PENDING (the card network hangs on it)",
+			Amount: 9997, CancelWhen: "PENDING", Ends: Ending{"CANCELLED", "CUSTOMER", "VOIDED"},
+		},
+		{
+			Title:  "cancelled by the customer after it was COMPLETED",
+			Amount: 2500, CancelWhen: "COMPLETED", Ends: Ending{"CANCELLED", "CUSTOMER", "REFUNDED"},
+		},
+		{Title: "paymentd is killed, and comes back", Amount: 3400, Outage: true, Ends: paid},
+		{Title: "the card network hangs, every time", Amount: 9997, Ends: failed},
+	}
 }

@@ -50,8 +50,8 @@ type entry struct {
 	daemon    string
 }
 
-// watch shows everything that is known of an order, and all that follows.
-func (t *timeline) watch(id string) {
+// Watch shows everything that is known of an order, and all that follows.
+func (t *timeline) Watch(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watched[id] = true
@@ -84,8 +84,8 @@ func (t *timeline) observe(e entry) {
 	}
 }
 
-// awaitDelivery waits until the relay has tried to deliver a command of the order, with whatever result.
-func (t *timeline) awaitDelivery(ctx context.Context, id string) error {
+// AwaitDelivery waits until the relay has tried to deliver a command of the order, with whatever result.
+func (t *timeline) AwaitDelivery(ctx context.Context, id string) error {
 	select {
 	case <-t.triedOf(id):
 		return nil
@@ -104,9 +104,9 @@ func (t *timeline) triedOf(id string) wait.Bell {
 	return t.tried[id]
 }
 
-// note prints a line of our own into the story.
-func (t *timeline) note(daemon, status, text string) {
-	t.print(time.Now(), daemon, status, text)
+// Note prints a line of our own into the story.
+func (t *timeline) Note(who, status, text string) {
+	t.print(time.Now(), who, status, text)
 }
 
 func (t *timeline) show(e entry) {

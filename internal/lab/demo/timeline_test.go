@@ -18,7 +18,7 @@ func TestALogForgesNoLineOfTheStory(t *testing.T) {
 	}
 	defer file.Close()
 	story := newTimeline(terminal.New(file, nil))
-	story.watch("1")
+	story.Watch("1")
 	const forged = `ok\n  0.001s  orderd    COMPLETED  payment charged\u001b[2J\u202e`
 	logged := `{"msg": "order", "order_id": "1", "status": "` + forged + `", "cause": "` + forged + `"}` + "\n"
 	if _, err := story.logOf("relay").Write([]byte(logged)); err != nil {

@@ -46,14 +46,19 @@ type Options struct {
 	LongestWait time.Duration // the relays' longest backoff and lease together; 0: not checked
 }
 
+// Books are what both databases come to.
+type Books struct {
+	Orders   map[string]int64 // orders by status
+	Payments map[string]int64 // payments by status
+	Outbox   int64            // commands in the outbox
+	Held     map[string]int64 // money held by currency, in minor units: charges less refunds
+	Owed     map[string]int64 // the totals of the COMPLETED orders by currency
+}
+
 // Report is what Check found.
 type Report struct {
-	Orders     map[string]int64 // orders by status
-	Payments   map[string]int64 // payments by status
-	Outbox     int64            // commands in the outbox
-	Held       map[string]int64 // money held by currency, in minor units: charges less refunds
-	Owed       map[string]int64 // the totals of the COMPLETED orders by currency
-	ByHand     []string         // orders that an operator settled; they are exempt from I3
+	Books
+	ByHand     []string // orders that an operator settled; they are exempt from I3
 	Violations []Violation
 }
 
@@ -93,33 +98,9 @@ func (c *checker) readAudit(ctx context.Context) error {
 	return err
 }
 
-// sum counts, and compares the money: what is held must be what the completed orders cost.
+// sum adds up, and compares the money: what is held must be what the completed orders cost.
 func (c *checker) sum(ctx context.Context) (err error) {
-	c.report.Orders, err = counts(ctx, c.orders, `SELECT status, count(*) FROM orders GROUP BY status`)
-	if err != nil {
-		return err
-	}
-	c.report.Payments, err = counts(ctx, c.payments, `SELECT status, count(*) FROM payments GROUP BY status`)
-	if err != nil {
-		return err
-	}
-	if err = c.orders.QueryRow(ctx, `SELECT count(*) FROM outbox`).Scan(&c.report.Outbox); err != nil {
-		return err
-	}
-	c.report.Owed, err = counts(ctx, c.orders, `
-		SELECT currency, sum(amount_minor)::bigint
-		FROM orders
-		WHERE status = 'COMPLETED'
-		GROUP BY currency`)
-	if err != nil {
-		return err
-	}
-	c.report.Held, err = counts(ctx, c.payments, `
-		SELECT currency, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END)::bigint AS net
-		FROM ledger
-		GROUP BY currency
-		HAVING sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) <> 0`)
-	if err != nil {
+	if c.report.Books, err = Sum(ctx, c.orders, c.payments); err != nil {
 		return err
 	}
 	if c.options.Quiet && !maps.Equal(c.report.Owed, c.report.Held) {
@@ -127,6 +108,33 @@ func (c *checker) sum(ctx context.Context) (err error) {
 			money.Sums(c.report.Held), money.Sums(c.report.Owed))
 	}
 	return nil
+}
+
+// Sum adds up what is in both databases, and judges nothing.
+func Sum(ctx context.Context, orders, payments *pgxpool.Pool) (b Books, err error) {
+	if b.Orders, err = counts(ctx, orders, `SELECT status, count(*) FROM orders GROUP BY status`); err != nil {
+		return Books{}, err
+	}
+	if b.Payments, err = counts(ctx, payments, `SELECT status, count(*) FROM payments GROUP BY status`); err != nil {
+		return Books{}, err
+	}
+	if err := orders.QueryRow(ctx, `SELECT count(*) FROM outbox`).Scan(&b.Outbox); err != nil {
+		return Books{}, err
+	}
+	b.Owed, err = counts(ctx, orders, `
+		SELECT currency, sum(amount_minor)::bigint
+		FROM orders
+		WHERE status = 'COMPLETED'
+		GROUP BY currency`)
+	if err != nil {
+		return Books{}, err
+	}
+	b.Held, err = counts(ctx, payments, `
+		SELECT currency, sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END)::bigint AS net
+		FROM ledger
+		GROUP BY currency
+		HAVING sum(CASE kind WHEN 'CHARGE' THEN amount_minor ELSE -amount_minor END) <> 0`)
+	return b, err
 }
 
 func counts(ctx context.Context, pool *pgxpool.Pool, query string) (map[string]int64, error) {
