@@ -9,6 +9,7 @@ import (
 
 	"hosho/internal/admission"
 	"hosho/internal/crew"
+	"hosho/internal/events"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
@@ -33,6 +34,7 @@ type creator struct {
 	most  int             // statements under way at a time, each of which has a connection
 
 	metrics *metrics
+	events  *events.Log
 
 	mu       sync.Mutex
 	waiting  []placing
@@ -44,10 +46,12 @@ type creator struct {
 	slots    int                // of the lane
 }
 
-func newCreator(store *orderdb.Store, lane *admission.Lane, connections int, metrics *metrics) *creator {
+func newCreator(
+	store *orderdb.Store, lane *admission.Lane, connections int, metrics *metrics, log *events.Log,
+) *creator {
 	return &creator{
 		store: store, lane: lane, most: max(connections, 1), held: map[requestKey]int{},
-		slots: firstAtOnce, metrics: metrics,
+		slots: firstAtOnce, metrics: metrics, events: log,
 	}
 }
 
@@ -113,9 +117,12 @@ func (c *creator) add(all ...placing) {
 	c.refuse(refused)
 }
 
-// tell tells what became of an order, and notes it.
+// tell tells what became of an order, and notes it: that there is a new one also where nobody waits for it any more.
 func (c *creator) tell(p placing, o order.Order, fresh bool, err error) {
 	c.metrics.placed(fresh, err)
+	if fresh && err == nil {
+		c.events.Order(p.order.Traceparent, accepted(o))
+	}
 	p.who.placed(o, fresh, err)
 }
 

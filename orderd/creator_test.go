@@ -35,7 +35,7 @@ func creating(t *testing.T, connections int) (*creator, *pgtest.Database) {
 	t.Helper()
 	db := pgtest.Orders(t)
 	store := orderdb.New(db.Pool, command.Encode)
-	return newCreator(store, admission.NewLane("create", 1), connections, newMetrics(nil)), db
+	return newCreator(store, admission.NewLane("create", 1), connections, newMetrics(nil), nil), db
 }
 
 // lock has a session hold a lock that every order waits for which has a customer of the name; the function that it

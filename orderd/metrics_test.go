@@ -60,7 +60,7 @@ func TestEachOrderIsCountedByWhatBecameOfIt(t *testing.T) {
 func TestAnOrderWhoseCallerHasGoneIsCounted(t *testing.T) {
 	t.Parallel()
 	f, registry := newFixture(t), prometheus.NewRegistry()
-	c := newCreator(f.store, nil, 1, newMetrics(registry))
+	c := newCreator(f.store, nil, 1, newMetrics(registry), nil)
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	left, placed := unplaced(), unplaced()

@@ -93,7 +93,7 @@ func (i *sequenced) placed(o order.Order, fresh bool, err error) {
 		i.refuse(err)
 		return
 	case fresh:
-		i.tell(i.stream.Context(), o, "accepted", i.traceparent)
+		i.tell(i.stream.Context(), o, accepting, i.traceparent)
 	case i.tells:
 		i.follow(o)
 	}

@@ -13,6 +13,7 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
+	"hosho/internal/events"
 	"hosho/internal/identity"
 	"hosho/internal/logline"
 	"hosho/internal/order"
@@ -42,6 +43,7 @@ type server struct {
 	lanes    lanes
 	creator  *creator
 	hub      *hub
+	events   *events.Log
 	alarms   *alarms
 	room     *room
 	unread   *semaphore.Weighted // bytes that who waits or watches may hold
@@ -64,13 +66,14 @@ func newServer(
 	store := orderdb.NewOver(pools, command.Encode).Counting(orderdb.NewMetrics(registry, order.CustomerCancels))
 	s := &server{
 		store: store, deadline: deadline, hub: newHub(store, log), alarms: newAlarms(), room: newRoom(),
+		events:    events.NewLog(program.Name, daemon.Instance(), registry),
 		streamAge: maxStreamAge, mostUnsettled: maxUnsettled, refusals: rpc.NewSampler(log),
 		lanes: newLanes(pools), unread: semaphore.NewWeighted(maxUnread), unreadTimeout: rpc.UnreadTimeout,
 		relays: pg.NewWaker(pools.Writes, outbox.Channel), watchers: pg.NewWaker(pools.Writes, orderdb.Channel),
 		listener: pg.NewListener(pools.Writes, orderdb.Channel, log), metrics: newMetrics(registry), log: log,
 	}
 	s.hub.poll = s.listener.Poll
-	s.creator = newCreator(store, s.lanes.create, creators(pools), s.metrics)
+	s.creator = newCreator(store, s.lanes.create, creators(pools), s.metrics, s.events)
 	return s
 }
 
@@ -80,10 +83,21 @@ func (s *server) config(
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
-		Register: func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) },
-		Options:  append(s.traces.Options(toStatus), grpc.NumStreamWorkers(handlers)),
-		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.hub.stop,
+		Register: s.register, Stopping: s.stop,
+		Options: append(s.traces.Options(toStatus), grpc.NumStreamWorkers(handlers)),
+		Ready:   ready, Lane: s.lanes.of, ToStatus: toStatus,
 	}
+}
+
+func (s *server) register(g *grpc.Server) {
+	orderv1.RegisterOrderServiceServer(g, s)
+	s.events.Register(g)
+}
+
+// stop ends the streams.
+func (s *server) stop() {
+	s.hub.stop()
+	s.events.Stop()
 }
 
 // run sends and hears wake-ups and keeps the watchers up to date, until ctx ends. listening is how it connects for
@@ -122,7 +136,7 @@ func (s *server) CreateOrder(
 	}
 	s.traced(ctx, o, !fresh)
 	if fresh {
-		s.tell(ctx, o, "accepted", wanted.Traceparent)
+		s.tell(ctx, o, accepting, wanted.Traceparent)
 	}
 	if wait > 0 {
 		rpc.LeaveLane(ctx)
@@ -191,6 +205,7 @@ func (s *server) CancelOrder(
 		s.relays.WakeAbout(string(order.Void))
 		s.watchers.WakeAbout(o.ID)
 		s.tell(ctx, o, order.CustomerCancels.String(), traceparent)
+		s.events.Order(traceparent, cancelled(o))
 	}
 	return &orderv1.CancelOrderResponse{Order: toOrder(o)}, nil
 }

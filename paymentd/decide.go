@@ -270,7 +270,7 @@ func (s *server) charge(
 	began := time.Now()
 	results, err := s.within(lockWait).Charge(ctx, charges, commands[0].meant)
 	s.traceStatement("statement CHARGE", began, commands, err)
-	s.metrics.note(kindCharge, results)
+	s.note(kindCharge, commands, results)
 	return results, err
 }
 
@@ -280,7 +280,7 @@ func (s *server) void(
 	began := time.Now()
 	results, err := s.within(lockWait).Void(ctx, requests(commands), commands[0].meant)
 	s.traceStatement("statement VOID", began, commands, err)
-	s.metrics.note(kindVoid, results)
+	s.note(kindVoid, commands, results)
 	return results, err
 }
 
@@ -288,7 +288,7 @@ func (s *server) lookup(ctx context.Context, commands []command) ([]paymentdb.Re
 	began := time.Now()
 	results, err := s.store.Lookup(ctx, requests(commands), commands[0].meant)
 	s.traceStatement("statement LOOKUP", began, commands, err)
-	s.metrics.note(kindCharge, results) // a void is never looked up
+	s.note(kindCharge, commands, results) // a void is never looked up
 	return results, err
 }
 

@@ -24,6 +24,7 @@ const longestError = 2 << 10
 func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.PaymentError) {
 	level := severity(refusal)
 	if a.err != nil {
+		s.undecided(a, refusal)
 		s.refused.WithLabelValues(kindName(a.kind), refusal.GetReason()).Inc()
 		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(ctx, s.refusals, a.kind, refusal) {
 			return

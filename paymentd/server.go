@@ -13,6 +13,7 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/card"
 	"hosho/internal/daemon"
+	"hosho/internal/events"
 	"hosho/internal/page"
 	"hosho/internal/payment"
 	"hosho/internal/paymentdb"
@@ -36,6 +37,7 @@ type server struct {
 	loses   map[int64]bool // the simulation: the amounts whose new charges get no reply
 	metrics *metrics
 	traces  *trace.Tracer
+	events  *events.Log
 	log     *slog.Logger
 
 	refusals *rpc.Sampler // of commands of streams
@@ -60,7 +62,7 @@ func newServer(
 	stopping, stop := context.WithCancel(context.Background())
 	s := &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses,
-		metrics: newMetrics(registry), log: log,
+		metrics: newMetrics(registry), log: log, events: events.NewLog(program.Name, daemon.Instance(), registry),
 		refusals: rpc.NewSampler(log), refused: newRefused(),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
 		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),
@@ -80,10 +82,20 @@ func (s *server) config(
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
-		Register: func(g *grpc.Server) { paymentv1.RegisterPaymentServiceServer(g, s) },
+		Register: s.register,
 		Options:  s.traces.Options(toStatus),
-		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stop,
+		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stopStreams,
 	}
+}
+
+func (s *server) register(g *grpc.Server) {
+	paymentv1.RegisterPaymentServiceServer(g, s)
+	s.events.Register(g)
+}
+
+func (s *server) stopStreams() {
+	s.stop()
+	s.events.Stop()
 }
 
 // ChargePayment takes an amount, once.
@@ -131,6 +143,8 @@ func (s *server) decideOne(ctx context.Context, c command) (payment.Payment, err
 	}
 	if decided.err == nil { // rpc tells of the error
 		s.record(ctx, &decided, nil)
+	} else {
+		s.undecided(&decided, toPaymentError(decided.err))
 	}
 	return decided.payment, decided.err
 }

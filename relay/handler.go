@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hosho/internal/digest"
+	"hosho/internal/events"
 	"hosho/internal/logline"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
@@ -31,6 +32,7 @@ type handler struct {
 	persons     *persons
 	digest      *digest.Digest[sort] // of deliveries that came to nothing
 	traces      *trace.Tracer
+	events      *events.Log
 	log         *slog.Logger
 }
 
@@ -43,6 +45,7 @@ func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
 	dispatch.Ended(r)
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
+	h.events.Delivery(traceparentOf(r.Message.Traceparent), h.delivered(r))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
 		h.persons.callAbout(r.Message, r.Code, dataLost)
 	}
@@ -172,6 +175,7 @@ func (h *handler) tell(changes []orderdb.Change) {
 			h.persons.call(causeOf(c.Event), append(attrs, slog.String("code", c.Code))...)
 		}
 		if c.From != c.To {
+			h.events.Order(traceparentOf(c.Trace), changeOf(c))
 			attrs = append(attrs, slog.String("cause", c.Event.String()))
 			logline.Write(context.Background(), h.log, slog.LevelInfo, "order", attrs...)
 		}

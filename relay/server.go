@@ -11,12 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	eventv1 "hosho/gen/event/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/admission"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
 	"hosho/internal/digest"
+	"hosho/internal/events"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -46,7 +48,8 @@ type server struct {
 	dispatcher *dispatch.Dispatcher
 	digest     *digest.Digest[sort]
 	trust      *trust
-	operators  *admission.Lane // of all calls
+	operators  *admission.Lane // of all calls that ask the database
+	events     *events.Log
 	stuckAfter time.Duration
 	traces     *trace.Tracer
 	log        *slog.Logger
@@ -66,6 +69,7 @@ func newServer(
 		listener:   pg.NewListener(pools.Writes, outbox.Channel, log),
 		stuckAfter: p.StuckAfter,
 		operators:  admission.NewLane("operator", int(pools.Reads.Config().MaxConns)/2),
+		events:     events.NewLog(program.Name, daemon.Instance(), registry),
 	}
 	s.trust, s.digest = &trust{store: s.store, alarms: alarms, log: log}, newDigest(log)
 	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
@@ -80,7 +84,7 @@ func newServer(
 		Dispatcher: s.dispatcher, name: s.name,
 		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
 		backoff: config.Backoff, giveUps: newGiveUps(alarms, log), persons: &persons{log: log, alarms: alarms},
-		digest: s.digest, traces: traces, log: log,
+		digest: s.digest, traces: traces, events: s.events, log: log,
 	}, log, string(order.Charge), string(order.Void))
 	return s
 }
@@ -91,10 +95,22 @@ func (s *server) config(
 	return rpc.ServerConfig{
 		Listen: listen.Listen, AdminListen: listen.AdminListen, Reflection: listen.Reflection,
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
-		Register: func(g *grpc.Server) { relayv1.RegisterOutboxServiceServer(g, s) },
-		Options:  s.traces.Options(toStatus),
-		Ready:    ready, ToStatus: toStatus, Lane: func(string) *admission.Lane { return s.operators },
+		Register: s.register, Stopping: s.events.Stop,
+		Options: s.traces.Options(toStatus),
+		Ready:   ready, ToStatus: toStatus, Lane: s.lane,
 	}
+}
+
+func (s *server) register(g *grpc.Server) {
+	relayv1.RegisterOutboxServiceServer(g, s)
+	s.events.Register(g)
+}
+
+func (s *server) lane(method string) *admission.Lane {
+	if method == eventv1.EventService_WatchEvents_FullMethodName {
+		return nil
+	}
+	return s.operators
 }
 
 // run sends and hears wake-ups, until ctx ends. listening is how to connect for LISTEN.
@@ -225,6 +241,7 @@ func (s *server) SettleParked(
 		s.log.WarnContext(ctx, "order", "order_id", o.ID, "status", string(o.Status),
 			"cause", order.OperatorSettles.String(), "operator", decision.Operator)
 		s.watchers.WakeAbout(o.ID)
+		s.events.Order("", settledByHand(o))
 	}
 	return &relayv1.SettleParkedResponse{}, nil
 }

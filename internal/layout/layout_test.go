@@ -50,16 +50,17 @@ doctest    |               |
 slow       |               |
 story      | grpc protobuf | gen/... money span
 money      | currency      |
+follow     | grpc          | gen/event rpc wait
 terminal   | *             | plain
 
 main
-orderd     | *             | admission crew gen/error gen/money gen/order command daemon identity logline migrations
-           |               | order orderdb orderd/internal/door outbox page pg policy protoread protowrite rpc
-           |               | trace validate wait
-relay      | *             | admission digest gen/error gen/money gen/payment gen/relay command daemon identity logline
-           |               | migrations order orderdb outbox page pg plain relay/internal/dispatch rpc scrape trace
-           |               | validate wait
-paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon identity logline
+orderd     | *             | admission crew gen/error gen/event gen/money gen/order command daemon events identity
+           |               | logline migrations order orderdb orderd/internal/door outbox page pg policy protoread
+           |               | protowrite rpc trace validate wait
+relay      | *             | admission digest gen/error gen/event gen/money gen/payment gen/relay command daemon events
+           |               | identity logline migrations order orderdb outbox page pg plain relay/internal/dispatch
+           |               | rpc scrape trace validate wait
+paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon events identity logline
            |               | migrations page payment paymentdb pg policy protoread protowrite rpc trace validate
 
 server
@@ -67,7 +68,8 @@ orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
-policy     | grpc          | gen/order gen/payment gen/relay identity order reload rpc validate
+events     | *             | gen/event gen/order gen/payment gen/relay logline order payment policy protowrite rpc wait
+policy     | grpc          | gen/event gen/order gen/payment gen/relay identity order reload rpc validate
 rpc        | *             | admission crew digest gen/error identity logline pg validate version wait
 trace      | *             | version
 identity   | *             | reload
@@ -122,9 +124,10 @@ var inTests = map[string]string{
 	"relay":         "gen/money payment paymentdb", // whose tests ask the other side what it stored
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
+	"events":        "gen/money",
 	"roles":         "orderdb paymentdb",
-	"protowrite":    "gen/money gen/payment",   // which messages may be written
-	"paymentd":      "authority command order", // whose tests send what a relay would
+	"protowrite":    "gen/money gen/payment gen/relay", // which messages may be written
+	"paymentd":      "authority command order",         // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables
@@ -150,13 +153,13 @@ var modules = map[string]string{
 }
 
 // codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone, orderd's JSON door
-// in its own, where the relay's dispatch reads paymentd's; the tools, the traces and the story only look at what they
-// were given.
+// in its own, where the relay's dispatch reads paymentd's; the tools, the traces, the story and who follows events only
+// look at what they were given.
 var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
 
 func mayNameCodes(f file, r row) bool {
 	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" ||
-		r.name == "story" || r.name == "rpc" || r.name == "trace" || strings.HasPrefix(r.name, "gen/") ||
+		slices.Contains([]string{"story", "follow", "rpc", "trace"}, r.name) || strings.HasPrefix(r.name, "gen/") ||
 		(r.layer == "main" || strings.Contains(r.name, "/internal/")) && path.Base(f.path) == "errors.go"
 }
 

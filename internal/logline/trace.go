@@ -8,13 +8,14 @@ const traceparentSize = 55
 // WithTrace adds the id of the trace in a W3C trace context, trace_id, 32 hex digits, to the attributes of a line. It
 // adds nothing where there is no context of the known form.
 func WithTrace(attrs []slog.Attr, traceparent string) []slog.Attr {
-	if id := traceID(traceparent); id != "" {
+	if id := TraceID(traceparent); id != "" {
 		attrs = append(attrs, slog.String("trace_id", id))
 	}
 	return attrs
 }
 
-func traceID(traceparent string) string {
+// TraceID returns the id of the trace in a W3C trace context, 32 hex digits; "" where it is none of the known form.
+func TraceID(traceparent string) string {
 	if len(traceparent) != traceparentSize || traceparent[:3] != "00-" || traceparent[35] != '-' {
 		return ""
 	}

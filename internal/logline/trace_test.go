@@ -19,7 +19,7 @@ func TestTheTraceOfALineIsThatOfTheContext(t *testing.T) {
 		"00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01":   "",
 		"00-" + strings.Repeat("\n", 32) + "-00f067aa0ba902b7": "",
 	} {
-		if got := traceID(traceparent); got != want {
+		if got := TraceID(traceparent); got != want {
 			t.Errorf("%q: got %q, want %q", traceparent, got, want)
 		}
 	}

@@ -36,11 +36,15 @@ type Change struct {
 	From    order.Status
 	To      order.Status // From when nothing changed
 	Reason  order.CancelReason
-	Event   order.Event // what was found out, when it was held against the order
-	Code    string      // what the delivery came to
-	Alarm   bool        // a person should look
-	Trace   *string     // W3C trace context of the command; nil if it has none
-	Told    bool        // those who watch the order are told; if not, that is the caller's to do
+	// The order's total.
+	AmountMinor int64
+	Currency    string
+
+	Event order.Event // what was found out, when it was held against the order
+	Code  string      // what the delivery came to
+	Alarm bool        // a person should look
+	Trace *string     // W3C trace context of the command; nil if it has none
+	Told  bool        // those who watch the order are told; if not, that is the caller's to do
 }
 
 // Settlement is what Settle did.

@@ -203,6 +203,7 @@ func changesOfPaid(findings []Finding, settled []int, told bool) []Change {
 		f := findings[at]
 		changes[i] = Change{
 			OrderID: f.Retry.Message.Key, From: order.Pending, To: goesWell.To.Status,
+			AmountMinor: f.Told.AmountMinor, Currency: f.Told.Currency, // which the statement held against the order's
 			Event: f.Event, Code: f.Retry.Code, Told: told,
 			Trace: f.Retry.Message.Traceparent,
 		}

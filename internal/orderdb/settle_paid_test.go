@@ -174,7 +174,7 @@ func TestWhatWasSettledBeforeAnErrorIsTold(t *testing.T) {
 	}
 	want := []orderdb.Change{{
 		OrderID: paid.ID, From: order.Pending, To: order.Completed, Event: order.PaymentCharged, Code: "SAID",
-		Told: true,
+		Told: true, AmountMinor: paid.AmountMinor, Currency: paid.Currency,
 	}}
 	if diff := cmp.Diff(want, done.Changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

@@ -63,6 +63,7 @@ func (p *plan) add(v verdict) error {
 	if changes || v.Alarm {
 		p.changes = append(p.changes, Change{
 			OrderID: o.ID, From: from, To: o.Status, Reason: o.CancelReason,
+			AmountMinor: o.AmountMinor, Currency: o.Currency,
 			Event: finding.Event, Code: finding.Retry.Code, Alarm: v.Alarm,
 			Trace: finding.Retry.Message.Traceparent,
 		})

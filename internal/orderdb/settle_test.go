@@ -60,6 +60,7 @@ func expected(
 	if t.Changes(state) || t.Alarm {
 		done.Changes = []orderdb.Change{{
 			OrderID: o.ID, From: before, To: o.Status, Reason: o.CancelReason, Event: event, Code: code, Alarm: t.Alarm,
+			AmountMinor: o.AmountMinor, Currency: o.Currency,
 		}}
 	}
 	if event == order.VoidUndecided && t.Fate == order.Retry {

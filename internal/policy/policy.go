@@ -21,6 +21,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	eventv1 "hosho/gen/event/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -37,11 +38,13 @@ type Policy struct {
 	allowed map[string]map[string]order.Customers // by identity and permission
 }
 
-// Permissions returns all that can be allowed: each method of each service, and ListAll.
+// Permissions returns all that can be allowed: each method of each service, and ListAll. WatchEvents is one permission,
+// whichever daemon is watched.
 func Permissions() []string {
 	all := []string{ListAll}
 	for _, service := range []grpc.ServiceDesc{
 		orderv1.OrderService_ServiceDesc, paymentv1.PaymentService_ServiceDesc, relayv1.OutboxService_ServiceDesc,
+		eventv1.EventService_ServiceDesc,
 	} {
 		for _, m := range service.Methods {
 			all = append(all, service.ServiceName+"/"+m.MethodName)

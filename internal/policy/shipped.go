@@ -23,16 +23,20 @@ var shipped = []struct {
 			"ListParked", "ListCommands", "RetryParked", "SettleParked", "ExplainOrder", "GetBacklog",
 			"AcceptPaymentsDatabase",
 		},
+		"event.v1.EventService": {"WatchEvents"},
 	}},
 	{"reader", "sees everything, and changes nothing", map[string][]string{
 		"order.v1.OrderService":     {"GetOrder", "ListOrders", "ListOrders:all", "WatchOrder"},
 		"payment.v1.PaymentService": {"GetPayment", "ListPayments", "GetDatabase"},
 		"relay.v1.OutboxService":    {"ListParked", "ListCommands", "ExplainOrder", "GetBacklog"},
+		"event.v1.EventService":     {"WatchEvents"},
 	}},
 }
 
 // services are in the order in which a policy names them.
-var services = []string{"order.v1.OrderService", "payment.v1.PaymentService", "relay.v1.OutboxService"}
+var services = []string{
+	"order.v1.OrderService", "payment.v1.PaymentService", "relay.v1.OutboxService", "event.v1.EventService",
+}
 
 // Shipped returns the text of the policy of a system as it comes. id makes an identity of a name.
 func Shipped(id func(name string) string) string {

@@ -29,6 +29,12 @@ func Time(b []byte, field protowire.Number, t time.Time) []byte {
 	return End(Number(Number(b, 1, t.Unix()), 2, int64(t.Nanosecond())), begin)
 }
 
+// Duration appends a field that is a google.protobuf.Duration.
+func Duration(b []byte, field protowire.Number, d time.Duration) []byte {
+	b, begin := Begin(b, field)
+	return End(Number(Number(b, 1, int64(d/time.Second)), 2, int64(d%time.Second)), begin)
+}
+
 // Begin begins a field that is a message, whose own fields follow. End takes where those begin.
 func Begin(b []byte, field protowire.Number) (_ []byte, begin int) {
 	b = append(tag(b, field, protowire.BytesType), 0)

@@ -7,12 +7,27 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/protowrite"
 )
+
+// Durations of either sign, with and without a part of a second.
+func TestADurationThatIsWrittenIsRead(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{0, 1, -1, time.Second, -time.Second, 90*time.Minute + 7, -90*time.Minute - 7} {
+		want := &relayv1.Attempt{Latency: durationpb.New(d)}
+		got := &relayv1.Attempt{}
+		err := proto.Unmarshal(protowrite.Duration(nil, 8, d), got)
+		if err != nil || !proto.Equal(want, got) {
+			t.Errorf("%v: got %v, error %v", d, got, err)
+		}
+	}
+}
 
 // Whatever the sizes and the numbers: what is written is what the library reads.
 func TestWhatIsWrittenIsRead(t *testing.T) {

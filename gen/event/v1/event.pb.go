@@ -402,7 +402,8 @@ func (x *Delivery) GetRetryDelay() *durationpb.Duration {
 	return nil
 }
 
-// PaymentDecision is what a charge or a void came to.
+// PaymentDecision is what a charge or a void came to. What moved money is told when it is committed, whether or not its
+// reply gets anywhere; a reply that was lost is told besides, by its code.
 type PaymentDecision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The payment's key, which is the order's id.

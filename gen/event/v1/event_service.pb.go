@@ -68,8 +68,8 @@ func (x *WatchEventsRequest) GetKept() bool {
 	return false
 }
 
-// WatchEventsResponse is some events. The first one of a stream comes at once, also where it has none; later ones every
-// 50 ms at the most, and every 10 s where nothing happens.
+// WatchEventsResponse is some events. The first one of a stream comes at once, also where it has none; later ones when
+// something happens, not before 50 ms have passed since all was told, and every second where nothing does.
 type WatchEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which daemon tells: orderd, paymentd or relay.
@@ -81,7 +81,9 @@ type WatchEventsResponse struct {
 	// How many events were left out, since the last message, before the first of these.
 	Dropped int64 `protobuf:"varint,4,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	// The events.
-	Events        []*Event `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*Event `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	// The sequence of the last of them; where there are none, of the last one before; 0: there was none yet.
+	LastSequence  int64 `protobuf:"varint,6,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,20 +153,28 @@ func (x *WatchEventsResponse) GetEvents() []*Event {
 	return nil
 }
 
+func (x *WatchEventsResponse) GetLastSequence() int64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
 var File_event_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_event_v1_event_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1cevent/v1/event_service.proto\x12\bevent.v1\x1a\x14event/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n" +
 	"\x12WatchEventsRequest\x12\x12\n" +
-	"\x04kept\x18\x01 \x01(\bR\x04kept\"\xc5\x01\n" +
+	"\x04kept\x18\x01 \x01(\bR\x04kept\"\xea\x01\n" +
 	"\x13WatchEventsResponse\x12\x16\n" +
 	"\x06daemon\x18\x01 \x01(\tR\x06daemon\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\tR\aprocess\x129\n" +
 	"\n" +
 	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x18\n" +
 	"\adropped\x18\x04 \x01(\x03R\adropped\x12'\n" +
-	"\x06events\x18\x05 \x03(\v2\x0f.event.v1.EventR\x06events2\\\n" +
+	"\x06events\x18\x05 \x03(\v2\x0f.event.v1.EventR\x06events\x12#\n" +
+	"\rlast_sequence\x18\x06 \x01(\x03R\flastSequence2\\\n" +
 	"\fEventService\x12L\n" +
 	"\vWatchEvents\x12\x1c.event.v1.WatchEventsRequest\x1a\x1d.event.v1.WatchEventsResponse0\x01B~\n" +
 	"\fcom.event.v1B\x11EventServiceProtoP\x01Z\x1ahosho/gen/event/v1;eventv1\xa2\x02\x03EXX\xaa\x02\bEvent.V1\xca\x02\bEvent\\V1\xe2\x02\x14Event\\V1\\GPBMetadata\xea\x02\tEvent::V1b\x06proto3"

@@ -34,10 +34,14 @@ const (
 // have told before it was committed elsewhere. What an order has come to, WatchOrder and GetOrder say.
 type EventServiceClient interface {
 	// WatchEvents tells each event from now on, or from the oldest that is kept on, until the caller goes away. Events
-	// come in the order of their sequence. Those of a reader that falls too far behind are left out, and counted.
+	// come in the order of their sequence. Those of a reader that falls too far behind are left out, and counted. A caller
+	// whose stream has ended misses nothing when it soon asks the same process for what is kept, and passes over what it
+	// has had.
 	//
-	// UNAVAILABLE, reason STOPPING: the server stops. RESOURCE_EXHAUSTED, reason REPLIES_UNREAD: the caller has taken
-	// nothing for 10 s; reason OVERLOADED: 32 watch already.
+	// UNAVAILABLE, reason STOPPING: the server stops, or the stream is nine minutes old; in either case all events up to
+	// then were sent. RESOURCE_EXHAUSTED, reason REPLIES_UNREAD: the caller has taken nothing for 10 s; reason OVERLOADED,
+	// with a google.rpc.RetryInfo: 32 watch already. PERMISSION_DENIED, reason NOT_ALLOWED: the caller may not see the
+	// events of all customers' orders.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
 
@@ -80,10 +84,14 @@ type EventService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResp
 // have told before it was committed elsewhere. What an order has come to, WatchOrder and GetOrder say.
 type EventServiceServer interface {
 	// WatchEvents tells each event from now on, or from the oldest that is kept on, until the caller goes away. Events
-	// come in the order of their sequence. Those of a reader that falls too far behind are left out, and counted.
+	// come in the order of their sequence. Those of a reader that falls too far behind are left out, and counted. A caller
+	// whose stream has ended misses nothing when it soon asks the same process for what is kept, and passes over what it
+	// has had.
 	//
-	// UNAVAILABLE, reason STOPPING: the server stops. RESOURCE_EXHAUSTED, reason REPLIES_UNREAD: the caller has taken
-	// nothing for 10 s; reason OVERLOADED: 32 watch already.
+	// UNAVAILABLE, reason STOPPING: the server stops, or the stream is nine minutes old; in either case all events up to
+	// then were sent. RESOURCE_EXHAUSTED, reason REPLIES_UNREAD: the caller has taken nothing for 10 s; reason OVERLOADED,
+	// with a google.rpc.RetryInfo: 32 watch already. PERMISSION_DENIED, reason NOT_ALLOWED: the caller may not see the
+	// events of all customers' orders.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -1851,7 +1851,11 @@ type KindBacklog struct {
 	OldestAge *durationpb.Duration `protobuf:"bytes,5,opt,name=oldest_age,json=oldestAge,proto3" json:"oldest_age,omitempty"`
 	// The breaker of the relay that answers is open for them: it takes the payment service to be down, and tries one of
 	// them a second. Other relays find out for themselves.
-	BreakerOpen   bool `protobuf:"varint,6,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
+	BreakerOpen bool `protobuf:"varint,6,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
+	// Since when it is open; unset when it is not.
+	BreakerOpenTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=breaker_open_time,json=breakerOpenTime,proto3" json:"breaker_open_time,omitempty"`
+	// What the latest delivery of this relay came to: a reason or a gRPC code; empty before the first.
+	LastCode      string `protobuf:"bytes,8,opt,name=last_code,json=lastCode,proto3" json:"last_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1926,6 +1930,20 @@ func (x *KindBacklog) GetBreakerOpen() bool {
 		return x.BreakerOpen
 	}
 	return false
+}
+
+func (x *KindBacklog) GetBreakerOpenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BreakerOpenTime
+	}
+	return nil
+}
+
+func (x *KindBacklog) GetLastCode() string {
+	if x != nil {
+		return x.LastCode
+	}
+	return ""
 }
 
 var File_relay_v1_outbox_service_proto protoreflect.FileDescriptor
@@ -2077,7 +2095,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
 	"\boperator\x18\x03 \x01(\tR\boperator\"<\n" +
 	"\x1eAcceptPaymentsDatabaseResponse\x12\x1a\n" +
-	"\bprevious\x18\x01 \x01(\tR\bprevious\"\xe0\x01\n" +
+	"\bprevious\x18\x01 \x01(\tR\bprevious\"\xc5\x02\n" +
 	"\vKindBacklog\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x10\n" +
 	"\x03due\x18\x02 \x01(\x03R\x03due\x12\x18\n" +
@@ -2085,7 +2103,9 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06parked\x18\x04 \x01(\x03R\x06parked\x128\n" +
 	"\n" +
 	"oldest_age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12!\n" +
-	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen2\xc7\x04\n" +
+	"\fbreaker_open\x18\x06 \x01(\bR\vbreakerOpen\x12F\n" +
+	"\x11breaker_open_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0fbreakerOpenTime\x12\x1b\n" +
+	"\tlast_code\x18\b \x01(\tR\blastCode2\xc7\x04\n" +
 	"\rOutboxService\x12G\n" +
 	"\n" +
 	"ListParked\x12\x1b.relay.v1.ListParkedRequest\x1a\x1c.relay.v1.ListParkedResponse\x12M\n" +
@@ -2183,25 +2203,26 @@ var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	29, // 35: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
 	0,  // 36: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
 	29, // 37: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	6,  // 38: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	8,  // 39: relay.v1.OutboxService.ListCommands:input_type -> relay.v1.ListCommandsRequest
-	11, // 40: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	13, // 41: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	15, // 42: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	21, // 43: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	24, // 44: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
-	7,  // 45: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	9,  // 46: relay.v1.OutboxService.ListCommands:output_type -> relay.v1.ListCommandsResponse
-	12, // 47: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	14, // 48: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	16, // 49: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	22, // 50: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	25, // 51: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
-	45, // [45:52] is the sub-list for method output_type
-	38, // [38:45] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	27, // 38: relay.v1.KindBacklog.breaker_open_time:type_name -> google.protobuf.Timestamp
+	6,  // 39: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	8,  // 40: relay.v1.OutboxService.ListCommands:input_type -> relay.v1.ListCommandsRequest
+	11, // 41: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	13, // 42: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	15, // 43: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	21, // 44: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	24, // 45: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
+	7,  // 46: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	9,  // 47: relay.v1.OutboxService.ListCommands:output_type -> relay.v1.ListCommandsResponse
+	12, // 48: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	14, // 49: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	16, // 50: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	22, // 51: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	25, // 52: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
+	46, // [46:53] is the sub-list for method output_type
+	39, // [39:46] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
