@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"hosho/internal/story"
 	"hosho/internal/terminal"
@@ -50,7 +47,7 @@ func (e *explain) Run(ctx context.Context, screen *terminal.Terminal) error {
 		return finding(fmt.Sprintf("nobody knows an order %s", e.Order))
 	}
 	if e.JSON {
-		err = encodeStory(screen, s)
+		err = s.Encode(screen)
 	} else {
 		printStory(screen, s)
 	}
@@ -104,40 +101,4 @@ func details(m story.Moment, traceID string) string {
 		text += "  (implied: it is not recorded, but follows from what is)"
 	}
 	return text
-}
-
-// encodeStory writes all answers as they were given, and what was made of them.
-func encodeStory(t *terminal.Terminal, s story.Story) error {
-	order, err := raw(s.Order, s.Order != nil)
-	delivery, err2 := raw(s.Delivery, s.Delivery != nil)
-	payment, err3 := raw(s.Payment, s.Payment != nil)
-	if err := errors.Join(err, err2, err3); err != nil {
-		return err
-	}
-	var next, silent []string
-	for _, step := range s.Next() {
-		next = append(next, step.What)
-	}
-	for _, who := range s.Silent {
-		silent = append(silent, who.Err.Error())
-	}
-	out := json.NewEncoder(t)
-	out.SetEscapeHTML(false)
-	return out.Encode(struct {
-		Order    json.RawMessage `json:"order,omitempty"`
-		Delivery json.RawMessage `json:"delivery,omitempty"`
-		Payment  json.RawMessage `json:"payment,omitempty"`
-		TraceID  string          `json:"trace_id,omitempty"`
-		Timeline []story.Moment  `json:"timeline"`
-		Next     []string        `json:"next,omitempty"`
-		Silent   []string        `json:"incomplete,omitempty"`
-	}{order, delivery, payment, s.TraceID(), s.History(), next, silent})
-}
-
-// raw is a message as JSON, nil when there is none.
-func raw(m proto.Message, known bool) (json.RawMessage, error) {
-	if !known {
-		return nil, nil
-	}
-	return protojson.Marshal(m)
 }

@@ -36,7 +36,7 @@ func TestExplainTellsEveryWay(t *testing.T) {
 			})
 			golden(t, filepath.Join("testdata", "explain", name+".txt"), text)
 			golden(t, filepath.Join("testdata", "explain", name+".json"), timeline(t, printed(t,
-				func(screen *terminal.Terminal) error { return encodeStory(screen, s) })))
+				func(screen *terminal.Terminal) error { return s.Encode(screen) })))
 		})
 	}
 }

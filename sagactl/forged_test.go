@@ -64,7 +64,7 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 	}
 	return map[string]func(*terminal.Terminal) error{
 		"explain":          lines(func(t *terminal.Terminal) { printStory(t, everything) }),
-		"explain --json":   func(t *terminal.Terminal) error { return encodeStory(t, everything) },
+		"explain --json":   func(t *terminal.Terminal) error { return everything.Encode(t) },
 		"parked":           lines(func(t *terminal.Terminal) { printParked(t, waiting) }),
 		"parked --json":    func(t *terminal.Terminal) error { return printJSON(t, waiting...) },
 		"order get":        lines(func(t *terminal.Terminal) { showOrder(t, order) }),

@@ -56,7 +56,7 @@ func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) {
 	for _, c := range commands {
 		table.Row("%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s",
 			c.GetOrderId(), story.Kind(c.GetKind()), story.Why(c.GetWhy()), cmp.Or(c.GetLastCode(), "-"),
-			c.GetAttempts(), c.GetClaims(), story.Time(c.GetCreateTime()), story.Outlook(c))
+			c.GetAttempts(), c.GetClaims(), story.Time(c.GetCreateTime()), story.OutlookOf(c))
 	}
 	table.Flush()
 }

@@ -376,3 +376,29 @@ func TestWhatHoldsMoneyWithoutAnOrderHasItsCall(t *testing.T) {
 		t.Errorf("with a command: got %q, clean %v; want it stuck as well, and not clean", got, summary.Clean)
 	}
 }
+
+// Whoever need not know the customers is told as much of what is wrong, and that a payment is another customer's.
+func TestNamelessFindingsNameNoCustomer(t *testing.T) {
+	t.Parallel()
+	s := healthy(t)
+	run(t, s.payments.Pool, `UPDATE payments SET customer_id = 'mallory' WHERE id = $1`, paid)
+	runAll(t, s.payments.Pool, plantPayment(unknown, "CHARGED")+`;`+plantEntry(unknown, "CHARGE"))
+	want, named, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{})
+	got, nameless, _ := look(t, s.orders.Pool, s.payments.Pool, reconcile.Options{Nameless: true})
+	if !slices.Equal(got, want) || len(got) != 2 {
+		t.Fatalf("got %q, want the two that are found with names, %q", got, want)
+	}
+	for i, f := range nameless {
+		text := strings.NewReplacer("mallory", reconcile.AnotherCustomer, "ada", reconcile.Customer)
+		if f.OrderID == unknown {
+			text = strings.NewReplacer("ada", reconcile.Customer)
+		}
+		for of, pair := range map[string][2]string{
+			"found": {f.Found, named[i].Found}, "todo": {f.Todo, named[i].Todo},
+		} {
+			if got, want := pair[0], text.Replace(pair[1]); got != want || want == pair[1] && of == "todo" {
+				t.Errorf("%s, %s: got %q, want %q", f.Class, of, got, want)
+			}
+		}
+	}
+}

@@ -38,9 +38,16 @@ type Options struct {
 	StuckAfter time.Duration        // 0: order.StuckAfter; order.Standing says what it means
 	Window     int                  // rows; 0: Window
 	Repair     bool                 // put back to work what may be
+	Nameless   bool                 // findings name no customers: Customer and AnotherCustomer stand for them
 	Found      func(Finding) error  // is given each finding; its error ends the run
 	Progress   func(sofar *Summary) // called after each window; may be nil
 }
+
+// What stands for customers in findings that name none.
+const (
+	Customer        = "CUSTOMER"         // of the order, or of the payment that has none
+	AnotherCustomer = "ANOTHER-CUSTOMER" // of a payment under an order's key
+)
 
 // Finding is an order or a payment that needs somebody's attention.
 type Finding struct {

@@ -209,7 +209,11 @@ func (s *sweep) judge(ctx context.Context, id string, c Case) error {
 		return nil
 	}
 	c.Database = s.database
-	f := finding(id, class, why, c)
+	told := c
+	if s.options.Nameless {
+		told = c.nameless()
+	}
+	f := finding(id, class, why, told)
 	s.summary.Findings[class]++
 	if s.options.Repair {
 		var err error

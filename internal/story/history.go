@@ -23,6 +23,8 @@ type Moment struct {
 	Who     string    `json:"who,omitempty"`     // changed it: orderd for a customer, the relay, or the operator
 	Relay   string    `json:"relay,omitempty"`   // the process that made the attempt
 	TraceID string    `json:"trace_id,omitempty"`
+
+	Attempt *relayv1.Attempt `json:"-"` // that it tells; nil where it tells something else
 }
 
 // History is everything that is known, by time. The clocks are those of the two databases.
@@ -67,7 +69,7 @@ func (s Story) attempts() []Moment {
 	for _, at := range s.Delivery.GetAttempts() {
 		moments = append(moments, Moment{
 			Time: at.GetCreateTime().AsTime(), From: Relay, What: attemptText(at), Tone: attemptTone(at),
-			Relay: at.GetRelay(), TraceID: at.GetTraceId(),
+			Relay: at.GetRelay(), TraceID: at.GetTraceId(), Attempt: at,
 		})
 	}
 	return moments

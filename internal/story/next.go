@@ -13,8 +13,29 @@ import (
 
 // Step is what follows.
 type Step struct {
-	What string
-	Tone Tone // Bad: a person must act
+	Name StepName
+	What string                 // in words
+	Tone Tone                   // Bad: a person must act
+	Of   *relayv1.ParkedCommand // that goes on, of CommandGoesOn; nil of others
+}
+
+// StepName is the kind of a Step.
+type StepName string
+
+// Every one.
+const (
+	NothingFollows   StepName = "settled"       // the order is
+	PaymentIsWrong   StepName = "contradicted"  // the order is settled, and its payment is not as it must be
+	CommandGoesOn    StepName = "command"       // or waits, as OutlookOf says
+	CommandIsLost    StepName = "lost"          // if it stays so
+	OutboxIsEmpty    StepName = "empty"         // and what the order says is not known
+	PaymentIsAlone   StepName = "payment_alone" // and holds nothing
+	MoneyIsHeldAlone StepName = "money_alone"   // under a key that no order has
+)
+
+// StepNames lists them.
+var StepNames = []StepName{
+	NothingFollows, PaymentIsWrong, CommandGoesOn, CommandIsLost, OutboxIsEmpty, PaymentIsAlone, MoneyIsHeldAlone,
 }
 
 // Next is what follows by itself, or who must act. It is empty where that is not known.
@@ -24,28 +45,35 @@ func (s Story) Next() []Step {
 		return s.nextOfLonePayment()
 	case s.contradicted():
 		return []Step{{
-			"the order is " + Status(s.Order.GetStatus()) + ", and its payment is not as it must be; it needs a " +
-				"person: sagactl reconcile says what to do", Bad,
+			Name: PaymentIsWrong, Tone: Bad,
+			What: "the order is " + Status(s.Order.GetStatus()) + ", and its payment is not as it must be; it needs " +
+				"a person: sagactl reconcile says what to do",
 		}}
 	case Settled(s.Order):
-		return []Step{{What: "nothing: the order is settled"}}
+		return []Step{{Name: NothingFollows, What: "nothing: the order is settled"}}
 	case s.Delivery == nil:
 		return nil
 	case len(s.Delivery.GetCommands()) == 0 && s.Order == nil:
-		return []Step{{What: "nothing is in the outbox"}}
+		return []Step{{Name: OutboxIsEmpty, What: "nothing is in the outbox"}}
 	case len(s.Delivery.GetCommands()) == 0: // its command was lost, or it changed after the relay was asked
 		const lost = "nothing is in the outbox: if it stays so, sagactl reconcile --repair puts its command back"
-		return []Step{{What: lost}}
+		return []Step{{Name: CommandIsLost, What: lost}}
 	}
 	var next []Step
 	for _, c := range s.Delivery.GetCommands() {
-		step := Step{Kind(c.GetKind()) + ": " + Outlook(c), Waiting}
-		if c.GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED {
-			step = Step{step.What + "; it needs a person: " + Why(c.GetWhy()), Bad}
-		}
-		next = append(next, step)
+		next = append(next, stepOf(c))
 	}
 	return next
+}
+
+func stepOf(c *relayv1.ParkedCommand) Step {
+	step := Step{
+		Name: CommandGoesOn, Of: c, Tone: Waiting, What: Kind(c.GetKind()) + ": " + OutlookOf(c).String(),
+	}
+	if c.GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED {
+		step.What, step.Tone = step.What+"; it needs a person: "+Why(c.GetWhy()), Bad
+	}
+	return step
 }
 
 // nextOfLonePayment is what follows where there is a payment, and no order has its key.
@@ -54,10 +82,13 @@ func (s Story) nextOfLonePayment() []Step {
 	case s.Payment == nil:
 		return nil
 	case s.held() == 0:
-		return []Step{{What: "nothing: no order has this key, and no money is held under it"}}
+		return []Step{{
+			Name: PaymentIsAlone, What: "nothing: no order has this key, and no money is held under it",
+		}}
 	}
 	return []Step{{
-		"no order has this key, and money is held under it; it needs a person: sagactl reconcile has the call", Bad,
+		Name: MoneyIsHeldAlone, Tone: Bad,
+		What: "no order has this key, and money is held under it; it needs a person: sagactl reconcile has the call",
 	}}
 }
 

@@ -19,7 +19,7 @@ func TestATimeHasItsZone(t *testing.T) {
 	if got := Time(nil); got != "-" {
 		t.Errorf("not told: got %q, want -", got)
 	}
-	if got := Outlook(&relayv1.ParkedCommand{}); got != "it is tried again" {
+	if got := OutlookOf(&relayv1.ParkedCommand{}).String(); got != "it is tried again" {
 		t.Errorf("no next attempt is told: got %q, want that there is one", got)
 	}
 }

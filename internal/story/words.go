@@ -68,24 +68,66 @@ func Why(w relayv1.ParkedCommand_Why) string {
 	return strings.ToLower(strings.ReplaceAll(word(w.String(), "WHY_"), "_", " "))
 }
 
-// Outlook is what happens to a command that nobody touches.
-func Outlook(c *relayv1.ParkedCommand) string {
-	unwanted := c.GetWhy() == relayv1.ParkedCommand_WHY_UNWANTED
+// Outlook is what happens to a command that nobody touches, and when.
+type Outlook struct {
+	Name OutlookName
+	At   *timestamppb.Timestamp // nil where there is no such time
+}
+
+// OutlookName is the kind of an Outlook.
+type OutlookName string
+
+// Every one.
+const (
+	IsVoided   OutlookName = "voided"    // At is its order's deadline
+	IsParked   OutlookName = "parked"    // nothing happens
+	IsHeld     OutlookName = "held"      // a relay is at it, until At at the longest
+	IsUnwanted OutlookName = "unwanted"  // it is not sent, and looked at again At
+	IsTried    OutlookName = "tried"     // nobody says when
+	IsTriedAt  OutlookName = "tried_at"  // At is to come
+	IsDueSince OutlookName = "due_since" // At has passed
+)
+
+// OutlookNames lists them.
+var OutlookNames = []OutlookName{IsVoided, IsParked, IsHeld, IsUnwanted, IsTried, IsTriedAt, IsDueSince}
+
+// OutlookOf looks at a command.
+func OutlookOf(c *relayv1.ParkedCommand) Outlook {
+	unwanted, next := c.GetWhy() == relayv1.ParkedCommand_WHY_UNWANTED, c.GetNextAttemptTime()
 	switch {
 	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil && !unwanted: // an order's, which is given up then
-		return "it is voided at " + Time(c.GetDeadlineTime())
+		return Outlook{IsVoided, c.GetDeadlineTime()}
 	case c.GetParkTime() != nil:
-		return "nothing"
+		return Outlook{IsParked, nil}
 	case c.GetLeaseEndTime() != nil:
-		return "a relay is at it, until " + Time(c.GetLeaseEndTime()) + " at the longest"
+		return Outlook{IsHeld, c.GetLeaseEndTime()}
 	case unwanted:
-		return "it is not sent, and looked at again at " + Time(c.GetNextAttemptTime())
-	case c.GetNextAttemptTime() == nil:
-		return "it is tried again"
-	case c.GetNextAttemptTime().AsTime().After(time.Now()):
-		return "it is tried again at " + Time(c.GetNextAttemptTime())
+		return Outlook{IsUnwanted, next}
+	case next == nil:
+		return Outlook{IsTried, nil}
+	case next.AsTime().After(time.Now()):
+		return Outlook{IsTriedAt, next}
 	}
-	return "it is due since " + Time(c.GetNextAttemptTime())
+	return Outlook{IsDueSince, next}
+}
+
+// String puts it in words.
+func (o Outlook) String() string {
+	switch o.Name {
+	case IsVoided:
+		return "it is voided at " + Time(o.At)
+	case IsParked:
+		return "nothing"
+	case IsHeld:
+		return "a relay is at it, until " + Time(o.At) + " at the longest"
+	case IsUnwanted:
+		return "it is not sent, and looked at again at " + Time(o.At)
+	case IsTriedAt:
+		return "it is tried again at " + Time(o.At)
+	case IsDueSince:
+		return "it is due since " + Time(o.At)
+	}
+	return "it is tried again"
 }
 
 // Amount is an amount of money: 600 JPY, 6.00 USD.
