@@ -132,6 +132,9 @@ func (p *Naive) cancel(ctx context.Context, id string) error {
 // Reconnect waits until the payment service is reached.
 func (p *Naive) Reconnect(ctx context.Context) error { return reconnect(ctx, p.paymentd) }
 
+// Hurry has the payment service reached as soon as it is there again.
+func (p *Naive) Hurry() { p.paymentd.ResetConnectBackoff() }
+
 // reconnect waits until a service that was started again is reached on the connection that it was killed on. Otherwise
 // the next call might come before the connection is tried again, and fail at once with what was the matter before.
 func reconnect(ctx context.Context, conn *grpc.ClientConn) error {
