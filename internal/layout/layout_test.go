@@ -41,6 +41,7 @@ lab/proxy     |            | proc wait
 
 around
 console    | grpc text uuid | money plain span
+console/board |             | gen/...
 reconcile  | pgx prometheus | command money order orderdb outbox payment pg span wait
 pgtest     | *             | migrations pg pgembed proc
 pgembed    | *             | proc wait
