@@ -98,11 +98,19 @@ func toAttempt(a orderdb.Attempt) *relayv1.Attempt {
 	return attempt
 }
 
-// toBacklog tells what this relay found of each kind, and the sums. open reports whether the breaker of a kind is.
-func toBacklog(relay string, backlogs []outbox.Backlog, open func(kind string) bool) *relayv1.GetBacklogResponse {
+// toBacklog tells what this relay found of each kind, and the sums, and how each kind fares with it.
+func toBacklog(
+	relay string, backlogs []outbox.Backlog, health func(kind string) outbox.Health,
+) *relayv1.GetBacklogResponse {
 	response := &relayv1.GetBacklogResponse{Relay: relay}
 	for _, c := range order.Commands {
-		k := &relayv1.KindBacklog{Kind: toKind(c), BreakerOpen: open(string(c))}
+		fares := health(string(c))
+		k := &relayv1.KindBacklog{
+			Kind: toKind(c), BreakerOpen: !fares.OpenSince.IsZero(), LastCode: fares.LastCode,
+		}
+		if k.GetBreakerOpen() {
+			k.BreakerOpenTime = timestamppb.New(fares.OpenSince)
+		}
 		for _, b := range backlogs {
 			if b.Kind == string(c) {
 				k.Due, k.Waiting, k.Parked, k.OldestAge = b.Due, b.Waiting, b.Parked, durationpb.New(b.OldestAge)

@@ -397,10 +397,13 @@ func TestTheBacklogIsToldByKind(t *testing.T) {
 		if k.GetOldestAge().AsDuration() <= 0 {
 			t.Errorf("%s: got age %v, want one", k.GetKind(), k.GetOldestAge().AsDuration())
 		}
-		k.OldestAge = nil
+		if open := k.GetBreakerOpenTime() != nil; open != k.GetBreakerOpen() {
+			t.Errorf("got %v, want a time just where a breaker is open", k)
+		}
+		k.OldestAge, k.BreakerOpenTime = nil, nil
 	}
 	want := []*relayv1.KindBacklog{
-		{Kind: relayv1.ParkedCommand_KIND_CHARGE, Waiting: 3, BreakerOpen: true},
+		{Kind: relayv1.ParkedCommand_KIND_CHARGE, Waiting: 3, BreakerOpen: true, LastCode: "UNAVAILABLE"},
 		{Kind: relayv1.ParkedCommand_KIND_VOID, Waiting: 1},
 	}
 	if diff := cmp.Diff(want, got.GetKinds(), protocmp.Transform()); diff != "" {

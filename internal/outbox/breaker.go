@@ -19,10 +19,14 @@ type Breaker struct {
 	streakLimit    int
 	ambiguousLimit int // 0: ambiguous answers never open it
 
+	// changed is told, in order, each time that it opens, and what for, or closes. It is called with the lock held.
+	changed func(open bool, code string)
+
 	mu        sync.Mutex
 	streak    map[string]struct{} // keys that failed since the last decision, as long as it is closed
 	ambiguous map[string]struct{} // keys with ambiguous answers, likewise
 	open      bool
+	since     time.Time // when it opened
 	until     time.Time // the last one that failed is tried again
 	nextProbe time.Time
 }
@@ -40,6 +44,7 @@ func NewBreaker(streak, ambiguous int) *Breaker {
 	return &Breaker{
 		streakLimit: streak, streak: map[string]struct{}{},
 		ambiguousLimit: ambiguous, ambiguous: map[string]struct{}{},
+		changed: func(bool, string) {},
 	}
 }
 
@@ -47,25 +52,35 @@ func NewBreaker(streak, ambiguous int) *Breaker {
 func (b *Breaker) Decided() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.streak)
-	clear(b.ambiguous)
-	closed := b.open
-	b.open = false
-	return closed
+	return b.close()
 }
 
-// Failed notes that a message failed for a cause that is not its own. It reports whether the breaker was open, and
-// whether that opened it.
-func (b *Breaker) Failed(key string, now time.Time) (was, opened bool) {
-	return b.note(b.streak, b.streakLimit, key, now)
+// close reports whether it was open.
+func (b *Breaker) close() bool {
+	clear(b.streak)
+	clear(b.ambiguous)
+	if !b.open {
+		return false
+	}
+	b.open = false
+	b.changed(false, "")
+	return true
+}
+
+// Failed notes that a message failed for a cause that is not its own: what it came to, for people. It reports whether
+// the breaker was open, and whether that opened it.
+func (b *Breaker) Failed(key, code string, now time.Time) (was, opened bool) {
+	return b.note(b.streak, b.streakLimit, key, code, now)
 }
 
 // Ambiguous notes an ambiguous answer, and reports like Failed.
-func (b *Breaker) Ambiguous(key string, now time.Time) (was, opened bool) {
-	return b.note(b.ambiguous, b.ambiguousLimit, key, now)
+func (b *Breaker) Ambiguous(key, code string, now time.Time) (was, opened bool) {
+	return b.note(b.ambiguous, b.ambiguousLimit, key, code, now)
 }
 
-func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now time.Time) (was, opened bool) {
+func (b *Breaker) note(
+	streak map[string]struct{}, limit int, key, code string, now time.Time,
+) (was, opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lapse(now)
@@ -76,9 +91,10 @@ func (b *Breaker) note(streak map[string]struct{}, limit int, key string, now ti
 	if len(streak) < limit {
 		return false, false
 	}
-	b.open = true
+	b.open, b.since = true, now
 	b.nextProbe = now.Add(ProbeInterval)
 	b.again(now)
+	b.changed(true, code)
 	return false, true
 }
 
@@ -98,9 +114,7 @@ func (b *Breaker) again(at time.Time) {
 // lapse closes a breaker for which nothing is left that fails.
 func (b *Breaker) lapse(now time.Time) {
 	if b.open && now.Sub(b.until) > grace {
-		clear(b.streak)
-		clear(b.ambiguous)
-		b.open = false
+		b.close()
 	}
 }
 
@@ -110,6 +124,16 @@ func (b *Breaker) Open(now time.Time) bool {
 	defer b.mu.Unlock()
 	b.lapse(now)
 	return b.open
+}
+
+// openSince returns since when it is open, the zero time when it is not.
+func (b *Breaker) openSince(now time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lapse(now); !b.open {
+		return time.Time{}
+	}
+	return b.since
 }
 
 // shown is Open as a figure: 1 or 0.

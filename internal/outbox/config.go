@@ -28,6 +28,9 @@ type Config struct {
 	// Claimed is told of messages that were claimed, or read where they were written with a claim, before they are
 	// checked, and when that began; nil: nobody is.
 	Claimed func(messages []Message, began time.Time)
+	// Breaker is told each time that the breaker of a kind opens, for what the last of the failures came to, or closes.
+	// It must not block, and not ask for the breaker; nil: nobody is told.
+	Breaker func(kind string, open bool, code string)
 }
 
 // claimed tells of messages that were claimed.

@@ -98,16 +98,20 @@ func (w *Worker) report(r Report) {
 // judge feeds the breaker and decides when the message is tried again.
 func (w *Worker) judge(r *Report) {
 	now := time.Now()
+	w.mu.Lock()
+	w.lastCode = r.Code
+	w.mu.Unlock()
 	switch r.Result {
 	case Decided:
 		if w.breaker.Decided() {
 			w.log.Info("the destination is back") // settling this report makes room, and wakes the claiming
 		}
 	case Blocked:
-		_, opened := w.breaker.Failed(r.Message.Key, now)
+		_, opened := w.breaker.Failed(r.Message.Key, r.Code, now)
 		w.down(opened, *r)
 	case TimedOut, Ambiguous:
-		was, opened := w.breaker.Ambiguous(r.Message.Key, now) // the message that opens it still spends its attempt
+		was, opened := w.breaker.Ambiguous(r.Message.Key, r.Code, now)
+		// The message that opens it still spends its attempt.
 		if was && (r.Result == TimedOut || w.config.AmbiguousStreak > 0) {
 			r.Result = Blocked
 		} else {

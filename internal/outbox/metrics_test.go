@@ -103,7 +103,7 @@ func TestWhatAWorkerDoesIsCounted(t *testing.T) {
 		t.Errorf("got %v sizes of settlements and %v times, want one of each", got["settle_size"],
 			got["settle_seconds"])
 	}
-	w.breaker.Failed("somebody", w.budget.since)
+	w.breaker.Failed("somebody", "GONE", w.budget.since)
 	if open := figures(t, registry)["breaker_open HELLO"]; open != 1 {
 		t.Errorf("got breaker_open at %v after a failure, want 1", open)
 	}

@@ -168,9 +168,9 @@ func TestTheBreakerOpensOnAStreakOfDifferentKeys(t *testing.T) {
 				if event == '!' {
 					b.Decided()
 				} else if event < 'a' {
-					b.Ambiguous(string(event), now)
+					b.Ambiguous(string(event), "GONE", now)
 				} else {
-					b.Failed(string(event), now)
+					b.Failed(string(event), "GONE", now)
 				}
 			}
 			if got := b.Open(now); got != test.open {
@@ -188,6 +188,13 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 		b := NewBreaker(limit, 0)
 		now := time.Unix(0, 0)
 		streak, open := map[string]bool{}, false
+		told := false
+		b.changed = func(open bool, code string) {
+			if open == told || open != (code == "GONE") {
+				t.Fatalf("told of open %v for %q, and before of %v; want each change once", open, code, told)
+			}
+			told = open
+		}
 		var lastProbe, until time.Time
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
@@ -201,7 +208,7 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 				key := strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "key"))
 				streak[key] = true
 				opens := !open && len(streak) >= limit
-				if was, got := b.Failed(key, now); was != open || got != opens {
+				if was, got := b.Failed(key, "GONE", now); was != open || got != opens {
 					t.Fatalf("failed: got it open before %v, opened %v, want %v, %v", was, got, open, opens)
 				}
 				if opens {
@@ -241,8 +248,8 @@ func TestTheBreakerDoesWhatItSays(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if got := b.Open(now); got != open {
-					t.Fatalf("got open %v, want %v", got, open)
+				if got := b.Open(now); got != open || told != open || b.openSince(now).IsZero() == open {
+					t.Fatalf("got open %v since %v, and told of %v; want %v", got, b.openSince(now), told, open)
 				}
 			},
 		})
@@ -254,7 +261,7 @@ func TestAnOpenBreakerAsksOnceASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker(1, 0)
-		b.Failed("anybody", time.Now())
+		b.Failed("anybody", "GONE", time.Now())
 		b.Again(time.Now().Add(time.Hour))
 		probes := 0
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
@@ -274,11 +281,11 @@ func TestABreakerForWhichNothingIsLeftCloses(t *testing.T) {
 	t.Parallel()
 	b, now := NewBreaker(5, 0), time.Now()
 	for n := range 5 {
-		b.Failed(strconv.Itoa(n), now)
+		b.Failed(strconv.Itoa(n), "GONE", now)
 		b.Again(now.Add(time.Minute))
 	}
 	now = now.Add(time.Minute)
-	if b.Failed("0", now); !b.Open(now.Add(grace)) {
+	if b.Failed("0", "GONE", now); !b.Open(now.Add(grace)) {
 		t.Error("got it closed while one that failed may be tried yet")
 	}
 	b.Again(now.Add(time.Minute))

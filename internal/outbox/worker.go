@@ -42,8 +42,9 @@ type Worker struct {
 
 	mu       sync.Mutex
 	budget   *budget
-	inFlight int  // claimed and not yet settled
-	alone    bool // one of them is delivered alone
+	inFlight int    // claimed and not yet settled
+	alone    bool   // one of them is delivered alone
+	lastCode string // what the latest delivery came to
 }
 
 // NewWorker makes a Worker; Run makes it work.
@@ -60,6 +61,9 @@ func NewWorker(config Config, queue *Queue, handler Handler, log *slog.Logger) *
 	w.others, w.linger, w.dear = Workers{w}, linger, dear
 	if config.Wakes {
 		w.keeping = newKeeping(queue)
+	}
+	if config.Breaker != nil {
+		w.breaker.changed = func(open bool, code string) { config.Breaker(queue.kind, open, code) }
 	}
 	w.counts = config.Metrics.of(w)
 	w.any.Store(true)

@@ -79,14 +79,23 @@ func (all Workers) hear(word string) bool {
 	return true
 }
 
-// BreakerOpen reports whether a kind of message is taken to be undeliverable at present.
-func (all Workers) BreakerOpen(kind string) bool {
+// Health is how a worker's messages fare.
+type Health struct {
+	OpenSince time.Time // since when they are taken to be undeliverable; zero: they are not
+	LastCode  string    // what its latest delivery came to; empty before the first
+}
+
+// Health returns how the messages of a kind fare with this process.
+func (all Workers) Health(kind string) (h Health) {
 	for _, w := range all {
 		if w.queue.kind == kind {
-			return w.breaker.Open(time.Now())
+			h.OpenSince = w.breaker.openSince(time.Now())
+			w.mu.Lock()
+			h.LastCode = w.lastCode
+			w.mu.Unlock()
 		}
 	}
-	return false
+	return h
 }
 
 // Run works until ctx ends, and returns when each of them has stopped; see Worker.Run.
