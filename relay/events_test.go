@@ -47,7 +47,7 @@ func settles(e *eventv1.Event) bool {
 }
 
 // Orders that go well, that are declined, and that are given up; and one that an operator settles. What the relay tells
-// of each is what its rows say of it: how its status changed, and each delivery. A first one that is decided has no row.
+// of each is what its rows say of it: how its status changed, and each delivery. A first one that is decided has none.
 func TestTheEventsOfAnOrderAreItsStory(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -97,7 +97,8 @@ func storyIn(t *testing.T, o order.Order, events []*eventv1.Event) *relayv1.Expl
 	for _, e := range events {
 		if d := e.GetDelivery(); d.GetOrderId() == o.ID {
 			told.Attempts = append(told.Attempts, &relayv1.Attempt{
-				Kind: d.GetKind(), Claim: d.GetClaim(), Code: d.GetCode(), Meaning: d.GetMeaning(), TraceId: e.GetTraceId(),
+				Kind: d.GetKind(), Claim: d.GetClaim(), Code: d.GetCode(), Meaning: d.GetMeaning(),
+				TraceId: e.GetTraceId(),
 			})
 		}
 		if c := e.GetOrder(); c.GetOrderId() == o.ID {
