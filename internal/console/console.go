@@ -26,6 +26,8 @@ type Config struct {
 	Hosts []string
 	// ShowCustomers shows whose an order is and what was ordered.
 	ShowCustomers bool
+	// Stage is what people may play with; nil: nothing.
+	Stage Stage
 }
 
 // Daemon is one that is shown.

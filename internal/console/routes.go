@@ -15,11 +15,11 @@ func (r route) isAction() bool { return strings.HasPrefix(r.pattern, http.Method
 
 // table is all that there is.
 func (c *Console) table() []route {
-	return []route{
+	return append([]route{
 		{"GET /{$}", c.live},
 		{"GET /orders", c.findOrder},
 		{"GET /static/{name}", c.static},
-	}
+	}, c.stageRoutes()...)
 }
 
 // routes answers each request by its path.

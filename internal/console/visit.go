@@ -11,6 +11,7 @@ type visit struct {
 	view *view // in the language that he reads
 	may  bool  // act
 	form bool  // there are forms at all
+	play bool  // there is a stage
 }
 
 // visited answers a request by a route.
@@ -19,6 +20,7 @@ func (c *Console) visited(r route) http.Handler {
 		v := &visit{
 			Request: request, w: w, view: c.render.of(request.Header.Get("Accept-Language")),
 			may: c.mayAct(request), form: c.hasForms(),
+			play: c.config.Stage != nil,
 		}
 		err := error(nil)
 		if r.isAction() && !v.may {
@@ -39,6 +41,7 @@ type page struct {
 	Title  string
 	May    bool // the visitor may act: the page has its forms
 	Forms  bool // it would have them for somebody with the token
+	Stage  bool // there is a stage to go to
 	Status int  // of HTTP
 	Data   any  // of the page's own
 }
@@ -50,7 +53,8 @@ func (v *visit) show(name string, data any) error {
 
 func (v *visit) showAs(status int, name, title string, data any) error {
 	text, err := v.view.page(name, page{
-		Lang: v.view.lang, Path: v.URL.Path, Title: title, May: v.may, Forms: v.form, Status: status, Data: data,
+		Lang: v.view.lang, Path: v.URL.Path, Title: title, May: v.may, Forms: v.form, Stage: v.play,
+		Status: status, Data: data,
 	})
 	if err != nil {
 		return err

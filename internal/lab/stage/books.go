@@ -6,27 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"hosho/internal/console"
 	"hosho/internal/lab/invariant"
 )
-
-// Books are what the databases of one world come to.
-type Books struct {
-	Held     map[string]int64 // money held by currency, in minor units: charges less refunds
-	Owed     map[string]int64 // the totals of the COMPLETED orders by currency
-	Orders   map[string]int64 // orders by status
-	Payments map[string]int64 // payments by status
-}
-
-// Twin is both worlds, side by side. A twin that has had no order yet has empty books.
-type Twin struct {
-	Left  Books // the obvious way
-	Right Books // hosho: the whole system, whoever placed the orders
-}
 
 // books are read by one at a time, for all who ask.
 type books struct {
 	mu   sync.Mutex
-	read Twin
+	read console.Twin
 	good time.Time // until then nobody reads them again
 }
 
@@ -35,15 +22,15 @@ const readingShare = 10 // one tenth
 
 // Twin reads the books of both worlds. What another has read a moment ago is given once more: it is at most ten times
 // as old as it takes to read them.
-func (s *Stage) Twin(ctx context.Context) (Twin, error) {
+func (s *Stage) Twin(ctx context.Context) (console.Twin, error) {
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
-		return Twin{}, err
+		return console.Twin{}, err
 	}
 	defer leave()
 	right, err := s.hosho()
 	if err != nil {
-		return Twin{}, err
+		return console.Twin{}, err
 	}
 	s.books.mu.Lock()
 	defer s.books.mu.Unlock()
@@ -51,13 +38,13 @@ func (s *Stage) Twin(ctx context.Context) (Twin, error) {
 	if began.Before(s.books.good) {
 		return s.books.read, nil
 	}
-	var both Twin
+	var both console.Twin
 	if both.Right, err = right.read(ctx); err != nil {
-		return Twin{}, fmt.Errorf("read hosho's books: %w", err)
+		return console.Twin{}, fmt.Errorf("read hosho's books: %w", err)
 	}
 	if left := s.twinNow(); left != nil {
 		if both.Left, err = left.read(ctx); err != nil {
-			return Twin{}, fmt.Errorf("read the twin's books: %w", err)
+			return console.Twin{}, fmt.Errorf("read the twin's books: %w", err)
 		}
 	}
 	now := time.Now()
@@ -65,7 +52,7 @@ func (s *Stage) Twin(ctx context.Context) (Twin, error) {
 	return both, nil
 }
 
-func (w *world) read(ctx context.Context) (Books, error) {
+func (w *world) read(ctx context.Context) (console.Books, error) {
 	sum, err := invariant.Sum(ctx, w.orders, w.payments)
-	return Books{Held: sum.Held, Owed: sum.Owed, Orders: sum.Orders, Payments: sum.Payments}, err
+	return console.Books{Held: sum.Held, Owed: sum.Owed, Orders: sum.Orders, Payments: sum.Payments}, err
 }

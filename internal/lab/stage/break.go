@@ -3,39 +3,11 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"hosho/internal/console"
 	"hosho/internal/wait"
 )
-
-// Fault is a way to break the system, as it stands at present.
-type Fault struct {
-	Name   string
-	Until  time.Time // it is there until then; zero: it is not there
-	By     string    // who has the part that it would break: another fault, or Scenes; empty: nobody
-	Failed string    // why what it broke last is not whole; empty: it is
-}
-
-// Scenes is who has all parts while the scenes are played.
-const Scenes = "scenes"
-
-// BusyError says that something cannot be had at present.
-type BusyError struct {
-	Wanted, By string    // faults, or Scenes
-	Until      time.Time // zero: nobody knows
-}
-
-func (e *BusyError) Error() string {
-	text := fmt.Sprintf("%s cannot be had now, because of %s", e.Wanted, e.By)
-	if e.Wanted == e.By {
-		text = e.By + " is under way already"
-	}
-	if e.Until.IsZero() {
-		return text + ": wait for its end"
-	}
-	return text + ": it ends at " + e.Until.Format(time.TimeOnly)
-}
 
 // hold is who has a part, and until when. Scenes do not know.
 type hold struct {
@@ -44,12 +16,12 @@ type hold struct {
 }
 
 // Faults are all that there are, and how they stand.
-func (s *Stage) Faults() []Fault {
+func (s *Stage) Faults() []console.Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []Fault
+	var all []console.Fault
 	for _, f := range faults {
-		told := Fault{Name: f.name, Failed: s.failed[f.name]}
+		told := console.Fault{Name: f.name, Failed: s.failed[f.name]}
 		if h, taken := s.taken[f.takes]; taken && h.by == f.name {
 			told.Until = h.until
 		} else if taken {
@@ -60,8 +32,8 @@ func (s *Stage) Faults() []Fault {
 	return all
 }
 
-// Break makes a fault in both worlds, and returns when it is there. It ends by itself. A BusyError when its part is
-// broken already.
+// Break makes a fault in both worlds, and returns when it is there. It ends by itself. A console.BusyError when its
+// part is broken already.
 func (s *Stage) Break(ctx context.Context, name string) error {
 	_, leave, err := s.enter(ctx)
 	if err != nil {
@@ -113,7 +85,7 @@ func (s *Stage) take(by hold, parts ...part) error {
 	defer s.mu.Unlock()
 	for _, p := range parts {
 		if h, taken := s.taken[p]; taken {
-			return &BusyError{by.by, h.by, h.until}
+			return &console.BusyError{Wanted: by.by, By: h.by, Until: h.until}
 		}
 	}
 	for _, p := range parts {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hosho/internal/lab/stage"
+	"hosho/internal/console"
 )
 
 // While a fault is there, an order does not come through; then it does, and all is well in hosho.
@@ -52,7 +52,7 @@ func (h *theatre) breakOnce(t *testing.T, name string) {
 			t.Error(err)
 		}
 	}
-	var after stage.Twin
+	var after console.Twin
 	until(t, "the twin has the order, too", func() bool {
 		after = h.books(t)
 		return placed(after.Left) == placed(before.Left)+1
@@ -67,10 +67,10 @@ func (h *theatre) breakOnce(t *testing.T, name string) {
 }
 
 // missing is what is held for nothing.
-func missing(b stage.Books) int64 { return b.Held["JPY"] - b.Owed["JPY"] }
+func missing(b console.Books) int64 { return b.Held["JPY"] - b.Owed["JPY"] }
 
 // now is what both worlds come to at present.
-func (h *theatre) now(t *testing.T) stage.Twin {
+func (h *theatre) now(t *testing.T) console.Twin {
 	t.Helper()
 	both, err := h.stage.Twin(t.Context())
 	if err != nil {
@@ -91,7 +91,7 @@ func TestFaultsOfOnePartAreHadOneAfterTheOther(t *testing.T) {
 	}
 	checkBusy(t, h.stage.Break(t.Context(), "kill-paymentd"), "kill-paymentd", "freeze-paymentd")
 	checkBusy(t, h.stage.Break(t.Context(), "partition"), "partition", "lose-replies")
-	checkBusy(t, h.stage.Play(t.Context()), stage.Scenes, "freeze-paymentd")
+	checkBusy(t, h.stage.Play(t.Context()), console.Scenes, "freeze-paymentd")
 	if got := h.fault(t, "partition"); got.By != "lose-replies" || !got.Until.IsZero() {
 		t.Errorf("got %+v, want that it cannot be had because of lose-replies", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hosho/internal/console"
 	"hosho/internal/lab/stack"
 	"hosho/internal/lab/stage"
 	"hosho/internal/slow"
@@ -83,9 +84,9 @@ func (h *theatre) order(t *testing.T, amount int64) {
 }
 
 // books waits for what both worlds come to when nothing is under way.
-func (h *theatre) books(t *testing.T) stage.Twin {
+func (h *theatre) books(t *testing.T) console.Twin {
 	t.Helper()
-	var both stage.Twin
+	var both console.Twin
 	until(t, "every order is settled", func() bool {
 		var err error
 		if both, err = h.stage.Twin(t.Context()); err != nil {
@@ -96,10 +97,10 @@ func (h *theatre) books(t *testing.T) stage.Twin {
 	return both
 }
 
-func settled(b stage.Books) bool { return b.Orders["PENDING"] == 0 && b.Orders["CANCELLING"] == 0 }
+func settled(b console.Books) bool { return b.Orders["PENDING"] == 0 && b.Orders["CANCELLING"] == 0 }
 
 // placed are all orders that there are.
-func placed(b stage.Books) (n int64) {
+func placed(b console.Books) (n int64) {
 	for _, count := range b.Orders {
 		n += count
 	}
@@ -107,7 +108,7 @@ func placed(b stage.Books) (n int64) {
 }
 
 // fault returns how a fault stands.
-func (h *theatre) fault(t *testing.T, name string) stage.Fault {
+func (h *theatre) fault(t *testing.T, name string) console.Fault {
 	t.Helper()
 	for _, f := range h.stage.Faults() {
 		if f.Name == name {
@@ -115,7 +116,7 @@ func (h *theatre) fault(t *testing.T, name string) stage.Fault {
 		}
 	}
 	t.Fatalf("there is no fault %s", name)
-	return stage.Fault{}
+	return console.Fault{}
 }
 
 // until waits until something is so.

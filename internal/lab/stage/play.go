@@ -8,32 +8,25 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hosho/internal/console"
 	"hosho/internal/lab/demo"
 )
-
-// Scene is which scene of the demo is played.
-type Scene struct {
-	Number, Of int    // from 1; 0 when none is played
-	Title      string // what is special about it
-	Amount     int64  // of its order, in JPY
-	Failed     string // why the scenes ended before the last one; empty: they did not
-}
 
 // sceneTime bounds one scene: a system that somebody breaks besides need not ever settle its order.
 const sceneTime = 2 * time.Minute
 
 // Scene is the scene that is played at present.
-func (s *Stage) Scene() Scene {
+func (s *Stage) Scene() console.Scene {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	scene := s.scene
-	scene.Failed = s.failed[Scenes]
+	scene.Failed = s.failed[console.Scenes]
 	return scene
 }
 
 // Play plays all scenes of the demo, one after the other, each in both worlds at once, and does not wait for the end.
-// No fault can be had meanwhile, but for that of the scene with the outage. It returns a BusyError when they are played
-// already, or something is broken.
+// No fault can be had meanwhile, but for that of the scene with the outage. It returns a console.BusyError when they
+// are played already, or something is broken.
 func (s *Stage) Play(ctx context.Context) error {
 	_, leave, err := s.enter(ctx)
 	if err != nil {
@@ -44,7 +37,7 @@ func (s *Stage) Play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.take(hold{by: Scenes}, allParts...); err != nil {
+	if err := s.take(hold{by: console.Scenes}, allParts...); err != nil {
 		return err
 	}
 	s.running.Go(func() {
@@ -52,7 +45,7 @@ func (s *Stage) Play(ctx context.Context) error {
 		if err != nil {
 			err = errors.Join(err, revive(s.ctx, right), revive(s.ctx, left))
 		}
-		s.enact(Scene{})
+		s.enact(console.Scene{})
 		s.free(s.complain("the scenes", err), allParts...)
 	})
 	return nil
@@ -64,7 +57,7 @@ func (s *Stage) play(ctx context.Context, right, left *world) error {
 	}
 	scenes := demo.Scenes()
 	for i, scene := range scenes {
-		s.enact(Scene{Number: i + 1, Of: len(scenes), Title: scene.Title, Amount: scene.Amount})
+		s.enact(console.Scene{Number: i + 1, Of: len(scenes), Amount: scene.Amount, Outage: scene.Outage})
 		if err := playBoth(ctx, scene, right, left); err != nil {
 			return fmt.Errorf("the order of %d JPY (%s): %w", scene.Amount, scene.Title, err)
 		}
@@ -72,7 +65,7 @@ func (s *Stage) play(ctx context.Context, right, left *world) error {
 	return nil
 }
 
-func (s *Stage) enact(scene Scene) {
+func (s *Stage) enact(scene console.Scene) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scene = scene

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"hosho/internal/console"
 	"hosho/internal/lab/stack"
 )
 
@@ -39,7 +40,7 @@ type Stage struct {
 	left   *world     // the twin; nil until it is needed
 	taken  map[part]hold
 	failed map[string]string // how a fault could not be undone, by its name
-	scene  Scene
+	scene  console.Scene
 }
 
 // New makes a stage for a system whose relays reach paymentd over the links. Each fault lasts as long as is said. tell

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"hosho/internal/console"
 	"hosho/internal/lab/demo"
-	"hosho/internal/lab/stage"
 	"hosho/internal/slow"
 )
 
@@ -30,9 +30,9 @@ func TestMoneyGoesMissingInTheTwinAndBalancesInHosho(t *testing.T) {
 	if err := h.stage.Play(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	checkBusy(t, h.stage.Play(t.Context()), stage.Scenes, stage.Scenes)
+	checkBusy(t, h.stage.Play(t.Context()), console.Scenes, console.Scenes)
 	for _, f := range h.stage.Faults() {
-		checkBusy(t, h.stage.Break(t.Context(), f.Name), f.Name, stage.Scenes)
+		checkBusy(t, h.stage.Break(t.Context(), f.Name), f.Name, console.Scenes)
 	}
 	last := len(demo.Scenes())
 	until(t, "the last scene is played", func() bool { return h.stage.Scene().Number == last })
@@ -40,13 +40,13 @@ func TestMoneyGoesMissingInTheTwinAndBalancesInHosho(t *testing.T) {
 	if failed := h.stage.Scene().Failed; failed != "" {
 		t.Error(failed)
 	}
-	checkBooks(t, "after the scenes", h.books(t), stage.Twin{
-		Left: stage.Books{
+	checkBooks(t, "after the scenes", h.books(t), console.Twin{
+		Left: console.Books{
 			Held: jpy(13698), Owed: jpy(1200), // of what is held, 9998 and 2500 belong to orders that are CANCELLED
 			Orders:   map[string]int64{"COMPLETED": 1, "CANCELLED": 7},
 			Payments: map[string]int64{"CHARGED": 3, "DECLINED": 1},
 		},
-		Right: stage.Books{
+		Right: console.Books{
 			Held: jpy(14598), Owed: jpy(14598),
 			Orders:   map[string]int64{"COMPLETED": 3, "CANCELLED": 5},
 			Payments: map[string]int64{"CHARGED": 3, "DECLINED": 1, "REFUNDED": 1, "VOIDED": 3},
@@ -59,13 +59,13 @@ func TestMoneyGoesMissingInTheTwinAndBalancesInHosho(t *testing.T) {
 		got := h.books(t)
 		return placed(got.Left) == 13 && placed(got.Right) == 13
 	})
-	checkBooks(t, "after the buttons", h.books(t), stage.Twin{
-		Left: stage.Books{
+	checkBooks(t, "after the buttons", h.books(t), console.Twin{
+		Left: console.Books{
 			Held: jpy(13698 + 600 + 9998), Owed: jpy(1200 + 600),
 			Orders:   map[string]int64{"COMPLETED": 2, "CANCELLED": 11},
 			Payments: map[string]int64{"CHARGED": 5, "DECLINED": 2},
 		},
-		Right: stage.Books{
+		Right: console.Books{
 			Held: jpy(14598 + 600 + 9998), Owed: jpy(14598 + 600 + 9998),
 			Orders:   map[string]int64{"COMPLETED": 5, "CANCELLED": 8},
 			Payments: map[string]int64{"CHARGED": 5, "DECLINED": 2, "REFUNDED": 1, "VOIDED": 5},
@@ -75,9 +75,9 @@ func TestMoneyGoesMissingInTheTwinAndBalancesInHosho(t *testing.T) {
 
 func jpy(amount int64) map[string]int64 { return map[string]int64{"JPY": amount} }
 
-func checkBooks(t *testing.T, when string, got, want stage.Twin) {
+func checkBooks(t *testing.T, when string, got, want console.Twin) {
 	t.Helper()
-	for side, books := range map[string][2]stage.Books{
+	for side, books := range map[string][2]console.Books{
 		"the twin": {got.Left, want.Left}, "hosho": {got.Right, want.Right},
 	} {
 		g, w := books[0], books[1]
@@ -90,7 +90,7 @@ func checkBooks(t *testing.T, when string, got, want stage.Twin) {
 
 func checkBusy(t *testing.T, err error, wanted, by string) {
 	t.Helper()
-	busy, ok := errors.AsType[*stage.BusyError](err)
+	busy, ok := errors.AsType[*console.BusyError](err)
 	if !ok || busy.Wanted != wanted || busy.By != by {
 		t.Errorf("%s: got %v, want that it cannot be had because of %s", wanted, err, by)
 	}
