@@ -42,6 +42,7 @@ type Console struct {
 	config Config
 	token  [sha256.Size]byte
 	render *renderer
+	stage  *reader // nil: there is no stage
 	http   http.Handler
 }
 
@@ -51,7 +52,7 @@ func New(c Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	console := &Console{config: c, token: sha256.Sum256([]byte(c.Token)), render: render}
+	console := &Console{config: c, token: sha256.Sum256([]byte(c.Token)), render: render, stage: newReader(c.Stage)}
 	console.http = console.guarded(console.routes())
 	return console, nil
 }

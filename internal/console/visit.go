@@ -20,7 +20,7 @@ func (c *Console) visited(r route) http.Handler {
 		v := &visit{
 			Request: request, w: w, view: c.render.of(request.Header.Get("Accept-Language")),
 			may: c.mayAct(request), form: c.hasForms(),
-			play: c.config.Stage != nil,
+			play: c.stage != nil,
 		}
 		err := error(nil)
 		if r.isAction() && !v.may {
