@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/pprof"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"hosho/internal/console"
 	"hosho/internal/lab/demo"
+	"hosho/internal/lab/stage"
 	"hosho/internal/slow"
 )
 
@@ -106,10 +106,18 @@ func TestAClosedStageHoldsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(h.stage.Close(), h.Stop(), h.links.Close()); err != nil {
+	if err := h.stage.Close(); err != nil {
 		t.Fatal(err)
 	}
-	runtime.GC()
+	// The next one finds the twin's databases, and is closed in the midst of a scene.
+	next := stage.New(h.Stack, h.links, time.Hour, func(text string) { t.Error(text) })
+	if err := next.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the scenes have begun", func() bool { return next.Scene().Number > 0 })
+	if err := errors.Join(next.Close(), h.Stop(), h.links.Close()); err != nil {
+		t.Fatal(err)
+	}
 	var left bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&left, 1); err != nil {
 		t.Fatal(err)
