@@ -35,10 +35,11 @@ type commands struct {
 	Watch   watch      `cmd:"" group:"orders" help:"Follow an order until it is settled, or all new ones."`
 	Explain explain    `cmd:"" group:"orders" help:"Tell what happened to an order, and what is next."`
 
-	Status systemStatus `cmd:"" group:"operate" help:"Is every daemon ready, what waits, does anything need a person?"`
-	Parked parked       `cmd:"" group:"operate" help:"List the commands that need a person."`
-	Retry  retry        `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
-	Settle settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
+	Status  systemStatus `cmd:"" group:"operate" help:"Is every daemon ready, what waits, does anything need a person?"`
+	Console showConsole  `cmd:"" group:"operate" help:"See it live, in a browser."`
+	Parked  parked       `cmd:"" group:"operate" help:"List the commands that need a person."`
+	Retry   retry        `cmd:"" group:"operate" help:"Try a parked or stuck command again at once."`
+	Settle  settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
 

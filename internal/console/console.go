@@ -8,8 +8,11 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"net/http"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -43,6 +46,8 @@ type Console struct {
 	token  [sha256.Size]byte
 	render *renderer
 	stage  *reader // nil: there is no stage
+	feed   *feed
+	hub    *hub
 	http   http.Handler
 }
 
@@ -52,9 +57,25 @@ func New(c Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	console := &Console{config: c, token: sha256.Sum256([]byte(c.Token)), render: render, stage: newReader(c.Stage)}
+	console := &Console{
+		config: c, token: sha256.Sum256([]byte(c.Token)), render: render, feed: newFeed(c.Daemons),
+		stage: newReader(c.Stage),
+	}
+	console.hub = newHub(render, console.feed.picture)
 	console.http = console.guarded(console.routes())
 	return console, nil
+}
+
+// Run keeps the console up to date until ctx ends.
+func (c *Console) Run(ctx context.Context) error {
+	ticker := time.NewTicker(frameInterval)
+	defer ticker.Stop()
+	var err error
+	var all sync.WaitGroup
+	all.Go(func() { c.feed.run(ctx) })
+	all.Go(func() { err = c.hub.run(ctx, ticker.C) })
+	all.Wait()
+	return err
 }
 
 // ServeHTTP answers a request.

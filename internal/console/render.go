@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/money"
 	"hosho/internal/span"
+	"hosho/internal/story"
 )
 
 //go:embed templates
@@ -79,7 +81,13 @@ func (v *view) functions() template.FuncMap {
 		},
 		"clock": clock, "moment": moment, "machine": machine,
 		"span":  func(d time.Duration) string { return span.Text(d) },
-		"count": func(n int64) string { return money.Grouped(n) },
+		"count": money.Grouped,
+		"hms":   hms, "short": short, "rate": rate, "class": class, "tone": tone, "orderOf": orderOf,
+		"happening": v.happening,
+		"status":    story.Status, "kind": story.Kind, "why": story.Why,
+		"reason": func(r orderv1.Order_CancelReason) string {
+			return v.said("reason.", strings.TrimPrefix(r.String(), "CANCEL_REASON_"))
+		},
 	}
 }
 

@@ -17,6 +17,8 @@ func (r route) isAction() bool { return strings.HasPrefix(r.pattern, http.Method
 func (c *Console) table() []route {
 	return append([]route{
 		{"GET /{$}", c.live},
+		{"GET /events", c.events},
+		{"POST /anew", c.anew},
 		{"GET /orders", c.findOrder},
 		{"GET /static/{name}", c.static},
 	}, c.stageRoutes()...)

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// tokenKey is what the token is called in a URL.
-const tokenKey = "token"
+// TokenKey is what the token is called in a URL.
+const TokenKey = "token"
 
 // hasForms reports whether anybody may act.
 func (c *Console) hasForms() bool { return !c.config.ReadOnly && c.config.Token != "" }
@@ -47,19 +47,19 @@ func cookieName(r *http.Request) string {
 func (c *Console) admitted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
-		if !query.Has(tokenKey) || r.Method != http.MethodGet {
+		if !query.Has(TokenKey) || r.Method != http.MethodGet {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if !c.isToken(query.Get(tokenKey)) {
+		if !c.isToken(query.Get(TokenKey)) {
 			c.visited(route{"", func(*visit) error { return c.refusal() }}).ServeHTTP(w, r)
 			return
 		}
 		http.SetCookie(w, &http.Cookie{
-			Name: cookieName(r), Value: query.Get(tokenKey), Path: "/",
+			Name: cookieName(r), Value: query.Get(TokenKey), Path: "/",
 			HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		})
-		query.Del(tokenKey)
+		query.Del(TokenKey)
 		to := *r.URL
 		to.Scheme, to.Host, to.RawQuery = "", "", query.Encode()
 		http.Redirect(w, r, to.RequestURI(), http.StatusSeeOther)

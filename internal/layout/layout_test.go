@@ -16,7 +16,7 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | authority daemon failpoint gen/... identity lab/... migrations order pg plain policy proc
+sagactl    | *             | authority console daemon failpoint gen/... identity lab/... migrations order pg plain policy proc
            |               | reconcile roles rpc span story terminal version wait
 
 laboratory
@@ -40,7 +40,7 @@ lab/measured  | *          |
 lab/proxy     |            | proc wait
 
 around
-console    | grpc text uuid | money plain span
+console    | grpc protobuf text uuid | console/board follow gen/... money plain span story wait
 console/board |             | gen/...
 reconcile  | pgx prometheus | command money order orderdb outbox payment pg span wait
 pgtest     | *             | migrations pg pgembed proc

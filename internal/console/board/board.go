@@ -44,6 +44,13 @@ func New(now time.Time) *Board {
 	}
 }
 
+// Recall takes in events of before the console looked: they are no part of its rates.
+func (b *Board) Recall(now time.Time, daemon, address string, events []*eventv1.Event) {
+	pace := b.pace
+	b.Tell(now, daemon, address, events)
+	b.pace = pace
+}
+
 // Tell takes in events of a daemon, in the order in which it told them. The address is that of the daemon.
 func (b *Board) Tell(now time.Time, daemon, address string, events []*eventv1.Event) {
 	b.forget(now)
@@ -59,7 +66,7 @@ func (b *Board) Tell(now time.Time, daemon, address string, events []*eventv1.Ev
 		case *eventv1.Event_Breaker:
 			b.switched(e.GetCreateTime().AsTime(), address, what.Breaker)
 		}
-		b.happened.add(Happening{Daemon: daemon, Address: address, Event: e})
+		b.happened.add(Happening{Daemon: daemon, Address: address, At: e.GetCreateTime().AsTime(), Event: e})
 	}
 }
 
@@ -101,6 +108,11 @@ func (b *Board) decided(now time.Time, p *eventv1.PaymentDecision) {
 	case p.GetStatus() == paymentv1.Payment_STATUS_REFUNDED:
 		b.ledger.move(r, -moved, 0)
 	}
+}
+
+// Daemon takes in how a daemon does, in a word of the caller's.
+func (b *Board) Daemon(now time.Time, daemon, address, state string) {
+	b.happened.add(Happening{Daemon: daemon, Address: address, At: now, State: state})
 }
 
 // Gap takes in that something was told that nobody has heard. The orders that were under way at that moment are left

@@ -2,6 +2,7 @@ package board
 
 import (
 	"slices"
+	"time"
 
 	eventv1 "hosho/gen/event/v1"
 	orderv1 "hosho/gen/order/v1"
@@ -16,11 +17,13 @@ const (
 	maxUsual   = 6
 )
 
-// Happening is one event, and who told it.
+// Happening is one event and who told it, or how a daemon does now.
 type Happening struct {
 	Number          int64 // counts all that happened
 	Daemon, Address string
-	Event           *eventv1.Event
+	At              time.Time      // by the daemon's clock, if it has told it
+	Event           *eventv1.Event // nil: the daemon is in another state
+	State           string
 }
 
 // happened is the latest events, the oldest first.
