@@ -31,9 +31,9 @@ type showConsole struct {
 
 // Help is called by kong.
 func (*showConsole) Help() string {
-	return "Prints CONSOLE=URL when it is there, and runs until Ctrl-C. The URL has a token: whoever has that may retry " +
-		"and settle, in your name; without it the pages only show. Off loopback it wants --read-only and --allow-host. " +
-		"It has no certificate of its own: put what has one before it."
+	return "Prints CONSOLE=URL when it is there, and runs until Ctrl-C. The URL has a token: whoever has that may " +
+		"retry and settle, in your name; without it the pages only show. Off loopback it wants --read-only and " +
+		"--allow-host. It has no certificate of its own: put what has one before it."
 }
 
 // AfterApply is called by kong.

@@ -57,9 +57,10 @@ func New(c Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
+	stage := newReader(c.Stage)
 	console := &Console{
-		config: c, token: sha256.Sum256([]byte(c.Token)), render: render, feed: newFeed(c.Daemons),
-		stage: newReader(c.Stage),
+		config: c, token: sha256.Sum256([]byte(c.Token)), render: render, stage: stage,
+		feed: newFeed(c.Daemons, stage),
 	}
 	console.hub = newHub(render, console.feed.picture)
 	console.http = console.guarded(console.routes())

@@ -15,13 +15,14 @@ import (
 type feed struct {
 	daemons  []*followed
 	audience *audience
+	stage    *reader // nil: there is none
 
 	mu    sync.Mutex
 	board *board.Board
 }
 
-func newFeed(daemons []Daemon) *feed {
-	f := &feed{board: board.New(time.Now()), audience: newAudience()}
+func newFeed(daemons []Daemon, stage *reader) *feed {
+	f := &feed{board: board.New(time.Now()), audience: newAudience(), stage: stage}
 	for _, d := range daemons {
 		f.daemons = append(f.daemons, &followed{Daemon: d, state: unknown, been: time.Now()})
 	}
@@ -95,6 +96,7 @@ func (f *feed) anew() {
 type picture struct {
 	board.State
 	Daemons []daemonState
+	Stage   *stageState // nil: there is none
 }
 
 // picture is what is known now.
@@ -108,5 +110,6 @@ func (f *feed) picture() picture {
 		p.Daemons = append(p.Daemons, d.stateAt(now))
 	}
 	p.State = f.board.State(now)
+	p.Stage = f.stage.state()
 	return p
 }

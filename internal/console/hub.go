@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,11 +16,15 @@ const (
 	maxStreams = 64
 )
 
-// regions are the parts of the live page that change by themselves.
-var regions = []string{
-	"asof", "summary", "ledger", "pace", "daemons", "pending", "way", "cancelling", "completed", "cancelled",
-	"happened",
-}
+// regions are the parts of the live page that change by themselves, and stageRegions those of the stage's page, where
+// there is a stage.
+var (
+	regions = []string{
+		"asof", "summary", "ledger", "pace", "daemons", "pending", "way", "cancelling", "completed", "cancelled",
+		"happened",
+	}
+	stageRegions = []string{"scene", "broken", "twin"}
+)
 
 // hub makes the live page anew for all who look at it, once for each language.
 type hub struct {
@@ -91,7 +96,11 @@ func (v *view) frame(last *frame, p picture) (*frame, error) {
 	if last != nil {
 		f.number = last.number + 1
 	}
-	for _, name := range regions {
+	all := regions
+	if p.Stage != nil {
+		all = slices.Concat(regions, stageRegions)
+	}
+	for _, name := range all {
 		text, err := v.part("live", name, p)
 		if err != nil {
 			return nil, err

@@ -27,6 +27,7 @@ func (f *feed) poll(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	busy := make([]sync.Mutex, len(f.daemons))
+	var reading sync.Mutex
 	for f.audience.await(ctx) {
 		for i, d := range f.daemons {
 			if busy[i].TryLock() {
@@ -35,6 +36,12 @@ func (f *feed) poll(ctx context.Context) {
 					f.ask(ctx, d)
 				})
 			}
+		}
+		if f.stage != nil && reading.TryLock() {
+			all.Go(func() {
+				defer reading.Unlock()
+				f.stage.read(ctx)
+			})
 		}
 		wait.For(ctx, pollInterval)
 	}

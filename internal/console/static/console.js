@@ -147,12 +147,31 @@ function show(changed) {
 
 // showBroken says that the console does not answer, and of when what is seen is.
 function showBroken(isBroken) {
-  const note = document.getElementById("broken");
+  const note = document.getElementById("silent");
   if (isBroken && note.hidden) {
     note.querySelector("time").textContent = document.querySelector("#asof time").textContent;
   }
   note.hidden = !isBroken;
   document.body.classList.toggle("past", isBroken);
+}
+
+// stay has a form be sent without leaving the page: what it did is seen as the page renews itself. What was refused is
+// shown as the page that it is.
+function stay(form) {
+  form.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const body = new URLSearchParams(new FormData(form, e.submitter));
+    const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
+    if (!answer) {
+      showBroken(true);
+      return;
+    }
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const note = now.querySelector(answer.ok ? "[role=status].note" : "main > .problem");
+    const said = document.getElementById("said");
+    said.replaceChildren(...(note ? note.childNodes : []));
+    said.classList.toggle("problem", !answer.ok);
+  });
 }
 
 // live has the page renew itself while it is seen.
@@ -185,4 +204,5 @@ if (typeof document === "undefined") {
   worker(self);
 } else if (document.querySelector("[data-region]")) {
   live();
+  document.querySelectorAll("form[data-stay]").forEach(stay);
 }
