@@ -23,7 +23,7 @@ type showConsole struct {
 	paymentd
 	relay
 
-	Listen        string   `default:"127.0.0.1:8001" env:"SAGACTL_CONSOLE_LISTEN" help:"The address of the pages."`
+	Listen        string   `default:"${console_address}" env:"SAGACTL_CONSOLE_LISTEN" help:"The address of the pages."`
 	AllowHost     []string `env:"SAGACTL_CONSOLE_ALLOW_HOST" placeholder:"NAME" help:"Further names it is asked by."`
 	ReadOnly      bool     `help:"Show, and do nothing for anybody."`
 	ShowCustomers bool     `help:"Show whose an order is and what was ordered."`

@@ -35,12 +35,12 @@ unset -f shop 2>/dev/null`
 
 // environment is a file for a shell to source: then sagactl and the daemons' own programs find the system, and a daemon
 // that is killed and started again by hand is the same one.
-func environment(system *stack.Stack) string {
+func environment(system *stack.Stack, at []variable) string {
 	var file strings.Builder
 	export := func(name, value string) { fmt.Fprintf(&file, "export %s=%s\n", name, quoted(value)) }
 	fmt.Fprintln(&file, forget)
 	fmt.Fprintln(&file, "\n# Where the system of \"sagactl up\" is.")
-	for _, v := range places(system) {
+	for _, v := range at {
 		export(v.name, v.value)
 	}
 	fmt.Fprintf(&file, "export PATH=%s:\"$PATH\"\n", quoted(filepath.Join(system.Dir, "bin")))

@@ -147,6 +147,7 @@ func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 			"stuck_after": order.StuckAfter.String(), "account": account(),
 			"env": "SAGACTL", "log_format_help": daemon.LogFormatHelp,
 			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
+			"console_address": consoleAddress,
 		},
 	}, options...)...)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/lab/stage"
 	"hosho/internal/terminal"
 )
 
@@ -19,6 +20,19 @@ type up struct {
 
 // Run keeps a system running until ctx ends. What a script wants goes to standard output, progress to standard error.
 func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
+	err = u.run(ctx, screen)
+	if errors.Is(err, stack.ErrPortTaken) {
+		return fmt.Errorf("%w: stop what uses it, or use --free-ports", err)
+	}
+	return err
+}
+
+func (u *up) run(ctx context.Context, screen *terminal.Terminal) (err error) {
+	listener, err := u.listenConsole()
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // unless the console has it, which closes it itself
 	folder, err := stack.NewFolder("up")
 	if err != nil {
 		return err
@@ -33,24 +47,29 @@ func (u *up) Run(ctx context.Context, screen *terminal.Terminal) (err error) {
 	if err := copyProgram(filepath.Join(bin, "sagactl")); err != nil {
 		return err
 	}
+	links := &stage.Links{}
+	defer func() { err = errors.Join(err, links.Close()) }()
 	system, err := stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, HTTP: true,
 		Relays:   1,
-		Simulate: stack.Simulate, Progress: progress, TLS: u.TLS,
+		Simulate: stack.Simulate, Progress: progress, TLS: u.TLS, Route: links.Route,
 	})
-	if errors.Is(err, stack.ErrPortTaken) {
-		return fmt.Errorf("%w: stop what uses it, or use --free-ports", err)
-	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Stop()) }()
-	if err := introduce(screen, system); err != nil {
+	played := stage.New(system, links, stage.Lasts, progress)
+	defer func() { err = errors.Join(err, played.Close()) }()
+	shown, err := showSystem(ctx, listener, system, played)
+	if err != nil {
 		return err
 	}
-	<-ctx.Done()
+	if err := introduce(screen, system, shown.url); err != nil {
+		return err
+	}
+	err = shown.wait()
 	progress("stopping")
-	return nil
+	return err
 }
 
 // copyProgram copies this very program.
@@ -67,6 +86,9 @@ func copyProgram(to string) error {
 }
 
 const paste = `
+# In a browser, see it live, and break it:
+# %[7]s
+
 # In another terminal, for everything that follows:
 . %[1]s
 
@@ -92,17 +114,18 @@ grpcurl %[3]s -d '{"customer_id": "ada", "currency_code": "JPY",
 `
 
 // introduce writes the system's environment, and says where everything is.
-func introduce(screen *terminal.Terminal, system *stack.Stack) error {
+func introduce(screen *terminal.Terminal, system *stack.Stack, console string) error {
 	env := filepath.Join(system.Dir, "env")
-	if err := os.WriteFile(env, []byte(environment(system)), 0o644); err != nil {
+	at := append(places(system), variable{"CONSOLE", console})
+	if err := os.WriteFile(env, []byte(environment(system, at)), 0o600); err != nil { // it has the console's token
 		return err
 	}
-	for _, v := range places(system) {
+	for _, v := range at {
 		screen.Line("%s=%s", v.name, v.value)
 	}
 	shop := asShop(system)
 	screen.Line(paste, word(env), shop.sagactl, shop.grpcurl, system.Orderd.Address,
-		shop.curl, door(system))
+		shop.curl, door(system), console)
 	screen.Line("ready")
 	return nil
 }

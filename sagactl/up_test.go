@@ -30,6 +30,7 @@ func TestUp(t *testing.T) {
 	}
 	for _, name := range []string{
 		"ORDERD", "ORDERD_HTTP", "PAYMENTD", "RELAY", "ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL", "DATA",
+		"CONSOLE",
 	} {
 		if !strings.Contains("\n"+u.text, "\n"+name+"=") {
 			t.Errorf("got\n%s\nwant a line %s=", u.text, name)

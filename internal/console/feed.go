@@ -110,6 +110,7 @@ func (f *feed) picture() picture {
 		p.Daemons = append(p.Daemons, d.stateAt(now))
 	}
 	p.State = f.board.State(now)
+	p.At = now.Truncate(time.Second) // what is shown to the second changes once a second
 	p.Stage = f.stage.state()
 	return p
 }

@@ -70,7 +70,7 @@ func rate(r float64) string {
 }
 
 // short is the end of an order's id: the beginning is the time, and much the same in all.
-func short(id string) string { return "…" + id[max(len(id)-8, 0):] }
+func short(id string) string { return "…" + id[max(len(id)-6, 0):] }
 
 // hms is a moment of which the zone stands elsewhere.
 func hms(t time.Time) string { return strings.Split(clock(t), " ")[0] }

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -65,9 +66,11 @@ func isUsual(e *eventv1.Event) bool {
 	return false
 }
 
-// all are the latest events, the newest first.
+// all are the latest events, the newest first: by the daemons' clocks, since they tell in turns.
 func (h *happened) all() []Happening {
 	all := slices.Concat(h.usual, h.unusual)
-	slices.SortFunc(all, func(a, b Happening) int { return int(b.Number - a.Number) })
+	slices.SortFunc(all, func(a, b Happening) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Number, a.Number))
+	})
 	return all
 }
