@@ -19,8 +19,12 @@ const sceneTime = 2 * time.Minute
 func (s *Stage) Scene() console.Scene {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	scene := s.scene
-	scene.Failed = s.failed[console.Scenes]
+	scene := console.Scene{Failed: s.failed[console.Scenes]}
+	if s.taken[partPaymentd].by == console.Scenes {
+		played := demo.Scenes()
+		now := played[s.scene]
+		scene.Number, scene.Of, scene.Amount, scene.Outage = s.scene+1, len(played), now.Amount, now.Outage
+	}
 	return scene
 }
 
@@ -40,24 +44,25 @@ func (s *Stage) Play(ctx context.Context) error {
 	if err := s.take(hold{by: console.Scenes}, allParts...); err != nil {
 		return err
 	}
+	s.enact(0)
 	s.running.Go(func() {
 		err := s.play(s.ctx, right, left)
 		if err != nil {
 			err = errors.Join(err, revive(s.ctx, right), revive(s.ctx, left))
 		}
-		s.enact(console.Scene{})
 		s.free(s.complain("the scenes", err), allParts...)
 	})
 	return nil
 }
 
 func (s *Stage) play(ctx context.Context, right, left *world) error {
-	if err := left.naive.Reconnect(ctx); err != nil {
+	bounded, cancel := context.WithTimeout(ctx, sceneTime)
+	defer cancel()
+	if err := left.naive.Reconnect(bounded); err != nil {
 		return fmt.Errorf("reach the twin's paymentd: %w", err)
 	}
-	scenes := demo.Scenes()
-	for i, scene := range scenes {
-		s.enact(console.Scene{Number: i + 1, Of: len(scenes), Amount: scene.Amount, Outage: scene.Outage})
+	for i, scene := range demo.Scenes() {
+		s.enact(i)
 		if err := playBoth(ctx, scene, right, left); err != nil {
 			return fmt.Errorf("the order of %d JPY (%s): %w", scene.Amount, scene.Title, err)
 		}
@@ -65,10 +70,11 @@ func (s *Stage) play(ctx context.Context, right, left *world) error {
 	return nil
 }
 
-func (s *Stage) enact(scene console.Scene) {
+// enact notes which scene is played.
+func (s *Stage) enact(i int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scene = scene
+	s.scene = i
 }
 
 // playBoth fails when an order of hosho ends otherwise than it must. How the twin's end is the twin's affair.

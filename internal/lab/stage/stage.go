@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"hosho/internal/console"
 	"hosho/internal/lab/stack"
 )
 
@@ -40,7 +39,7 @@ type Stage struct {
 	left   *world     // the twin; nil until it is needed
 	taken  map[part]hold
 	failed map[string]string // how a fault could not be undone, by its name
-	scene  console.Scene
+	scene  int               // which of the demo, from 0; while Scenes have all parts
 }
 
 // New makes a stage for a system whose relays reach paymentd over the links. Each fault lasts as long as is said. tell
