@@ -180,7 +180,7 @@ func inWords(service, address string, err error) error {
 		return nil
 	}
 	switch code := status.Code(err); {
-	case isUnreachable(err):
+	case rpc.Unreached(err):
 		return serviceError{fmt.Sprintf(
 			"there is no %s at %s (%s): \"sagactl up\" starts a system, --%s or %s says where else one is",
 			service, address, reachError(err), service, strings.ToUpper(service)), err}
@@ -193,11 +193,6 @@ func inWords(service, address string, err error) error {
 		text := fmt.Sprintf("%s at %s answers %s: %s", service, address, code, status.Convert(err).Message())
 		return serviceError{text, err}
 	}
-}
-
-// isUnreachable reports whether nobody answered: what a service answers has a reason.
-func isUnreachable(err error) bool {
-	return status.Code(err) == codes.Unavailable && rpc.Reason(err) == ""
 }
 
 // reachError is what the connection failed of, without what is said around it.

@@ -165,7 +165,7 @@ func (d observed) check(ctx context.Context) daemonState {
 		state.Version = versions[0]
 	}
 	switch {
-	case err != nil && isUnreachable(err):
+	case err != nil && rpc.Unreached(err):
 		state.Why = "cannot be reached: " + reachError(err)
 	case err != nil:
 		state.Why = err.Error()

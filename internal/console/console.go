@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"hosho/internal/reconcile"
 )
 
 // Config says what is shown, and to whom.
@@ -31,6 +33,10 @@ type Config struct {
 	ShowCustomers bool
 	// Stage is what people may play with; nil: nothing.
 	Stage Stage
+	// Operator is who decides, for the audit, where a relay has no certificate by which to know that.
+	Operator string
+	// Compare compares the two databases, and repairs nothing; nil where the console has not their URLs.
+	Compare func(context.Context, reconcile.Options) (reconcile.Summary, error)
 }
 
 // Daemon is one that is shown.
@@ -48,6 +54,7 @@ type Console struct {
 	stage  *reader // nil: there is no stage
 	feed   *feed
 	hub    *hub
+	looks  looks
 	http   http.Handler
 }
 

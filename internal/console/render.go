@@ -12,6 +12,7 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/money"
+	"hosho/internal/plain"
 	"hosho/internal/span"
 	"hosho/internal/story"
 )
@@ -79,7 +80,8 @@ func (v *view) functions() template.FuncMap {
 		"money": func(minor int64, code string) string {
 			return money.Local(minor, code, v.lang)
 		},
-		"clock": clock, "moment": moment, "machine": machine,
+		"plain": plain.Text,
+		"clock": clock, "moment": moment, "exact": exact, "instant": instant, "machine": machine,
 		"span":  func(d time.Duration) string { return span.Text(d) },
 		"count": money.Grouped,
 		"hms":   hms, "short": short, "rate": rate, "class": class, "tone": tone, "orderOf": orderOf,

@@ -20,6 +20,13 @@ func (c *Console) table() []route {
 		{"GET /events", c.events},
 		{"POST /anew", c.anew},
 		{"GET /orders", c.findOrder},
+		{"GET /orders/{id}", c.oneOrder},
+		{"GET /person", c.person},
+		{"POST /person/retry", c.retry},
+		{"POST /person/settle", c.settle},
+		{"GET /agree", c.agree},
+		{"POST /agree", c.compare},
+		{"POST /agree/stop", c.compareNoMore},
 		{"GET /static/{name}", c.static},
 	}, c.stageRoutes()...)
 }

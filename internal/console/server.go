@@ -27,6 +27,7 @@ func (c *Console) Serve(ctx context.Context, listener net.Listener) error {
 		ErrorLog:    log.New(io.Discard, "", 0), // of clients that break off
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
+	defer c.looks.stop()
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() }) // whoever is still there is told nothing any more
 	defer stopped()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

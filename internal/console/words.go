@@ -86,5 +86,11 @@ func moment(t time.Time) string {
 	return t.Local().Format(time.DateTime + " MST")
 }
 
+// instant is a moment to the millisecond; its day and zone stand elsewhere.
+func instant(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// exact is a moment of any day to the millisecond.
+func exact(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000 MST") }
+
 // machine is a moment for programs, as the attribute datetime has it.
 func machine(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

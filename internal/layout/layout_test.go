@@ -40,7 +40,7 @@ lab/measured  | *          |
 lab/proxy     |            | proc wait
 
 around
-console    | grpc protobuf text uuid | console/board follow gen/... money plain span story wait
+console    | grpc protobuf text uuid | console/board follow gen/... money order plain reconcile rpc span story wait
 console/board |             | gen/...
 reconcile  | pgx prometheus | command money order orderdb outbox payment pg span wait
 pgtest     | *             | migrations pg pgembed proc

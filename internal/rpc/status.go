@@ -151,6 +151,9 @@ func Reason(err error) string {
 	return ""
 }
 
+// Unreached reports whether an error says that nobody answered: what a service answers has a reason.
+func Unreached(err error) bool { return status.Code(err) == codes.Unavailable && Reason(err) == "" }
+
 // RetryDelay returns the delay of an error's RetryInfo, 0 when it has none.
 func RetryDelay(err error) time.Duration {
 	for _, detail := range status.Convert(err).Details() {

@@ -81,7 +81,7 @@ func (s Story) nextOfLonePayment() []Step {
 	switch {
 	case s.Payment == nil:
 		return nil
-	case s.held() == 0:
+	case s.Held() == 0:
 		return []Step{{
 			Name: PaymentIsAlone, What: "nothing: no order has this key, and no money is held under it",
 		}}
@@ -95,13 +95,13 @@ func (s Story) nextOfLonePayment() []Step {
 // contradicted reports whether the payment of a settled order is not what it must be. The order was settled before
 // paymentd was asked and still is, so that nothing was under way.
 func (s Story) contradicted() bool {
-	if !s.agreed() || s.isSilent(Paymentd) || s.Delivery.GetDecision() != nil {
+	if !s.agreed() || s.IsSilent(Paymentd) || s.Delivery.GetDecision() != nil {
 		return false
 	}
 	p := s.Payment.GetPayment()
 	switch s.Order.GetStatus() {
 	case orderv1.Order_STATUS_COMPLETED:
-		return p.GetStatus() != paymentv1.Payment_STATUS_CHARGED || s.isAnothers(p)
+		return p.GetStatus() != paymentv1.Payment_STATUS_CHARGED || s.IsAnothers(p)
 	case orderv1.Order_STATUS_CANCELLED:
 		_, wasPaid := find(s.changes(), completed)
 		return p == nil || p.GetStatus() == paymentv1.Payment_STATUS_CHARGED ||
@@ -128,7 +128,7 @@ func (s Story) OrderLine() string {
 func (s Story) PaymentLine() string {
 	p := s.Payment.GetPayment()
 	switch {
-	case p == nil && s.isSilent(Paymentd):
+	case p == nil && s.IsSilent(Paymentd):
 		return "not known"
 	case p == nil && Settled(s.Order):
 		return "none"
@@ -136,10 +136,10 @@ func (s Story) PaymentLine() string {
 		return "none yet"
 	}
 	line := fmt.Sprintf("%s, held: %s", PaymentState(p), Amount(&moneyv1.Money{
-		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: s.held(),
+		CurrencyCode: p.GetAmount().GetCurrencyCode(), AmountMinor: s.Held(),
 	}))
 	switch {
-	case s.isAnothers(p):
+	case s.IsAnothers(p):
 		line += fmt.Sprintf("; not this order's: it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
 	case s.NoOrder():
 		line += fmt.Sprintf("; it is of %s, %s", p.GetCustomerId(), Amount(p.GetAmount()))
@@ -147,8 +147,8 @@ func (s Story) PaymentLine() string {
 	return line
 }
 
-// held is the money that is held under the key, in the currency's minor unit: charges less refunds.
-func (s Story) held() (held int64) {
+// Held is the money that is held under the key, in the currency's minor unit: charges less refunds.
+func (s Story) Held() (held int64) {
 	for _, entry := range s.Payment.GetLedger() {
 		if entry.GetKind() == paymentv1.LedgerEntry_KIND_CHARGE {
 			held += entry.GetAmount().GetAmountMinor()
@@ -159,8 +159,8 @@ func (s Story) held() (held int64) {
 	return held
 }
 
-// isAnothers reports whether the payment under the order's key is known not to be the order's own.
-func (s Story) isAnothers(p *paymentv1.Payment) bool {
+// IsAnothers reports whether the payment under the order's key is known not to be the order's own.
+func (s Story) IsAnothers(p *paymentv1.Payment) bool {
 	return s.Order != nil &&
 		(p.GetCustomerId() != s.Order.GetCustomerId() || !proto.Equal(p.GetAmount(), s.Order.GetTotal()))
 }

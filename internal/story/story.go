@@ -109,9 +109,9 @@ func (s Story) Unknown() bool {
 }
 
 // NoOrder reports whether orderd was asked, and has no such order: there may be a payment under the key all the same.
-func (s Story) NoOrder() bool { return s.Order == nil && !s.isSilent(Orderd) }
+func (s Story) NoOrder() bool { return s.Order == nil && !s.IsSilent(Orderd) }
 
-func (s Story) isSilent(service string) bool {
+func (s Story) IsSilent(service string) bool {
 	return slices.ContainsFunc(s.Silent, func(who Silence) bool { return who.Service == service })
 }
 
