@@ -10,9 +10,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	eventv1 "hosho/gen/event/v1"
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/authority"
 	"hosho/internal/daemon"
@@ -25,7 +27,8 @@ import (
 type secured struct {
 	*running
 
-	as map[string]orderv1.OrderServiceClient
+	as    map[string]orderv1.OrderServiceClient
+	conns map[string]*grpc.ClientConn
 }
 
 func tlsOf(folder string) daemon.TLS {
@@ -47,7 +50,7 @@ func startSecured(t *testing.T, policy string, names ...string) *secured {
 		t.Fatal(err)
 	}
 	db := pgtest.Orders(t)
-	s := &secured{as: map[string]orderv1.OrderServiceClient{}}
+	s := &secured{as: map[string]orderv1.OrderServiceClient{}, conns: map[string]*grpc.ClientConn{}}
 	s.running = serveOn(t, db, db.As(t, orderdb.OrderdNeeds()).URL, func(c *serve) {
 		c.Security = daemon.Security{TLS: tlsOf(filepath.Join(folder, "orderd")), Allow: file}
 	})
@@ -62,7 +65,7 @@ func startSecured(t *testing.T, policy string, names ...string) *secured {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		s.as[name] = orderv1.NewOrderServiceClient(conn)
+		s.as[name], s.conns[name] = orderv1.NewOrderServiceClient(conn), conn
 	}
 	return s
 }
@@ -243,5 +246,30 @@ func TestAStreamsOrderForAStrangerIsRefusedAlone(t *testing.T) {
 	}
 	if got[1].GetAcknowledged().GetCustomerId() != "shop1:eve" || got[2].GetRefused().GetReason() != "NOT_ALLOWED" {
 		t.Errorf("got %v, want the first acknowledged and the second refused", got)
+	}
+}
+
+// Events are of everybody's orders. A caller whose customers are some is not told of them, whatever else it may do.
+func TestEventsAreForWhoeverMaySeeEverybodysOrders(t *testing.T) {
+	t.Parallel()
+	const watches = "event.v1.EventService/WatchEvents"
+	line := func(name, methods, customers string) string {
+		return authority.ID(name) + " " + methods + " " + customers + "\n"
+	}
+	s := startSecured(t, line("shop", allMethods+","+watches, "shop1:")+line("reader", watches, "*")+
+		line("operator", allMethods, "*"), "shop", "reader", "operator")
+	for name, want := range map[string]codes.Code{
+		"shop": codes.PermissionDenied, "operator": codes.PermissionDenied, "reader": codes.OK,
+	} {
+		events := eventv1.NewEventServiceClient(s.conns[name])
+		stream, err := events.WatchEvents(t.Context(), &eventv1.WatchEventsRequest{Kept: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = stream.Recv(); status.Code(err) != want {
+			t.Errorf("%s: got %v, want %s", name, err, want)
+		} else if want != codes.OK && rpc.Reason(err) != "NOT_ALLOWED" {
+			t.Errorf("%s: got %v, want NOT_ALLOWED", name, err)
+		}
 	}
 }

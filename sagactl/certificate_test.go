@@ -43,7 +43,9 @@ func TestEachVerbHasTheCertificate(t *testing.T) {
 			e := c.Explain
 			return []*certificate{e.orderd.certificate, e.paymentd.certificate, e.relay.certificate}
 		}},
-		{[]string{"watch"}, func(c *commands) []*certificate { return []*certificate{c.Watch.certificate} }},
+		{[]string{"watch"}, func(c *commands) []*certificate {
+			return []*certificate{c.Watch.orderd.certificate, c.Watch.relay.certificate}
+		}},
 		{[]string{"orders"}, func(c *commands) []*certificate { return []*certificate{c.Orders.certificate} }},
 	} {
 		c := &commands{}

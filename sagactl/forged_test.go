@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	eventv1 "hosho/gen/event/v1"
+	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/reconcile"
@@ -59,6 +61,12 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 		}
 	}
 	waiting := everything.Delivery.GetCommands()
+	change := orderChange{text, forge(&eventv1.Event{
+		What: &eventv1.Event_Order{Order: &eventv1.OrderChange{Amount: &moneyv1.Money{}}},
+	}, text)}
+	watching := func(json bool) func(*terminal.Terminal) error {
+		return func(t *terminal.Terminal) error { changePrinter{t, json}.print(change); return nil }
+	}
 	lines := func(print func(*terminal.Terminal)) func(*terminal.Terminal) error {
 		return func(t *terminal.Terminal) error { print(t); return nil }
 	}
@@ -70,7 +78,9 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 		"order get":        lines(func(t *terminal.Terminal) { showOrder(t, order) }),
 		"order get --json": func(t *terminal.Terminal) error { return printJSON(t, order) },
 		"order create":     func(t *terminal.Terminal) error { return orderPrinter{screen: t}.placed(order) },
-		"watch":            func(t *terminal.Terminal) error { return orderPrinter{screen: t}.state(order) },
+		"watch ORDER":      func(t *terminal.Terminal) error { return orderPrinter{screen: t}.state(order) },
+		"watch":            watching(false),
+		"watch --json":     watching(true),
 		"orders":           func(t *terminal.Terminal) error { return (&orders{}).print(t, order, true) },
 		"status":           func(t *terminal.Terminal) error { return (&systemStatus{}).show(t, state) },
 		"status --watch":   func(t *terminal.Terminal) error { return (&systemStatus{Watch: true}).show(t, state) },

@@ -32,7 +32,7 @@ type commands struct {
 
 	Order   orderVerbs `cmd:"" group:"orders" help:"Place an order, look at it, cancel it."`
 	Orders  orders     `cmd:"" group:"orders" help:"List orders, the newest first."`
-	Watch   watch      `cmd:"" group:"orders" help:"Follow an order until it is settled, or all new ones."`
+	Watch   watch      `cmd:"" group:"orders" help:"Follow an order until it is settled, or all of them."`
 	Explain explain    `cmd:"" group:"orders" help:"Tell what happened to an order, and what is next."`
 
 	Status  systemStatus `cmd:"" group:"operate" help:"Is every daemon ready, what waits, does anything need a person?"`

@@ -113,7 +113,7 @@ func (c *cancelOrder) Run(ctx context.Context, screen *terminal.Terminal) error 
 func awaitEnd(
 	ctx context.Context, from orderd, o *orderv1.Order, tell func(*orderv1.Order) error, want orderv1.Order_Status,
 ) error {
-	end, err := follow(ctx, from, o, tell)
+	end, err := followOrder(ctx, from, o, tell)
 	if err == nil && end.GetStatus() != want {
 		return errDiffers
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"hosho/internal/slow"
@@ -40,7 +41,8 @@ func TestUp(t *testing.T) {
 	t.Run("orders", u.testOrders)
 	t.Run("an order that is not accepted", u.testRefusals)
 	t.Run("lists", u.testLists)
-	t.Run("following the newest", u.testFollowing)
+	t.Run("following all", u.testFollowing)
+	t.Run("following all as JSON", u.testFollowingAsJSON)
 	t.Run("following an order with curl", u.testCurlFollows)
 	t.Run("status", u.testStatus)
 	t.Run("a daemon that is started by hand is the same one", u.testByHand)
@@ -156,11 +158,13 @@ func (u upSystem) testLists(t *testing.T) {
 	}
 }
 
-// Whoever follows the newest orders sees one that is placed meanwhile, and how it ends, and stops with Ctrl-C.
+// Whoever follows all orders sees one that is placed meanwhile, and how it ends, and stops with Ctrl-C. One of two
+// relays is not there, which is said.
 func (u upSystem) testFollowing(t *testing.T) {
-	follow := u.command(t, "exec sagactl watch")
-	seen := newWatcher("COMPLETED                     8086 JPY of eve")
-	follow.Stdout = seen
+	follow := u.command(t, "RELAY=$RELAY,127.0.0.1:1 exec sagactl watch")
+	seen := newWatcher("COMPLETED                     8086 JPY  payment charged")
+	said := newWatcher("sagactl: there is no relay at 127.0.0.1:1 (connection refused)")
+	follow.Stdout, follow.Stderr = seen, said
 	if err := follow.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +174,39 @@ func (u upSystem) testFollowing(t *testing.T) {
 		t.Fatalf("order: got %d", code)
 	}
 	seen.await(t, exited)
+	said.await(t, exited)
 	interrupt(t, follow, exited)
+	if !strings.Contains(seen.text(), "PENDING                       8086 JPY  accepted\n") {
+		t.Errorf("got\n%s\nwant the order told when it was accepted, too", seen.text())
+	}
+}
+
+// As JSON each change has what an order has, but for its customer and its items, and what has happened.
+func (u upSystem) testFollowingAsJSON(t *testing.T) {
+	id, code := u.shell(t, `order 9996 --customer eve`)
+	if code != 0 {
+		t.Fatalf("order: got %d", code)
+	}
+	id = strings.TrimSpace(id)
+	follow := u.command(t, "exec sagactl watch --json")
+	seen := newWatcher(`"orderId":"` + id + `","status":"STATUS_CANCELLED"`)
+	follow.Stdout = seen
+	interrupt(t, follow, begin(t, follow, seen))
+	before, after, _ := strings.Cut(seen.text(), seen.want)
+	line := before[strings.LastIndexByte(before, '\n')+1:] + seen.want + after[:strings.IndexByte(after, '\n')]
+	var got map[string]any
+	if err := json.Unmarshal([]byte(line), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "updateTime")
+	want := map[string]any{
+		"orderId": id, "total": map[string]any{"amountMinor": "9996", "currencyCode": "JPY"},
+		"status": "STATUS_CANCELLED", "cancelReason": "CANCEL_REASON_PAYMENT_DECLINED", "cause": "payment declined",
+		"daemon": "relay",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func (u upSystem) testStatus(t *testing.T) {

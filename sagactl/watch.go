@@ -19,23 +19,32 @@ import (
 
 type watch struct {
 	orderd
-	Order string `arg:"" optional:"" help:"The order's id; without one, follow the newest orders until Ctrl-C."`
+	relay
+	Order string `arg:"" optional:"" help:"The order's id; without one, follow all orders until Ctrl-C."`
 	JSON  bool   `help:"Print a JSON object for each state of an order."`
 }
 
-// Run follows one order until it is settled, or all new ones until ctx ends.
+// AfterApply is called by kong.
+func (w *watch) AfterApply(c *certificate) error {
+	return errors.Join(w.orderd.AfterApply(c), w.relay.AfterApply(c))
+}
+
+// Validate is called by kong.
+func (w *watch) Validate() error { return errors.Join(w.orderd.Validate(), w.relay.Validate()) }
+
+// Run follows one order until it is settled, or all of them until ctx ends.
 func (w *watch) Run(ctx context.Context, screen *terminal.Terminal) error {
-	print := orderPrinter{screen: screen, json: w.JSON}
 	if w.Order == "" {
-		return followNewest(ctx, w.orderd, print.state)
+		return watchAll(ctx, w, changePrinter{screen, w.JSON}.print)
 	}
-	_, err := follow(ctx, w.orderd, &orderv1.Order{OrderId: w.Order}, print.state)
+	print := orderPrinter{screen: screen, json: w.JSON}
+	_, err := followOrder(ctx, w.orderd, &orderv1.Order{OrderId: w.Order}, print.state)
 	return err
 }
 
-// follow tells each state that an order comes to after a known one, until it is settled, and returns the last. Where
-// the stream breaks it goes on with another.
-func follow(
+// followOrder tells each state that an order comes to after a known one, until it is settled, and returns the last.
+// Where the stream breaks it goes on with another.
+func followOrder(
 	ctx context.Context, from orderd, known *orderv1.Order, tell func(*orderv1.Order) error,
 ) (*orderv1.Order, error) {
 	orders, err := from.orders()

@@ -16,8 +16,8 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | authority console daemon failpoint gen/... identity lab/... migrations order pg plain
-           |               | policy proc reconcile roles rpc span story terminal version wait
+sagactl    | *             | authority console daemon failpoint follow gen/... identity lab/... migrations order pg
+           |               | plain policy proc reconcile roles rpc span story terminal version wait
 
 laboratory
 lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed
@@ -26,7 +26,7 @@ lab/alerts    |            | lab/mutant lab/stack observe proc wait
 lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
               |            | lab/invariant lab/load lab/measured lab/middleman lab/proxy lab/stack migrations order pg
               |            | pgembed proc rpc rules wait
-lab/demo      | *          | gen/... lab/invariant lab/stack money pg proc rules terminal wait
+lab/demo      | *          | follow gen/... lab/invariant lab/stack money pg proc rules story terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment identity proc rpc wait
 lab/mutant    |            | lab/stack rules

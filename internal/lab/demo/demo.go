@@ -1,6 +1,6 @@
 // Package demo plays a handful of orders on the whole system: paid, declined, lost, given up, cancelled.
 //
-// Its promise: what it shows is what the daemons log and what the databases hold. Each order must end as its scene
+// Its promise: what it shows is what the daemons tell and what the databases hold. Each order must end as its scene
 // says, and at the end both databases are read to prove it. The same orders the naive way show what that leaves behind.
 package demo
 
@@ -43,18 +43,23 @@ type Story interface {
 // must and the databases agree; an error means that the demo could not be played.
 func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds bool, err error) {
 	screen.Line("%s", screen.Paint(terminal.Bold, "hosho: an order service and a payment service, a database each"))
-	story := newTimeline(screen)
-	system, err := startPrivate(ctx, screen, story, config.TLS)
+	system, err := startPrivate(ctx, screen, config.TLS)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, system.stop()) }()
+	story := newTimeline(screen)
+	events, err := followAll(ctx, system.Stack, story)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, events.close()) }()
 	p, err := newPlayer(ctx, system.Stack, story, config)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	asPlanned, err := playAll(ctx, screen, story, p)
+	asPlanned, err := playAll(ctx, screen, events, p)
 	if err != nil {
 		return false, err
 	}
@@ -73,14 +78,17 @@ func newPlayer(ctx context.Context, system *stack.Stack, story Story, config Con
 }
 
 // playAll reports whether every scene ended as it must.
-func playAll(ctx context.Context, screen *terminal.Terminal, story *timeline, p Player) (bool, error) {
-	story.start = time.Now()
+func playAll(ctx context.Context, screen *terminal.Terminal, events *events, p Player) (bool, error) {
+	events.story.start = time.Now()
 	asPlanned := true
 	for _, s := range Scenes() {
 		screen.Line("\n%s", screen.Paint(terminal.Bold, fmt.Sprintf("%d JPY: %s", s.Amount, s.Title)))
 		got, err := p.Play(ctx, s)
 		if err != nil {
 			return false, fmt.Errorf("the order of %d: %w", s.Amount, err)
+		}
+		if err := events.settle(ctx); err != nil {
+			return false, fmt.Errorf("the events of the order of %d: %w", s.Amount, err)
 		}
 		asPlanned = review(screen, s, got) && asPlanned
 	}
@@ -104,21 +112,19 @@ type private struct {
 }
 
 // startPrivate builds the daemons and runs a system for the length of the demo.
-func startPrivate(ctx context.Context, screen *terminal.Terminal, story *timeline, tls bool) (*private, error) {
+func startPrivate(ctx context.Context, screen *terminal.Terminal, tls bool) (*private, error) {
 	folder, err := stack.NewFolder("demo")
 	if err != nil {
 		return nil, err
 	}
-	system, err := runPrivate(ctx, folder.Path(), screen, story, tls)
+	system, err := runPrivate(ctx, folder.Path(), screen, tls)
 	if err != nil {
 		return nil, errors.Join(err, folder.Remove())
 	}
 	return &private{system, folder}, nil
 }
 
-func runPrivate(
-	ctx context.Context, dir string, screen *terminal.Terminal, story *timeline, tls bool,
-) (*stack.Stack, error) {
+func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, tls bool) (*stack.Stack, error) {
 	progress := func(step string) { screen.Line("  %s", screen.Paint(terminal.Dim, step)) }
 	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
@@ -128,7 +134,6 @@ func runPrivate(
 	return stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Roles: true, Simulate: stack.Simulate,
 		TLS:      tls,
-		LogTo:    story.logOf,
 		Progress: progress,
 	})
 }

@@ -2,52 +2,46 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"slices"
 	"sync"
 	"time"
 
-	"hosho/internal/lab/stack"
+	eventv1 "hosho/gen/event/v1"
+	"hosho/internal/follow"
+	"hosho/internal/story"
 	"hosho/internal/terminal"
 	"hosho/internal/wait"
 )
 
-// timeline tells the story of orders as the daemons' logs tell it: each line that bears the id of an order that is
-// watched, the moment it is written.
+// timeline tells the story of orders as the daemons tell it: each of their events that is about an order that is
+// watched, a moment after it happened, in the order in which all of them did.
 type timeline struct {
 	screen *terminal.Terminal
 	start  time.Time
+	lines  *follow.Order[line]
+	heard  wait.Bell // rings when a daemon has told something
 
 	mu      sync.Mutex
 	watched map[string]bool
-	early   map[string][]entry   // of ids that nobody watches yet: a log may be faster than the reply
+	early   map[string][]line    // of ids that nobody watches yet: an event may be faster than the reply
 	tried   map[string]wait.Bell // rings when a delivery of the order was tried
+	told    map[string]int64     // by process, the sequence of the last event that it has told
+}
+
+// line is a line of the story.
+type line struct {
+	at                time.Time
+	who, status, text string
 }
 
 func newTimeline(screen *terminal.Terminal) *timeline {
-	return &timeline{
-		screen: screen, start: time.Now(),
-		watched: map[string]bool{}, early: map[string][]entry{}, tried: map[string]wait.Bell{},
+	t := &timeline{
+		screen: screen, start: time.Now(), heard: wait.NewBell(),
+		watched: map[string]bool{}, early: map[string][]line{}, tried: map[string]wait.Bell{},
+		told: map[string]int64{},
 	}
-}
-
-// entry is one line of a daemon's log, as far as a story needs it.
-type entry struct {
-	Time      time.Time `json:"time"`
-	Message   string    `json:"msg"`
-	OrderID   string    `json:"order_id"`
-	PaymentID string    `json:"payment_id"`
-	Kind      string    `json:"kind"`
-	Status    string    `json:"status"`
-	Reason    string    `json:"reason"`
-	Cause     string    `json:"cause"`
-	Code      string    `json:"code"`
-	Means     string    `json:"means"`
-	Event     string    `json:"event"`
-	RetryIn   string    `json:"retry_in"`
-	daemon    string
+	t.lines = follow.NewOrder(t.print)
+	return t
 }
 
 // Watch shows everything that is known of an order, and all that follows.
@@ -55,32 +49,47 @@ func (t *timeline) Watch(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watched[id] = true
-	early := t.early[id]
-	slices.SortStableFunc(early, func(a, b entry) int { return a.Time.Compare(b.Time) })
-	for _, e := range early {
-		t.show(e)
+	for _, l := range t.early[id] {
+		t.lines.Add(l.at, l)
 	}
 	delete(t.early, id)
 }
 
-// observe takes in a line of a log.
-func (t *timeline) observe(e entry) {
-	id := e.OrderID
-	if id == "" {
-		id = e.PaymentID
+// hear takes in the news of a daemon.
+func (t *timeline) hear(n follow.News) {
+	defer t.heard.Ring()
+	if n.Missed != 0 && n.Missed != follow.Unknown {
+		t.Note(n.Daemon, "", fmt.Sprintf("%d events were missed", n.Missed))
 	}
-	if id == "" || e.Message == "rpc" {
+	for _, e := range n.Events {
+		t.observe(n.Daemon, e)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range n.Events {
+		t.told[n.Process] = e.GetSequence()
+	}
+}
+
+// observe takes in an event.
+func (t *timeline) observe(daemon string, e *eventv1.Event) {
+	id := story.EventOf(e)
+	if id == "" {
 		return
 	}
-	if e.Message == "delivery" {
+	if e.GetDelivery() != nil {
 		t.triedOf(id).Ring()
+	}
+	l := line{at: e.GetCreateTime().AsTime(), who: daemon, text: story.EventLine(e)}
+	if e.GetOrder() != nil {
+		l.status = story.Status(e.GetOrder().GetTo())
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.watched[id] {
-		t.show(e)
+		t.lines.Add(l.at, l)
 	} else {
-		t.early[id] = append(t.early[id], e)
+		t.early[id] = append(t.early[id], l)
 	}
 }
 
@@ -104,38 +113,34 @@ func (t *timeline) triedOf(id string) wait.Bell {
 	return t.tried[id]
 }
 
-// Note prints a line of our own into the story.
-func (t *timeline) Note(who, status, text string) {
-	t.print(time.Now(), who, status, text)
-}
-
-func (t *timeline) show(e entry) {
-	switch e.Message {
-	case "delivery":
-		text := fmt.Sprintf("%s -> %s: %s", e.Kind, e.Code, e.Event)
-		if e.RetryIn != "" {
-			text += ", again in " + e.RetryIn
+// await waits until a process has told what it had noted at some moment.
+func (t *timeline) await(ctx context.Context, process string, sequence int64) error {
+	for t.toldBy(process) < sequence {
+		select {
+		case <-t.heard:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		t.print(e.Time, e.daemon, "", text)
-	case "payment":
-		status := e.Status
-		if status == "" {
-			status = e.Code
-		}
-		t.print(e.Time, e.daemon, "", e.Kind+": "+status)
-	case "order":
-		text := e.Cause
-		if e.Reason != "" {
-			text += ", reason " + e.Reason
-		}
-		t.print(e.Time, e.daemon, e.Status, text)
 	}
+	return nil
 }
 
-func (t *timeline) print(at time.Time, daemon, status, text string) {
+func (t *timeline) toldBy(process string) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.told[process]
+}
+
+// Note puts a line of our own into the story.
+func (t *timeline) Note(who, status, text string) {
+	l := line{time.Now(), who, status, text}
+	t.lines.Add(l.at, l)
+}
+
+func (t *timeline) print(l line) {
 	t.screen.Line("  %s  %-8s  %s  %s",
-		t.screen.Paint(terminal.Dim, fmt.Sprintf("%7.3fs", at.Sub(t.start).Seconds())), daemon,
-		t.screen.Paint(statusStyle(status), fmt.Sprintf("%-10s", status)), text)
+		t.screen.Paint(terminal.Dim, fmt.Sprintf("%7.3fs", l.at.Sub(t.start).Seconds())), l.who,
+		t.screen.Paint(statusStyle(l.status), fmt.Sprintf("%-10s", l.status)), l.text)
 }
 
 func statusStyle(status string) terminal.Style {
@@ -148,14 +153,4 @@ func statusStyle(status string) terminal.Style {
 		return terminal.Bold
 	}
 	return terminal.Plain
-}
-
-// logOf returns a writer that takes in the log of a daemon.
-func (t *timeline) logOf(daemon string) io.Writer {
-	return stack.Lines(func(line []byte) {
-		e := entry{daemon: daemon}
-		if json.Unmarshal(line, &e) == nil { // a panic's stack is no JSON, and no part of the story
-			t.observe(e)
-		}
-	})
 }
