@@ -61,16 +61,16 @@ func (f *feed) hear(d *followed, news follow.News) {
 	f.judge(now, d)
 	switch {
 	case news.Missed == follow.Unknown:
-		f.board.Gap(now, board.Restart, d.Service)
+		f.board.Gap(now, board.Restart, d.Service, 0)
 	case news.Missed > 0:
-		f.board.Gap(now, board.Missed, d.Service)
+		f.board.Gap(now, board.Missed, d.Service, news.Missed)
 	}
 	if d.told {
 		f.board.Tell(now, d.Service, d.Address, news.Events)
 		return
 	}
 	if d.late(news) && f.counting() {
-		f.board.Gap(now, board.Missed, d.Service)
+		f.board.Gap(now, board.Missed, d.Service, news.Events[0].GetSequence()-1)
 	}
 	f.board.Recall(now, d.Service, d.Address, news.Events)
 	d.told = true

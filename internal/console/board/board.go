@@ -116,9 +116,11 @@ func (b *Board) Daemon(now time.Time, daemon, address, state string) {
 }
 
 // Gap takes in that something was told that nobody has heard. The orders that were under way at that moment are left
-// out of the ledger, since what is missing may be theirs; of those that were not, nothing more is counted.
-func (b *Board) Gap(now time.Time, why Why, daemon string) {
+// out of the ledger, since what is missing may be theirs; of those that were not, nothing more is counted. How many
+// events that are may be unknown, which is 0.
+func (b *Board) Gap(now time.Time, why Why, daemon string, events int64) {
 	b.ledger.note(now, why, daemon)
+	b.ledger.incomplete.Events += events
 	for _, r := range b.records {
 		if r.over() {
 			r.counts = false

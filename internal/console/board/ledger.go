@@ -35,6 +35,7 @@ type Incomplete struct {
 	Since  time.Time
 	Why    Why
 	Daemon string // that told it; empty when that is not known
+	Events int64  // that were missed since then, as far as that is known
 }
 
 // ledger is the sums.
@@ -50,7 +51,7 @@ func newLedger(now time.Time) ledger { return ledger{began: now, lines: map[stri
 // note marks the ledger as incomplete; the first reason stays.
 func (l *ledger) note(now time.Time, why Why, daemon string) {
 	if l.incomplete == nil {
-		l.incomplete = &Incomplete{now, why, daemon}
+		l.incomplete = &Incomplete{Since: now, Why: why, Daemon: daemon}
 	}
 }
 

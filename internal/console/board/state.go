@@ -59,11 +59,15 @@ func (b *Board) State(now time.Time) State {
 	b.columns.age(now)
 	kinds, at := b.outbox.kinds()
 	s := State{
-		At: now, Began: b.ledger.began, Incomplete: b.ledger.incomplete, Ledger: b.ledger.all(),
+		At: now, Began: b.ledger.began, Ledger: b.ledger.all(),
 		Completed: Column{Chips: slices.Clone(b.columns.completed)},
 		Cancelled: Column{Chips: slices.Clone(b.columns.cancelled)},
 		Counted:   at, Kinds: kinds, Breakers: slices.Clone(b.outbox.breakers),
 		Rates: b.pace.rates(now), Happened: b.happened.all(),
+	}
+	if known := b.ledger.incomplete; known != nil {
+		now := *known
+		s.Incomplete = &now
 	}
 	s.Pending = b.pending(kinds[0].All())
 	s.Cancelling = b.cancelling(kinds[1].All())
