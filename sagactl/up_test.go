@@ -45,6 +45,7 @@ func TestUp(t *testing.T) {
 	t.Run("following all as JSON", u.testFollowingAsJSON)
 	t.Run("following an order with curl", u.testCurlFollows)
 	t.Run("status", u.testStatus)
+	t.Run("console", u.testConsole)
 	t.Run("a daemon that is started by hand is the same one", u.testByHand)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

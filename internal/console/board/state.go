@@ -116,7 +116,9 @@ func column(chips []Chip, most int, all int64) Column {
 		seen[c.OrderID] = true
 		return again
 	})
+	if len(chips) < most { // all of them are there, whatever was counted a moment ago
+		return Column{Chips: chips}
+	}
 	all = max(all, int64(len(chips)))
-	chips = chips[:min(len(chips), most)]
-	return Column{chips, all - int64(len(chips))}
+	return Column{chips[:most], all - int64(most)}
 }
