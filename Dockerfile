@@ -11,7 +11,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-X hosho/internal/version.stamped
 	./orderd ./paymentd ./relay ./sagactl
 # Where volumes are mounted that sagactl writes to: a new volume has the owner of the image's folder.
 RUN mkdir -p /given/policy && cd /given && mkdir secrets && cd secrets && \
-	mkdir orderd paymentd relay orders_migrator payments_migrator orders_reader payments_reader
+	mkdir orderd paymentd relay reader orders_migrator payments_migrator orders_reader payments_reader
 
 # No shell and no package manager, and not root. `orderd healthcheck` needs none of them.
 FROM gcr.io/distroless/static-debian12:nonroot

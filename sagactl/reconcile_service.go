@@ -80,12 +80,12 @@ func (s *service) run(ctx context.Context, orders, payments *pgxpool.Pool, stuck
 }
 
 type healthcheck struct {
-	Address string `arg:"" default:"127.0.0.1:9104" help:"The address that --listen says (${default})."`
+	Address string `arg:"" default:"127.0.0.1:9104" help:"The address that its --listen says (${default})."`
 }
 
 const healthcheckTimeout = 3 * time.Second
 
-// Run asks whether the last comparison could be made. Images without a shell use it.
+// Run asks whether the last comparison could be made, or whether a console is there. Images without a shell use it.
 func (h *healthcheck) Run(ctx context.Context) error {
 	target, err := rpc.Reachable(h.Address)
 	if err != nil {

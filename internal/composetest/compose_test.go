@@ -91,6 +91,28 @@ func TestCompose(t *testing.T) {
 			"[CMD, sagactl, healthcheck]", "[CMD, sagactl, version]", "reconcile: has no healthcheck of its own",
 		},
 		{
+			"a console that acts",
+			"console, --read-only", "console", "console: is not read-only, or cannot be reached from this machine",
+		},
+		{
+			"a console for the whole network",
+			"127.0.0.1:8001:8001", "8001:8001", "console: port 8001 is published beyond this machine",
+		},
+		{
+			"a console that is somebody who may do more",
+			`["reader-secrets:/secrets:ro"`, `["orderd-secrets:/secrets:ro"`,
+			"console: can read what is not its own, or write it: orderd-secrets",
+		},
+		{
+			"a console that knows one relay",
+			"      relay: {condition: service_healthy}", "      relay: {condition: service_started}",
+			"console: does not wait for the relays",
+		},
+		{
+			"a console that nobody asks how it does",
+			`sagactl, healthcheck, "127`, `sagactl, version, "127`, "console: has no healthcheck of its own",
+		},
+		{
 			"a tool without the readers' URLs",
 			"      - orders-reader-secrets:/secrets/orders_reader:ro\n", "",
 			"sagactl: is not given orders-reader-secrets",
@@ -149,7 +171,7 @@ func check(t *testing.T, text string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	findings := slices.Concat(checkTool(project), checkReconcile(project))
+	findings := slices.Concat(checkTool(project), checkReconcile(project), checkConsole(project))
 	for name, s := range project.Services {
 		for _, finding := range slices.Concat(
 			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkDoor(name, s),
@@ -344,6 +366,50 @@ func checkReconcile(project *types.Project) []string {
 	for _, v := range s.Volumes {
 		if !slices.Contains([]string{"orders-reader-secrets", "payments-reader-secrets"}, v.Source) || !v.ReadOnly {
 			findings = append(findings, "reconcile: can read what is not its own, or write it: "+v.Source)
+		}
+	}
+	return findings
+}
+
+// checkConsole is for a browser on this machine. It sees everything, and changes nothing.
+func checkConsole(project *types.Project) []string {
+	s, ok := project.Services["console"]
+	if !ok {
+		return []string{"console: there is none"}
+	}
+	var findings []string
+	want := []string{
+		"sagactl", "console", "--read-only", "--listen", "0.0.0.0:8001", "--allow-host", "localhost",
+	}
+	published := slices.ContainsFunc(s.Ports, func(p types.ServicePortConfig) bool { return p.Published == "8001" })
+	if !slices.Equal(s.Command, want) || !published || len(s.Profiles) > 0 {
+		findings = append(findings, "console: is not read-only, or cannot be reached from this machine")
+	}
+	for name, want := range map[string]string{
+		"ORDERD": "orderd:50051", "PAYMENTD": "paymentd:50052", "RELAY": "relay:50053",
+		"SAGACTL_TLS_CERT": "/secrets/tls.crt", "SAGACTL_TLS_KEY": "/secrets/tls.key",
+		"SAGACTL_TLS_CA": "/secrets/ca.crt",
+	} {
+		if got := variable(s, name); got != want {
+			findings = append(findings, fmt.Sprintf("console: %s is not %q but %q", name, want, got))
+		}
+	}
+	if s.DependsOn["certs"].Condition != types.ServiceConditionCompletedSuccessfully {
+		findings = append(findings, "console: does not wait for its certificate")
+	}
+	if s.DependsOn["relay"].Condition != types.ServiceConditionHealthy {
+		findings = append(findings, "console: does not wait for the relays")
+	}
+	test := []string{"CMD", "sagactl", "healthcheck", "127.0.0.1:8001"}
+	if s.HealthCheck == nil || !slices.Equal(s.HealthCheck.Test, test) {
+		findings = append(findings, "console: has no healthcheck of its own")
+	}
+	if s.Restart != types.RestartPolicyUnlessStopped {
+		findings = append(findings, "console: is not restarted")
+	}
+	for _, v := range s.Volumes {
+		if v.Source != "reader-secrets" || !v.ReadOnly {
+			findings = append(findings, "console: can read what is not its own, or write it: "+v.Source)
 		}
 	}
 	return findings

@@ -28,6 +28,7 @@ func (c *Console) table() []route {
 		{"POST /agree", c.compare},
 		{"POST /agree/stop", c.compareNoMore},
 		{"GET /static/{name}", c.static},
+		{"GET /readyz", c.readyz},
 	}, c.stageRoutes()...)
 }
 
