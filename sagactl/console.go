@@ -22,18 +22,21 @@ type showConsole struct {
 	orderd
 	paymentd
 	relay
+	databases
 
 	Listen        string   `default:"${console_address}" env:"SAGACTL_CONSOLE_LISTEN" help:"The address of the pages."`
 	AllowHost     []string `env:"SAGACTL_CONSOLE_ALLOW_HOST" placeholder:"NAME" help:"Further names it is asked by."`
 	ReadOnly      bool     `help:"Show, and do nothing for anybody."`
 	ShowCustomers bool     `help:"Show whose an order is and what was ordered."`
+	Operator      string   `default:"${account}" help:"Who decides, for the audit table; else your account."`
 }
 
 // Help is called by kong.
 func (*showConsole) Help() string {
 	return "Prints CONSOLE=URL when it is there, and runs until Ctrl-C. The URL has a token: whoever has that may " +
-		"retry and settle, in your name; without it the pages only show. Off loopback it wants --read-only and " +
-		"--allow-host. It has no certificate of its own: put what has one before it."
+		"retry and settle, in your name; without it the pages only show. With the URLs of both databases it " +
+		"compares them when somebody asks for that. Off loopback it wants --read-only and --allow-host. It has no " +
+		"certificate of its own: put what has one before it."
 }
 
 // AfterApply is called by kong.
@@ -46,6 +49,9 @@ func (s *showConsole) Validate() error {
 	err := rpc.CheckListen(s.Listen)
 	if err != nil {
 		err = fmt.Errorf("--listen (SAGACTL_CONSOLE_LISTEN): %w", err)
+	}
+	if s.databases.given() {
+		err = errors.Join(err, s.databases.Validate())
 	}
 	return errors.Join(err, s.orderd.Validate(), s.paymentd.Validate(), s.relay.Validate())
 }
@@ -62,6 +68,10 @@ func (s *showConsole) Run(ctx context.Context, screen *terminal.Terminal) error 
 	}
 	config := console.Config{
 		Daemons: daemons, ReadOnly: s.ReadOnly, Hosts: s.AllowHost, ShowCustomers: s.ShowCustomers,
+		Operator: s.Operator,
+	}
+	if s.databases.given() {
+		config.Compare = s.databases.compare
 	}
 	if !s.ReadOnly {
 		config.Token = rand.Text()

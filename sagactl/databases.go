@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"hosho/internal/pg"
+	"hosho/internal/reconcile"
 )
 
 // databases is the flags of who looks into both databases.
@@ -28,6 +32,37 @@ type privacy struct {
 func (d *databases) Validate() error {
 	return errors.Join(
 		d.find("orders", &d.OrdersURL, d.OrdersURLFile), d.find("payments", &d.PaymentsURL, d.PaymentsURLFile))
+}
+
+// given reports whether anybody named a database.
+func (d *databases) given() bool {
+	return d.OrdersURL+d.OrdersURLFile+d.PaymentsURL+d.PaymentsURLFile != ""
+}
+
+// open opens both for a run of reconcile. Whoever has them closes them.
+func (d *databases) open(ctx context.Context, config pg.Config) (orders, payments *pgxpool.Pool, err error) {
+	config.URL = d.OrdersURL
+	if orders, err = pg.Open(ctx, config); err != nil {
+		return nil, nil, fmt.Errorf("orders: %w", err)
+	}
+	config.URL = d.PaymentsURL
+	if payments, err = pg.Open(ctx, config); err != nil {
+		orders.Close()
+		return nil, nil, fmt.Errorf("payments: %w", err)
+	}
+	return orders, payments, nil
+}
+
+// compare opens both for as long as it takes to compare them.
+func (d *databases) compare(ctx context.Context, o reconcile.Options) (reconcile.Summary, error) {
+	orders, payments, err := d.open(ctx, pg.Config{Application: "sagactl console"})
+	if err != nil {
+		return reconcile.Summary{}, err
+	}
+	defer orders.Close()
+	defer payments.Close()
+	summary, err := reconcile.Run(ctx, orders, payments, o)
+	return summary, rightDatabase(err)
 }
 
 // find sees to it that there is the URL of a database, and that nobody reads along who is between.

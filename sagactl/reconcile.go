@@ -48,20 +48,15 @@ func (r *reconciliation) Validate() error {
 // Run compares the two databases, prints what does not fit, and returns errDiffers when something does not. What Repair
 // put to work counts, too: run it again to see what is left. With --every it goes on.
 func (r *reconciliation) Run(ctx context.Context, screen *terminal.Terminal) error {
-	config := pg.Config{URL: r.OrdersURL, Application: "sagactl reconcile"}
+	config := pg.Config{Application: "sagactl reconcile"}
 	if r.Every > 0 {
 		config.MaxConns, config.StatementTimeout = 2, patience
 	}
-	orders, err := pg.Open(ctx, config)
+	orders, payments, err := r.databases.open(ctx, config)
 	if err != nil {
-		return fmt.Errorf("orders: %w", err)
+		return err
 	}
 	defer orders.Close()
-	config.URL = r.PaymentsURL
-	payments, err := pg.Open(ctx, config)
-	if err != nil {
-		return fmt.Errorf("payments: %w", err)
-	}
 	defer payments.Close()
 	if r.Every > 0 {
 		if exposed(pg.CheckPrivate(r.OrdersURL)) || exposed(pg.CheckPrivate(r.PaymentsURL)) {

@@ -35,7 +35,8 @@ func (u *up) listenConsole() (net.Listener, error) {
 func showSystem(
 	ctx context.Context, listener net.Listener, system *stack.Stack, stage console.Stage,
 ) (*servedConsole, error) {
-	config := console.Config{Token: rand.Text(), Stage: stage}
+	both := databases{OrdersURL: system.OrdersURL(), PaymentsURL: system.PaymentsURL()}
+	config := console.Config{Token: rand.Text(), Stage: stage, Operator: account(), Compare: both.compare}
 	add := func(service string, p *stack.Process) error {
 		conn, err := connect(service, p.Address, rpc.As(system.Keeper("operator"), authority.ID(service)))
 		config.Daemons = append(config.Daemons, console.Daemon{Service: service, Address: p.Address, Conn: conn})

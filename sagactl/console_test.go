@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Whoever names one database means to have the books compared, and is told that the other one is missing.
+func TestTheConsoleTakesBothDatabasesOrNone(t *testing.T) {
+	for _, variable := range []string{"ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL"} {
+		t.Setenv(variable, "")
+	}
+	const orders, payments = "--orders-url=postgres://localhost/orders", "--payments-url=postgres://localhost/payments"
+	for _, tt := range []struct {
+		args []string
+		want string // in the error; empty: there is none
+	}{
+		{nil, ""},
+		{[]string{orders, payments}, ""},
+		{[]string{orders}, "--payments-url (PAYMENTS_DATABASE_URL) is missing"},
+		{[]string{payments}, "--orders-url (ORDERS_DATABASE_URL) is missing"},
+	} {
+		parser, err := newParser(&commands{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parser.Parse(append([]string{"console"}, tt.args...))
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%q: got %v, want it taken", tt.args, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%q: got the error %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
