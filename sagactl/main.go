@@ -44,7 +44,7 @@ type commands struct {
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
 
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
-	Health    healthcheck    `cmd:"" name:"healthcheck" group:"operate" help:"Is a reconcile --every, or a console, well?"`
+	Health    healthcheck    `cmd:"" name:"healthcheck" group:"operate" help:"Is reconcile --every or a console well?"`
 	Bootstrap bootstrap      `cmd:"" group:"operate" help:"Make the database roles, and a file with each one's URL."`
 	Certs     certs          `cmd:"" group:"operate" help:"Make certificates for development, and who may what."`
 	Version   printVersion   `cmd:"" group:"operate" help:"Print the version."`
