@@ -10,7 +10,7 @@ import (
 
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
-	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/money"
 	"hosho/internal/plain"
 	"hosho/internal/story"
 )
@@ -145,12 +145,14 @@ func (v *view) paymentLine(s story.Story) string {
 	}
 	text := story.PaymentState(p)
 	if s.IsAnothers(p) {
-		text += " · " + v.words.text("order.payment.anothers", plain.Text(p.GetCustomerId()), amount(p))
+		text += " · " + v.words.text("order.payment.anothers", plain.Text(p.GetCustomerId()), v.amount(p.GetAmount()))
 	}
 	return text
 }
 
-func amount(p *paymentv1.Payment) string { return story.Amount(p.GetAmount()) }
+func (v *view) amount(m *moneyv1.Money) string {
+	return money.Local(m.GetAmountMinor(), m.GetCurrencyCode(), v.lang)
+}
 
 // next says what follows, as sagactl explain does.
 func (v *view) next(s story.Story) (steps []step) {
