@@ -65,16 +65,21 @@ func (f *feed) hear(d *followed, news follow.News) {
 	case news.Missed > 0:
 		f.board.Gap(now, board.Missed, d.Service, news.Missed)
 	}
-	if d.told {
-		f.board.Tell(now, d.Service, d.Address, news.Events)
-		return
-	}
-	if d.late(news) && f.counting() {
+	if !d.told && d.late(news) && f.counting() {
 		f.board.Gap(now, board.Missed, d.Service, news.Events[0].GetSequence()-1)
 	}
-	f.board.Recall(now, d.Service, d.Address, news.Events)
-	d.told = true
+	if !d.told {
+		d.told, d.first = true, now
+	}
+	if now.Sub(d.first) < recalls {
+		f.board.Recall(now, d.Service, d.Address, news.Events)
+	} else {
+		f.board.Tell(now, d.Service, d.Address, news.Events)
+	}
 }
+
+// recalls is how long it takes a daemon to tell all that it has kept.
+const recalls = time.Second
 
 // late reports whether the first that a daemon tells is not the first that it did: what it did before may be of orders
 // that were accepted since the console looks.

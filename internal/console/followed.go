@@ -14,6 +14,7 @@ type followed struct {
 
 	// Of what it tells.
 	told    bool      // it has told something at some time
+	first   time.Time // when that was
 	process string    // host:pid
 	heard   time.Time // when it told or answered something last
 	lost    error     // why nothing is heard at present
