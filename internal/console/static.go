@@ -15,8 +15,8 @@ var kinds = map[string]string{
 	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// readyz answers those who ask whether the console is there, as `sagactl healthcheck` does. How the daemons do is none of
-// its health.
+// readyz answers those who ask whether the console is there, as `sagactl healthcheck` does. How the daemons do is none
+// of its health.
 func (c *Console) readyz(v *visit) error {
 	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(v.w, "ready\n") // who does not wait for it has gone
