@@ -128,8 +128,8 @@ var inTests = map[string]string{
 	"orderdb":       "command",
 	"events":        "gen/money",
 	"roles":         "orderdb paymentdb",
-	"protowrite":    "gen/money gen/payment gen/relay", // which messages may be written
-	"paymentd":      "authority command order",         // whose tests send what a relay would
+	"protowrite":    "gen/money gen/payment gen/relay",             // which messages may be written
+	"paymentd":      "authority command gen/event gen/relay order", // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables
