@@ -24,7 +24,7 @@ type Breaker struct {
 	Kind    relayv1.ParkedCommand_Kind
 	Open    bool
 	Since   time.Time // by the relay's clock, or by the console's if it was seen and not told
-	Code    string    // what the delivery that opened it came to; empty when that is not known
+	Code    string    // what its latest delivery came to, as far as that is known; empty when it is closed
 }
 
 // counted is what a relay has counted.
@@ -41,7 +41,11 @@ func (b *Board) Backlog(now time.Time, address string, backlog *relayv1.GetBackl
 	b.forget(now)
 	b.outbox.backlogs[address] = counted{now, backlog.GetKinds()}
 	for _, k := range backlog.GetKinds() {
-		if breaker := b.outbox.breaker(address, k.GetKind()); breaker.Open != k.GetBreakerOpen() {
+		breaker := b.outbox.breaker(address, k.GetKind())
+		switch opened := k.GetBreakerOpenTime(); {
+		case opened != nil:
+			breaker.Open, breaker.Since, breaker.Code = true, opened.AsTime(), k.GetLastCode()
+		case breaker.Open != k.GetBreakerOpen(): // the relay is of an earlier release, or it was closed
 			breaker.Open, breaker.Since, breaker.Code = k.GetBreakerOpen(), now, ""
 		}
 	}
