@@ -73,6 +73,18 @@ func (v *view) lane(m story.Moment) laneRow {
 	switch {
 	case m.Attempt != nil:
 		v.attempt(&row, m.Attempt)
+	case m.Entry != nil:
+		kind := strings.TrimPrefix(m.Entry.GetKind().String(), "KIND_")
+		row.Title = v.words.text("lane.entry", kind, v.amount(m.Entry.GetAmount()))
+	case m.Retry != nil:
+		row.Title = v.words.text("lane.retry", story.Kind(m.Retry.GetKind()))
+		row.Note, row.By = plain.Text(m.Retry.GetReason()), plain.Text(m.Retry.GetOperator())
+	case m.Decision != nil:
+		row.Title = v.words.text("lane.decision")
+		row.Note, row.By = plain.Text(m.Decision.GetReason()), plain.Text(m.Decision.GetOperator())
+	case m.Decided != relayv1.ParkedCommand_KIND_UNSPECIFIED:
+		row.Title = v.words.text("lane.attempt", story.Kind(m.Decided), 1)
+		row.Note = v.words.text("meaning.DECIDED")
 	case m.Status != "":
 		row.Sign, row.Title = strings.ToLower(m.Status)+" state", m.Status
 		if m.Cause != "" {
@@ -92,7 +104,7 @@ func (v *view) attempt(row *laneRow, at *relayv1.Attempt) {
 	row.Note = v.words.text("meaning." + meaning)
 	if at.GetRetryDelay() != nil {
 		row.Note += " " + v.words.text("lane.again", span.Text(at.GetRetryDelay().AsDuration()))
-	} else if at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED {
+	} else if at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED || at.GetCode() != "OK" {
 		row.Note += " " + v.words.text("lane.last")
 	}
 	if row.Sent = plain.Text(at.GetRpc()); row.Sent != "" {

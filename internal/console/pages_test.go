@@ -66,9 +66,9 @@ func TestWhatNeedsAPersonIsDecidedByForms(t *testing.T) {
 		func(c *Config) { c.ReadOnly = true }, func(c *Config) { c.Token = "" },
 	} {
 		view := s.serve(t, change)
-		for _, path := range []string{"/person", "/orders/" + retried, "/agree"} {
-			if _, body := view.open(path, nil); strings.Contains(body, `method="post"`) {
-				t.Errorf("%s: got a form where nobody may act", path)
+		for _, path := range []string{"/", "/person", "/orders/" + retried, "/agree"} {
+			if _, body := view.open(path, nil); strings.Contains(body, "<form") {
+				t.Errorf("%s: got a form where nobody may do anything", path)
 			}
 		}
 		form := url.Values{"order": {retried}, "reason": {"I may not"}}

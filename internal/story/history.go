@@ -24,7 +24,12 @@ type Moment struct {
 	Relay   string    `json:"relay,omitempty"`   // the process that made the attempt
 	TraceID string    `json:"trace_id,omitempty"`
 
-	Attempt *relayv1.Attempt `json:"-"` // that it tells; nil where it tells something else
+	// What it tells, for who says it in other words; nil or empty where it tells something else.
+	Attempt  *relayv1.Attempt           `json:"-"`
+	Entry    *paymentv1.LedgerEntry     `json:"-"`
+	Retry    *relayv1.OperatorRetry     `json:"-"`
+	Decision *relayv1.OperatorDecision  `json:"-"`
+	Decided  relayv1.ParkedCommand_Kind `json:"-"` // a command that was, and left no attempt
 }
 
 // History is everything that is known, by time. The clocks are those of the two databases.
@@ -133,7 +138,9 @@ func (s Story) money() []Moment {
 	}
 	for _, entry := range s.Payment.GetLedger() {
 		what := "ledger: " + word(entry.GetKind().String(), "KIND_") + " " + Amount(entry.GetAmount())
-		moments = append(moments, at(entry.GetCreateTime().AsTime(), what))
+		booked := at(entry.GetCreateTime().AsTime(), what)
+		booked.Entry = entry
+		moments = append(moments, booked)
 	}
 	return moments
 }
@@ -143,7 +150,7 @@ func (s Story) retries() []Moment {
 	var moments []Moment
 	for _, r := range s.Delivery.GetRetries() {
 		moments = append(moments, Moment{
-			Time: r.GetCreateTime().AsTime(), From: Relay,
+			Time: r.GetCreateTime().AsTime(), From: Relay, Retry: r,
 			What: fmt.Sprintf("%s to be tried again at once, by %s: %s",
 				Kind(r.GetKind()), r.GetOperator(), r.GetReason()),
 		})
@@ -157,5 +164,5 @@ func (s Story) decision() []Moment {
 		return nil
 	}
 	what := fmt.Sprintf("settled by hand, by %s: %s", d.GetOperator(), d.GetReason())
-	return []Moment{{Time: d.GetCreateTime().AsTime(), From: Relay, What: what, Tone: Over}}
+	return []Moment{{Time: d.GetCreateTime().AsTime(), From: Relay, What: what, Tone: Over, Decision: d}}
 }

@@ -72,7 +72,9 @@ func (s Story) decidedAt(moves paymentv1.LedgerEntry_Kind, decided time.Time) (a
 }
 
 func clean(kind relayv1.ParkedCommand_Kind, at time.Time) []Moment {
-	return []Moment{{Time: at, From: Relay, What: Kind(kind) + " 1: decided", Tone: Good, Implied: true}}
+	return []Moment{{
+		Time: at, From: Relay, What: Kind(kind) + " 1: decided", Tone: Good, Implied: true, Decided: kind,
+	}}
 }
 
 // unasked reports whether no VOID of the order can have asked for what became of the payment: the order was never
