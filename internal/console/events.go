@@ -13,8 +13,11 @@ import (
 const streamTimeout = 10 * time.Second
 
 // events tells what changes on the live page (server-sent events), until the browser goes away. A browser that is slow
-// is told less often, and then what is so by then.
+// is told less often, and then what is so by then. lang is the language of the page.
 func (c *Console) events(v *visit) error {
+	if lang := v.URL.Query().Get("lang"); lang != "" {
+		v.view = c.render.of(lang)
+	}
 	leave, err := c.hub.join(v.view)
 	if err != nil {
 		return err

@@ -3,13 +3,13 @@
 // stream, which this file holds when it runs as their worker: a browser has six connections to a console, and a stream
 // takes one. While every window is hidden there is none.
 
-// stream holds a stream of frames while it is wanted. told is called with what has changed, and broken with whether the
-// console does not answer.
-function stream(told, broken) {
+// stream holds a stream of frames in a language while it is wanted. told is called with what has changed, and broken with
+// whether the console does not answer.
+function stream(language, told, broken) {
   let source = null;
   let again = 0;
   function open() {
-    source = new EventSource("/events");
+    source = new EventSource("/events?lang=" + language);
     source.addEventListener("frame", (e) => {
       broken(false);
       told(JSON.parse(e.data));
@@ -41,6 +41,7 @@ function worker(scope) {
   let isBroken = false;
   const all = (message) => windows.forEach((w, port) => w.seen && port.postMessage(message));
   const want = stream(
+    scope.name, // which is the language of its windows
     (changed) => {
       Object.assign(regions, changed);
       all({ changed });
@@ -177,9 +178,10 @@ function stay(form) {
 // live has the page renew itself while it is seen.
 function live() {
   const isSeen = () => document.visibilityState === "visible";
+  const language = document.documentElement.lang;
   let say;
   if (window.SharedWorker) {
-    const { port } = new SharedWorker("/static/console.js", "hosho");
+    const { port } = new SharedWorker("/static/console.js", language);
     port.onmessage = ({ data }) => {
       if (data.changed) {
         show(data.changed);
@@ -190,7 +192,7 @@ function live() {
     };
     say = (gone) => port.postMessage({ gone, seen: isSeen() });
   } else {
-    const want = stream(show, showBroken);
+    const want = stream(language, show, showBroken);
     say = (gone) => want(!gone && isSeen());
   }
   say(false);
