@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -141,5 +142,20 @@ func TestStreamsAreBounded(t *testing.T) {
 	c.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/events", nil))
 	if answer.Code != http.StatusServiceUnavailable {
 		t.Errorf("got %d, want it refused", answer.Code)
+	}
+}
+
+// Why a daemon is not heard is said in few words: who it is and what is to be done stands elsewhere on the page.
+func TestWhyNobodyIsHeardIsSaidShortly(t *testing.T) {
+	t.Parallel()
+	refused := status.Error(codes.Unavailable,
+		`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`)
+	for want, err := range map[string]error{
+		"connection refused": fmt.Errorf("there is no relay at 127.0.0.1:1: %w", refused),
+		"an earlier release": status.Error(codes.Unimplemented, "an earlier release"),
+	} {
+		if got := whyOf(err); got != want {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
 	}
 }

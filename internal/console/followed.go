@@ -1,6 +1,8 @@
 package console
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -101,8 +103,20 @@ func (d *followed) stateAt(now time.Time) daemonState {
 	}
 	for _, err := range []error{d.lost, d.silent} {
 		if err != nil && s.State != ready && s.State != unready {
-			s.Why = plain.Text(status.Convert(err).Message())
+			s.Why = whyOf(err)
 		}
 	}
 	return s
+}
+
+// whyOf is why somebody could not be heard or asked, without what is said around it.
+func whyOf(err error) string {
+	for within := errors.Unwrap(err); within != nil; within = errors.Unwrap(err) {
+		err = within
+	}
+	message := status.Convert(err).Message()
+	if _, cause, ok := strings.Cut(message, ": connect: "); ok {
+		message = strings.TrimSuffix(cause, `"`)
+	}
+	return plain.Text(message)
 }

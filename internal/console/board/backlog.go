@@ -88,7 +88,7 @@ func (o *outbox) kinds() (kinds []Kind, at time.Time) {
 			if all := k.GetDue() + k.GetWaiting() + k.GetParked(); all >= known.All() {
 				known.Due, known.Waiting, known.Parked = k.GetDue(), k.GetWaiting(), k.GetParked()
 			}
-			known.Oldest = max(known.Oldest, k.GetOldestAge().AsDuration())
+			known.Oldest = max(known.Oldest, k.GetOldestAge().AsDuration().Round(100*time.Millisecond))
 		}
 	}
 	return kinds, at
