@@ -189,6 +189,8 @@ func TestFollowing(t *testing.T) {
 			if diff := cmp.Diff(test.want, follow(t, test.kept, len(test.want), d)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			if diff := cmp.Diff(test.asked, d.asked); diff != "" {
 				t.Errorf("asked with kept (-want +got):\n%s", diff)
 			}

@@ -23,10 +23,13 @@ func TestWhatComesLateIsToldInItsTurn(t *testing.T) {
 		o.Add(at(3), "charged late")
 		o.Add(at(1), "accepted")
 		o.Add(at(1), "and another")
+		o.mu.Lock() // that things are told with
 		if len(got) != 0 {
 			t.Errorf("got %v at once, want it held back", got)
 		}
+		o.mu.Unlock()
 		<-time.After(2 * heldBack)
+		synctest.Wait()
 		o.Add(at(0), "far too late")
 		o.Flush()
 		synctest.Wait()
