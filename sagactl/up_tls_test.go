@@ -46,6 +46,11 @@ func TestUpWithCertificates(t *testing.T) {
 				https://$ORDERD_HTTP/v1/orders -X POST --json '{"customer_id": "ada"}'`,
 			0, "hosho.test/operator may not call order.v1.OrderService/CreateOrder",
 		},
+		{
+			`id=$(order 700 --wait); curl -sN "${CONSOLE%%\?*}events" | grep -m 1 -o "orders/$id" | head -1 |
+				sed "s/$id/it/"`,
+			0, "orders/it",
+		},
 		{`curl -sS --cacert $SAGACTL_TLS_CA https://$ORDERD_HTTP/ || echo nobody is let in`, 0, "nobody is let in"},
 		{`unset ${!SAGACTL_*}; sagactl orders 2>&1`, 2, "there is no orderd at"},
 		{`for daemon in orderd paymentd relay; do $daemon healthcheck; done | grep -c '^SERVING$'`, 0, "3"},
