@@ -99,10 +99,13 @@ func (b *Board) decided(now time.Time, p *eventv1.PaymentDecision) {
 		return
 	}
 	r.name(p.GetAmount())
+	told := r.payment
 	r.payment = max(r.payment, p.GetStatus())
 	moved := p.GetAmount().GetAmountMinor()
+	// A commit whose answer was lost is told by nobody, and the next to ask is told a repeat.
+	untold := told == paymentv1.Payment_STATUS_UNSPECIFIED && !r.accepted.IsZero()
 	switch {
-	case p.GetRepeat():
+	case p.GetRepeat() && !(untold && p.GetStatus() == paymentv1.Payment_STATUS_CHARGED):
 	case p.GetStatus() == paymentv1.Payment_STATUS_CHARGED:
 		b.ledger.move(r, moved, 0)
 	case p.GetStatus() == paymentv1.Payment_STATUS_REFUNDED:

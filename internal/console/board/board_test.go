@@ -264,6 +264,19 @@ func TestAnOrderIsInDoubtUntilBothSidesHaveIt(t *testing.T) {
 	}
 }
 
+// The answer to a commit was lost: nobody tells of the charge but as of one that had been made.
+func TestAChargeOfWhichNobodyToldIsHeld(t *testing.T) {
+	t.Parallel()
+	b, o := board.New(noon), anOrder(1, 600)
+	told(b, noon, "orderd", o.accepted(noon))
+	told(b, noon, "paymentd", o.pays(noon, charged, true), o.pays(noon, charged, true))
+	told(b, noon, "relay", o.changes(noon, pending, completed))
+	want := board.Line{Currency: "JPY", Held: 600, Owed: 600}
+	if got := b.State(noon).Ledger; len(got) != 1 || got[0] != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // An order of before the console looked, which is cancelled now, leaves both sides; one that is paid now was not seen
 // from its beginning, and is on none.
 func TestOrdersOfBefore(t *testing.T) {
