@@ -50,6 +50,12 @@ func (s *showConsole) Validate() error {
 	if err != nil {
 		err = fmt.Errorf("--listen (SAGACTL_CONSOLE_LISTEN): %w", err)
 	}
+	for _, host := range s.AllowHost {
+		if u, wrong := url.Parse("//" + host); wrong != nil || host == "" || u.Host != host || u.Port() != "" {
+			err = errors.Join(err, fmt.Errorf("--allow-host (SAGACTL_CONSOLE_ALLOW_HOST): got %q, want a name as it "+
+				"stands in an address, without http:// and without a port", host))
+		}
+	}
 	if s.databases.given() {
 		err = errors.Join(err, s.databases.Validate())
 	}

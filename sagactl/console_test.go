@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// Whoever names one database means to have the books compared, and is told that the other one is missing.
-func TestTheConsoleTakesBothDatabasesOrNone(t *testing.T) {
+// Whoever names one database means to have the books compared, and is told that the other one is missing. A further name
+// of the console is no address.
+func TestTheConsoleSaysWhatItWants(t *testing.T) {
 	for _, variable := range []string{"ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL"} {
 		t.Setenv(variable, "")
 	}
@@ -19,6 +20,10 @@ func TestTheConsoleTakesBothDatabasesOrNone(t *testing.T) {
 		{[]string{orders, payments}, ""},
 		{[]string{orders}, "--payments-url (PAYMENTS_DATABASE_URL) is missing"},
 		{[]string{payments}, "--orders-url (ORDERS_DATABASE_URL) is missing"},
+		{[]string{"--allow-host=hosho.example.org"}, ""},
+		{[]string{"--allow-host=http://hosho.example.org"}, "without http:// and without a port"},
+		{[]string{"--allow-host=hosho.example.org:8001"}, "without http:// and without a port"},
+		{[]string{"--allow-host="}, ""},
 	} {
 		parser, err := newParser(&commands{})
 		if err != nil {
