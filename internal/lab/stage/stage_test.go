@@ -98,7 +98,7 @@ func checkBusy(t *testing.T, err error, wanted, by string) {
 
 // No goroutine of the stage, its links or its connections is left.
 func TestAClosedStageHoldsNothing(t *testing.T) {
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes several times")
 	h := open(t, true, time.Hour)
 	h.order(t, 9997)
 	for _, f := range []string{"freeze-paymentd", "partition"} {
