@@ -4,6 +4,7 @@
 BUF         := 1.75.0
 GOFUMPT     := 0.12.0
 STATICCHECK := 0.8.2
+AXE         := 4.14.1
 
 # buf: the one on the PATH, else npm's, else built from source.
 buf := $(shell command -v buf || \
@@ -21,6 +22,11 @@ count = $$(grep -rh --include='*_test.go' '$(1)' . | wc -l | tr -d ' ')
 unpooled = PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin" command -v pgbouncer >/dev/null || \
 	echo "$@: left out $(call count,pgtest\.Pooler) tests, or groups of them," \
 		"for want of PgBouncer: make pgbouncer installs it"
+
+# Tells what was left out where there is no Chromium; internal/browsertest looks for the same names.
+unseen = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	command -v google-chrome >/dev/null || test -d /Applications/Chromium.app || \
+	echo "$@: left out the tests that look at the console, for want of Chromium: make chromium axe installs it"
 
 # The contract that clients rely on: the newest release's, else the first one. A break is made on purpose by a release.
 git = git -c safe.directory="$(CURDIR)"
@@ -74,11 +80,17 @@ test: compiling postgres ## Run the tests, on real databases.
 	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && ln -s "$(CURDIR)" "$$built/tree" && \
 		go build -buildvcs=false -o "$$built/plain/" ./orderd ./paymentd ./relay ./sagactl && \
 		go build -buildvcs=false -tags failpoints -o "$$built/failpoints/" ./orderd ./paymentd ./relay && \
-		set -x && HOSHO_BUILT="$$built" go test $(race) -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m ./...
+		export HOSHO_BUILT="$$built" && set -x && \
+		go test $(race) -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m ./... && \
+		for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
-	for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 	@echo "test: left out $(call count,slow\.Long.t) tests: make test-long runs them"
 	@$(unpooled)
+	@$(unseen)
+
+.PHONY: test-browser
+test-browser: compiling postgres chromium axe ## Look at the console in Chromium, at all of it: about 5 min.
+	cd internal/browsertest && HOSHO_TEST_LONG=1 go test -count=1 -timeout 20m ./...
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
@@ -101,6 +113,7 @@ test-long: compiling postgres ## Run what is random far longer than CI can: abou
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
 	HOSHO_TEST_LONG=1 go test $(race) -count=5 -shuffle=on -timeout 1h ./...
 	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
+	$(MAKE) test-browser
 	$(MAKE) fuzz
 
 # Each line is a run of its own: everything mixed, with three seeds; the failpoints by themselves; the faults whose
@@ -204,7 +217,7 @@ format: buf ## Format the Go and the proto files.
 	$(buf) format --write
 
 # Modules of their own, for what the programs do not need.
-modules := internal/alerttest internal/composetest internal/lint internal/openapitest
+modules := internal/alerttest internal/browsertest internal/composetest internal/lint internal/openapitest
 
 # $(call vet,FLAGS) is go vet of everything.
 vet = go vet $(1) ./... && go vet $(1) -tags failpoints ./... && go vet $(1) .ci/install.go && \
@@ -267,6 +280,20 @@ prometheus: ## Install Prometheus, for the tests of the alert rules, if the mach
 .PHONY: curl
 curl: ## Install curl, for the tests of what the documentation says, if the machine has none.
 	@go run .ci/install.go curl
+
+.PHONY: chromium
+chromium: ## Install Chromium, for the tests that look at the console, if the machine has none.
+	@go run .ci/install.go chromium
+
+# A package of npm's is an archive: nothing of it is run but what the tests have a page run.
+axe := bin/axe-core-$(AXE)
+
+.PHONY: axe
+axe: ## Fetch axe-core, for the test that everybody can use the console, if it is not there.
+	@test -f $(axe)/axe.min.js || { go run .ci/install.go npm && mkdir -p $(axe) && cd $(axe) && \
+		npm pack --silent axe-core@$(AXE) >/dev/null && \
+		tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js && rm axe-core-$(AXE).tgz && \
+		echo "make axe: fetched, $(axe)"; }
 
 .PHONY: clean
 clean: ## Remove what was built.

@@ -1,8 +1,8 @@
 //go:build ignore
 
 // Command install installs what hosho needs with the machine's package manager, unless it is there: PostgreSQL,
-// PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, or curl for those
-// that type what the documentation says.
+// PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, curl for those that
+// type what the documentation says, or Chromium and npm, which has axe-core, for those that look at the console.
 package main
 
 import (
@@ -30,6 +30,10 @@ var wanted = map[string]struct {
 		"apt-get": "prometheus", "dnf": "golang-github-prometheus", "apk": "prometheus", "brew": "prometheus",
 	}},
 	"curl": {"curl", findCurl, map[string]string{"apt-get": "curl", "dnf": "curl", "apk": "curl", "brew": "curl"}},
+	"chromium": {"Chromium", findChromium, map[string]string{
+		"apt-get": "chromium", "dnf": "chromium", "apk": "chromium", "brew": "--cask chromium",
+	}},
+	"npm": {"npm", findNPM, map[string]string{"apt-get": "npm", "dnf": "nodejs-npm", "apk": "npm", "brew": "node"}},
 }
 
 // unwanted is a service that a package brings and systemd starts, for everybody who reaches the machine.
@@ -50,6 +54,20 @@ func findCurl() (string, error) {
 	}
 	return exec.LookPath("curl")
 }
+
+// findChromium returns where a Chromium is; internal/browsertest looks for the same names.
+func findChromium() (path string, err error) {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
+	} {
+		if path, err = exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}
+
+func findNPM() (string, error) { return exec.LookPath("npm") }
 
 // managers are the package managers known, and what each is asked before the package's name. Debian starts the servers
 // that it installs: RUNLEVEL has it not do so where there is no systemd.
@@ -74,7 +92,7 @@ func main() {
 	}
 	what, known := wanted[target]
 	if !known {
-		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer, prometheus or curl\n", target)
+		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer, prometheus, curl, chromium or npm\n", target)
 		os.Exit(1)
 	}
 	_, missing := what.find()
