@@ -74,6 +74,9 @@ func (b *benchRun) Validate() error {
 			return fmt.Errorf("--%s: got %d, want %d to %d", number.flag, number.got, number.least, number.most)
 		}
 	}
+	if b.Scenario == "console" && b.TLS {
+		return errors.New("--tls: got --scenario console, which measures one without certificates")
+	}
 	if b.SVG != "" && b.Scenario != "" {
 		return errors.New("--svg: got a scenario, want none: the plots are of throughput and latency alone")
 	}
@@ -153,7 +156,7 @@ func (b *benchRun) measure(ctx context.Context, dir string, progress *terminal.T
 	}
 	progress.Line(stack.Building)
 	bin := filepath.Join(dir, "bin")
-	if err := stack.Build(ctx, bin); err != nil {
+	if err := errors.Join(stack.Build(ctx, bin), copyProgram(filepath.Join(bin, "sagactl"))); err != nil {
 		return bench.Result{}, err
 	}
 	return bench.Run(ctx, bench.Config{

@@ -73,6 +73,9 @@ func printLoad(screen *terminal.Terminal, r bench.Result) {
 	if r.Calls != nil {
 		screen.Line("%s", r.Calls)
 	}
+	if r.Console != nil {
+		screen.Line("%s", r.Console)
+	}
 	screen.Line("statements a saga: %s; row versions a saga: %s", amounts(r.Statements, "%.2f"),
 		amounts(r.RowVersions, "%.2f"))
 	if len(r.Repeats) > 0 {

@@ -36,7 +36,7 @@ func (m Mode) learns() bool { return m != Create && m != HTTP }
 
 // Config says what to measure. Every field is needed that does not say otherwise.
 type Config struct {
-	Bin      string        // the folder with the daemons
+	Bin      string        // the folder with the daemons and sagactl
 	Dir      string        // for databases and logs
 	Scenario string        // one of Scenarios; empty: throughput and latency alone
 	Duration time.Duration // of what is measured; warming up comes before
@@ -84,6 +84,7 @@ type Result struct {
 	Minutes           []Bloat  `json:"minutes,omitempty"`            // of the scenario hour
 	Shares            []Share  `json:"shares,omitempty"`             // what the scenario compares
 	Calls             *Calls   `json:"http_beside_native,omitempty"` // of the mode http; Linux
+	Console           *Console `json:"console,omitempty"`            // of the scenario console
 	Broken            []string `json:"violations"`
 	Orders            int64    `json:"orders"`
 	byClients, byRate []Load
@@ -119,6 +120,7 @@ var Scenarios = []Scenario{
 	{"backlog", "orders wait that came while paymentd was down", usual, (*system).backlog},
 	{"relays", "1, 2, 4 and 8 relays", usual, (*system).relays},
 	{"watchers", "thousands watch orders that do not change", usual, (*system).watchers},
+	{"console", "somebody looks at a console, and nobody does, in turns", usual, (*system).console},
 	{"hour", "how large the tables are each minute", time.Hour, (*system).hour},
 }
 

@@ -162,7 +162,10 @@ func (s *system) rows(ctx context.Context) error {
 	s.keep(l)
 	s.about(l)
 	s.beside(fmt.Sprintf("with %d settled orders", s.config.Rows), l, first)
-	return err
+	if err != nil || ctx.Err() != nil || s.config.TLS {
+		return err
+	}
+	return ignoreEnd(ctx, s.firstPage(ctx))
 }
 
 // relays measures the load with more and more relays. They all ran before, so that each begins when it is needed.
