@@ -37,8 +37,8 @@ func (w *wire) NewStream(
 	return nil, status.Error(codes.Unimplemented, "an earlier release")
 }
 
-// While nobody looks, no daemon is asked anything. While somebody does, each is asked once a second, and he is told at
-// most four times a second, and that the console lives where nothing else changes.
+// While nobody looks, no daemon is asked anything. While somebody does, each is asked so often that what it says is not
+// older than a second, and he is told at most four times a second, and that the console lives where nothing else changes.
 func TestNobodyIsAskedWhileNobodyLooks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,8 +65,8 @@ func TestNobodyIsAskedWhileNobodyLooks(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		const each = 4 // its health, the backlog, and the commands of two kinds
-		if n := relay.asked.Load(); n < 59*each || n > 62*each {
-			t.Errorf("got %d questions in a minute, want about %d", n, 60*each)
+		if n := relay.asked.Load(); n < 60*each || n > 90*each {
+			t.Errorf("got %d questions in a minute, want %d to %d", n, 60*each, 90*each)
 		}
 		leave()
 		<-left

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// pollInterval is how often the daemons are asked while somebody looks.
-	pollInterval = time.Second
+	// pollInterval is how often the daemons are asked while somebody looks: what they count is on the page, by the next
+	// frame, before it is a second old.
+	pollInterval = time.Second - frameInterval
 	// healthTimeout and listTimeout bound what they are asked.
 	healthTimeout, listTimeout = time.Second, 3 * time.Second
 )
