@@ -1,8 +1,8 @@
 //go:build ignore
 
 // Command install installs what hosho needs with the machine's package manager, unless it is there: PostgreSQL,
-// PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, curl for those that
-// type what the documentation says, or Chromium and npm, which has axe-core, for those that look at the console.
+// PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, curl for those
+// that type what the documentation says, or Chromium and npm, which has axe-core, for those that look at the console.
 package main
 
 import (

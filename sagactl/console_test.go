@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whoever names one database means to have the books compared, and is told that the other one is missing. A further name
-// of the console is no address.
+// Whoever names one database means to have the books compared, and is told that the other one is missing. A further
+// name of the console is no address.
 func TestTheConsoleSaysWhatItWants(t *testing.T) {
 	for _, variable := range []string{"ORDERS_DATABASE_URL", "PAYMENTS_DATABASE_URL"} {
 		t.Setenv(variable, "")

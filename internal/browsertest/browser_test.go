@@ -24,7 +24,9 @@ const patience = 30 * time.Second
 var browser context.Context
 
 // names are those that Chromium has.
-var names = []string{"chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"}
+var names = []string{
+	"chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
+}
 
 func TestMain(m *testing.M) {
 	code := run(m)

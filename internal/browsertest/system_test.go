@@ -74,7 +74,8 @@ func folder(t *testing.T) string {
 func (s system) order(amount int64, customer string) string {
 	s.t.Helper()
 	reply, err := s.orders.CreateOrder(s.t.Context(), &orderv1.CreateOrderRequest{
-		CustomerId: customer, CurrencyCode: "JPY", Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: amount}},
+		CustomerId: customer, CurrencyCode: "JPY",
+		Items: []*orderv1.Item{{Name: "tea", Quantity: 1, UnitPrice: amount}},
 	})
 	must(s.t, err)
 	return reply.GetOrder().GetOrderId()

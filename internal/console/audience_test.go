@@ -38,7 +38,8 @@ func (w *wire) NewStream(
 }
 
 // While nobody looks, no daemon is asked anything. While somebody does, each is asked so often that what it says is not
-// older than a second, and he is told at most four times a second, and that the console lives where nothing else changes.
+// older than a second, and he is told at most four times a second, and that the console lives where nothing else
+// changes.
 func TestNobodyIsAskedWhileNobodyLooks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

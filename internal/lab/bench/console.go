@@ -99,7 +99,8 @@ func (s *system) seen(ctx context.Context, c *Console, round int) (l Load, err e
 	return l, errors.Join(loadErr, err)
 }
 
-// firstPage tells how long a console's pages take that nobody has looked at before, with the order that was placed last.
+// firstPage tells how long the pages of a console take that nobody has looked at before, and that of the order that was
+// placed last.
 func (s *system) firstPage(ctx context.Context) error {
 	var id string
 	if err := s.orders.QueryRow(ctx, `SELECT id::text FROM orders ORDER BY id DESC LIMIT 1`).Scan(&id); err != nil {
@@ -157,7 +158,8 @@ func (s *system) startConsole() (program *proc.Child, address string, err error)
 		}
 	}
 	err = program.Err()
-	return nil, "", errors.Join(fmt.Errorf("sagactl console said no CONSOLE=: %s", said.String()), err, output.Close())
+	err = errors.Join(fmt.Errorf("sagactl console said no CONSOLE=: %s", said.String()), err)
+	return nil, "", errors.Join(err, output.Close())
 }
 
 // reader reads the stream of a page, as a browser does.
