@@ -138,11 +138,15 @@ func TestTheDeadlineOfAStreamEndsNoBatch(t *testing.T) {
 	k.send(append(commands, held)...)
 	s.awaitBlocked(t, 1)
 	giveUp()
-	if err := k.end(); status.Code(err) != codes.Canceled {
+	var err error
+	for err == nil { // what was decided in a batch of its own, without the one that is held, may have been answered
+		_, err = k.Recv()
+	}
+	if status.Code(err) != codes.Canceled {
 		t.Errorf("got %v, want the stream cancelled", err)
 	}
 	// The server knows it as soon as it answers something that came later on the same connection.
-	_, err := s.GetPayment(t.Context(), &paymentv1.GetPaymentRequest{PaymentId: newID()})
+	_, err = s.GetPayment(t.Context(), &paymentv1.GetPaymentRequest{PaymentId: newID()})
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("got %v, want no such payment", err)
 	}

@@ -12,7 +12,7 @@ func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 		{"--mode fast", `--mode: got "fast", want stream, wait, watch, create, http`},
 		{
 			"--scenario rain",
-			`--scenario: got "rain", want one of idle, snapshot, rows, backlog, relays, watchers, hour`,
+			`--scenario: got "rain", want one of idle, snapshot, rows, backlog, relays, watchers, console, hour`,
 		},
 		{"--duration=-1s", "--duration: got -1s, want 0 or more"},
 		{"--rate=-1", "--rate: got -1, want 0 to 1000000"},

@@ -31,6 +31,14 @@ func (p picture) AsOf() time.Time {
 	return time.Time{}
 }
 
+// Fresh reports whether the backlog is what is so now.
+func (p picture) Fresh() bool { return p.At.Sub(p.Counted) <= outOfDate }
+
+// IsGone reports whether the daemon at an address is away.
+func (p picture) IsGone(address string) bool {
+	return slices.ContainsFunc(p.Gone(), func(d daemonState) bool { return d.Address == address })
+}
+
 // Gone are the daemons that are away.
 func (p picture) Gone() []daemonState {
 	return slices.DeleteFunc(slices.Clone(p.Daemons), func(d daemonState) bool { return d.State != gone })
@@ -67,6 +75,15 @@ func rate(r float64) string {
 		return fmt.Sprintf("%.1f", r)
 	}
 	return fmt.Sprintf("%.0f", r)
+}
+
+// coarse is a duration as exactly as it was counted: in steps of an eighth, which is two digits.
+func coarse(d time.Duration) time.Duration {
+	digit := time.Duration(1)
+	for d/digit >= 100 {
+		digit *= 10
+	}
+	return (d + digit/2) / digit * digit
 }
 
 // short is the end of an order's id: the beginning is the time, and much the same in all.

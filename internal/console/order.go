@@ -27,6 +27,7 @@ type orderPage struct {
 	Customer  string          // empty where it is not shown
 	Items     []*orderv1.Item // none where they are not shown
 	Payment   string          // how it stands
+	Asked     bool            // the payment service has said what it knows
 	Ledger    []entry         // its entries
 	Held      *moneyv1.Money  // by them; nil where there is no payment
 	TraceID   string          // of the request that placed the order
@@ -103,6 +104,7 @@ func (c *Console) orderPage(v *visit, s story.Story, n notice) orderPage {
 			CurrencyCode: s.Payment.GetPayment().GetAmount().GetCurrencyCode(), AmountMinor: s.Held(),
 		}
 	}
+	p.Asked = !s.IsSilent(story.Paymentd)
 	for _, e := range s.Payment.GetLedger() {
 		p.Ledger = append(p.Ledger, entry{
 			strings.TrimPrefix(e.GetKind().String(), "KIND_"), e.GetAmount(), e.GetCreateTime().AsTime(),

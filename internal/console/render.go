@@ -84,7 +84,7 @@ func (v *view) functions() template.FuncMap {
 		"clock": clock, "moment": moment, "exact": exact, "instant": instant, "machine": machine,
 		"span":  func(d time.Duration) string { return span.Text(d) },
 		"count": money.Grouped,
-		"hms":   hms, "short": short, "rate": rate, "class": class, "tone": tone, "orderOf": orderOf,
+		"hms":   hms, "coarse": coarse, "short": short, "rate": rate, "class": class, "tone": tone, "orderOf": orderOf,
 		"happening": v.happening,
 		"status":    story.Status, "kind": story.Kind, "why": story.Why,
 		"reason": func(r orderv1.Order_CancelReason) string {

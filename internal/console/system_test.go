@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	orderv1 "hosho/gen/order/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -173,5 +175,12 @@ func (s *system) back(t *testing.T) {
 	}
 	if err := s.Paymentd.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	for _, d := range s.config.Daemons { // a connection on which it was killed is tried again in a while
+		_, err := healthpb.NewHealthClient(d.Conn).Check(
+			t.Context(), &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

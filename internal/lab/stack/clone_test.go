@@ -90,7 +90,7 @@ func TestACloneHasTheSameLineEndsEverywhere(t *testing.T) {
 	clone(t, dir)
 	var turned []string
 	eachFile(t, dir, func(file string, text []byte) {
-		if bytes.Contains(text, []byte("\r\n")) {
+		if filepath.Ext(file) != ".png" && bytes.Contains(text, []byte("\r\n")) {
 			turned = append(turned, file)
 		}
 	})

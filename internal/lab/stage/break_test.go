@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"hosho/internal/console"
-	"hosho/internal/slow"
 )
 
 // While a fault is there, an order does not come through; then it does, and all is well in hosho.
 func TestAFaultEndsByItself(t *testing.T) {
 	t.Parallel()
-	slow.Long(t, "breaks a whole system in five ways")
 	h := open(t, false, 2*time.Second)
 	if err := h.stage.Break(t.Context(), "meteorite"); err == nil || !strings.Contains(err.Error(), "kill-paymentd") {
 		t.Errorf("got %v, want an error that says what there is", err)
@@ -84,7 +82,6 @@ func (h *theatre) now(t *testing.T) console.Twin {
 // One fault of a part is there at a time; what breaks another part may be had besides.
 func TestFaultsOfOnePartAreHadOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	slow.Long(t, "breaks a whole system several times")
 	h := open(t, false, time.Hour)
 	for _, name := range []string{"freeze-paymentd", "kill-relay", "lose-replies"} {
 		if err := h.stage.Break(t.Context(), name); err != nil {
@@ -121,7 +118,6 @@ func TestFaultsOfOnePartAreHadOneAfterTheOther(t *testing.T) {
 // A daemon that cannot be started again is told, and another fault of the kind mends that.
 func TestAPaymentdThatCannotComeBackIsTold(t *testing.T) {
 	t.Parallel()
-	slow.Long(t, "kills and starts the processes of a whole system")
 	h := open(t, false, time.Second)
 	if err := h.stage.Break(t.Context(), "kill-paymentd"); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ type theatre struct {
 // open starts a system as up does, whose faults last as long as is said. The test fails when it does not stop in order.
 func open(t *testing.T, tls bool, lasts time.Duration) *theatre {
 	t.Helper()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes, and the other way beside it")
 	folder, err := stack.NewFolder("stage")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 	"hosho/internal/console"
 	"hosho/internal/lab/demo"
 	"hosho/internal/lab/stage"
-	"hosho/internal/slow"
 )
 
 // The figures are those of `sagactl demo --naive` and of `sagactl demo`, which play the same scenes.
@@ -98,7 +97,6 @@ func checkBusy(t *testing.T, err error, wanted, by string) {
 
 // No goroutine of the stage, its links or its connections is left.
 func TestAClosedStageHoldsNothing(t *testing.T) {
-	slow.Long(t, "runs the whole system as processes several times")
 	h := open(t, true, time.Hour)
 	h.order(t, 9997)
 	for _, f := range []string{"freeze-paymentd", "partition"} {
