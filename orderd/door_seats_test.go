@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/slow"
 )
 
 // following is a watch through the door, of which the first line has come.
@@ -45,6 +46,7 @@ const followers = 500
 // list and cancel orders do so all the same, through this door and the other; and a seat that is left is taken.
 func TestFollowersKeepNobodyFromTheDoor(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "opens hundreds of streams")
 	d := startDoor(t)
 	id := d.order(t, ghost).GetOrderId()
 	all := make([]*following, followers)

@@ -56,6 +56,7 @@ func TestANewServerIsMadeReady(t *testing.T) {
 // A database that a superuser made and migrated before there were roles goes to its owner, who migrates it from then
 // on, whether its last migration comes before the roles or after.
 func TestADatabaseOfBeforeThereWereRoles(t *testing.T) {
+	slow.Long(t, "migrates from the first release on, as another does from a later one")
 	slow.Long(t, "migrates two databases twice, as that of an earlier version does once")
 	t.Parallel()
 	server := pgtest.Own(t)

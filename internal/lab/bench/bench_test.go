@@ -46,7 +46,7 @@ func measured(t *testing.T, c Config) Result {
 // Two seconds of load, the way it is measured by default: every figure is there, and sane.
 func TestTheFiguresAreSane(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system, and pgbench")
+	slow.Long(t, "loads a whole system")
 	r := measured(t, Config{Duration: 2 * time.Second, Clients: 8, Mode: Stream, Streams: 2, Relays: 1})
 	if r.SagasPerSecond <= 0 || r.PgbenchTPS <= 0 || r.Ratio <= 0 || len(r.Pgbench) != 2 || r.Orders == 0 {
 		t.Errorf("got %.0f sagas/s, pgbench %v, ratio %v, %d orders; want all of them", r.SagasPerSecond, r.Pgbench,

@@ -18,6 +18,7 @@ import (
 // had been.
 func TestOrdersWaitWhileADatabaseIsMisconfigured(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "starts databases anew under the whole system")
 	s := start(t, bin, 1, func(c *stack.Config) { c.Roles = true })
 	const everybodyOut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'paymentd'`
 	payments := func(statements ...string) func() {

@@ -26,6 +26,7 @@ import (
 // databases agree, wake-ups are heard, and nothing is left behind in a session.
 func TestTheSystemWorksThroughPoolers(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system; each package tests its own statements through a pooler")
 	pgtest.PoolerOrLeaveOut(t)
 	const sessions = 12
 	s := start(t, bin, 2, func(c *stack.Config) {
