@@ -43,6 +43,7 @@ func TestTheSameOrdersGoBothWays(t *testing.T) {
 	for range 12 {
 		p.press(`form[action="/stage/order"] button[value="600"]`)
 	}
+	live.comes("that paymentd is gone", `document.querySelector("#daemons .bad") !== null`)
 	live.comes("an open breaker", `document.querySelector("#way .breakers .bad") !== null`)
 	live.picture("outage")
 	live.comes("a closed breaker", `document.querySelector("#way .breakers .bad") === null`)
