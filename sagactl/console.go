@@ -77,6 +77,9 @@ func (s *showConsole) Run(ctx context.Context, screen *terminal.Terminal) error 
 		Operator: s.Operator,
 	}
 	if s.databases.given() {
+		if err := s.databases.check(ctx); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 		config.Compare = s.databases.compare
 	}
 	if !s.ReadOnly {

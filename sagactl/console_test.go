@@ -5,6 +5,16 @@ import (
 	"testing"
 )
 
+// A URL that is none is told at the start, and not only to whoever asks for a comparison.
+func TestTheConsoleDoesNotStartWithADatabaseThatIsNone(t *testing.T) {
+	t.Parallel()
+	cmd, _ := sagactl(t, "console", "--listen", "127.0.0.1:0", "--orders-url", "nonsense", "--payments-url", "nonsense")
+	output, err := cmd.CombinedOutput()
+	if codeOf(err) != exitFailed || !strings.Contains(string(output), "orders: database URL") {
+		t.Errorf("got %v\n%s\nwant exit code 2, and what is wrong with the URL", err, output)
+	}
+}
+
 // Whoever names one database means to have the books compared, and is told that the other one is missing. A further
 // name of the console is no address.
 func TestTheConsoleSaysWhatItWants(t *testing.T) {

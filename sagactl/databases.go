@@ -53,6 +53,18 @@ func (d *databases) open(ctx context.Context, config pg.Config) (orders, payment
 	return orders, payments, nil
 }
 
+// check returns what is wrong with the URLs, as far as that is seen without connecting: now, and not only to whoever
+// asks for a comparison.
+func (d *databases) check(ctx context.Context) error {
+	orders, payments, err := d.open(ctx, pg.Config{Application: "sagactl console"})
+	if err != nil {
+		return err
+	}
+	orders.Close()
+	payments.Close()
+	return nil
+}
+
 // compare opens both for as long as it takes to compare them.
 func (d *databases) compare(ctx context.Context, o reconcile.Options) (reconcile.Summary, error) {
 	orders, payments, err := d.open(ctx, pg.Config{Application: "sagactl console"})
