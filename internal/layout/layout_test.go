@@ -70,6 +70,9 @@ orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
+inbox      | prometheus    | broker wait
+envelope   | protobuf uuid | broker gen/events
+broker     |               |
 events     | *             | gen/event gen/order gen/payment gen/relay logline order payment policy protowrite rpc wait
 policy     | grpc          | gen/event gen/order gen/payment gen/relay identity order reload rpc validate
 rpc        | *             | admission crew digest gen/error identity logline pg validate version wait
@@ -127,6 +130,7 @@ var inTests = map[string]string{
 	"rpc":           "gen/order",                   // a service to be called
 	"orderdb":       "command",
 	"events":        "gen/money",
+	"envelope":      "gen/money",
 	"roles":         "orderdb paymentdb",
 	"protowrite":    "gen/money gen/payment gen/relay",             // which messages may be written
 	"paymentd":      "authority command gen/event gen/relay order", // whose tests send what a relay would

@@ -1,0 +1,214 @@
+// Package inbox keeps up with a topic of a broker: it fetches events, has them handled, and says what became of them.
+//
+// Its promise: an event is dealt with only when its handler has said so, and until then it is given out again, however
+// often this process dies in between. Nothing is refused or dead-lettered for a fault that passes. What can never be
+// handled, and what kills its consumer again and again, goes to the topic of dead letters, which has confirmed it
+// before it leaves here.
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hosho/internal/broker"
+	"hosho/internal/wait"
+)
+
+// Fate is what becomes of an event.
+type Fate uint8
+
+// The fates.
+const (
+	Done  Fate = iota + 1 // it is dealt with
+	Later                 // it cannot be dealt with yet, which is not its fault
+	Dead                  // it never can be
+)
+
+func (f Fate) String() string { return [...]string{"", "done", "later", "dead"}[f] }
+
+// Verdict is what a handler says of an event.
+type Verdict struct {
+	Fate Fate
+	Why  string // of a dead one: what is wrong with it
+}
+
+// Config says what is read, and by whom.
+type Config struct {
+	Broker broker.Broker
+	Topic  string
+	Group  string
+	// Handle deals with events and returns a verdict on each, at its place. It is called by several goroutines at once.
+	// What it panics for is handled by itself, and is dead where that panics again.
+	Handle func(ctx context.Context, events []broker.Event) []Verdict
+	// Ready says why nothing can be handled at present, so that nothing is fetched; nil: it can.
+	Ready   func(ctx context.Context) error
+	Metrics *Metrics // nil: nobody counts
+	Log     *slog.Logger
+}
+
+const (
+	// most is how many events are fetched at once.
+	most = 250
+	// parallel is how many batches are at work at a time.
+	parallel = 4
+	// pause is the time before another try after one that failed.
+	pause = 200 * time.Millisecond
+	// deadWithin bounds how long the topic of dead letters may take to confirm.
+	deadWithin = 5 * time.Second
+)
+
+// inbox is a Config at work.
+type inbox struct {
+	Config
+
+	suspects  *suspects
+	room      chan struct{} // a token for each batch at work
+	complaint string        // what was said last about fetching
+}
+
+// Run handles events until ctx ends and those under way are handled. Handlers are not interrupted.
+func Run(ctx context.Context, c Config) {
+	in := &inbox{Config: c, suspects: newSuspects(), room: make(chan struct{}, parallel)}
+	subscription := c.Broker.Subscribe(c.Topic, c.Group)
+	defer subscription.Close()
+	var working sync.WaitGroup
+	defer working.Wait()
+	careful := true // what killed the last process may come first
+	for ctx.Err() == nil {
+		batch, ok := in.fetch(ctx, subscription, careful)
+		if !ok {
+			continue
+		}
+		in.Metrics.fetched(batch.Events)
+		if careful = in.suspects.among(batch.Events); careful {
+			working.Wait() // what it breaks is broken for itself only
+			in.one(ctx, batch)
+			continue
+		}
+		in.room <- struct{}{}
+		working.Go(func() {
+			defer func() { <-in.room }()
+			in.all(ctx, batch)
+		})
+	}
+}
+
+// fetch returns events, false when there are none yet. Whoever is careful gets one at a time: a broker counts all that
+// somebody held who died.
+func (in *inbox) fetch(ctx context.Context, from broker.Subscription, careful bool) (broker.Batch, bool) {
+	n := most
+	if careful {
+		n = 1
+	}
+	err := in.ready(ctx)
+	var batch broker.Batch
+	if err == nil {
+		batch, err = from.Fetch(ctx, n)
+	}
+	if err != nil {
+		if said := err.Error(); ctx.Err() == nil && said != in.complaint {
+			in.complaint = said
+			in.Log.Warn("cannot take events from the broker", "topic", in.Topic, "error", err)
+		}
+		wait.For(ctx, pause)
+		return broker.Batch{}, false
+	}
+	if in.complaint != "" {
+		in.complaint = ""
+		in.Log.Info("takes events from the broker again", "topic", in.Topic)
+	}
+	return batch, len(batch.Events) > 0
+}
+
+func (in *inbox) ready(ctx context.Context) error {
+	if in.Ready == nil {
+		return nil
+	}
+	return in.Ready(ctx)
+}
+
+// all has a batch handled together.
+func (in *inbox) all(ctx context.Context, batch broker.Batch) {
+	ctx = context.WithoutCancel(ctx)
+	verdicts, ok := in.handle(ctx, batch.Events)
+	if !ok {
+		verdicts = in.eachOf(ctx, batch.Events)
+	}
+	in.end(ctx, batch, verdicts)
+}
+
+// one has a batch handled one after the other.
+func (in *inbox) one(ctx context.Context, batch broker.Batch) {
+	ctx = context.WithoutCancel(ctx)
+	in.end(ctx, batch, in.eachOf(ctx, batch.Events))
+}
+
+func (in *inbox) eachOf(ctx context.Context, events []broker.Event) []Verdict {
+	verdicts := make([]Verdict, 0, len(events))
+	for i := range events {
+		if n := in.suspects.killed(&events[i]); n >= killsDead {
+			verdicts = append(verdicts, Verdict{Dead, fmt.Sprintf("its consumers died of it, %d times", n)})
+			continue
+		}
+		v, ok := in.handle(ctx, events[i:i+1])
+		if !ok {
+			v = []Verdict{{Dead, "its consumer panics"}}
+		}
+		verdicts = append(verdicts, v...)
+	}
+	return verdicts
+}
+
+// handle returns false when the handler panicked.
+func (in *inbox) handle(ctx context.Context, events []broker.Event) (verdicts []Verdict, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.Log.Error("handling events panicked", "topic", in.Topic, "events", len(events), "panic", fmt.Sprint(p))
+			verdicts, ok = nil, false
+		}
+	}()
+	return in.Handle(ctx, events), true
+}
+
+// end sees to the dead letters, and tells the broker what is dealt with.
+func (in *inbox) end(ctx context.Context, batch broker.Batch, verdicts []Verdict) {
+	in.bury(ctx, batch.Events, verdicts)
+	in.suspects.ended(batch.Events, verdicts)
+	in.Metrics.ended(verdicts)
+	ok := make([]bool, len(verdicts))
+	for i, v := range verdicts {
+		ok[i] = v.Fate != Later
+	}
+	batch.Done(ok)
+}
+
+// bury publishes what is dead where people find it. What is not confirmed there stays.
+func (in *inbox) bury(ctx context.Context, events []broker.Event, verdicts []Verdict) {
+	var letters []broker.Event
+	var at []int
+	for i, v := range verdicts {
+		if v.Fate == Dead {
+			letter := events[i]
+			letter.Topic, letter.Reason = broker.DeadLetters(in.Topic), v.Why
+			letters, at = append(letters, letter), append(at, i)
+		}
+	}
+	if len(letters) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadWithin)
+	defer cancel()
+	for i, err := range in.Broker.Publish(ctx, letters) {
+		attrs := []any{"topic", in.Topic, "id", letters[i].ID, "type", letters[i].Type, "why", letters[i].Reason}
+		if err != nil {
+			verdicts[at[i]] = Verdict{Fate: Later}
+			in.Log.Warn("an event that nobody can handle stays: its dead letter was not confirmed",
+				append(attrs, "error", err)...)
+			continue
+		}
+		in.Log.Error("an event that nobody can handle is a dead letter", attrs...)
+	}
+}
