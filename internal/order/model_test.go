@@ -17,7 +17,9 @@ import (
 // An adversary plays against them. He has every request that was ever sent carried out again, every answer that was
 // ever given applied again, every hint about a command that was ever written believed again, the customer cancel and
 // the operator settle, at any moment, in any order, any number of times. Crashes, leases that ran out, lost, doubled,
-// late and reordered messages need no further modelling: each is something that he does, or does not do.
+// late and reordered messages need no further modelling: each is something that he does, or does not do. So is all
+// that a broker between the two may do. What a send leaves, whether another one arrives and whether a repeat is
+// answered are functions of their own, for the mutants: a broker tempts one to take its acknowledgement for an outcome.
 //
 // Safety is checked in every state that he can reach. Liveness is checked without him: from every such state, whichever
 // way the system then goes by itself, the order is settled in the end.
@@ -77,6 +79,10 @@ type machine struct {
 	order   func(order.State, order.Event) (order.Transition, error)
 	payment func(payment.Status, payment.Command) (answered payment.Decision, stored payment.Status)
 	fault   func(state) (state, bool) // what happens to the data behind the functions' backs; production has none
+
+	sent    func(state, order.Command) state                    // what a send leaves
+	arrives func(c command) bool                                // whether another send of a command gets there
+	repeats func(stored payment.Status, to payment.Status) bool // whether a decision that changes nothing is told
 }
 
 func production() machine {
@@ -87,7 +93,10 @@ func production() machine {
 			d := payment.Apply(stored, c)
 			return d, d.Status
 		},
-		fault: func(s state) (state, bool) { return s, false },
+		fault:   func(s state) (state, bool) { return s, false },
+		sent:    send,
+		arrives: func(command) bool { return true },
+		repeats: func(payment.Status, payment.Status) bool { return true },
 	}
 }
 
@@ -116,7 +125,7 @@ func (m machine) moves(s state) (moves []move) {
 	for _, kind := range kinds {
 		c := s.command(kind)
 		if c.rows > 0 {
-			add("send "+string(kind), send(s, kind))
+			add("send "+string(kind), m.sent(s, kind))
 		}
 		if c.sent {
 			for _, request := range requests[kind] {
@@ -152,12 +161,15 @@ func (m machine) moves(s state) (moves []move) {
 // it, or it is given up. A hint that only means "try again" is left out: nothing fails for ever.
 func (m machine) drive(s state) (moves []move) {
 	for _, kind := range kinds {
-		if s.command(kind).rows == 0 {
+		if c := s.command(kind); c.rows == 0 || !m.arrives(*c) {
 			continue
 		}
 		for _, request := range requests[kind] {
-			answered, event := m.carryOut(send(s, kind), kind, request)
-			moves = append(moves, move{"deliver " + request.String(), m.apply(answered, kind, event)})
+			to, event := m.carryOut(m.sent(s, kind), kind, request)
+			if event != 0 {
+				to = m.apply(to, kind, event)
+			}
+			moves = append(moves, move{"deliver " + request.String(), to})
 		}
 	}
 	if s.charge.rows > 0 {
@@ -182,9 +194,10 @@ func superseded(s state) state {
 }
 
 // carryOut is paymentd's transaction: the decision, what is stored of it, and the ledger. It returns what the relay
-// makes of the reply.
+// makes of the reply, 0 where there is none.
 func (m machine) carryOut(s state, kind order.Command, request payment.Command) (state, order.Event) {
 	decision, stored := m.payment(s.payment, request)
+	told := m.repeats(s.payment, stored)
 	reason := s.declined
 	if decision.Reason != "" {
 		reason = decision.Reason
@@ -204,6 +217,9 @@ func (m machine) carryOut(s state, kind order.Command, request payment.Command) 
 	}[decision.Status]
 	if reason == payment.Expired && decision.Status == payment.Declined {
 		event = order.PaymentExpired
+	}
+	if !told {
+		return s, 0
 	}
 	s.command(kind).answers[event] = true
 	return s, event

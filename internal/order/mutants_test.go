@@ -144,6 +144,20 @@ var mutants = map[string]struct {
 			return t
 		})
 	}},
+	// Between the two there may be a broker, which loses what it has acknowledged.
+	"a command leaves when it is acknowledged": {rules.I5, func(m *machine) {
+		m.sent = func(s state, kind order.Command) state {
+			s = send(s, kind)
+			s.command(kind).rows = 0
+			return s
+		}
+	}},
+	"a repeat is not answered": {rules.I14, func(m *machine) {
+		m.repeats = func(stored, to payment.Status) bool { return stored != to }
+	}},
+	"a resend is taken for a duplicate": {rules.I14, func(m *machine) {
+		m.arrives = func(c command) bool { return !c.sent }
+	}},
 	"a void refunds what was never charged": {rules.I1, func(m *machine) {
 		m.wrapPayment(func(stored payment.Status, c payment.Command, d decision) (decision, payment.Status) {
 			if c == payment.Void && stored == payment.None {
