@@ -9,7 +9,8 @@
 //	cancel.between=kill; charge.before=hold(5s)@0.01; charge.before=panic@0.001
 //
 // kill ends the process with SIGKILL, stop has it stand still by SIGSTOP until it gets a SIGCONT, hold waits, and panic
-// panics; @ gives the probability of each passing, 1 if left out.
+// panics; drop has what is there lost, at the points that ask for it (Drops). @ gives the probability of each passing,
+// 1 if left out.
 package failpoint
 
 // Point is a moment in a program.
@@ -35,6 +36,10 @@ const (
 	ChargeCommitted Point = "charge.committed" // all are known, and the relay does not know
 	VoidInside      Point = "void.inside"      // tombstones are committed, and what was there before is as it was
 	VoidCommitted   Point = "void.committed"   // all are committed, and the relay does not know
+
+	// Of those who take events from a broker.
+	InboxFetched Point = "inbox.fetched" // an event was given out, and nothing was done about it; it can be dropped
+	InboxHandled Point = "inbox.handled" // what came of events is committed and confirmed, and the broker does not know
 )
 
 // Points lists, for each daemon, the points that it passes.
@@ -42,6 +47,12 @@ var Points = map[string][]Point{
 	"orderd":   {PlaceBefore, PlaceCommitted, CancelBetween, CancelCommitted},
 	"relay":    {RelayClaimed, RelaySent, RelayAnswered, SettleInside, SettleGivingUp, SettleCommitted},
 	"paymentd": {ChargeBefore, ChargeInside, ChargeCommitted, VoidInside, VoidCommitted},
+}
+
+// OverBroker lists those that a daemon passes besides, where the saga goes over a broker.
+var OverBroker = map[string][]Point{
+	"relay":    {InboxFetched, InboxHandled},
+	"paymentd": {InboxFetched, InboxHandled},
 }
 
 // Variable is the environment variable that names the file with the rules.

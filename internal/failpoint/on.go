@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ const stopsWithin = 100 * time.Millisecond
 // rule is what happens at a point.
 type rule struct {
 	act         func()
+	drops       bool // instead
 	probability float64
 }
 
@@ -45,10 +47,25 @@ func Here(p Point) {
 		return
 	}
 	for _, r := range (*rules)[p] {
-		if rand.Float64() < r.probability {
+		if !r.drops && rand.Float64() < r.probability {
 			r.act()
 		}
 	}
+}
+
+// Drops reports whether the file asks for what is at a point to be lost.
+func Drops(p Point) bool {
+	watch()
+	rules := armed.Load()
+	if rules == nil {
+		return false
+	}
+	for _, r := range (*rules)[p] {
+		if r.drops && rand.Float64() < r.probability {
+			return true
+		}
+	}
+	return false
 }
 
 func follow(name string) {
@@ -110,6 +127,8 @@ func parseRule(text string) (r rule, err error) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // to oneself: it cannot fail
 			time.Sleep(stopsWithin)
 		}
+	case action == "drop":
+		r.drops = true
 	case action == "panic":
 		r.act = func() { panic("failpoint") }
 	case held:
@@ -119,15 +138,15 @@ func parseRule(text string) (r rule, err error) {
 		}
 		r.act = func() { time.Sleep(d) }
 	default:
-		return r, fmt.Errorf("got the action %q, want kill, stop, panic or hold(DURATION)", action)
+		return r, fmt.Errorf("got the action %q, want kill, stop, drop, panic or hold(DURATION)", action)
 	}
 	return r, nil
 }
 
 func known(p Point) bool {
-	for _, points := range Points {
-		for _, other := range points {
-			if p == other {
+	for _, all := range []map[string][]Point{Points, OverBroker} {
+		for _, points := range all {
+			if slices.Contains(points, p) {
 				return true
 			}
 		}

@@ -69,6 +69,21 @@ func TestAProcessStandsStillAtItsPoint(t *testing.T) {
 	}
 }
 
+// What is dropped does nothing at its point, and is lost where somebody asks.
+func TestWhatIsDroppedIsLostWhereSomebodyAsks(t *testing.T) {
+	rules, err := parse("inbox.fetched=drop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(&rules)
+	t.Cleanup(func() { armed.Store(nil) })
+	Here(InboxFetched)
+	if !Drops(InboxFetched) || Drops(InboxHandled) {
+		t.Errorf("got %v and %v, want what was asked for dropped, and nothing else", Drops(InboxFetched),
+			Drops(InboxHandled))
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	rules, err := parse(" cancel.between=kill; charge.before=hold(5s)@0.5;charge.before=panic@0.001;")

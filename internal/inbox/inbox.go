@@ -10,10 +10,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"hosho/internal/broker"
+	"hosho/internal/failpoint"
 	"hosho/internal/wait"
 )
 
@@ -164,13 +166,40 @@ func (in *inbox) eachOf(ctx context.Context, events []broker.Event) []Verdict {
 
 // handle returns false when the handler panicked.
 func (in *inbox) handle(ctx context.Context, events []broker.Event) (verdicts []Verdict, ok bool) {
+	failpoint.Here(failpoint.InboxFetched)
 	defer func() {
 		if p := recover(); p != nil {
 			in.Log.Error("handling events panicked", "topic", in.Topic, "events", len(events), "panic", fmt.Sprint(p))
 			verdicts, ok = nil, false
 		}
 	}()
-	return in.Handle(ctx, events), true
+	going, lost := lose(events)
+	if len(going) > 0 {
+		verdicts = in.Handle(ctx, going)
+	}
+	for _, at := range lost {
+		verdicts = slices.Insert(verdicts, at, Verdict{Fate: Done})
+	}
+	return verdicts, true
+}
+
+// lose returns the events without those that an experiment has lost, and the places of these: a broker lost them, or
+// somebody acknowledged them and died.
+func lose(events []broker.Event) (going []broker.Event, lost []int) {
+	for i := range events {
+		if failpoint.Drops(failpoint.InboxFetched) {
+			lost = append(lost, i)
+		}
+	}
+	if len(lost) == 0 {
+		return events, nil
+	}
+	for i := range events {
+		if !slices.Contains(lost, i) {
+			going = append(going, events[i])
+		}
+	}
+	return going, lost
 }
 
 // end sees to the dead letters, and tells the broker what is dealt with.
@@ -182,6 +211,7 @@ func (in *inbox) end(ctx context.Context, batch broker.Batch, verdicts []Verdict
 	for i, v := range verdicts {
 		ok[i] = v.Fate != Later
 	}
+	failpoint.Here(failpoint.InboxHandled)
 	batch.Done(ok)
 }
 

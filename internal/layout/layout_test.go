@@ -70,7 +70,7 @@ orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
-inbox      | prometheus    | broker wait
+inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
 broker     |               |
 events     | *             | gen/event gen/order gen/payment gen/relay logline order payment policy protowrite rpc wait
