@@ -33,6 +33,8 @@ lab/mutant    |            | lab/stack rules
 lab/load      | *          | command gen/order order rules wait
 lab/fuzz      | *          |
 lab/collector | *          |
+lab/brokers/brokertest | * | lab/brokers proc
+lab/brokers   |            | proc wait
 lab/stage     | *          | console lab/demo lab/invariant lab/proxy lab/stack migrations pg pgembed wait
 lab/stack     | *          | authority failpoint identity migrations pg pgembed policy proc roles rpc
 lab/invariant | pgx        | money rules
