@@ -48,11 +48,13 @@ var forbidden = map[string][]string{
 	"hosho_paymentd": {
 		`UPDATE payments SET amount_minor = 1`, `UPDATE payments SET customer_id = 'eve'`,
 		`UPDATE ledger SET amount_minor = 1`, `INSERT INTO database_identity DEFAULT VALUES`,
-		`UPDATE database_identity SET id = '$ID'`, `DELETE FROM database_identity`,
+		`UPDATE database_identity SET id = '$ID'`, `DELETE FROM database_identity`, `DELETE FROM orders_database`,
+		`UPDATE orders_database_audit SET reason = ''`, `SELECT FROM orders_database_audit`,
 	},
 	"hosho_payments_reader": {
 		`INSERT INTO payments (id) VALUES ('$ID')`, `UPDATE payments SET status = 'REFUNDED'`,
 		`INSERT INTO ledger (payment_id) VALUES ('$ID')`, `SELECT FROM payments FOR UPDATE`,
+		`INSERT INTO orders_database (id) VALUES ('$ID')`,
 	},
 }
 
@@ -67,7 +69,7 @@ var forEverybody = []string{
 // kept are the tables of which nobody deletes.
 var kept = map[migrations.Set][]string{
 	migrations.Orders:   {"orders", "changes", "attempts", "audit", "payments_database_audit"},
-	migrations.Payments: {"payments", "ledger"},
+	migrations.Payments: {"payments", "ledger", "orders_database_audit"},
 }
 
 func TestEachRoleIsRefusedWhatIsNotItsOwn(t *testing.T) {

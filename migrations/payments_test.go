@@ -26,6 +26,11 @@ func TestPaymentsTables(t *testing.T) {
 		},
 		"schema_identity":   {"name text", "compatible_from bigint"},
 		"database_identity": {"id uuid", "only_row boolean", "created_at timestamp with time zone"},
+		"orders_database":   {"id uuid", "only_row boolean", "since timestamp with time zone"},
+		"orders_database_audit": {
+			"id bigint", "from_id uuid null", "to_id uuid", "operator text", "reason text",
+			"at timestamp with time zone",
+		},
 	}
 	if diff := cmp.Diff(want, columns(t, pgtest.Payments(t))); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)

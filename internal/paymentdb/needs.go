@@ -19,5 +19,12 @@ func Needs() []pg.Need {
 			Insert: []string{"payment_id", "kind", "amount_minor", "currency"},
 		},
 		{Table: "database_identity", Select: []string{"id"}},
+		{
+			Table:  "orders_database",
+			Select: []string{"id"},
+			Insert: []string{"id"},
+			Update: []string{"id", "since"},
+		},
+		{Table: "orders_database_audit", Insert: []string{"from_id", "to_id", "operator", "reason"}},
 	}
 }
