@@ -74,6 +74,9 @@ relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/pay
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
+broker/connect | prometheus | broker broker/nats
+broker/nats | nats         | broker broker/shelf
+broker/shelf |             | broker
 broker     |               |
 events     | *             | gen/event gen/order gen/payment gen/relay logline order payment policy protowrite rpc wait
 policy     | grpc          | gen/event gen/order gen/payment gen/relay identity order reload rpc validate
@@ -153,6 +156,7 @@ var modules = map[string]string{
 	"currency":   "github.com/bojanz/currency",
 	"goose":      "github.com/pressly/goose/v3",
 	"grpc":       "google.golang.org/grpc",
+	"nats":       "github.com/nats-io/nats.go",
 	"pgx":        "github.com/jackc/pgx/v5",
 	"prometheus": "github.com/prometheus/client_golang",
 	"protobuf":   "google.golang.org/protobuf",

@@ -1,0 +1,145 @@
+// Package nats is NATS JetStream as a broker: a topic is a stream of one subject, a group a durable consumer of it.
+//
+// Its promise is broker.Broker's. What it publishes is confirmed by JetStream, which says so before it is on a disk
+// unless the server is told otherwise. What a process holds that dies is given out again after ackWait.
+package nats
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"hosho/internal/broker"
+)
+
+const (
+	headers = "ce-" // of CloudEvents in NATS' binary mode
+
+	// pingEvery and mostPings find a connection that is half open, or a server that is stopped, within 6 s.
+	pingEvery = 2 * time.Second
+	mostPings = 2
+	// dialWithin bounds one try to connect, and a write that nobody reads.
+	dialWithin = 2 * time.Second
+	// retryEvery is the wait between tries, to each server.
+	retryEvery = 250 * time.Millisecond
+	// askWithin bounds a question to the server.
+	askWithin = 5 * time.Second
+	// confirmWithin is when the client forgets what nobody waits for any more.
+	confirmWithin = time.Minute
+	// mostUnconfirmed is how much may be on its way to being confirmed.
+	mostUnconfirmed = 1 << 20
+)
+
+// Broker is a connection to NATS.
+type Broker struct {
+	conn      *nats.Conn
+	js        jetstream.JetStream
+	addresses string // for errors
+
+	mu            sync.Mutex
+	subscriptions []broker.Subscription
+}
+
+// Dial makes one. It returns an error when it could never connect; that nobody answers yet is none.
+func Dial(c broker.Config) (*Broker, error) {
+	b := &Broker{addresses: strings.Join(c.Addresses, ",")}
+	options, err := optionsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if b.conn, err = nats.Connect(b.addresses, options...); err != nil {
+		return nil, fmt.Errorf("NATS at %s: %w", b.addresses, err)
+	}
+	b.js, err = jetstream.New(b.conn, jetstream.WithDefaultTimeout(askWithin),
+		jetstream.WithPublishAsyncMaxPending(mostUnconfirmed), jetstream.WithPublishAsyncTimeout(confirmWithin))
+	if err != nil {
+		b.conn.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func optionsOf(c broker.Config) ([]nats.Option, error) {
+	options := []nats.Option{
+		nats.Name(c.Client), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(retryEvery), nats.ReconnectJitter(retryEvery/2, retryEvery/2), nats.Timeout(dialWithin),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(mostPings), nats.FlusherTimeout(dialWithin),
+		nats.ReconnectOnFlusherError(),
+		// The client prints what goes wrong unless somebody takes it. Whoever asks is told, by what is asked.
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	}
+	switch {
+	case c.CredentialsFile != "":
+		options = append(options, nats.UserCredentials(c.CredentialsFile))
+	case c.User != "":
+		options = append(options, nats.UserInfo(c.User, c.Password))
+	}
+	if c.TLS == nil {
+		return options, nil
+	}
+	if _, err := c.TLS.Config(); err != nil {
+		return nil, err
+	}
+	var pair nats.TLSCertHandler
+	if c.TLS.Cert != "" {
+		pair = c.TLS.Pair
+	}
+	return append(options, nats.ClientTLSConfig(pair, c.TLS.Roots)), nil
+}
+
+// Close is broker.Broker's.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	subscriptions := b.subscriptions
+	b.subscriptions = nil
+	b.mu.Unlock()
+	for _, s := range subscriptions {
+		s.Close()
+	}
+	if b.conn.IsConnected() {
+		_ = b.conn.FlushTimeout(time.Second) // what it does not tell in time is given out again
+	}
+	b.conn.Close()
+}
+
+// away returns an error while there is no connection.
+func (b *Broker) away() error {
+	if b.conn.IsConnected() {
+		return nil
+	}
+	err := b.conn.LastError()
+	if err == nil {
+		err = errors.New("there is no connection")
+	}
+	return fmt.Errorf("NATS at %s is away (%w): start it, or look at the broker URL", b.addresses, err)
+}
+
+// explained says what an error means for a topic, and what mends it. The group is empty where the topic is meant.
+func (b *Broker) explained(err error, topic, group string) error {
+	if away := b.away(); away != nil && err != nil {
+		return away
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return fmt.Errorf("topic %s: there is no stream %s on NATS at %s: sagactl broker setup makes it (%w)",
+			topic, streamOf(topic), b.addresses, err)
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted):
+		return fmt.Errorf("topic %s: stream %s on NATS at %s has no consumer %s: sagactl broker setup makes it",
+			topic, streamOf(topic), b.addresses, group)
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
+		errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("NATS at %s has no JetStream, or it is not ready: start nats-server with -js (%w)",
+			b.addresses, err)
+	}
+	return fmt.Errorf("topic %s on NATS at %s: %w", topic, b.addresses, err)
+}
+
+// streamOf returns the name of a topic's stream, which may have no dots.
+func streamOf(topic string) string { return strings.ReplaceAll(topic, ".", "-") }

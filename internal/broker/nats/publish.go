@@ -1,0 +1,70 @@
+package nats
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"hosho/internal/broker"
+)
+
+// Publish is broker.Broker's.
+func (b *Broker) Publish(ctx context.Context, events []broker.Event) []error {
+	errs := make([]error, len(events))
+	if away := b.away(); away != nil { // the client would keep them until it is back
+		for i := range errs {
+			errs[i] = away
+		}
+		return errs
+	}
+	sent := make([]jetstream.PubAckFuture, len(events))
+	for i := range events {
+		if sent[i], errs[i] = b.js.PublishMsgAsync(messageOf(&events[i])); errs[i] != nil {
+			errs[i] = b.explained(errs[i], events[i].Topic, "")
+		}
+	}
+	for i, s := range sent {
+		if s != nil {
+			errs[i] = b.confirmed(ctx, s, events[i].Topic)
+		}
+	}
+	return errs
+}
+
+// confirmed waits for the answer to an event that was sent.
+func (b *Broker) confirmed(ctx context.Context, sent jetstream.PubAckFuture, topic string) error {
+	select {
+	case ack := <-sent.Ok():
+		if ack.Stream != streamOf(topic) {
+			return fmt.Errorf("topic %s: it went to the stream %s, want %s: sagactl broker setup makes it",
+				topic, ack.Stream, streamOf(topic))
+		}
+		return nil
+	case err := <-sent.Err():
+		return b.explained(err, topic, "")
+	case <-ctx.Done():
+		return fmt.Errorf("topic %s: NATS at %s did not confirm in time: %w", topic, b.addresses, ctx.Err())
+	}
+}
+
+func messageOf(e *broker.Event) *nats.Msg {
+	m := &nats.Msg{Subject: e.Topic, Data: e.Data, Header: nats.Header{
+		jetstream.MsgIDHeader: {e.Dedupe()}, broker.HeaderContentType: {e.ContentType},
+	}}
+	for _, h := range e.Headers(headers) {
+		m.Header[h.Name] = []string{h.Value} // as it is written: nats.Header.Set changes nothing either
+	}
+	return m
+}
+
+func eventOf(m jetstream.Msg) broker.Event {
+	h := m.Headers()
+	e := broker.Event{Topic: m.Subject(), Data: m.Data(), ContentType: h.Get(broker.HeaderContentType)}
+	e.SetHeaders(headers, h.Get)
+	if about, err := m.Metadata(); err == nil {
+		e.Given = int(about.NumDelivered) - 1
+	}
+	return e
+}
