@@ -36,6 +36,8 @@ func anyRequests(t testing.TB) fuzz.Service {
 			"GetDatabase":     nil,
 			"GetPayment":      {codes.InvalidArgument, codes.NotFound},
 			"ListPayments":    {codes.InvalidArgument},
+
+			"AcceptOrdersDatabase": {codes.InvalidArgument},
 		},
 		Seeds: []proto.Message{
 			charge, newCharge(901),
@@ -46,6 +48,7 @@ func anyRequests(t testing.TB) fuzz.Service {
 			}},
 			&paymentv1.GetPaymentRequest{PaymentId: charge.GetPaymentId()},
 			&paymentv1.ListPaymentsRequest{PageSize: 1, CustomerId: "c-1", Status: paymentv1.Payment_STATUS_CHARGED},
+			&paymentv1.AcceptOrdersDatabaseRequest{OrdersDatabase: newID(), Reason: "moved", Operator: "ada"},
 		},
 		Reply: checkResults,
 	}

@@ -47,7 +47,8 @@ func lanesOf(pools *pg.Pools) lanes {
 // its slots by itself. Streams are refused by none.
 func (l lanes) of(method string) *admission.Lane {
 	switch method {
-	case paymentv1.PaymentService_VoidPayment_FullMethodName:
+	case paymentv1.PaymentService_VoidPayment_FullMethodName,
+		paymentv1.PaymentService_AcceptOrdersDatabase_FullMethodName: // which is as rare, and a person's as well
 		return l.void
 	case paymentv1.PaymentService_GetPayment_FullMethodName, paymentv1.PaymentService_ListPayments_FullMethodName:
 		return l.read

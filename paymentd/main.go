@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hosho/internal/broker/connect"
 	"hosho/internal/daemon"
 	"hosho/internal/paymentdb"
 	"hosho/internal/pg"
@@ -44,6 +47,8 @@ type serve struct {
 
 	CardTimeout time.Duration `default:"1.5s" min:"0s" max:"10m" env:"${env}_CARD_TIMEOUT" help:"${card_timeout}"`
 
+	Broker connect.Flags `embed:""`
+
 	Simulate simulation `env:"${env}_SIMULATE" placeholder:"AMOUNT:EFFECT,..." help:"${simulate}"`
 }
 
@@ -71,11 +76,17 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer server.traces.Close()
+	consumer, err := c.consumer(server, registry)
+	if err != nil {
+		return err
+	}
+	defer consumer.close()
 	var background sync.WaitGroup
 	defer background.Wait()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { secured.Run(running) })
+	background.Go(func() { consumer.run(running) })
 
 	schema := program.Database.Ready(pools.Readiness, paymentdb.Needs(), observed.Schema)
 	ready := guard.Ready(pools.Readiness, schema)
@@ -83,4 +94,16 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	secured.Apply(&config)
 	config.Doubt = guard.Doubt()
 	return rpc.Serve(ctx, config)
+}
+
+// consumer returns what takes events from the broker that is named; nil: none is.
+func (c *serve) consumer(s *server, registry prometheus.Registerer) (*consumer, error) {
+	if !c.Broker.Given() {
+		return nil, nil
+	}
+	b, err := c.Broker.Open(program.Name, s.log, registry)
+	if err != nil {
+		return nil, err
+	}
+	return newConsumer(s, b, c.Broker.BrokerPrefix, registry), nil
 }

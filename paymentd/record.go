@@ -51,11 +51,11 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 	logline.Write(ctx, s.log, level, "payment", logline.WithTrace(attrs, a.traceparent)...)
 }
 
-// newRefused counts commands of streams.
+// newRefused counts commands of streams and of events.
 func newRefused() *prometheus.CounterVec {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hosho_paymentd_commands_refused_total",
-		Help: "Commands of streams that were answered an error, by reason.",
+		Help: "Commands of streams and of events that came to an error, by reason.",
 	}, []string{"kind", "reason"})
 	for _, kind := range []paymentv1.PaymentResult_Kind{kindCharge, kindVoid} {
 		for _, reason := range reasons {

@@ -37,6 +37,7 @@ type command struct {
 	doubt   error           // the answer, unless its key is known: a broken rule, or the network's error
 
 	traceparent string // that it is carried out under; empty: nobody traces it
+	heard       *heard // the event that it came in; nil: somebody called
 }
 
 // fromCommand reads a command once, as all of this file do: what it asks for, in the domain's values, and a

@@ -40,7 +40,7 @@ type server struct {
 	events  *events.Log
 	log     *slog.Logger
 
-	refusals *rpc.Sampler // of commands of streams
+	refusals *rpc.Sampler // of commands of streams and of events
 	refused  *prometheus.CounterVec
 
 	patience    time.Duration // of a stream
@@ -48,6 +48,8 @@ type server struct {
 	sendTimeout time.Duration // how long replies may go unread
 	aside       *aside
 	lanes       lanes
+	fitness     *fitness
+	pin         *pin
 	charges     *teller // charges and voids never share a statement
 	voids       *teller
 	room        *room
@@ -65,9 +67,10 @@ func newServer(
 		metrics: newMetrics(registry), log: log, events: events.NewLog(program.Name, daemon.Instance(), registry),
 		refusals: rpc.NewSampler(log), refused: newRefused(),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
-		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(),
+		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(), fitness: newFitness(),
 		stopping: stopping, stop: stop,
 	}
+	s.pin = newPin(s.store, log)
 	s.charges = &teller{do: s.charge, most: s.lanes.charging}
 	s.voids = &teller{do: s.void, most: s.lanes.voiding}
 	return s
@@ -84,7 +87,7 @@ func (s *server) config(
 		Registry: registry, MaxReceive: maxReceive, CallTimeout: callTimeout, Log: s.log,
 		Register: s.register,
 		Options:  s.traces.Options(toStatus),
-		Ready:    ready, Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stopStreams,
+		Ready:    s.fitness.remember(ready), Lane: s.lanes.of, ToStatus: toStatus, Stopping: s.stopStreams,
 	}
 }
 
@@ -174,7 +177,7 @@ func (s *server) untilStop(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// GetDatabase returns which payments database this is, and what its clock says.
+// GetDatabase returns which payments database this is, what its clock says, and whom it trusts.
 func (s *server) GetDatabase(
 	ctx context.Context, _ *paymentv1.GetDatabaseRequest,
 ) (*paymentv1.GetDatabaseResponse, error) {
@@ -182,7 +185,10 @@ func (s *server) GetDatabase(
 	if err != nil {
 		return nil, err
 	}
-	return &paymentv1.GetDatabaseResponse{PaymentsDatabase: is.ID, ClockTime: timestamppb.New(is.Clock)}, nil
+	return &paymentv1.GetDatabaseResponse{
+		PaymentsDatabase: is.ID, ClockTime: timestamppb.New(is.Clock),
+		OrdersDatabase: textOf(is.Orders), RefusedOrdersDatabase: s.pin.refused(),
+	}, nil
 }
 
 // GetPayment returns a payment and its ledger as they are now.

@@ -64,8 +64,9 @@ orderd     | *             | admission crew gen/error gen/event gen/money gen/or
 relay      | *             | admission digest gen/error gen/event gen/money gen/payment gen/relay command daemon events
            |               | identity logline migrations order orderdb outbox page pg plain relay/internal/dispatch
            |               | rpc scrape trace validate wait
-paymentd   | *             | admission batch card crew gen/error gen/money gen/payment daemon events identity logline
-           |               | migrations page payment paymentdb pg policy protoread protowrite rpc trace validate
+paymentd   | *             | admission batch broker broker/connect card crew gen/error gen/events gen/money gen/payment
+           |               | daemon envelope events identity inbox logline migrations page payment paymentdb pg policy
+           |               | protoread protowrite rpc trace validate
 
 server
 orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
@@ -137,8 +138,8 @@ var inTests = map[string]string{
 	"events":        "gen/money",
 	"envelope":      "gen/money",
 	"roles":         "orderdb paymentdb",
-	"protowrite":    "gen/money gen/payment gen/relay",             // which messages may be written
-	"paymentd":      "authority command gen/event gen/relay order", // whose tests send what a relay would
+	"protowrite":    "gen/money gen/payment gen/relay",                  // which messages may be written
+	"paymentd":      "authority command gen/event gen/relay order wait", // whose tests send what a relay would
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables

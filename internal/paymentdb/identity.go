@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hosho/internal/pg"
 )
@@ -16,17 +17,23 @@ import (
 // ErrWrongDatabase says that a command means another payments database than this one. Nothing was looked up or written.
 var ErrWrongDatabase = errors.New("this is another payments database than the one that is meant")
 
-// Identity is which payments database this is, and what its clock says.
+// Identity is which payments database this is, what its clock says, and whom it trusts. Identities are UUIDs as
+// PostgreSQL writes them.
 type Identity struct {
-	ID    string // a UUID as PostgreSQL writes it
-	Clock time.Time
+	ID     string
+	Clock  time.Time
+	Orders *string // the orders database that is trusted; nil: none is yet
 }
 
-const identityQuery = `SELECT id::text AS id, clock_timestamp() AS clock FROM database_identity`
+const identityQuery = `
+	SELECT id::text AS id, clock_timestamp() AS clock, (SELECT id::text FROM orders_database) AS orders
+	FROM database_identity`
 
 // Identity asks the database who it is.
-func (s *Store) Identity(ctx context.Context) (Identity, error) {
-	rows, err := pg.Query(ctx, s.reads, identityQuery)
+func (s *Store) Identity(ctx context.Context) (Identity, error) { return identityOver(ctx, s.reads) }
+
+func identityOver(ctx context.Context, pool *pgxpool.Pool) (Identity, error) {
+	rows, err := pg.Query(ctx, pool, identityQuery)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask the payments database who it is: %w", err)
 	}

@@ -9,16 +9,10 @@ import (
 	"hosho/internal/pg"
 )
 
-// Sides are the two databases as this one knows them.
-type Sides struct {
-	Payments string  // its own identity
-	Orders   *string // that of the orders database which is trusted; nil: none is yet
-}
-
 // TrustOrders returns which orders database is trusted. The first that is told becomes it; an empty identity tells
 // none.
-func (s *Store) TrustOrders(ctx context.Context, told string) (Sides, error) {
-	found, err := s.sides(ctx)
+func (s *Store) TrustOrders(ctx context.Context, told string) (Identity, error) {
+	found, err := identityOver(ctx, s.pool)
 	if err != nil || found.Orders != nil || told == "" {
 		return found, err
 	}
@@ -27,22 +21,9 @@ func (s *Store) TrustOrders(ctx context.Context, told string) (Sides, error) {
 		return err
 	})
 	if err != nil {
-		return Sides{}, fmt.Errorf("trust orders database %s: %w", told, err)
+		return Identity{}, fmt.Errorf("trust orders database %s: %w", told, err)
 	}
-	return s.sides(ctx) // another paymentd may have been first, with another one
-}
-
-func (s *Store) sides(ctx context.Context) (Sides, error) {
-	rows, err := pg.Query(ctx, s.pool, `
-		SELECT id::text AS payments, (SELECT id::text FROM orders_database) AS orders FROM database_identity`)
-	if err != nil {
-		return Sides{}, fmt.Errorf("read which orders database is trusted: %w", err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Sides])
-	if err != nil {
-		return Sides{}, fmt.Errorf("read which orders database is trusted: %w", err)
-	}
-	return found, nil
+	return identityOver(ctx, s.pool) // another paymentd may have been first, with another one
 }
 
 // Acceptance is an operator's decision to trust another orders database.

@@ -128,7 +128,8 @@ func TestTheShippedPolicyIsOne(t *testing.T) {
 			"ListParked": "operator reader", "ListCommands": "operator reader",
 			"ExplainOrder": "operator reader", "GetBacklog": "operator reader",
 			"RetryParked": "operator", "SettleParked": "operator", "AcceptPaymentsDatabase": "operator",
-			"WatchEvents": "operator reader",
+			"AcceptOrdersDatabase": "operator",
+			"WatchEvents":          "operator reader",
 		}[method]
 		if got := strings.Join(who, " "); got != want {
 			t.Errorf("%s: got %q, want %q", permission, got, want)

@@ -17,8 +17,10 @@ var shipped = []struct {
 		"payment.v1.PaymentService": {"ProcessPayments", "ChargePayment", "VoidPayment", "GetDatabase"},
 	}},
 	{"operator", "sees everything, cancels, voids, and decides what no machine can", map[string][]string{
-		"order.v1.OrderService":     {"GetOrder", "ListOrders", "ListOrders:all", "CancelOrder", "WatchOrder"},
-		"payment.v1.PaymentService": {"VoidPayment", "GetPayment", "ListPayments", "GetDatabase"},
+		"order.v1.OrderService": {"GetOrder", "ListOrders", "ListOrders:all", "CancelOrder", "WatchOrder"},
+		"payment.v1.PaymentService": {
+			"VoidPayment", "GetPayment", "ListPayments", "GetDatabase", "AcceptOrdersDatabase",
+		},
 		"relay.v1.OutboxService": {
 			"ListParked", "ListCommands", "RetryParked", "SettleParked", "ExplainOrder", "GetBacklog",
 			"AcceptPaymentsDatabase",

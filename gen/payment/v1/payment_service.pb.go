@@ -735,9 +735,15 @@ type GetDatabaseResponse struct {
 	// The identity of the database, a UUID.
 	PaymentsDatabase string `protobuf:"bytes,1,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
 	// What its clock says.
-	ClockTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=clock_time,json=clockTime,proto3" json:"clock_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ClockTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=clock_time,json=clockTime,proto3" json:"clock_time,omitempty"`
+	// The identity of the orders database that the payments trust, whose events on a broker are acted on; empty while they
+	// trust none yet, as where there is no broker.
+	OrdersDatabase string `protobuf:"bytes,3,opt,name=orders_database,json=ordersDatabase,proto3" json:"orders_database,omitempty"`
+	// The identity of the orders database whose events were not acted on since it is another one, and of several the last:
+	// as far as the paymentd that answers was given some in the last five minutes. Empty: there was none.
+	RefusedOrdersDatabase string `protobuf:"bytes,4,opt,name=refused_orders_database,json=refusedOrdersDatabase,proto3" json:"refused_orders_database,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *GetDatabaseResponse) Reset() {
@@ -784,6 +790,132 @@ func (x *GetDatabaseResponse) GetClockTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetDatabaseResponse) GetOrdersDatabase() string {
+	if x != nil {
+		return x.OrdersDatabase
+	}
+	return ""
+}
+
+func (x *GetDatabaseResponse) GetRefusedOrdersDatabase() string {
+	if x != nil {
+		return x.RefusedOrdersDatabase
+	}
+	return ""
+}
+
+// AcceptOrdersDatabaseRequest names an orders database and says why it is to be trusted.
+type AcceptOrdersDatabaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity of the orders database: a UUID.
+	OrdersDatabase string `protobuf:"bytes,1,opt,name=orders_database,json=ordersDatabase,proto3" json:"orders_database,omitempty"`
+	// Why, for the audit: 1 to 500 characters on one line, without control characters, characters that turn the direction
+	// of the text, and characters that are not seen, but for joiners and marks.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who decides, for the audit: 1 to 64 of A-Z a-z 0-9 . _ : @ -. Where paymentd has a certificate the caller's identity
+	// is written down instead, and this may be empty.
+	Operator      string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptOrdersDatabaseRequest) Reset() {
+	*x = AcceptOrdersDatabaseRequest{}
+	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptOrdersDatabaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptOrdersDatabaseRequest) ProtoMessage() {}
+
+func (x *AcceptOrdersDatabaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptOrdersDatabaseRequest.ProtoReflect.Descriptor instead.
+func (*AcceptOrdersDatabaseRequest) Descriptor() ([]byte, []int) {
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AcceptOrdersDatabaseRequest) GetOrdersDatabase() string {
+	if x != nil {
+		return x.OrdersDatabase
+	}
+	return ""
+}
+
+func (x *AcceptOrdersDatabaseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AcceptOrdersDatabaseRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+// AcceptOrdersDatabaseResponse answers AcceptOrdersDatabase.
+type AcceptOrdersDatabaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity that was trusted before; empty when none was, or when nothing has changed.
+	Previous      string `protobuf:"bytes,1,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptOrdersDatabaseResponse) Reset() {
+	*x = AcceptOrdersDatabaseResponse{}
+	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptOrdersDatabaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptOrdersDatabaseResponse) ProtoMessage() {}
+
+func (x *AcceptOrdersDatabaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptOrdersDatabaseResponse.ProtoReflect.Descriptor instead.
+func (*AcceptOrdersDatabaseResponse) Descriptor() ([]byte, []int) {
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AcceptOrdersDatabaseResponse) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
 // GetPaymentRequest names a payment.
 type GetPaymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -795,7 +927,7 @@ type GetPaymentRequest struct {
 
 func (x *GetPaymentRequest) Reset() {
 	*x = GetPaymentRequest{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +939,7 @@ func (x *GetPaymentRequest) String() string {
 func (*GetPaymentRequest) ProtoMessage() {}
 
 func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +952,7 @@ func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentRequest.ProtoReflect.Descriptor instead.
 func (*GetPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetPaymentRequest) GetPaymentId() string {
@@ -843,7 +975,7 @@ type GetPaymentResponse struct {
 
 func (x *GetPaymentResponse) Reset() {
 	*x = GetPaymentResponse{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +987,7 @@ func (x *GetPaymentResponse) String() string {
 func (*GetPaymentResponse) ProtoMessage() {}
 
 func (x *GetPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +1000,7 @@ func (x *GetPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentResponse.ProtoReflect.Descriptor instead.
 func (*GetPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetPaymentResponse) GetPayment() *Payment {
@@ -902,7 +1034,7 @@ type ListPaymentsRequest struct {
 
 func (x *ListPaymentsRequest) Reset() {
 	*x = ListPaymentsRequest{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1046,7 @@ func (x *ListPaymentsRequest) String() string {
 func (*ListPaymentsRequest) ProtoMessage() {}
 
 func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[13]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1059,7 @@ func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{13}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListPaymentsRequest) GetPageSize() int32 {
@@ -971,7 +1103,7 @@ type ListPaymentsResponse struct {
 
 func (x *ListPaymentsResponse) Reset() {
 	*x = ListPaymentsResponse{}
-	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1115,7 @@ func (x *ListPaymentsResponse) String() string {
 func (*ListPaymentsResponse) ProtoMessage() {}
 
 func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_payment_v1_payment_service_proto_msgTypes[14]
+	mi := &file_payment_v1_payment_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1128,7 @@ func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{14}
+	return file_payment_v1_payment_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListPaymentsResponse) GetPayments() []*Payment {
@@ -1064,11 +1196,19 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
 	"\vretry_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryDelay\"\x14\n" +
-	"\x12GetDatabaseRequest\"}\n" +
+	"\x12GetDatabaseRequest\"\xde\x01\n" +
 	"\x13GetDatabaseResponse\x12+\n" +
 	"\x11payments_database\x18\x01 \x01(\tR\x10paymentsDatabase\x129\n" +
 	"\n" +
-	"clock_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tclockTime\"2\n" +
+	"clock_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tclockTime\x12'\n" +
+	"\x0forders_database\x18\x03 \x01(\tR\x0eordersDatabase\x126\n" +
+	"\x17refused_orders_database\x18\x04 \x01(\tR\x15refusedOrdersDatabase\"z\n" +
+	"\x1bAcceptOrdersDatabaseRequest\x12'\n" +
+	"\x0forders_database\x18\x01 \x01(\tR\x0eordersDatabase\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x03 \x01(\tR\boperator\":\n" +
+	"\x1cAcceptOrdersDatabaseResponse\x12\x1a\n" +
+	"\bprevious\x18\x01 \x01(\tR\bprevious\"2\n" +
 	"\x11GetPaymentRequest\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\"t\n" +
@@ -1084,12 +1224,13 @@ const file_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\x0e2\x1a.payment.v1.Payment.StatusR\x06status\"o\n" +
 	"\x14ListPaymentsResponse\x12/\n" +
 	"\bpayments\x18\x01 \x03(\v2\x13.payment.v1.PaymentR\bpayments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x86\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xf1\x04\n" +
 	"\x0ePaymentService\x12T\n" +
 	"\rChargePayment\x12 .payment.v1.ChargePaymentRequest\x1a!.payment.v1.ChargePaymentResponse\x12N\n" +
 	"\vVoidPayment\x12\x1e.payment.v1.VoidPaymentRequest\x1a\x1f.payment.v1.VoidPaymentResponse\x12^\n" +
 	"\x0fProcessPayments\x12\".payment.v1.ProcessPaymentsRequest\x1a#.payment.v1.ProcessPaymentsResponse(\x010\x01\x12N\n" +
-	"\vGetDatabase\x12\x1e.payment.v1.GetDatabaseRequest\x1a\x1f.payment.v1.GetDatabaseResponse\x12K\n" +
+	"\vGetDatabase\x12\x1e.payment.v1.GetDatabaseRequest\x1a\x1f.payment.v1.GetDatabaseResponse\x12i\n" +
+	"\x14AcceptOrdersDatabase\x12'.payment.v1.AcceptOrdersDatabaseRequest\x1a(.payment.v1.AcceptOrdersDatabaseResponse\x12K\n" +
 	"\n" +
 	"GetPayment\x12\x1d.payment.v1.GetPaymentRequest\x1a\x1e.payment.v1.GetPaymentResponse\x12Q\n" +
 	"\fListPayments\x12\x1f.payment.v1.ListPaymentsRequest\x1a .payment.v1.ListPaymentsResponseB\x8e\x01\n" +
@@ -1110,64 +1251,68 @@ func file_payment_v1_payment_service_proto_rawDescGZIP() []byte {
 }
 
 var file_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_payment_v1_payment_service_proto_goTypes = []any{
-	(PaymentResult_Kind)(0),         // 0: payment.v1.PaymentResult.Kind
-	(*ChargePaymentRequest)(nil),    // 1: payment.v1.ChargePaymentRequest
-	(*ChargePaymentResponse)(nil),   // 2: payment.v1.ChargePaymentResponse
-	(*VoidPaymentRequest)(nil),      // 3: payment.v1.VoidPaymentRequest
-	(*VoidPaymentResponse)(nil),     // 4: payment.v1.VoidPaymentResponse
-	(*ProcessPaymentsRequest)(nil),  // 5: payment.v1.ProcessPaymentsRequest
-	(*PaymentCommand)(nil),          // 6: payment.v1.PaymentCommand
-	(*ProcessPaymentsResponse)(nil), // 7: payment.v1.ProcessPaymentsResponse
-	(*PaymentResult)(nil),           // 8: payment.v1.PaymentResult
-	(*PaymentError)(nil),            // 9: payment.v1.PaymentError
-	(*GetDatabaseRequest)(nil),      // 10: payment.v1.GetDatabaseRequest
-	(*GetDatabaseResponse)(nil),     // 11: payment.v1.GetDatabaseResponse
-	(*GetPaymentRequest)(nil),       // 12: payment.v1.GetPaymentRequest
-	(*GetPaymentResponse)(nil),      // 13: payment.v1.GetPaymentResponse
-	(*ListPaymentsRequest)(nil),     // 14: payment.v1.ListPaymentsRequest
-	(*ListPaymentsResponse)(nil),    // 15: payment.v1.ListPaymentsResponse
-	(*v1.Money)(nil),                // 16: money.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
-	(*Payment)(nil),                 // 18: payment.v1.Payment
-	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
-	(*LedgerEntry)(nil),             // 20: payment.v1.LedgerEntry
-	(Payment_Status)(0),             // 21: payment.v1.Payment.Status
+	(PaymentResult_Kind)(0),              // 0: payment.v1.PaymentResult.Kind
+	(*ChargePaymentRequest)(nil),         // 1: payment.v1.ChargePaymentRequest
+	(*ChargePaymentResponse)(nil),        // 2: payment.v1.ChargePaymentResponse
+	(*VoidPaymentRequest)(nil),           // 3: payment.v1.VoidPaymentRequest
+	(*VoidPaymentResponse)(nil),          // 4: payment.v1.VoidPaymentResponse
+	(*ProcessPaymentsRequest)(nil),       // 5: payment.v1.ProcessPaymentsRequest
+	(*PaymentCommand)(nil),               // 6: payment.v1.PaymentCommand
+	(*ProcessPaymentsResponse)(nil),      // 7: payment.v1.ProcessPaymentsResponse
+	(*PaymentResult)(nil),                // 8: payment.v1.PaymentResult
+	(*PaymentError)(nil),                 // 9: payment.v1.PaymentError
+	(*GetDatabaseRequest)(nil),           // 10: payment.v1.GetDatabaseRequest
+	(*GetDatabaseResponse)(nil),          // 11: payment.v1.GetDatabaseResponse
+	(*AcceptOrdersDatabaseRequest)(nil),  // 12: payment.v1.AcceptOrdersDatabaseRequest
+	(*AcceptOrdersDatabaseResponse)(nil), // 13: payment.v1.AcceptOrdersDatabaseResponse
+	(*GetPaymentRequest)(nil),            // 14: payment.v1.GetPaymentRequest
+	(*GetPaymentResponse)(nil),           // 15: payment.v1.GetPaymentResponse
+	(*ListPaymentsRequest)(nil),          // 16: payment.v1.ListPaymentsRequest
+	(*ListPaymentsResponse)(nil),         // 17: payment.v1.ListPaymentsResponse
+	(*v1.Money)(nil),                     // 18: money.v1.Money
+	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
+	(*Payment)(nil),                      // 20: payment.v1.Payment
+	(*durationpb.Duration)(nil),          // 21: google.protobuf.Duration
+	(*LedgerEntry)(nil),                  // 22: payment.v1.LedgerEntry
+	(Payment_Status)(0),                  // 23: payment.v1.Payment.Status
 }
 var file_payment_v1_payment_service_proto_depIdxs = []int32{
-	16, // 0: payment.v1.ChargePaymentRequest.amount:type_name -> money.v1.Money
-	17, // 1: payment.v1.ChargePaymentRequest.not_after:type_name -> google.protobuf.Timestamp
-	18, // 2: payment.v1.ChargePaymentResponse.payment:type_name -> payment.v1.Payment
-	16, // 3: payment.v1.VoidPaymentRequest.amount:type_name -> money.v1.Money
-	18, // 4: payment.v1.VoidPaymentResponse.payment:type_name -> payment.v1.Payment
+	18, // 0: payment.v1.ChargePaymentRequest.amount:type_name -> money.v1.Money
+	19, // 1: payment.v1.ChargePaymentRequest.not_after:type_name -> google.protobuf.Timestamp
+	20, // 2: payment.v1.ChargePaymentResponse.payment:type_name -> payment.v1.Payment
+	18, // 3: payment.v1.VoidPaymentRequest.amount:type_name -> money.v1.Money
+	20, // 4: payment.v1.VoidPaymentResponse.payment:type_name -> payment.v1.Payment
 	6,  // 5: payment.v1.ProcessPaymentsRequest.commands:type_name -> payment.v1.PaymentCommand
 	1,  // 6: payment.v1.PaymentCommand.charge:type_name -> payment.v1.ChargePaymentRequest
 	3,  // 7: payment.v1.PaymentCommand.void:type_name -> payment.v1.VoidPaymentRequest
 	8,  // 8: payment.v1.ProcessPaymentsResponse.results:type_name -> payment.v1.PaymentResult
 	0,  // 9: payment.v1.PaymentResult.kind:type_name -> payment.v1.PaymentResult.Kind
-	18, // 10: payment.v1.PaymentResult.payment:type_name -> payment.v1.Payment
+	20, // 10: payment.v1.PaymentResult.payment:type_name -> payment.v1.Payment
 	9,  // 11: payment.v1.PaymentResult.error:type_name -> payment.v1.PaymentError
-	19, // 12: payment.v1.PaymentError.retry_delay:type_name -> google.protobuf.Duration
-	17, // 13: payment.v1.GetDatabaseResponse.clock_time:type_name -> google.protobuf.Timestamp
-	18, // 14: payment.v1.GetPaymentResponse.payment:type_name -> payment.v1.Payment
-	20, // 15: payment.v1.GetPaymentResponse.ledger:type_name -> payment.v1.LedgerEntry
-	21, // 16: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
-	18, // 17: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
+	21, // 12: payment.v1.PaymentError.retry_delay:type_name -> google.protobuf.Duration
+	19, // 13: payment.v1.GetDatabaseResponse.clock_time:type_name -> google.protobuf.Timestamp
+	20, // 14: payment.v1.GetPaymentResponse.payment:type_name -> payment.v1.Payment
+	22, // 15: payment.v1.GetPaymentResponse.ledger:type_name -> payment.v1.LedgerEntry
+	23, // 16: payment.v1.ListPaymentsRequest.status:type_name -> payment.v1.Payment.Status
+	20, // 17: payment.v1.ListPaymentsResponse.payments:type_name -> payment.v1.Payment
 	1,  // 18: payment.v1.PaymentService.ChargePayment:input_type -> payment.v1.ChargePaymentRequest
 	3,  // 19: payment.v1.PaymentService.VoidPayment:input_type -> payment.v1.VoidPaymentRequest
 	5,  // 20: payment.v1.PaymentService.ProcessPayments:input_type -> payment.v1.ProcessPaymentsRequest
 	10, // 21: payment.v1.PaymentService.GetDatabase:input_type -> payment.v1.GetDatabaseRequest
-	12, // 22: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
-	14, // 23: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
-	2,  // 24: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
-	4,  // 25: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
-	7,  // 26: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
-	11, // 27: payment.v1.PaymentService.GetDatabase:output_type -> payment.v1.GetDatabaseResponse
-	13, // 28: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
-	15, // 29: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
-	24, // [24:30] is the sub-list for method output_type
-	18, // [18:24] is the sub-list for method input_type
+	12, // 22: payment.v1.PaymentService.AcceptOrdersDatabase:input_type -> payment.v1.AcceptOrdersDatabaseRequest
+	14, // 23: payment.v1.PaymentService.GetPayment:input_type -> payment.v1.GetPaymentRequest
+	16, // 24: payment.v1.PaymentService.ListPayments:input_type -> payment.v1.ListPaymentsRequest
+	2,  // 25: payment.v1.PaymentService.ChargePayment:output_type -> payment.v1.ChargePaymentResponse
+	4,  // 26: payment.v1.PaymentService.VoidPayment:output_type -> payment.v1.VoidPaymentResponse
+	7,  // 27: payment.v1.PaymentService.ProcessPayments:output_type -> payment.v1.ProcessPaymentsResponse
+	11, // 28: payment.v1.PaymentService.GetDatabase:output_type -> payment.v1.GetDatabaseResponse
+	13, // 29: payment.v1.PaymentService.AcceptOrdersDatabase:output_type -> payment.v1.AcceptOrdersDatabaseResponse
+	15, // 30: payment.v1.PaymentService.GetPayment:output_type -> payment.v1.GetPaymentResponse
+	17, // 31: payment.v1.PaymentService.ListPayments:output_type -> payment.v1.ListPaymentsResponse
+	25, // [25:32] is the sub-list for method output_type
+	18, // [18:25] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -1193,7 +1338,7 @@ func file_payment_v1_payment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_payment_v1_payment_service_proto_rawDesc), len(file_payment_v1_payment_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PaymentService_ChargePayment_FullMethodName   = "/payment.v1.PaymentService/ChargePayment"
-	PaymentService_VoidPayment_FullMethodName     = "/payment.v1.PaymentService/VoidPayment"
-	PaymentService_ProcessPayments_FullMethodName = "/payment.v1.PaymentService/ProcessPayments"
-	PaymentService_GetDatabase_FullMethodName     = "/payment.v1.PaymentService/GetDatabase"
-	PaymentService_GetPayment_FullMethodName      = "/payment.v1.PaymentService/GetPayment"
-	PaymentService_ListPayments_FullMethodName    = "/payment.v1.PaymentService/ListPayments"
+	PaymentService_ChargePayment_FullMethodName        = "/payment.v1.PaymentService/ChargePayment"
+	PaymentService_VoidPayment_FullMethodName          = "/payment.v1.PaymentService/VoidPayment"
+	PaymentService_ProcessPayments_FullMethodName      = "/payment.v1.PaymentService/ProcessPayments"
+	PaymentService_GetDatabase_FullMethodName          = "/payment.v1.PaymentService/GetDatabase"
+	PaymentService_AcceptOrdersDatabase_FullMethodName = "/payment.v1.PaymentService/AcceptOrdersDatabase"
+	PaymentService_GetPayment_FullMethodName           = "/payment.v1.PaymentService/GetPayment"
+	PaymentService_ListPayments_FullMethodName         = "/payment.v1.PaymentService/ListPayments"
 )
 
 // PaymentServiceClient is the client API for PaymentService service.
@@ -84,6 +85,12 @@ type PaymentServiceClient interface {
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
 	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
 	GetDatabase(ctx context.Context, in *GetDatabaseRequest, opts ...grpc.CallOption) (*GetDatabaseResponse, error)
+	// AcceptOrdersDatabase has the payments trust another orders database than until now, by its identity. Until then
+	// what its events on a broker ask for is not done. Who accepted it and why is kept in the table
+	// orders_database_audit. A repeat answers OK and changes nothing.
+	//
+	// INVALID_ARGUMENT: a field breaks its rule.
+	AcceptOrdersDatabase(ctx context.Context, in *AcceptOrdersDatabaseRequest, opts ...grpc.CallOption) (*AcceptOrdersDatabaseResponse, error)
 	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
 	// yet, not that nothing will be. A repeat does the same.
 	//
@@ -145,6 +152,16 @@ func (c *paymentServiceClient) GetDatabase(ctx context.Context, in *GetDatabaseR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetDatabaseResponse)
 	err := c.cc.Invoke(ctx, PaymentService_GetDatabase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentServiceClient) AcceptOrdersDatabase(ctx context.Context, in *AcceptOrdersDatabaseRequest, opts ...grpc.CallOption) (*AcceptOrdersDatabaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptOrdersDatabaseResponse)
+	err := c.cc.Invoke(ctx, PaymentService_AcceptOrdersDatabase_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +245,12 @@ type PaymentServiceServer interface {
 	// GetDatabase answers which payments database this is, and what its clock says at this moment. A client asks before
 	// it sends anything, and again from time to time: charges expire by that clock. A repeat reads again.
 	GetDatabase(context.Context, *GetDatabaseRequest) (*GetDatabaseResponse, error)
+	// AcceptOrdersDatabase has the payments trust another orders database than until now, by its identity. Until then
+	// what its events on a broker ask for is not done. Who accepted it and why is kept in the table
+	// orders_database_audit. A repeat answers OK and changes nothing.
+	//
+	// INVALID_ARGUMENT: a field breaks its rule.
+	AcceptOrdersDatabase(context.Context, *AcceptOrdersDatabaseRequest) (*AcceptOrdersDatabaseResponse, error)
 	// GetPayment answers the payment under a key and its ledger, as they are now. NOT_FOUND says that nothing is decided
 	// yet, not that nothing will be. A repeat does the same.
 	//
@@ -263,6 +286,9 @@ func (UnimplementedPaymentServiceServer) ProcessPayments(grpc.BidiStreamingServe
 }
 func (UnimplementedPaymentServiceServer) GetDatabase(context.Context, *GetDatabaseRequest) (*GetDatabaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDatabase not implemented")
+}
+func (UnimplementedPaymentServiceServer) AcceptOrdersDatabase(context.Context, *AcceptOrdersDatabaseRequest) (*AcceptOrdersDatabaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptOrdersDatabase not implemented")
 }
 func (UnimplementedPaymentServiceServer) GetPayment(context.Context, *GetPaymentRequest) (*GetPaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayment not implemented")
@@ -352,6 +378,24 @@ func _PaymentService_GetDatabase_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentService_AcceptOrdersDatabase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptOrdersDatabaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).AcceptOrdersDatabase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_AcceptOrdersDatabase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).AcceptOrdersDatabase(ctx, req.(*AcceptOrdersDatabaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentService_GetPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPaymentRequest)
 	if err := dec(in); err != nil {
@@ -406,6 +450,10 @@ var PaymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDatabase",
 			Handler:    _PaymentService_GetDatabase_Handler,
+		},
+		{
+			MethodName: "AcceptOrdersDatabase",
+			Handler:    _PaymentService_AcceptOrdersDatabase_Handler,
 		},
 		{
 			MethodName: "GetPayment",
