@@ -47,6 +47,7 @@ func outputs(text string) map[string]func(*terminal.Terminal) error {
 			{Service: text, Address: text, Why: text, Version: text, Process: text},
 			{Service: text, Ready: true, Payments: &paymentsState{Problem: "ANOTHER", Told: text, Trusted: text}},
 			{Service: text, Ready: true, Payments: &paymentsState{Problem: text}},
+			{Service: text, Ready: true, Orders: &ordersState{Told: text, Trusted: text}},
 		},
 		Backlog: []kindState{{Kind: text, Open: []string{text}}},
 		Persons: map[string]int{text: 1},

@@ -42,6 +42,7 @@ type commands struct {
 	Settle  settle       `cmd:"" group:"operate" help:"Cancel by hand an order that the saga can never settle."`
 
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
+	AcceptOrders   acceptOrders   `cmd:"" group:"operate" help:"Have the payments trust another orders database."`
 
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
 	Health    healthcheck    `cmd:"" name:"healthcheck" group:"operate" help:"Is reconcile --every or a console well?"`

@@ -12,6 +12,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
+	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/rpc"
 	"hosho/internal/span"
@@ -37,6 +38,26 @@ type daemonState struct {
 	Process string `json:"process,omitempty"` // of a relay: host:pid
 
 	Payments *paymentsState `json:"payments_database,omitempty"` // of a relay that knows something to be wrong with it
+	Orders   *ordersState   `json:"orders_database,omitempty"`   // of a paymentd that is given the events of another
+}
+
+// ordersState is that a paymentd is given the events of another orders database than it is to act on.
+type ordersState struct {
+	Told    string `json:"told"`
+	Trusted string `json:"trusted,omitempty"`
+}
+
+func ordersOf(r *paymentv1.GetDatabaseResponse) *ordersState {
+	if r.GetRefusedOrdersDatabase() == "" {
+		return nil
+	}
+	return &ordersState{Told: r.GetRefusedOrdersDatabase(), Trusted: r.GetOrdersDatabase()}
+}
+
+// String says what is wrong, and what to do.
+func (o ordersState) String() string {
+	return fmt.Sprintf("there are events of orders database %s, and the payments trust %s: they are not acted on. "+
+		"If it is the right one: sagactl accept-orders %s --reason ...", o.Told, o.Trusted, o.Told)
 }
 
 // paymentsState is what is wrong with the payments database that a relay reaches.
@@ -85,8 +106,16 @@ func (p paymentsState) String() string {
 
 func (d daemonState) notReady() bool { return !d.Ready }
 
-// misled reports whether something is wrong with the payments database that a relay reaches.
-func (d daemonState) misled() bool { return d.Payments != nil }
+// misled reports whether something is wrong with the other side's database, as the daemon knows it.
+func (d daemonState) misled() bool { return d.Payments != nil || d.Orders != nil }
+
+// misleading says what is wrong with it.
+func (d daemonState) misleading() string {
+	if d.Orders != nil {
+		return d.Orders.String()
+	}
+	return d.Payments.String()
+}
 
 // spoke reports whether the daemon could be reached at all.
 func (d daemonState) spoke() bool { return d.Version != "" }
@@ -140,20 +169,26 @@ func (s *systemState) isWell() bool {
 		!slices.ContainsFunc(s.Daemons, daemonState.misled) && !slices.ContainsFunc(s.Backlog, kindState.heldBack)
 }
 
-// observe asks a daemon for its health, and a relay for the backlog, too. One that is healthy and cannot tell is not
-// ready.
-func (d observed) observe(ctx context.Context) (daemonState, *relayv1.GetBacklogResponse) {
-	state := d.check(ctx)
-	if d.service != story.Relay || !state.Ready {
-		return state, nil
+// observe asks a daemon for its health, a relay for the backlog, too, and a paymentd whom it trusts. One that is
+// healthy and cannot tell is not ready.
+func (d observed) observe(ctx context.Context) (state daemonState, backlog *relayv1.GetBacklogResponse) {
+	state = d.check(ctx)
+	var err error
+	switch {
+	case !state.Ready:
+	case d.service == story.Paymentd:
+		var is *paymentv1.GetDatabaseResponse
+		is, err = paymentv1.NewPaymentServiceClient(d.conn).GetDatabase(ctx, &paymentv1.GetDatabaseRequest{})
+		state.Orders = ordersOf(is)
+	case d.service == story.Relay:
+		backlog, err = relayv1.NewOutboxServiceClient(d.conn).GetBacklog(ctx, &relayv1.GetBacklogRequest{})
+		state.Process = backlog.GetRelay()
+		state.Payments = paymentsOf(backlog.GetPaymentsDatabase())
 	}
-	backlog, err := relayv1.NewOutboxServiceClient(d.conn).GetBacklog(ctx, &relayv1.GetBacklogRequest{})
 	if err != nil {
 		state.Ready, state.Why = false, err.Error()
 		return state, nil
 	}
-	state.Process = backlog.GetRelay()
-	state.Payments = paymentsOf(backlog.GetPaymentsDatabase())
 	return state, backlog
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/terminal"
 )
@@ -91,5 +92,30 @@ func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
 		if !(daemonState{Payments: got}).misled() {
 			t.Errorf("%v: got a relay that is well", tt.is)
 		}
+	}
+}
+
+// What orders database is met and not trusted is told with what to do, and keeps the system from being well.
+func TestTheStateTellsOfAnotherOrdersDatabase(t *testing.T) {
+	t.Parallel()
+	if got := ordersOf(&paymentv1.GetDatabaseResponse{OrdersDatabase: "a"}); got != nil {
+		t.Errorf("got %v, want nothing wrong", got)
+	}
+	d := daemonState{Service: "paymentd", Ready: true, Address: "a:1", Orders: ordersOf(
+		&paymentv1.GetDatabaseResponse{OrdersDatabase: "old", RefusedOrdersDatabase: "new"},
+	)}
+	state := systemState{Daemons: []daemonState{d}}
+	p := statusPrinter{paint: func(_ terminal.Style, text string) string { return text }}
+	p.verdict(state)
+	text := strings.Join(p.lines, "\n")
+	for _, want := range []string{
+		"Paymentd at a:1: ", "orders database new", "trust old", "sagactl accept-orders new --reason",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got %q, want it to say %q", text, want)
+		}
+	}
+	if state.isWell() {
+		t.Error("got a system that is well")
 	}
 }

@@ -163,7 +163,8 @@ func (p *statusPrinter) verdict(s systemState) {
 	}
 	for _, d := range s.Daemons {
 		if d.misled() {
-			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Relay %s: %s", d.Address, *d.Payments)))
+			text := fmt.Sprintf("%s at %s: %s", d.Service, d.Address, d.misleading())
+			p.add("%s", p.paint(terminal.Red, strings.ToUpper(text[:1])+text[1:]))
 		}
 	}
 	for _, k := range s.Backlog {
