@@ -277,6 +277,14 @@ pgbouncer: ## Install PgBouncer, for the tests that put it before the databases,
 prometheus: ## Install Prometheus, for the tests of the alert rules, if the machine has none.
 	@go run .ci/install.go prometheus
 
+.PHONY: rabbitmq
+rabbitmq: ## Install RabbitMQ, for the saga over it, if the machine has none.
+	@go run .ci/install.go rabbitmq
+
+.PHONY: kafka
+kafka: ## Fetch Apache Kafka from Maven Central, and install the Java that runs it, if the machine has none.
+	@go run .ci/install.go kafka
+
 .PHONY: curl
 curl: ## Install curl, for the tests of what the documentation says, if the machine has none.
 	@go run .ci/install.go curl

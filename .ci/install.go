@@ -2,24 +2,32 @@
 
 // Command install installs what hosho needs with the machine's package manager, unless it is there: PostgreSQL,
 // PgBouncer for the tests that put it before the databases, Prometheus for those of the alert rules, curl for those
-// that type what the documentation says, or Chromium and npm, which has axe-core, for those that look at the console.
+// that type what the documentation says, Chromium and npm, which has axe-core, for those that look at the console, or
+// RabbitMQ, and Java and Maven, which gets Apache Kafka, for the saga over a broker.
 package main
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
+	"hosho/internal/lab/brokers"
 	"hosho/internal/pgembed"
 )
 
-// wanted are what can be installed, by the targets of make: how it is found, and the package of each manager.
-var wanted = map[string]struct {
+// thing is what can be installed: how it is found, and the package of each manager.
+type thing struct {
 	name     string
 	find     func() (string, error)
 	packages map[string]string
-}{
+}
+
+// wanted are all of them, by the targets of make.
+var wanted = map[string]thing{
 	"postgres": {"PostgreSQL", pgembed.Find, map[string]string{
 		"apt-get": "postgresql", "dnf": "postgresql-server", "apk": "postgresql", "brew": "postgresql@17",
 	}},
@@ -33,11 +41,27 @@ var wanted = map[string]struct {
 	"chromium": {"Chromium", findChromium, map[string]string{
 		"apt-get": "chromium", "dnf": "chromium", "apk": "chromium", "brew": "--cask chromium",
 	}},
-	"npm": {"npm", findNPM, map[string]string{"apt-get": "npm", "dnf": "nodejs-npm", "apk": "npm", "brew": "node"}},
+	"npm": {"npm", found("npm"), map[string]string{
+		"apt-get": "npm", "dnf": "nodejs-npm", "apk": "npm", "brew": "node",
+	}},
+	"rabbitmq": {"RabbitMQ", brokers.FindRabbitMQ, map[string]string{
+		"apt-get": "rabbitmq-server", "dnf": "rabbitmq-server", "apk": "rabbitmq-server", "brew": "rabbitmq",
+	}},
+	"java": {"Java", found("java"), map[string]string{
+		"apt-get": "default-jre-headless", "dnf": "java-latest-openjdk-headless", "apk": "openjdk21-jre-headless",
+		"brew": "openjdk",
+	}},
+	"maven": {"Maven", found("mvn"), map[string]string{
+		"apt-get": "maven", "dnf": "maven", "apk": "maven", "brew": "maven",
+	}},
+	"kafka": {"Apache Kafka", brokers.FindKafka, nil}, // no package manager has it
 }
 
-// unwanted is a service that a package brings and systemd starts, for everybody who reaches the machine.
-var unwanted = map[string]string{"prometheus": "prometheus.service"}
+// unwanted are services that a package brings and systemd starts, for everybody who reaches the machine.
+var unwanted = map[string]string{
+	"prometheus": "prometheus.service",
+	"rabbitmq":   "rabbitmq-server.service epmd.socket",
+}
 
 // findPrometheus returns where promtool is, if the server is there as well.
 func findPrometheus() (string, error) {
@@ -67,7 +91,10 @@ func findChromium() (path string, err error) {
 	return "", err
 }
 
-func findNPM() (string, error) { return exec.LookPath("npm") }
+// found returns how a program is found by its name alone.
+func found(program string) func() (string, error) {
+	return func() (string, error) { return exec.LookPath(program) }
+}
 
 // managers are the package managers known, and what each is asked before the package's name. Debian starts the servers
 // that it installs: RUNLEVEL has it not do so where there is no systemd.
@@ -90,26 +117,45 @@ func main() {
 	if len(os.Args) > 1 {
 		target = os.Args[1]
 	}
+	if err := provide(target); err != nil {
+		fmt.Fprintf(os.Stderr, "make %s: %v\n", target, err)
+		os.Exit(1)
+	}
+}
+
+// provide has something be there.
+func provide(target string) error {
 	what, known := wanted[target]
 	if !known {
-		fmt.Fprintf(os.Stderr, "install: got %q, want postgres, pgbouncer, prometheus, curl, chromium or npm\n", target)
-		os.Exit(1)
+		return fmt.Errorf("got %q, want one of %s", target, strings.Join(slices.Sorted(maps.Keys(wanted)), ", "))
 	}
-	_, missing := what.find()
-	if missing == nil {
-		return
+	if _, err := what.find(); err == nil {
+		return nil
 	}
 	fmt.Fprintf(os.Stderr, "make %s: no %s that hosho can use is on this machine\n", target, what.name)
-	if err := install(target, what.packages); err != nil {
-		fmt.Fprintf(os.Stderr, "make %s: %v\n%v\n", target, err, missing)
-		os.Exit(1)
+	if err := get(target); err != nil {
+		return err
 	}
 	found, err := what.find()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "make %s: what the package manager has is not enough: %v\n", target, err)
-		os.Exit(1)
+		return fmt.Errorf("what was installed is not enough: %w", err)
 	}
 	fmt.Fprintf(os.Stderr, "make %s: installed, %s\n", target, found)
+	return nil
+}
+
+func get(target string) error {
+	if target != "kafka" {
+		return install(target, wanted[target].packages)
+	}
+	for _, needed := range []string{"java", "maven"} {
+		if err := provide(needed); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(os.Stderr, "make kafka: fetching it from Maven Central, 43 MB, into this user's cache")
+	_, err := brokers.FetchKafka(context.Background())
+	return err
 }
 
 func install(target string, packages map[string]string) error {

@@ -123,6 +123,7 @@ wait       |               |
 // inTests is what the tests of a package import of hosho besides. Any test may import pgtest, for a database of its
 // own, slow, authority, for certificates, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
+	"lab/brokers":   "broker broker/connect",
 	"lab/hostile":   "gen/money gen/relay proc",
 	"lab/middleman": "gen/money",
 	"lab/demo":      "rpc",

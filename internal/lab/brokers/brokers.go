@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,11 +23,15 @@ import (
 	"hosho/internal/wait"
 )
 
-// NATS is a kind of broker, by the name of its transport: nats-server with JetStream.
-const NATS = "nats"
+// The kinds of brokers, by the names of their transports.
+const (
+	NATS     = "nats"     // nats-server with JetStream
+	RabbitMQ = "rabbitmq" // one node, with an epmd of its own
+	Kafka    = "kafka"    // one node in KRaft mode
+)
 
 // Kinds are all kinds of brokers.
-func Kinds() []string { return []string{NATS} }
+func Kinds() []string { return []string{NATS, RabbitMQ, Kafka} }
 
 // ErrMissing says that the machine does not have what a broker is run with. The error that wraps it tells how it is
 // got.
@@ -50,11 +55,11 @@ type Broker struct {
 	config Config
 	server server
 
-	mu      sync.Mutex  // held while it is started or ended
-	pinned  bool        // its address was told to somebody, and may not change
-	child   *proc.Child // the server that was started last
-	logFrom int64       // where its part of the log begins
-	closed  bool
+	mu       sync.Mutex    // held while it is started or ended
+	pinned   bool          // its address was told to somebody, and may not change
+	children []*proc.Child // what was started last: the server, after what it needs
+	logFrom  int64         // where their part of the log begins
+	closed   bool
 }
 
 const (
@@ -62,7 +67,7 @@ const (
 	startTimeout = time.Minute
 	startPoll    = 5 * time.Millisecond
 	// takenTimeout is how long a port is asked for that may not change.
-	takenTimeout = 10 * time.Second
+	takenTimeout = 30 * time.Second
 	takenPause   = 50 * time.Millisecond
 )
 
@@ -95,6 +100,10 @@ func newServer(ctx context.Context, config Config) (server, error) {
 	switch config.Kind {
 	case NATS:
 		return newNATS(ctx, config)
+	case RabbitMQ:
+		return newRabbitMQ(config.Dir)
+	case Kafka:
+		return newKafka(config.Dir)
 	}
 	return nil, fmt.Errorf("broker: got %q, want one of %s", config.Kind, strings.Join(Kinds(), ", "))
 }
@@ -112,7 +121,7 @@ func (b *Broker) LogFile() string { return filepath.Join(b.config.Dir, b.config.
 func (b *Broker) Pid() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.child.Pid()
+	return b.child().Pid()
 }
 
 // Kill ends the server with SIGKILL, also a frozen one, and returns when it is gone.
@@ -160,13 +169,16 @@ func (b *Broker) data() string { return filepath.Join(b.config.Dir, "data") }
 func (b *Broker) signal(signal syscall.Signal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.child.Signal(signal)
+	b.child().Signal(signal)
 }
 
+// child is the server itself.
+func (b *Broker) child() *proc.Child { return b.children[len(b.children)-1] }
+
 func (b *Broker) kill() {
-	if b.child != nil {
-		b.child.Signal(syscall.SIGKILL)
-		<-b.child.Exited()
+	for _, child := range slices.Backward(b.children) {
+		child.Signal(syscall.SIGKILL)
+		<-child.Exited()
 	}
 }
 
@@ -184,16 +196,14 @@ func (b *Broker) run(ctx context.Context) error {
 				return err
 			}
 		}
-		err := b.launch()
-		if err == nil {
-			err = b.ready(ctx)
-		}
+		err := b.launch(ctx)
 		if err == nil {
 			b.pinned = true
 			return nil
 		}
+		log := b.log()
 		b.kill()
-		if !isTaken(b.log()) || time.Since(begin) > takenTimeout || !wait.For(ctx, takenPause) {
+		if !isTaken(log) || time.Since(begin) > takenTimeout || !wait.For(ctx, takenPause) {
 			return fmt.Errorf("start %s: %w", b.config.Kind, err)
 		}
 	}

@@ -3,15 +3,18 @@ package brokers_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"hosho/internal/broker"
+	"hosho/internal/broker/connect"
 	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/brokers/brokertest"
 	"hosho/internal/slow"
@@ -22,49 +25,69 @@ func TestAKilledBrokerComesBackWithWhatItHad(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "starts brokers")
 	brokertest.Each(t, func(t *testing.T, kind string) {
-		broker := brokertest.Start(t, kind)
-		address := broker.URL()
-		makeTopic(t, broker)
-		broker.Kill()
-		if answers(broker) {
+		server := brokertest.Start(t, kind)
+		address := server.URL()
+		makeTopics(t, server)
+		server.Kill()
+		if answers(server) {
 			t.Error("a broker that was killed takes connections")
 		}
-		if err := broker.Restart(t.Context()); err != nil {
+		if err := server.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if broker.URL() != address {
-			t.Errorf("got %s after the restart, want %s", broker.URL(), address)
+		if server.URL() != address {
+			t.Errorf("got %s after the restart, want %s", server.URL(), address)
 		}
-		if !hasTopic(t, broker) {
+		if !hasTopics(t, server) {
 			t.Error("what it had before it was killed is gone")
 		}
-		if err := broker.Wipe(t.Context()); err != nil {
+		if err := server.Wipe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if broker.URL() != address || hasTopic(t, broker) {
-			t.Errorf("got %s after it was wiped, with the topic: %v; want %s without", broker.URL(),
-				hasTopic(t, broker), address)
+		if server.URL() != address || hasTopics(t, server) {
+			t.Errorf("got %s after it was wiped, with the topic: %v; want %s without", server.URL(),
+				hasTopics(t, server), address)
 		}
 	})
 }
 
-// makeTopic makes what a broker is to keep.
-func makeTopic(t *testing.T, broker *brokers.Broker) {
+// plan is what a broker is to keep.
+func plan(t *testing.T) broker.Plan {
 	t.Helper()
-	answer := jetStream(t, broker.URL(), "$JS.API.STREAM.CREATE.KEPT", `{"name":"KEPT","subjects":["kept"]}`)
-	if strings.Contains(answer, `"error"`) {
-		t.Fatal(answer)
+	plan, err := broker.PlanOf("kept", broker.MinRetention, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func makeTopics(t *testing.T, server *brokers.Broker) {
+	t.Helper()
+	if _, err := connected(t, server).Declare(t.Context(), plan(t)); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func hasTopic(t *testing.T, broker *brokers.Broker) bool {
+func hasTopics(t *testing.T, server *brokers.Broker) bool {
 	t.Helper()
-	return !strings.Contains(jetStream(t, broker.URL(), "$JS.API.STREAM.INFO.KEPT", ""), `"error"`)
+	_, err := connected(t, server).Check(t.Context(), plan(t))
+	return err == nil
+}
+
+func connected(t *testing.T, server *brokers.Broker) broker.Broker {
+	t.Helper()
+	flags := connect.Flags{BrokerURL: server.URL(), BrokerPrefix: "kept"}
+	b, err := flags.Open(t.Name(), slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
 }
 
 // answers reports whether somebody takes connections at a broker's address.
-func answers(broker *brokers.Broker) bool {
-	address, err := url.Parse(broker.URL())
+func answers(server *brokers.Broker) bool {
+	address, err := url.Parse(server.URL())
 	if err != nil {
 		return false
 	}
@@ -81,19 +104,19 @@ func TestAFrozenBrokerIsThereAndSaysNothing(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "starts brokers")
 	brokertest.Each(t, func(t *testing.T, kind string) {
-		broker := brokertest.Start(t, kind)
-		broker.Freeze()
-		if !answers(broker) {
+		server := brokertest.Start(t, kind)
+		server.Freeze()
+		if !answers(server) {
 			t.Error("a frozen broker takes no connections")
 		}
-		broker.Thaw()
-		makeTopic(t, broker)
-		broker.Freeze()
-		broker.Kill()
-		if err := broker.Restart(t.Context()); err != nil {
+		server.Thaw()
+		makeTopics(t, server)
+		server.Freeze()
+		server.Kill()
+		if err := server.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !hasTopic(t, broker) {
+		if !hasTopics(t, server) {
 			t.Error("what it had before it was killed is gone")
 		}
 	})
@@ -103,16 +126,42 @@ func TestNothingIsLeftOfAClosedBroker(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "starts brokers")
 	brokertest.Each(t, func(t *testing.T, kind string) {
-		broker := brokertest.Start(t, kind)
-		broker.Close()
-		broker.Close()
-		if err := syscall.Kill(broker.Pid(), 0); !errors.Is(err, syscall.ESRCH) {
-			t.Errorf("its process: got %v, want it gone", err)
+		server := brokertest.Start(t, kind)
+		dir := filepath.Dir(server.LogFile())
+		if len(processesIn(t, dir)) == 0 && runtime.GOOS == "linux" {
+			t.Fatal("no process of it is there")
 		}
-		if err := broker.Restart(t.Context()); !errors.Is(err, brokers.ErrClosed) {
+		server.Close()
+		server.Close()
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			left := processesIn(t, dir)
+			if len(left) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("still there: %v", left)
+			}
+		}
+		if err := server.Restart(t.Context()); !errors.Is(err, brokers.ErrClosed) {
 			t.Errorf("start it again: got %v, want %v", err, brokers.ErrClosed)
 		}
 	})
+}
+
+// processesIn returns the processes that work in a folder, where the system tells it.
+func processesIn(t *testing.T, dir string) []string {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, link := range links {
+		if cwd, err := os.Readlink(link); err == nil && cwd == dir {
+			found = append(found, link)
+		}
+	}
+	return found
 }
 
 // A port that somebody takes while the broker is down is waited for; that somebody else answers there is not enough.
@@ -120,19 +169,19 @@ func TestAnotherServerIsNotTakenForTheBroker(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "starts brokers")
 	brokertest.Each(t, func(t *testing.T, kind string) {
-		broker := brokertest.Start(t, kind)
-		address, err := url.Parse(broker.URL())
+		server := brokertest.Start(t, kind)
+		address, err := url.Parse(server.URL())
 		if err != nil {
 			t.Fatal(err)
 		}
-		broker.Kill()
+		server.Kill()
 		stranger, err := net.Listen("tcp", address.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		restarted := make(chan error, 1)
-		go func() { restarted <- broker.Restart(t.Context()) }()
-		for deadline := time.Now().Add(30 * time.Second); !saysTaken(t, broker) && time.Now().Before(deadline); {
+		go func() { restarted <- server.Restart(t.Context()) }()
+		for deadline := time.Now().Add(30 * time.Second); !saysTaken(t, server) && time.Now().Before(deadline); {
 			time.Sleep(10 * time.Millisecond) // between two looks at the log
 		}
 		stranger.Close()
@@ -143,9 +192,9 @@ func TestAnotherServerIsNotTakenForTheBroker(t *testing.T) {
 }
 
 // saysTaken reports whether a broker's log says that somebody else has its port.
-func saysTaken(t *testing.T, broker *brokers.Broker) bool {
+func saysTaken(t *testing.T, server *brokers.Broker) bool {
 	t.Helper()
-	log, err := os.ReadFile(broker.LogFile())
+	log, err := os.ReadFile(server.LogFile())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"hosho/internal/proc"
@@ -41,12 +40,13 @@ func (n *nats) choosePorts() (err error) {
 
 func (n *nats) url() string { return "nats://" + proc.Address(n.port) }
 
-func (n *nats) command(data string) (*exec.Cmd, error) {
-	return exec.Command(n.program, "--addr", "127.0.0.1", "--port", strconv.Itoa(n.port),
-		"--jetstream", "--store_dir", data), nil
-}
+func (n *nats) prepare(context.Context, string) error { return nil }
 
-func (n *nats) isReady(log string) bool { return strings.Contains(log, "Server is ready") }
+func (n *nats) programs(data string) []program {
+	cmd := exec.Command(n.program, "--addr", "127.0.0.1", "--port", strconv.Itoa(n.port),
+		"--jetstream", "--store_dir", data)
+	return []program{{cmd, says("Server is ready")}}
+}
 
 // installedNATS returns the machine's nats-server: from PATH, then from where packages put what only administrators
 // run. It is empty where there is none.

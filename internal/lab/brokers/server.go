@@ -2,7 +2,6 @@ package brokers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,17 +17,27 @@ import (
 type server interface {
 	choosePorts() error
 	url() string
-	// command returns what runs the server on the data in a folder, which may not be there yet. It logs to its standard
-	// output or error.
-	command(data string) (*exec.Cmd, error)
-	// isReady tells from the log of the present start whether the server can be used.
-	isReady(log string) bool
+	// prepare makes what the programs want to find, but for the data that is there already.
+	prepare(ctx context.Context, data string) error
+	// programs returns what is run on the data in a folder: the server, after what it needs.
+	programs(data string) []program
 }
 
-// launch starts the server's program.
-func (b *Broker) launch() error {
-	cmd, err := b.server.command(b.data())
-	if err != nil {
+// program is one that runs as long as the broker.
+type program struct {
+	cmd *exec.Cmd // logs to its standard output or error
+	// isReady tells from the log of the present start whether it can be used.
+	isReady func(log string) bool
+}
+
+// says is for a program that is ready when it has said something.
+func says(words string) func(log string) bool {
+	return func(log string) bool { return strings.Contains(log, words) }
+}
+
+// launch starts the programs, each when the one before it is ready.
+func (b *Broker) launch(ctx context.Context) error {
+	if err := b.server.prepare(ctx, b.data()); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(b.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
@@ -40,26 +49,32 @@ func (b *Broker) launch() error {
 	if err != nil {
 		return err
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = b.config.Dir, log, log
-	child, err := proc.Start(cmd, syscall.SIGKILL)
-	if err != nil {
-		return err
+	b.logFrom, b.children = info.Size(), nil
+	for _, program := range b.server.programs(b.data()) {
+		program.cmd.Dir, program.cmd.Stdout, program.cmd.Stderr = b.config.Dir, log, log
+		child, err := proc.Start(program.cmd, syscall.SIGKILL)
+		if err != nil {
+			return err
+		}
+		b.children = append(b.children, child)
+		if err := b.ready(ctx, child, program.isReady); err != nil {
+			return err
+		}
 	}
-	b.child, b.logFrom = child, info.Size()
 	return nil
 }
 
 // ready waits until the log says so: on a port that the server could not have, another one may answer.
-func (b *Broker) ready(ctx context.Context) error {
+func (b *Broker) ready(ctx context.Context, child *proc.Child, isReady func(log string) bool) error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
 	for {
-		if b.server.isReady(b.log()) {
+		if isReady(b.log()) {
 			return nil
 		}
 		select {
-		case <-b.child.Exited():
-			return fmt.Errorf("it ended at once (%w):\n%s", errors.Join(b.child.Err()), b.words())
+		case <-child.Exited():
+			return fmt.Errorf("it ended at once (%w):\n%s", child.Err(), b.words())
 		case <-ctx.Done():
 			return fmt.Errorf("it is not ready (%w):\n%s", ctx.Err(), b.words())
 		case <-tick.C:
@@ -67,7 +82,7 @@ func (b *Broker) ready(ctx context.Context) error {
 	}
 }
 
-// log returns what the server has logged since it was started last.
+// log returns what was logged since the last start.
 func (b *Broker) log() string {
 	file, err := os.Open(b.LogFile())
 	if err != nil {
