@@ -36,7 +36,8 @@ lab/collector | *          |
 lab/brokers/brokertest | * | lab/brokers proc
 lab/brokers   |            | proc wait
 lab/stage     | *          | console lab/demo lab/invariant lab/proxy lab/stack migrations pg pgembed wait
-lab/stack     | *          | authority failpoint identity migrations pg pgembed policy proc roles rpc
+lab/stack     | *          | authority broker broker/connect failpoint identity lab/brokers migrations pg pgembed policy
+              |            | proc roles rpc
 lab/invariant | pgx        | money rules
 lab/measured  | *          |
 lab/proxy     |            | proc wait

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hosho/internal/failpoint"
@@ -42,8 +43,12 @@ func (s *Stack) describe() error {
 	if err := s.addHTTP(); err != nil {
 		return err
 	}
+	events, err := s.overBrokerTo("paymentd", "paymentd")
+	if err != nil {
+		return err
+	}
 	s.Paymentd, err = s.daemon("paymentd", "paymentd", ports[1],
-		"PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)
+		append(events, "PAYMENTD_DATABASE_URL="+payments, "PAYMENTD_SIMULATE="+s.config.Simulate)...)
 	if err != nil {
 		return err
 	}
@@ -85,9 +90,14 @@ func (s *Stack) describeRelay(i, port int) error {
 	if err != nil {
 		return err
 	}
+	events, err := s.overBrokerTo("relay", name)
+	if err != nil {
+		return err
+	}
 	relay, err := s.daemon("relay", name, port,
-		append(s.past("RELAY"), "RELAY_DATABASE_URL="+orders,
-			"RELAY_PAYMENT_TARGET="+strings.TrimPrefix(paymentd, "grpc://"))...)
+		slices.Concat(s.past("RELAY"), events, []string{
+			"RELAY_DATABASE_URL=" + orders, "RELAY_PAYMENT_TARGET=" + strings.TrimPrefix(paymentd, "grpc://"),
+		})...)
 	s.Relays = append(s.Relays, relay)
 	return err
 }

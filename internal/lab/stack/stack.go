@@ -1,5 +1,6 @@
-// Package stack runs the whole system as child processes: two PostgreSQL servers, the migrations, orderd, paymentd and
-// any number of relays. The demo, the experiments and the end-to-end tests stand on it.
+// Package stack runs the whole system as child processes: two PostgreSQL servers, the migrations, orderd, paymentd, any
+// number of relays, and a broker, where the saga is to travel by one. The demo, the experiments and the end-to-end
+// tests stand on it.
 //
 // Its promise: these are the real programs on real databases, each with a process of its own that may be killed and
 // started again; and after Stop no process is left, and no directory that Start made. On Linux that holds even when
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hosho/internal/lab/brokers"
 	"hosho/internal/pgembed"
 	"hosho/internal/proc"
 )
@@ -44,6 +46,11 @@ type Config struct {
 	LogTo      func(daemon string) io.Writer // a second place for a daemon's log; may be nil
 	Progress   func(step string)             // told what happens; may be nil
 
+	// Transport is what the saga's commands travel by: Calls, or a kind of broker, of which the stack then runs one of
+	// its own. Empty: Calls. InstalledBroker is as brokers.Config has it.
+	Transport       string
+	InstalledBroker bool
+
 	// TLS gives each daemon a certificate and the shipped policy, in the folder certs below Dir. Whoever calls them has
 	// one as well, by Stack.Dial.
 	TLS bool
@@ -63,6 +70,7 @@ type Stack struct {
 	Orders, Payments *pgembed.Server // the primaries
 	Orderd, Paymentd *Process
 	Relays           []*Process
+	Broker           *brokers.Broker // nil unless Config.Transport asks for one
 
 	OrdersStandby, PaymentsStandby *pgembed.Server // nil unless Config.Standbys
 
@@ -126,8 +134,7 @@ func (s *Stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	s.progress("starting two PostgreSQL servers")
-	if err := s.startDatabases(ctx); err != nil {
+	if err := s.startServers(ctx); err != nil {
 		return err
 	}
 	if err := s.makeRoles(ctx); err != nil {
@@ -245,6 +252,9 @@ func (s *Stack) Stop() error {
 	}
 	for _, server := range s.all() {
 		err = errors.Join(err, server.Stop())
+	}
+	if s.Broker != nil {
+		s.Broker.Close()
 	}
 	if s.folder != nil {
 		err = errors.Join(err, s.folder.Remove())
