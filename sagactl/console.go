@@ -128,7 +128,7 @@ func (s *showConsole) shown(ctx context.Context) ([]console.Daemon, error) {
 	} {
 		for _, named := range of.addresses {
 			for _, address := range lookUp(net.DefaultResolver.LookupNetIP).each(ctx, named) {
-				conn, err := connect(of.service, address, of.as)
+				conn, err := reach(of.service, address, of.as)
 				if err != nil {
 					return nil, err
 				}

@@ -13,7 +13,7 @@ type variable struct{ name, value string }
 
 // places are where a system is.
 func places(system *stack.Stack) []variable {
-	return []variable{
+	all := []variable{
 		{"ORDERD", system.Orderd.Address},
 		{"ORDERD_HTTP", system.Orderd.HTTPAddress},
 		{"PAYMENTD", system.Paymentd.Address},
@@ -22,6 +22,10 @@ func places(system *stack.Stack) []variable {
 		{"PAYMENTS_DATABASE_URL", system.PaymentsURL()},
 		{"DATA", system.Dir},
 	}
+	if system.Broker != nil {
+		all = append(all, variable{"SAGACTL_BROKER_URL", system.Broker.URL()})
+	}
+	return all
 }
 
 // forget has a shell forget what it says to clients of PostgreSQL, to sagactl and to daemons: of PGSERVICE, RELAY_LEASE

@@ -7,17 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"os/user"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"hosho/internal/broker/connect"
 	"hosho/internal/daemon"
+	"hosho/internal/lab/stack"
 	"hosho/internal/order"
 	"hosho/internal/plain"
 	"hosho/internal/proc"
@@ -43,6 +47,8 @@ type commands struct {
 
 	AcceptPayments acceptPayments `cmd:"" group:"operate" help:"Have the orders trust another payments database."`
 	AcceptOrders   acceptOrders   `cmd:"" group:"operate" help:"Have the payments trust another orders database."`
+
+	Broker brokerVerbs `cmd:"" group:"operate" help:"Make the topics of the saga on a broker, or look at them."`
 
 	Reconcile reconciliation `cmd:"" group:"operate" help:"Compare both databases, and say who mends what."`
 	Health    healthcheck    `cmd:"" name:"healthcheck" group:"operate" help:"Is reconcile --every or a console well?"`
@@ -141,15 +147,17 @@ func run(ctx context.Context, screen *terminal.Terminal, args []string) error {
 
 // newParser makes what reads the command line into commands.
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	vars := kong.Vars{
+		"stuck_after": order.StuckAfter.String(), "account": account(),
+		"env": "SAGACTL", "log_format_help": daemon.LogFormatHelp,
+		"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
+		"console_address": consoleAddress, "transports": strings.Join(stack.Transports(), ","),
+	}
+	maps.Copy(vars, connect.Help())
 	return kong.New(c, append([]kong.Option{
 		kong.Name("sagactl"), kong.Description(description), groups,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Vars{
-			"stuck_after": order.StuckAfter.String(), "account": account(),
-			"env": "SAGACTL", "log_format_help": daemon.LogFormatHelp,
-			"bench_modes": benchModes(), "bench_scenarios": benchScenarios(),
-			"console_address": consoleAddress,
-		},
+		vars,
 	}, options...)...)
 }
 

@@ -44,7 +44,7 @@ func (o orderd) Validate() error { return addressed(story.Orderd, o.Orderd) }
 func (o orderd) as() grpc.DialOption { return o.certificate.to(story.Orderd, o.OrderdIdentity) }
 
 func (o orderd) orders() (orderv1.OrderServiceClient, error) {
-	conn, err := connect(story.Orderd, o.Orderd, o.as())
+	conn, err := reach(story.Orderd, o.Orderd, o.as())
 	return orderv1.NewOrderServiceClient(conn), err
 }
 
@@ -69,7 +69,7 @@ func (p paymentd) Validate() error { return addressed(story.Paymentd, p.Paymentd
 func (p paymentd) as() grpc.DialOption { return p.certificate.to(story.Paymentd, p.PaymentdIdentity) }
 
 func (p paymentd) payments() (paymentv1.PaymentServiceClient, error) {
-	conn, err := connect(story.Paymentd, p.Paymentd, p.as())
+	conn, err := reach(story.Paymentd, p.Paymentd, p.as())
 	return paymentv1.NewPaymentServiceClient(conn), err
 }
 
@@ -96,11 +96,11 @@ func (r relay) as() grpc.DialOption { return r.certificate.to(story.Relay, r.Rel
 // outbox asks the first relay that can be reached: each of them speaks for all.
 func (r relay) outbox() (relayv1.OutboxServiceClient, error) {
 	if len(r.Relay) == 1 {
-		conn, err := connect(story.Relay, r.Relay[0], r.as())
+		conn, err := reach(story.Relay, r.Relay[0], r.as())
 		return relayv1.NewOutboxServiceClient(conn), err
 	}
 	all := strings.Join(r.Relay, ", ")
-	conn, err := connectTo("passthrough:///"+all, story.Relay, all, r.as(), grpc.WithContextDialer(r.reach))
+	conn, err := reachAt("passthrough:///"+all, story.Relay, all, r.as(), grpc.WithContextDialer(r.reach))
 	return relayv1.NewOutboxServiceClient(conn), err
 }
 
@@ -145,14 +145,14 @@ func addressed(service string, addresses ...string) error {
 // callTimeout bounds one call.
 const callTimeout = 10 * time.Second
 
-// connect returns a connection whose calls are bounded, and whose errors say in words what they mean to the person who
+// reach returns a connection whose calls are bounded, and whose errors say in words what they mean to the person who
 // asked. It lasts as long as the command. What streams is neither bounded nor put in words.
-func connect(service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
-	return connectTo(address, service, address, options...)
+func reach(service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return reachAt(address, service, address, options...)
 }
 
-// connectTo is connect to a target that people know by another address.
-func connectTo(target, service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+// reachAt is reach of a target that people know by another address.
+func reachAt(target, service, address string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return rpc.Dial(target, append(options, grpc.WithUnaryInterceptor(func(
 		ctx context.Context, method string, request, reply any,
 		conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,

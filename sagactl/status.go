@@ -75,7 +75,7 @@ func (s *systemStatus) daemons(ctx context.Context) ([]observed, error) {
 		}
 	}
 	for i, d := range daemons {
-		conn, err := connect(d.service, d.address, d.as)
+		conn, err := reach(d.service, d.address, d.as)
 		if err != nil {
 			return nil, err
 		}

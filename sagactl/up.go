@@ -16,6 +16,8 @@ type up struct {
 	FreePorts bool `help:"Use free ports instead of the daemons' default addresses."`
 
 	TLS bool `name:"tls" help:"Give everybody a certificate, and hold each call against a policy."`
+
+	transportFlag
 }
 
 // Run keeps a system running until ctx ends. What a script wants goes to standard output, progress to standard error.
@@ -53,6 +55,7 @@ func (u *up) run(ctx context.Context, screen *terminal.Terminal) (err error) {
 		Bin: bin, Dir: folder.Path(), Durable: true, FixedPorts: !u.FreePorts, Admin: u.FreePorts, HTTP: true,
 		Relays:   1,
 		Simulate: stack.Simulate, Progress: progress, TLS: u.TLS, Route: links.Route,
+		Transport: u.Transport, InstalledBroker: true,
 	})
 	if err != nil {
 		return err
@@ -113,6 +116,10 @@ grpcurl %[3]s -d '{"customer_id": "ada", "currency_code": "JPY",
   "items": [{"name": "tea", "quantity": 2, "unit_price": 600}]}' '%[6]s/v1/orders?wait=8s'
 `
 
+const pasteOverBroker = `# What can the topics between relay and paymentd promise (%s)?
+sagactl broker check
+`
+
 // introduce writes the system's environment, and says where everything is.
 func introduce(screen *terminal.Terminal, system *stack.Stack, console string) error {
 	env := filepath.Join(system.Dir, "env")
@@ -126,6 +133,9 @@ func introduce(screen *terminal.Terminal, system *stack.Stack, console string) e
 	shop := asShop(system)
 	screen.Line(paste, word(env), shop.sagactl, shop.grpcurl, system.Orderd.Address,
 		shop.curl, door(system), console)
+	if system.Broker != nil {
+		screen.Line(pasteOverBroker, system.Broker.Kind())
+	}
 	screen.Line("ready")
 	return nil
 }

@@ -38,7 +38,7 @@ func showSystem(
 	both := databases{OrdersURL: system.OrdersURL(), PaymentsURL: system.PaymentsURL()}
 	config := console.Config{Token: rand.Text(), Stage: stage, Operator: account(), Compare: both.compare}
 	add := func(service string, p *stack.Process) error {
-		conn, err := connect(service, p.Address, rpc.As(system.Keeper("operator"), authority.ID(service)))
+		conn, err := reach(service, p.Address, rpc.As(system.Keeper("operator"), authority.ID(service)))
 		config.Daemons = append(config.Daemons, console.Daemon{Service: service, Address: p.Address, Conn: conn})
 		return err
 	}

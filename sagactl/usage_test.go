@@ -29,6 +29,13 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{"status --paymentd-identity spiffe://a.test/paymentd", "--paymentd-identity: without --tls-cert"},
 		{"parked --relay-identity spiffe://a.test/relay", "--relay-identity: without --tls-cert"},
 		{"orders --tls-cert tls.crt", "--tls-key is missing"},
+		{"demo --transport pigeon", `--transport must be one of "grpc","nats","rabbitmq","kafka"`},
+		{"demo --naive --transport nats", "--naive calls paymentd: it goes with --transport grpc alone"},
+		{"broker check", "--broker-url (SAGACTL_BROKER_URL) is missing: want the broker's URL"},
+		{"broker setup --broker-url http://127.0.0.1", "broker URL: want nats://, tls://, amqp://"},
+		{"broker setup --broker-url nats://127.0.0.1 --retention 59m", "--retention: got 59m0s, want at least 1h0m0s"},
+		{"broker setup --broker-url nats://127.0.0.1 --replicas 0", "--replicas: got 0, want at least 1"},
+		{"broker check --broker-url nats://broker.test", "host broker.test is off loopback"},
 		{"parked --relay http://localhost:50053", `--relay (RELAY): got "http://localhost:50053", want host:port`},
 	}
 	for _, tt := range tests {

@@ -76,7 +76,7 @@ func watchAll(ctx context.Context, w *watch, tell func(orderChange)) error {
 func (a all) follow(
 	ctx context.Context, watching *sync.WaitGroup, service, address string, as grpc.DialOption,
 ) error {
-	conn, err := connect(service, address, as)
+	conn, err := reach(service, address, as)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ const table = `
 package    | of others     | of hosho
 
 tools
-sagactl    | *             | authority console daemon failpoint follow gen/... identity lab/... migrations order pg
-           |               | plain policy proc reconcile roles rpc span story terminal version wait
+sagactl    | *             | authority broker broker/connect console daemon failpoint follow gen/... identity lab/...
+           |               | migrations order pg plain policy proc reconcile roles rpc span story terminal version wait
 
 laboratory
 lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed

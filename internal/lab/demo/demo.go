@@ -23,7 +23,12 @@ type Config struct {
 	Naive          bool // call the payment service, and cancel on any error
 	NoCompensation bool // with Naive: do not even cancel
 	TLS            bool // certificates for everybody, and a policy
+
+	Transport string // what commands travel by, as stack.Config has it
 }
+
+// overBroker reports whether there is a broker between the relay and paymentd.
+func (c Config) overBroker() bool { return c.Transport != "" && c.Transport != stack.Calls }
 
 // Player plays scenes in one world.
 type Player interface {
@@ -42,8 +47,8 @@ type Story interface {
 // Run plays every scene on a system of its own, then reads both databases. It reports whether every order ended as it
 // must and the databases agree; an error means that the demo could not be played.
 func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds bool, err error) {
-	screen.Line("%s", screen.Paint(terminal.Bold, "hosho: an order service and a payment service, a database each"))
-	system, err := startPrivate(ctx, screen, config.TLS)
+	screen.Line("%s", screen.Paint(terminal.Bold, title(config)))
+	system, err := startPrivate(ctx, screen, config)
 	if err != nil {
 		return false, err
 	}
@@ -59,11 +64,23 @@ func Run(ctx context.Context, screen *terminal.Terminal, config Config) (holds b
 		return false, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	asPlanned, err := playAll(ctx, screen, events, p)
+	scenes := Scenes()
+	if config.overBroker() {
+		scenes = append(scenes, OverBroker())
+	}
+	asPlanned, err := playAll(ctx, screen, events, p, scenes)
 	if err != nil {
 		return false, err
 	}
 	return prove(ctx, screen, system.Stack, asPlanned)
+}
+
+func title(config Config) string {
+	const what = "hosho: an order service and a payment service, a database each"
+	if config.overBroker() {
+		return what + ", and a broker between them: " + config.Transport
+	}
+	return what
 }
 
 func newPlayer(ctx context.Context, system *stack.Stack, story Story, config Config) (Player, error) {
@@ -78,10 +95,12 @@ func newPlayer(ctx context.Context, system *stack.Stack, story Story, config Con
 }
 
 // playAll reports whether every scene ended as it must.
-func playAll(ctx context.Context, screen *terminal.Terminal, events *events, p Player) (bool, error) {
+func playAll(
+	ctx context.Context, screen *terminal.Terminal, events *events, p Player, scenes []Scene,
+) (bool, error) {
 	events.story.start = time.Now()
 	asPlanned := true
-	for _, s := range Scenes() {
+	for _, s := range scenes {
 		screen.Line("\n%s", screen.Paint(terminal.Bold, fmt.Sprintf("%d JPY: %s", s.Amount, s.Title)))
 		got, err := p.Play(ctx, s)
 		if err != nil {
@@ -112,19 +131,21 @@ type private struct {
 }
 
 // startPrivate builds the daemons and runs a system for the length of the demo.
-func startPrivate(ctx context.Context, screen *terminal.Terminal, tls bool) (*private, error) {
+func startPrivate(ctx context.Context, screen *terminal.Terminal, config Config) (*private, error) {
 	folder, err := stack.NewFolder("demo")
 	if err != nil {
 		return nil, err
 	}
-	system, err := runPrivate(ctx, folder.Path(), screen, tls)
+	system, err := runPrivate(ctx, folder.Path(), screen, config)
 	if err != nil {
 		return nil, errors.Join(err, folder.Remove())
 	}
 	return &private{system, folder}, nil
 }
 
-func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, tls bool) (*stack.Stack, error) {
+func runPrivate(
+	ctx context.Context, dir string, screen *terminal.Terminal, config Config,
+) (*stack.Stack, error) {
 	progress := func(step string) { screen.Line("  %s", screen.Paint(terminal.Dim, step)) }
 	progress(stack.Building)
 	bin := filepath.Join(dir, "bin")
@@ -133,7 +154,7 @@ func runPrivate(ctx context.Context, dir string, screen *terminal.Terminal, tls 
 	}
 	return stack.Start(ctx, stack.Config{
 		Bin: bin, Dir: filepath.Join(dir, "data"), Durable: true, Relays: 1, Roles: true, Simulate: stack.Simulate,
-		TLS:      tls,
+		TLS: config.TLS, Transport: config.Transport, InstalledBroker: true,
 		Progress: progress,
 	})
 }

@@ -55,6 +55,10 @@ func (p *Saga) Play(ctx context.Context, s Scene) (Ending, error) {
 		p.system.Paymentd.Kill()
 		p.story.Note("paymentd", "", "killed (SIGKILL)")
 	}
+	if s.NoBroker {
+		p.system.Broker.Kill()
+		p.story.Note("broker", "", "killed (SIGKILL)")
+	}
 	id, err := p.Order(ctx, s.Title, s.Amount)
 	if err != nil {
 		return Ending{}, err
@@ -100,6 +104,12 @@ func (p *Saga) disturb(ctx context.Context, s Scene, id string) error {
 			return err
 		}
 		return p.system.Paymentd.WaitReady(ctx)
+	case s.NoBroker:
+		if err := p.story.AwaitDelivery(ctx, id); err != nil {
+			return err
+		}
+		p.story.Note("broker", "", "started again")
+		return p.system.Broker.Restart(ctx)
 	}
 	return nil
 }

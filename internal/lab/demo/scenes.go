@@ -7,6 +7,7 @@ type Scene struct {
 
 	CancelWhen string // the status at which the customer cancels; empty: never
 	Outage     bool   // paymentd is killed before the order is placed, and started again while it waits
+	NoBroker   bool   // the broker is, likewise; of systems that have one
 
 	Ends Ending // how the order must end
 }
@@ -48,5 +49,13 @@ func Scenes() []Scene {
 		},
 		{Title: "paymentd is killed, and comes back", Amount: 3400, Outage: true, Ends: paid},
 		{Title: "the card network hangs, every time", Amount: 9997, Ends: failed},
+	}
+}
+
+// OverBroker is a scene of systems with a broker.
+func OverBroker() Scene {
+	return Scene{
+		Title: "the broker is killed, and comes back", Amount: 4100, NoBroker: true,
+		Ends: Ending{"COMPLETED", "", "CHARGED"},
 	}
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"hosho/internal/broker"
+	"hosho/internal/broker/connect"
+	"hosho/internal/terminal"
+)
+
+// transportFlag is the flag of who runs a system of his own.
+type transportFlag struct {
+	Transport string `enum:"${transports}" default:"grpc" help:"What carries commands: ${enum}. A broker is run along."`
+}
+
+type brokerVerbs struct {
+	Setup brokerSetup `cmd:"" help:"Make the topics of the saga, or what they lack."`
+	Check brokerCheck `cmd:"" help:"Tell what the topics of the saga can promise."`
+}
+
+// topics are the flags of who looks at those of the saga.
+type topics struct {
+	connect.Flags
+
+	Retention time.Duration `default:"24h" help:"How long a topic keeps what nobody has fetched, 1h at least."`
+	Replicas  int           `default:"1" help:"On how many servers of a cluster each topic is."`
+}
+
+// Validate is called by kong.
+func (t *topics) Validate() error {
+	if !t.Given() {
+		return errors.New("--broker-url (SAGACTL_BROKER_URL) is missing: want the broker's URL, as the file env of " +
+			"\"sagactl up --transport nats\" sets it")
+	}
+	if t.Replicas < 1 {
+		return fmt.Errorf("--replicas: got %d, want at least 1", t.Replicas)
+	}
+	_, err := t.plan()
+	return errors.Join(err, t.Flags.Validate())
+}
+
+func (t *topics) plan() (broker.Plan, error) {
+	plan, err := broker.PlanOf(t.BrokerPrefix, t.Retention, t.Replicas)
+	if err != nil {
+		return plan, fmt.Errorf("--%w", err)
+	}
+	return plan, nil
+}
+
+// brokerTimeout is how long a broker is given to answer.
+const brokerTimeout = 30 * time.Second
+
+type brokerSetup struct{ topics }
+
+// Run makes the topics. What is there stays, with all that is on it.
+func (b *brokerSetup) Run(ctx context.Context, screen *terminal.Terminal) error {
+	return b.ask(ctx, screen, broker.Broker.Declare)
+}
+
+type brokerCheck struct{ topics }
+
+// Run changes nothing.
+func (b *brokerCheck) Run(ctx context.Context, screen *terminal.Terminal) error {
+	return b.ask(ctx, screen, broker.Broker.Check)
+}
+
+// ask asks a broker something about the topics, and prints what they can promise.
+func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
+	question func(broker.Broker, context.Context, broker.Plan) ([]broker.Promise, error),
+) error {
+	plan, err := t.plan()
+	if err != nil {
+		return err
+	}
+	connection, err := t.Open("sagactl", slog.New(slog.NewTextHandler(os.Stderr, nil)), nil)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	promises, err := question(connection, ctx, plan)
+	if err != nil {
+		return err
+	}
+	for _, p := range promises {
+		screen.Line("%s", screen.Paint(terminal.Bold, p.Topic))
+		for _, fact := range p.Facts {
+			screen.Line("  %s", fact)
+		}
+		for _, unsafe := range p.Unsafe {
+			screen.Line("  %s %s", screen.Paint(terminal.Yellow, "unsafe:"), unsafe)
+		}
+	}
+	return nil
+}
