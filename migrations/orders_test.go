@@ -29,6 +29,7 @@ func TestOrdersTables(t *testing.T) {
 			"ready_at timestamp with time zone", "lease_token uuid null", "parked_at timestamp with time zone null",
 			"last_code text null", "created_at timestamp with time zone",
 			"leased_until timestamp with time zone null", "suspect boolean null",
+			"sends outbox_sends", "refused outbox_sends",
 		},
 		"audit": {
 			"id bigint", "order_id uuid", "action text", "operator text", "reason text", "at timestamp with time zone",
@@ -46,6 +47,7 @@ func TestOrdersTables(t *testing.T) {
 		},
 		"outbox_claims":     {"token uuid", "kind text", "lease interval", "until timestamp with time zone"},
 		"schema_identity":   {"name text", "compatible_from bigint"},
+		"database_identity": {"id uuid", "only_row boolean", "created_at timestamp with time zone"},
 		"payments_database": {"id uuid", "only_row boolean", "since timestamp with time zone"},
 		"payments_database_audit": {
 			"id bigint", "from_id uuid null", "to_id uuid", "operator text", "reason text",

@@ -14,16 +14,17 @@ import (
 // Delivery is how a relay delivered a command, beside what the command and its Retry say.
 type Delivery struct {
 	Relay  string        // the relay's name
-	RPC    string        // the method that carried it; empty: nothing was sent
+	RPC    string        // the method or the event that carried it; empty: nothing was sent
 	Result outbox.Result // what the relay took the answer for; never TimedOut, which the engine resolves
 	Took   time.Duration // from sending to the answer
 	Traced bool          // its order's trace is kept: whoever asks for the order is to find it
 }
 
 // clean reports whether a delivery was the first one, decided, and nothing more is to say of it. Nearly every order has
-// just that.
+// just that. A claim is taken back when its command was handed over.
 func (d Delivery) clean(r outbox.Retry) bool {
-	return d.Result == outbox.Decided && r.Message.Claims == 1 &&
+	first := r.Message.Claims == 1 || r.Message.Claims == 0 && r.Message.Sends <= 1
+	return d.Result == outbox.Decided && first &&
 		r.Code != order.NotRefunded && r.Code != order.ExpiredEarly
 }
 
@@ -86,7 +87,8 @@ func attemptColumns(attempts []attempt) []any {
 	)
 	for i, a := range attempts {
 		m := a.message
-		keys[i], ids[i], claims[i], kinds[i], traceparents[i] = m.Key, m.ID, int32(m.Claims), m.Kind, m.Traceparent
+		keys[i], ids[i], kinds[i], traceparents[i] = m.Key, m.ID, m.Kind, m.Traceparent
+		claims[i] = int32(m.Claims + m.Sends) // a hand-over makes the one of the other
 		relays[i], rpcs[i], means[i], latencies[i] = a.Relay, a.RPC, meanings[a.Result], a.Took
 		codes[i], waits[i] = a.code, a.retryIn
 	}
@@ -133,7 +135,7 @@ const traceID = `substring(traceparent from '^[0-9a-f]{2}-([0-9a-f]{32})-')`
 // Attempt is a delivery as it was recorded.
 type Attempt struct {
 	Kind    order.Command
-	Claim   int // which of the command's claims it was
+	Claim   int // which of the command's claims and sends it was
 	At      time.Time
 	Relay   string
 	RPC     *string // nil: nothing was sent

@@ -56,6 +56,7 @@ func RelayNeeds() []pg.Need {
 			Insert: []string{"id"},
 			Update: []string{"id", "since"},
 		},
+		{Table: "database_identity", Select: []string{"id"}},
 		{Table: "payments_database_audit", Insert: []string{"from_id", "to_id", "operator", "reason"}},
 	}, Outbox.ToWork()...)
 }

@@ -157,11 +157,11 @@ func scanPurpose(r pgx.CollectableRow) (p Purpose, err error) {
 // SetAside parks commands that there is no order for. Nothing is changed but the outbox, and no order is locked: there
 // is none.
 func (s *Store) SetAside(ctx context.Context, commands []outbox.Message, code string) error {
-	codes := make([]string, len(commands))
-	for i := range codes {
-		codes[i] = code
+	parked := make([]outbox.Retry, len(commands))
+	for i, c := range commands {
+		parked[i] = outbox.Retry{Message: c, Code: code}
 	}
-	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error { return Outbox.Park(ctx, tx, commands, codes) })
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error { return Outbox.Park(ctx, tx, parked) })
 	if err != nil {
 		return fmt.Errorf("set %d commands aside: %w", len(commands), err)
 	}

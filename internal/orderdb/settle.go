@@ -53,6 +53,9 @@ type Settlement struct {
 	Later   []int    // indexes of findings that were not applied: somebody else has their orders, or they come twice
 	More    bool     // commands were appended or rescheduled
 	Vain    []Vain   // voids that have failed, and go on
+
+	// Of what was heard (Hear): indexes of what changes nothing, and of what is about no order that there is.
+	Idle, Unknown []int
 }
 
 // Settle applies findings: each order's compare-and-set, what becomes of its commands, and the record of the attempts,
@@ -109,10 +112,21 @@ func (s *Store) settleJudged(ctx context.Context, findings []Finding, settled []
 func (s *Store) settle(
 	ctx context.Context, tx pgx.Tx, findings []Finding,
 ) (done Settlement, statuses []left, err error) {
-	locked, err := lockAll(ctx, tx, findings)
+	keys := make([]string, len(findings))
+	for i, finding := range findings {
+		keys[i] = finding.Retry.Message.Key
+	}
+	locked, err := lockAll(ctx, tx, keys)
 	if err != nil {
 		return done, nil, err
 	}
+	return s.apply(ctx, tx, findings, locked)
+}
+
+// apply applies findings to those of their orders that are locked.
+func (s *Store) apply(
+	ctx context.Context, tx pgx.Tx, findings []Finding, locked map[string]held,
+) (done Settlement, statuses []left, err error) {
 	if err := markByHand(ctx, tx, findings, locked); err != nil {
 		return done, nil, err
 	}
@@ -147,13 +161,9 @@ func (s *Store) settle(
 	return done, plan.done(), err
 }
 
-// lockAll takes the orders that the findings are about. Orders that somebody else has locked are passed over, so that
-// they hold up nobody: a customer's cancel, or a person in psql.
-func lockAll(ctx context.Context, tx pgx.Tx, findings []Finding) (map[string]held, error) {
-	ids := make([]string, len(findings))
-	for i, finding := range findings {
-		ids[i] = finding.Retry.Message.Key
-	}
+// lockAll takes orders. Those that somebody else has locked are passed over, so that they hold up nobody: a customer's
+// cancel, or a person in psql.
+func lockAll(ctx context.Context, tx pgx.Tx, ids []string) (map[string]held, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+orderColumns+`, deadline_at > clock_timestamp() AS early
 		FROM orders

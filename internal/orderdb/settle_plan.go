@@ -22,8 +22,7 @@ type plan struct {
 	dropped  []int64        // commands that leave the outbox
 	appended []outbox.New   // commands that enter it
 	retried  []outbox.Retry // commands that are tried again
-	parked   []outbox.Message
-	codes    []string // why they are parked
+	parked   []outbox.Retry // commands that wait for a person
 	attempts []attempt
 	failed   []attempt // those of voids that were sent in vain and go on
 }
@@ -91,7 +90,7 @@ func (p *plan) done() []left {
 // attempt notes how a delivery went, unless that is implied.
 func (p *plan) attempt(fate order.Fate, finding Finding) {
 	retry := finding.Retry
-	if finding.Delivery.implied(retry) {
+	if finding.Delivery.implied(retry) || retry.Message.ID == 0 { // an event of a command that is gone
 		return
 	}
 	a := attempt{Delivery: finding.Delivery, message: retry.Message, code: retry.Code}
@@ -121,8 +120,7 @@ func (p *plan) fate(o order.Order, fate order.Fate, retry outbox.Retry) error {
 		retry.Payload = payload
 		p.retried = append(p.retried, retry)
 	case order.Park:
-		p.parked = append(p.parked, retry.Message)
-		p.codes = append(p.codes, retry.Code)
+		p.parked = append(p.parked, retry)
 	case order.Keep:
 	}
 	return nil
@@ -146,7 +144,7 @@ func (p *plan) write(ctx context.Context, tx pgx.Tx) error {
 	if err := Outbox.Reschedule(ctx, tx, p.retried); err != nil {
 		return err
 	}
-	if err := Outbox.Park(ctx, tx, p.parked, p.codes); err != nil {
+	if err := Outbox.Park(ctx, tx, p.parked); err != nil {
 		return err
 	}
 	if err := Outbox.Ensure(ctx, tx, p.appended...); err != nil {

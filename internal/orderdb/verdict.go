@@ -73,7 +73,7 @@ func markByHand(ctx context.Context, tx pgx.Tx, findings []Finding, locked map[s
 	var charged []bool
 	for _, finding := range findings {
 		m, made := finding.Retry.Message, finding.Event == order.PaymentCharged
-		sent := order.Command(m.Kind) == order.Charge && (m.Claims > 1 || finding.Delivery.RPC != "")
+		sent := order.Command(m.Kind) == order.Charge && (m.Claims > 1 || m.Sends > 0 || finding.Delivery.RPC != "")
 		if o, ok := locked[m.Key]; ok && o.Status == order.Cancelled && (made || sent) {
 			ids, charged = append(ids, o.ID), append(charged, made)
 		}

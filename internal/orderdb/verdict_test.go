@@ -40,7 +40,8 @@ func TestAChangedPayloadCompletesNoOrder(t *testing.T) {
 		GRANT SELECT ON orders TO relay_tampers;
 		GRANT UPDATE (status, cancel_reason, updated_at) ON orders TO relay_tampers;
 		GRANT SELECT, INSERT, DELETE ON outbox TO relay_tampers;
-		GRANT UPDATE (payload, attempts, claims, answers, ready_at, leased_until, lease_token, parked_at, last_code)
+		GRANT UPDATE (payload, attempts, claims, answers, ready_at, leased_until, lease_token, parked_at, last_code,
+				sends, refused)
 			ON outbox TO relay_tampers;
 		GRANT SELECT, INSERT ON audit, attempts, changes TO relay_tampers;`)
 	s := orderdb.New(relay, command.Encode)

@@ -18,6 +18,7 @@ type Waiting struct {
 	Kind      order.Command
 	Attempts  int     // deliveries that were ambiguous
 	Claims    int     // how often a relay took it up
+	Sends     int     // how often one has handed it over to a broker
 	LastCode  *string `db:"code"` // what the last delivery came to; nil before the first
 	TraceID   *string
 	CreatedAt time.Time  `db:"appended"`
@@ -53,7 +54,7 @@ var waiting = waitingIn(Outbox.Whole(), ``)
 // OFFSET 0 keeps the lookup of the order a lookup, whatever the statistics say of an outbox that is mostly empty.
 func waitingIn(commands, more string) string {
 	return `
-	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.code, ` + traceID + ` AS trace_id,
+	SELECT c.id, c.key::text AS order_id, c.kind, c.attempts, c.claims, c.sends, c.code, ` + traceID + ` AS trace_id,
 		c.appended, c.due, c.parked, c.expires, c.leased AND c.due > clock_timestamp() AS leased, c.alone,
 		status, amount_minor, currency, age, late` + more + `
 	FROM ` + commands + ` AS c

@@ -24,6 +24,7 @@ type Message struct {
 	Attempts    int // deliveries that were answered ambiguously
 	Claims      int // how often it was claimed, this time included
 	Answers     int // how many of the claims came to an answer
+	Sends       int // how often it was handed over: the number of the latest send
 	CreatedAt   time.Time
 	Expired     bool       // it was past ExpiresAt when it was claimed
 	Alone       bool       // too many claims came to no answer: it may be killing its workers
@@ -40,7 +41,7 @@ type Message struct {
 
 // messageColumns is a Message but for what its claim says, of a row that is called m.
 const messageColumns = `m.id, m.key, m.kind, m.payload, m.expires_at, m.traceparent, m.attempts, m.claims, m.answers,
-	m.created_at, m.lease_token, coalesce(m.expires_at <= clock_timestamp(), false) AS expired`
+	m.sends, m.created_at, m.lease_token, coalesce(m.expires_at <= clock_timestamp(), false) AS expired`
 
 // Queue is the messages of one kind in a table.
 type Queue struct {
@@ -74,6 +75,8 @@ func (q *Queue) Claim(ctx context.Context, limit, alone int) ([]Message, error) 
 type ask struct {
 	limit, alone int
 	untried      bool      // only messages that nobody has claimed before
+	fresh        bool      // only messages that were never handed over
+	again        bool      // only messages that were
 	from         time.Time // those due before are passed over, but for the ones that go alone; zero: none are
 }
 
@@ -100,7 +103,7 @@ func (q *Queue) scanAs(token string) pgx.RowToFunc[claimed] {
 		c.Kind, c.LeaseToken = q.kind, &token
 		var expires, leased pgtype.Timestamptz
 		err = r.Scan(&c.ID, &c.Key, nil, &c.Payload, &expires, &c.Traceparent, &c.Attempts, &c.Claims, &c.Answers,
-			&c.CreatedAt, nil, &c.Expired, &c.ReadyAt, &leased, &c.Alone, &c.At)
+			&c.Sends, &c.CreatedAt, nil, &c.Expired, &c.ReadyAt, &leased, &c.Alone, &c.At)
 		if expires.Valid {
 			c.ExpiresAt = &expires.Time
 		}
@@ -121,7 +124,10 @@ const held = `(lease_token IS NOT NULL AND leased_until > (SELECT clock_timestam
 // a plan is made once, perhaps when there were none. The first is the cheaper one.
 func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 	token, silencing := uuid.NewString(), ""
-	args := []any{a.limit, a.alone, token, q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from)}
+	args := []any{
+		a.limit, a.alone, token, q.lease, q.kind, a.untried, q.table.Supersedes, orBeginning(a.from),
+		a.fresh, a.again,
+	}
 	if q.token != nil {
 		silencing, args = silenced, append(args, q.token)
 	}
@@ -136,6 +142,8 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 				AND NOT `+held+`
 				AND kind = $5
 				AND (NOT $6 OR claims = 0)
+				AND (NOT $9 OR sends = 0)
+				AND (NOT $10 OR sends > 0)
 			ORDER BY ready_at
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED
@@ -147,6 +155,7 @@ func (q *Queue) claim(ctx context.Context, a ask) ([]claimed, error) {
 				AND suspect -- the index outbox_suspects says the same
 				AND NOT `+held+`
 				AND kind = $5
+				AND (NOT $9 OR sends = 0)
 			ORDER BY `+dueAt+` -- whose lease has just ended goes last: what kills its relay keeps no other waiting
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED

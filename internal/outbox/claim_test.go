@@ -306,7 +306,7 @@ func TestNextDue(t *testing.T) {
 	db := pgtest.Orders(t)
 	next := func(alone int) (time.Duration, bool) {
 		t.Helper()
-		d, any, err := queue(db).NextDue(t.Context(), alone, time.Time{})
+		d, any, err := queue(db).NextDue(t.Context(), alone, false, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

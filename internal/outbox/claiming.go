@@ -71,6 +71,10 @@ func (w *Worker) something() bool {
 		w.elsewhere.Store(nil)
 		w.any.Store(true)
 	}
+	if w.resends.due(now) {
+		w.unsure.Store(true)
+		w.any.Store(true)
+	}
 	return w.any.Load()
 }
 
@@ -129,7 +133,8 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	if p.probe {
 		return w.claimProbe(ctx, p)
 	}
-	a, beginning := ask{limit: p.limit, alone: p.alone, from: w.frontier.from}, w.beginning()
+	fresh, again := w.ration(time.Now())
+	a, beginning := ask{limit: p.limit, alone: p.alone, fresh: fresh, from: w.frontier.from}, w.beginning()
 	if w.behind.Swap(false) || a.from.Before(beginning) {
 		a.from = beginning
 	}
@@ -140,6 +145,12 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	}
 	if err == nil {
 		w.frontier.moved(found, p.limit)
+	}
+	if err == nil && again {
+		one, missed := w.claimAs(ctx, ask{limit: 1, again: true, from: beginning})
+		if missed == nil { // or another time
+			found = append(found, one...)
+		}
 	}
 	return messagesOf(found), err
 }
@@ -235,6 +246,7 @@ func (w *Worker) untilSomething() time.Duration {
 	if at := w.elsewhere.Load(); at != nil {
 		d = min(d, time.Until(*at))
 	}
+	d = min(d, w.resends.until(d))
 	return max(d, minWait)
 }
 
@@ -261,7 +273,7 @@ func (w *Worker) settled(ctx context.Context) {
 func (w *Worker) untilDue(ctx context.Context, alone int) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
-	next, any, err := w.queue.NextDue(ctx, alone, w.beginning())
+	next, any, err := w.queue.NextDue(ctx, alone, w.resends.quiet, w.beginning())
 	if err != nil || !any {
 		return time.Time{}
 	}

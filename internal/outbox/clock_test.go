@@ -54,7 +54,7 @@ func TestOnlyWhatNoWaitExplainsIsRecalled(t *testing.T) {
 	exec(t, db, `UPDATE outbox SET ready_at = 'infinity' WHERE id IN (3, 4)`)
 	exec(t, db, `UPDATE outbox SET ready_at = 'infinity', parked_at = clock_timestamp() WHERE id = 5`)
 	for _, want := range []int{1, 1, 0} { // one at a time
-		if got, err := queue(db).Recall(t.Context(), time.Hour, 1); err != nil || got != want {
+		if got, err := queue(db).Recall(t.Context(), time.Hour, time.Hour, 1); err != nil || got != want {
 			t.Errorf("got %d recalled, error %v; want %d", got, err, want)
 		}
 	}

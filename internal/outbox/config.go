@@ -18,6 +18,15 @@ type Config struct {
 	AmbiguousStreak int
 	Backoff         func(kind string) Backoff
 	LongestDelay    time.Duration // no message waits longer than this for its next try
+	// Resend returns how long a message that was handed over waits for its outcome before it is handed over again;
+	// sends counts from 1. nil: none is handed over.
+	Resend func(sends int) time.Duration
+	// LongestResend is the longest that Resend returns, here or in another process that works on the same outbox; 0:
+	// none is handed over anywhere.
+	LongestResend time.Duration
+	// Quiet reports whether outcomes of messages that were handed over have ceased to come. As long as they have, what
+	// was handed over before is again one a second; nil: they never have.
+	Quiet func() bool
 	// Poll returns how often to look at present, as wake-ups that are lost may have it; nil: each PollInterval.
 	Poll func(usual time.Duration) time.Duration
 	// Wakes says that somebody wakes the workers, unless Poll says that it is lost. While there is nothing in the
@@ -56,6 +65,9 @@ func (c Config) woken() bool {
 
 // longestWait is how far ahead the time may lie from which a message may be claimed.
 func (c Config) longestWait() time.Duration { return c.LongestDelay + c.Lease }
+
+// longestResent is longestWait for a message that was handed over.
+func (c Config) longestResent() time.Duration { return max(c.LongestDelay, c.LongestResend) + c.Lease }
 
 // Validate checks that the parts fit together. unsafeShortLease allows a lease that may end before its message is
 // settled: that costs work and no correctness, and exists to prove just that.

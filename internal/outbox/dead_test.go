@@ -95,7 +95,7 @@ func TestWhatIsKnownIsFoundPastWhatIsDead(t *testing.T) {
 				return err
 			},
 			"next due": func() error {
-				_, _, err := q.NextDue(t.Context(), 1, news.at)
+				_, _, err := q.NextDue(t.Context(), 1, false, news.at)
 				return err
 			},
 			"expired": func() error {

@@ -12,7 +12,7 @@ import (
 func (w *Worker) recall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.config.SettleTimeout)
 	defer cancel()
-	n, err := w.queue.Recall(ctx, w.config.longestWait(), w.config.Batch)
+	n, err := w.queue.Recall(ctx, w.config.longestWait(), w.config.longestResent(), w.config.Batch)
 	if err == nil && n > 0 {
 		w.log.Warn("the database's clock was set back: messages that were to wait are due", "messages", n)
 		w.behind.Store(true)
@@ -102,7 +102,7 @@ func (w *Worker) judge(r *Report) {
 	w.lastCode = r.Code
 	w.mu.Unlock()
 	switch r.Result {
-	case Decided:
+	case Decided, HandedOver: // that a broker has it says that the broker is there
 		if w.breaker.Decided() {
 			w.log.Info("the destination is back") // settling this report makes room, and wakes the claiming
 		}
@@ -119,7 +119,7 @@ func (w *Worker) judge(r *Report) {
 		}
 		w.down(opened, *r)
 	}
-	if r.Delay = w.delay(*r, now); r.Result != Decided {
+	if r.Delay = w.delay(*r, now); r.Result != Decided && r.Result != HandedOver {
 		w.breaker.Again(now.Add(r.Delay))
 	}
 }
@@ -132,8 +132,11 @@ func (w *Worker) down(opened bool, r Report) {
 }
 
 func (w *Worker) delay(r Report, now time.Time) time.Duration {
-	if r.Immediate {
+	switch {
+	case r.Immediate:
 		return 0
+	case r.Result == HandedOver:
+		return w.config.Resend(r.Message.Sends + 1)
 	}
 	delay := max(w.config.Backoff(r.Message.Kind).Delay(r.Message.Claims), r.RetryAfter)
 	if r.Unanswered {

@@ -62,11 +62,13 @@ type Retry struct {
 	Spends   bool          // it counts against the budget of attempts
 	Answered bool          // the delivery is known to have broken nothing, or was not begun
 	Forgives bool          // so is one of the claims before it that left no record, whatever that died of
+	Refused  int           // the send that was refused: it is counted, and counts as handed over; 0: none was
+	Stays    bool          // whoever holds the message goes on with it: this tells of a delivery before his
 	Payload  []byte        // replaces the payload; nil keeps it, unless the message was rebuilt
 }
 
 // Reschedule makes messages due again later. A message whose lease has gone to another worker is left alone: the WHERE
-// on lease_token is the fence.
+// on lease_token is the fence. One that nobody holds has no token, and whoever read that goes by it (Table.Lock).
 func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error {
 	if len(retries) == 0 {
 		return nil
@@ -77,6 +79,8 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 		codes    = make([]string, len(retries))
 		spends   = make([]int32, len(retries))
 		answered = make([]int32, len(retries))
+		refused  = make([]int32, len(retries))
+		stays    = make([]bool, len(retries))
 		payloads = make([][]byte, len(retries))
 	)
 	for i, r := range retries {
@@ -85,40 +89,54 @@ func (t Table) Reschedule(ctx context.Context, tx pgx.Tx, retries []Retry) error
 			payloads[i] = r.Message.Payload
 		}
 		spends[i], answered[i] = count(r.Spends), count(r.Answered)+count(r.Forgives)
+		refused[i], stays[i] = int32(r.Refused), r.Stays
 	}
 	ids, tokens := leases(messages)
 	_, err := tx.Exec(ctx, t.sql(`
 		UPDATE {table} AS m
-		SET lease_token = NULL,
-			leased_until = NULL,
+		SET lease_token = CASE WHEN r.stays THEN m.lease_token END,
+			leased_until = CASE WHEN r.stays THEN m.leased_until END,
 			ready_at = clock_timestamp() + r.delay,
 			attempts = attempts + r.spends,
 			answers = answers + r.answered,
+			sends = greatest(sends, r.refused),
+			refused = greatest(m.refused, r.refused),
 			last_code = r.code,
 			payload = coalesce(r.payload, m.payload)
-		FROM unnest($1::bigint[], $2::uuid[], $3::interval[], $4::text[], $5::integer[], $6::integer[], $7::bytea[])
-			AS r (id, token, delay, code, spends, answered, payload)
-		WHERE m.id = ANY(ARRAY[r.id]) AND m.lease_token = r.token`),
-		ids, tokens, delays, codes, spends, answered, payloads)
+		FROM unnest($1::bigint[], $2::uuid[], $3::interval[], $4::text[], $5::integer[], $6::integer[], $7::bytea[],
+				$8::integer[], $9::boolean[])
+			AS r (id, token, delay, code, spends, answered, payload, refused, stays)
+		WHERE m.id = ANY(ARRAY[r.id]) AND m.lease_token IS NOT DISTINCT FROM r.token`),
+		ids, tokens, delays, codes, spends, answered, payloads, refused, stays)
 	if err != nil {
 		return fmt.Errorf("reschedule: %w", err)
 	}
 	return nil
 }
 
-// Park sets messages aside until an operator retries them, or until they expire. It is fenced like Reschedule.
-func (t Table) Park(ctx context.Context, tx pgx.Tx, messages []Message, codes []string) error {
-	if len(messages) == 0 {
+// Park sets messages aside, for their codes, until an operator retries them, or until they expire. It is fenced like
+// Reschedule. Whoever holds a message that was handed over before has been told enough, too.
+func (t Table) Park(ctx context.Context, tx pgx.Tx, parked []Retry) error {
+	if len(parked) == 0 {
 		return nil
+	}
+	var (
+		messages = make([]Message, len(parked))
+		codes    = make([]string, len(parked))
+		refused  = make([]int32, len(parked))
+	)
+	for i, p := range parked {
+		messages[i], codes[i], refused[i] = p.Message, p.Code, int32(p.Refused)
 	}
 	ids, tokens := leases(messages)
 	_, err := tx.Exec(ctx, t.sql(`
 		UPDATE {table} AS m
-		SET lease_token = NULL, leased_until = NULL, parked_at = clock_timestamp(), answers = answers + 1,
-			last_code = p.code
-		FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS p (id, token, code)
-		WHERE m.id = ANY(ARRAY[p.id]) AND m.lease_token = p.token`),
-		ids, tokens, codes)
+		SET lease_token = NULL, leased_until = NULL, parked_at = clock_timestamp(),
+			answers = answers + (lease_token IS NOT NULL)::integer,
+			sends = greatest(sends, p.refused), refused = greatest(m.refused, p.refused), last_code = p.code
+		FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::integer[]) AS p (id, token, code, refused)
+		WHERE m.id = ANY(ARRAY[p.id]) AND m.lease_token IS NOT DISTINCT FROM p.token`),
+		ids, tokens, codes, refused)
 	if err != nil {
 		return fmt.Errorf("park: %w", err)
 	}

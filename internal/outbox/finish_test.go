@@ -22,7 +22,7 @@ func TestAWorkerWhoseLeaseWentToAnotherMovesNothing(t *testing.T) {
 			return greetings.Reschedule(ctx, tx, []Retry{retry})
 		},
 		"park": func(ctx context.Context, tx pgx.Tx, _ *Queue, m Message) error {
-			return greetings.Park(ctx, tx, []Message{m}, []string{"LATE"})
+			return greetings.Park(ctx, tx, parked("LATE", m))
 		},
 		"release": func(ctx context.Context, _ pgx.Tx, q *Queue, m Message) error {
 			return q.Release(ctx, []Message{m})
@@ -169,7 +169,8 @@ func TestParkSetsAside(t *testing.T) {
 	put(t, db, hellos(2)...)
 	messages := claim(t, queue(db), 10, 1)
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		return greetings.Park(ctx, tx, messages, []string{"CODE" + messages[0].Key, "CODE" + messages[1].Key})
+		return greetings.Park(ctx, tx, append(
+			parked("CODE"+messages[0].Key, messages[0]), parked("CODE"+messages[1].Key, messages[1])...))
 	})
 	leasesEnd(t, db)
 	for _, got := range rows(t, db) {

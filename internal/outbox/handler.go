@@ -49,12 +49,13 @@ const (
 	Unreadable                   // it cannot be sent
 	Withheld                     // it was not sent, which says nothing about the peer: try again, and spend no attempt
 	Stray                        // it was not sent: what it is about is not there
+	HandedOver                   // a broker has it: no outcome, and it stays until there is one (Table.HandOver)
 )
 
 func (r Result) String() string {
 	return [...]string{
 		"", "decided", "ambiguous", "timed out", "blocked", "deferred", "refused", "conflict", "expired", "unreadable",
-		"withheld", "stray",
+		"withheld", "stray", "handed over",
 	}[r]
 }
 

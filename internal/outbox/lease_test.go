@@ -84,7 +84,7 @@ func TestALeaseOfTheReleaseBeforeIsRespected(t *testing.T) {
 	if got := claim(t, queue(db), 10, 1); len(got) != 0 {
 		t.Errorf("claimed %+v, want none: the release before holds it", got)
 	}
-	d, any, err := queue(db).NextDue(t.Context(), 1, time.Time{})
+	d, any, err := queue(db).NextDue(t.Context(), 1, false, time.Time{})
 	if err != nil || !any || d < time.Minute || d > time.Hour {
 		t.Errorf("next due: got %v, %v, error %v, want within the hour", d, any, err)
 	}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -107,8 +108,8 @@ func orBeginning(at time.Time) pgtype.Timestamptz {
 
 // Recall makes messages due, up to limit, that are to wait for longer than any message may: the clock was set back
 // after that was written, and says nothing any more about what their waits or their leases were. It returns how many.
-// Look says whether there are any.
-func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (int, error) {
+// Look says whether there are any. longest is how long a message may wait, and resent one that was handed over.
+func (q *Queue) Recall(ctx context.Context, longest, resent time.Duration, limit int) (int, error) {
 	ids, err := pg.Write(ctx, q.pool, pgx.RowTo[int64], q.table.sql(`
 		WITH ahead AS (
 			SELECT id
@@ -116,6 +117,7 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 			WHERE parked_at IS NULL
 				AND ready_at > (SELECT clock_timestamp() + $2::interval)
 				AND kind = $1
+				AND (sends = 0 OR ready_at > (SELECT clock_timestamp() + $4::interval))
 			ORDER BY ready_at DESC
 			LIMIT $3
 			FOR UPDATE SKIP LOCKED
@@ -129,7 +131,7 @@ func (q *Queue) Recall(ctx context.Context, longest time.Duration, limit int) (i
 		SET ready_at = least(ready_at, clock_timestamp()), leased_until = NULL
 		FROM (SELECT id FROM ahead UNION ALL SELECT id FROM leased) AS recalled
 		WHERE m.id = ANY(ARRAY[recalled.id])
-		RETURNING m.id`), q.kind, longest, limit)
+		RETURNING m.id`), q.kind, longest, limit, resent)
 	if err != nil {
 		return 0, fmt.Errorf("recall messages from the future: %w", err)
 	}
@@ -154,9 +156,10 @@ func leasedAhead(kind, longest, from string) string {
 
 // untilNext is how many seconds it is until the next message of a kind is due. Those that nobody holds are due in the
 // order of the index. Where the first of them is due in the future, what is due before it is held, and becomes due by
-// the end of its lease. What was due before from is not looked at.
-func untilNext(kind, alone, from string) string {
-	which := `parked_at IS NULL AND kind = ` + kind + ` AND ready_at >= ` + from + ` AND (` + alone + ` OR NOT suspect)`
+// the end of its lease. What was due before from is not looked at, and with fresh nothing that was handed over.
+func untilNext(kind, alone, fresh, from string) string {
+	which := `parked_at IS NULL AND kind = ` + kind + ` AND ready_at >= ` + from + ` AND (` + alone + ` OR NOT suspect)
+		AND (NOT ` + fresh + ` OR sends = 0)`
 	return `(
 		SELECT extract(epoch FROM least(
 			first.at,
@@ -180,10 +183,13 @@ func untilNext(kind, alone, from string) string {
 
 // NextDue returns how long it is until the next message is due: zero or less when one is due now, false when there is
 // none at all. Messages that must be delivered alone count if alone is 1: a caller that may not claim them need not
-// wait for them. Those that were due before from do not; zero: all do.
-func (q *Queue) NextDue(ctx context.Context, alone int, from time.Time) (time.Duration, bool, error) {
+// wait for them. With fresh those that were handed over do not. Those that were due before from do not; zero: all do.
+func (q *Queue) NextDue(
+	ctx context.Context, alone int, fresh bool, from time.Time,
+) (time.Duration, bool, error) {
 	found, err := collect[struct{ Next *float64 }](ctx, q.pool,
-		q.table.sql(`SELECT `+untilNext(`$1`, `$2 > 0`, `$3`)+` AS next`), q.kind, alone, orBeginning(from))
+		q.table.sql(`SELECT `+untilNext(`$1`, `$2 > 0`, `$3`, `$4`)+` AS next`),
+		q.kind, alone, fresh, orBeginning(from))
 	if err != nil {
 		return 0, false, fmt.Errorf("find the next message due: %w", err)
 	}
@@ -216,7 +222,7 @@ func (t Table) Look(
 	ctx context.Context, pool *pgxpool.Pool, longest time.Duration, tell bool, kinds ...string,
 ) ([]Sight, error) {
 	return t.lookFrom(ctx, pool, view{
-		kinds: kinds, from: make([]time.Time, len(kinds)), longest: longest, tell: tell,
+		kinds: kinds, from: make([]time.Time, len(kinds)), longest: longest, resent: longest, tell: tell,
 	})
 }
 
@@ -225,6 +231,7 @@ type view struct {
 	kinds    []string
 	from     []time.Time   // for each kind
 	longest  time.Duration // that any may wait
+	resent   time.Duration // that one may wait that was handed over
 	tell     bool          // whoever listens, when there is nothing to do
 	patience time.Duration // when the server ends it; 0: when it ends any other statement
 }
@@ -240,7 +247,7 @@ func (t Table) lookFrom(ctx context.Context, pool *pgxpool.Pool, v view) ([]Sigh
 			WHEN $3 AND row_number() OVER () = 1 AND NOT bool_or(next IS NOT NULL OR late OR future) OVER ()
 			THEN pg_notify('`+Channel+`', '`+looked+`') IS NOT NULL
 			ELSE false END AS told
-		FROM (`+t.look()+`) AS seen`, v.kinds, v.longest, v.tell, since)
+		FROM (`+t.look()+`) AS seen`, v.kinds, v.longest, v.tell, since, v.resent)
 	if err != nil {
 		return nil, fmt.Errorf("look at the outbox: %w", err)
 	}
@@ -254,19 +261,23 @@ func (t Table) lookFrom(ctx context.Context, pool *pgxpool.Pool, v view) ([]Sigh
 // look is the statement of Look, without the telling. What was deleted before the first message is passed over once.
 func (t Table) look() string {
 	return t.sql(`
-		SELECT k.kind, ` + untilNext(`k.kind`, `true`, `k.first`) + ` AS next,
+		SELECT k.kind, ` + untilNext(`k.kind`, `true`, `false`, `k.first`) + ` AS next,
 			EXISTS (
 				SELECT
 				FROM {table}
 				WHERE parked_at IS NOT NULL AND kind = k.kind AND expires_at <= (SELECT clock_timestamp())
 			) AS late,
-			coalesce((
-				SELECT ready_at
-				FROM {table}
-				WHERE parked_at IS NULL AND kind = k.kind
-				ORDER BY ready_at DESC
-				LIMIT 1
-			) > clock_timestamp() + $2::interval, false) OR EXISTS (
+			EXISTS (
+				SELECT
+				FROM (
+					SELECT ready_at, sends
+					FROM {table}
+					WHERE parked_at IS NULL AND kind = k.kind AND ready_at > (SELECT clock_timestamp() + $2::interval)
+					ORDER BY ready_at DESC
+					LIMIT ` + strconv.Itoa(lookAtMost) + `
+				) AS ahead
+				WHERE sends = 0 OR ready_at > (SELECT clock_timestamp() + $5::interval)
+			) OR EXISTS (
 				` + leasedAhead(`k.kind`, `$2`, `k.first`) + `
 			) AS future,
 			statement_timestamp() AS at,

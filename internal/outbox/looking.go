@@ -98,7 +98,10 @@ func (all Workers) each(sights []Sight, f func(*Worker, Sight)) {
 func (all Workers) sights(ctx context.Context, d *distance) (sights []Sight, err error) {
 	first, began := all[0], time.Now()
 	everything, within := d.next(began)
-	v := view{longest: first.config.longestWait(), tell: first.config.woken()}
+	v := view{
+		longest: first.config.longestWait(), resent: first.config.longestResent(),
+		tell: first.config.woken(),
+	}
 	for _, w := range all {
 		v.kinds, v.from = append(v.kinds, w.queue.kind), append(v.from, w.beginning())
 	}

@@ -277,6 +277,16 @@ func (g *greeter) Explain(r Report) {
 }
 
 func (g *greeter) Settle(ctx context.Context, reports []Report) (settled Settled, err error) {
+	var handed []Handed
+	reports = slices.DeleteFunc(slices.Clone(reports), func(r Report) bool {
+		if r.Result == HandedOver {
+			handed = append(handed, Handed{Message: r.Message, Delay: r.Delay, Code: r.Code})
+		}
+		return r.Result == HandedOver
+	})
+	if err := g.table.HandOver(ctx, g.pool, handed); err != nil {
+		return Settled{}, err
+	}
 	err = pg.InTx(ctx, g.pool, func(tx pgx.Tx) error {
 		if g.disturb != nil {
 			if err := g.disturb(ctx, tx, reports); err != nil {
@@ -318,7 +328,16 @@ func (g *greeter) settle(ctx context.Context, tx pgx.Tx, reports []Report) (sett
 	settled.More = len(retries) > 0
 	return settled, errors.Join(
 		become(ctx, tx, happy, "HAPPY"), become(ctx, tx, forgotten, "FORGOTTEN"), g.table.Remove(ctx, tx, gone),
-		g.table.Reschedule(ctx, tx, retries), g.table.Park(ctx, tx, rude, slices.Repeat([]string{"RUDE"}, len(rude))))
+		g.table.Reschedule(ctx, tx, retries), g.table.Park(ctx, tx, parked("RUDE", rude...)))
+}
+
+// parked is messages that are to be parked for a code.
+func parked(code string, messages ...Message) []Retry {
+	all := make([]Retry, len(messages))
+	for i, m := range messages {
+		all[i] = Retry{Message: m, Code: code}
+	}
+	return all
 }
 
 func (g *greeter) lock(ctx context.Context, tx pgx.Tx, reports []Report) (map[string]bool, error) {

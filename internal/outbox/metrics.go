@@ -47,7 +47,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "hosho_deliveries_total",
 			Help: "What came of commands that a worker took up, each time that it did. means decided: paymentd said " +
 				"what it has stored; ambiguous, blocked, deferred: no decision, and the command is tried again; " +
-				"refused, conflict: paymentd will not; expired, unreadable, withheld, stray: it was not sent.",
+				"refused, conflict: paymentd will not; expired, unreadable, withheld, stray: it was not sent; handed " +
+				"over: a broker has it, and what came of it comes as an event.",
 		}, []string{"kind", "means"}),
 		took: ofKind(histogram("hosho_delivery_seconds",
 			"From sending a command to paymentd to its answer, or until there was none, in seconds.", Seconds)),
@@ -73,7 +74,7 @@ type counts struct {
 	wait, claimed, size, took prometheus.Observer
 	settled, settledSize      prometheus.Observer
 
-	deliveries [Stray + 1]prometheus.Counter
+	deliveries [HandedOver + 1]prometheus.Counter
 	retried    prometheus.Counter
 }
 
@@ -91,7 +92,7 @@ func (m *Metrics) of(w *Worker) counts {
 		size: m.size.WithLabelValues(kind), took: m.took.WithLabelValues(kind),
 		settled: m.settled, settledSize: m.settledSize, retried: m.retried.WithLabelValues(kind),
 	}
-	for r := Decided; r <= Stray; r++ {
+	for r := Decided; r <= HandedOver; r++ {
 		if r != TimedOut { // a worker takes it for another one
 			c.deliveries[r] = m.deliveries.WithLabelValues(kind, r.String())
 		}

@@ -6,6 +6,7 @@ import "hosho/internal/pg"
 var columns = []string{
 	"id", "key", "kind", "payload", "expires_at", "traceparent", "attempts", "claims", "answers",
 	"ready_at", "leased_until", "lease_token", "suspect", "parked_at", "last_code", "created_at",
+	"sends", "refused",
 }
 
 // ToAppend is what a program needs of the table that puts messages into it.
@@ -32,6 +33,7 @@ func (t Table) ToWork() []pg.Need {
 	need.Select = columns
 	need.Update = []string{
 		"payload", "attempts", "claims", "answers", "ready_at", "leased_until", "lease_token", "parked_at", "last_code",
+		"sends", "refused",
 	}
 	need.Delete = true
 	return []pg.Need{

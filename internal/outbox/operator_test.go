@@ -102,7 +102,7 @@ func TestRetryWaitsForAWorkerThatParks(t *testing.T) {
 	claimed := claimOne(t, queue(db))
 	var retrying sync.WaitGroup
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		err := greetings.Park(ctx, tx, []Message{claimed}, []string{"RUDE"})
+		err := greetings.Park(ctx, tx, parked("RUDE", claimed))
 		retrying.Go(func() {
 			if got := madeDue(t, db, greetings.Retry, m); got != Parked {
 				t.Errorf("got state %d, want parked: %d", got, Parked)

@@ -135,11 +135,11 @@ var sendings = []sending{
 		return err
 	}), []string{"outbox_ready_of_kind", "outbox_parked"}},
 	{"recall", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, err := q.Recall(ctx, 26*time.Hour, 500)
+		_, err := q.Recall(ctx, 26*time.Hour, 26*time.Hour, 500)
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"next due", queued(func(ctx context.Context, q *Queue, _ []Message) error {
-		_, _, err := q.NextDue(ctx, 1, time.Time{})
+		_, _, err := q.NextDue(ctx, 1, false, time.Time{})
 		return err
 	}), []string{"outbox_ready_of_kind"}},
 	{"look", queued(func(ctx context.Context, q *Queue, _ []Message) error {
@@ -161,8 +161,23 @@ var sendings = []sending{
 		return greetings.Reschedule(ctx, tx, retries)
 	}), []string{"outbox_pkey"}},
 	{"park", within(func(ctx context.Context, tx pgx.Tx, claimed []Message) error {
-		return greetings.Park(ctx, tx, claimed, make([]string, len(claimed)))
+		return greetings.Park(ctx, tx, parked("", claimed...))
 	}), []string{"outbox_pkey"}},
+	{"hand over", queued(func(ctx context.Context, q *Queue, claimed []Message) error {
+		var handed []Handed
+		for _, m := range claimed {
+			handed = append(handed, Handed{Message: m})
+		}
+		return q.table.HandOver(ctx, q.pool, handed)
+	}), []string{"outbox_pkey"}},
+	{"lock", within(func(ctx context.Context, tx pgx.Tx, claimed []Message) error {
+		var keys []string
+		for _, m := range claimed {
+			keys = append(keys, m.Key)
+		}
+		_, err := greetings.Lock(ctx, tx, keys)
+		return err
+	}), []string{"outbox_one_of_a_kind"}},
 	{"remove", within(func(ctx context.Context, tx pgx.Tx, claimed []Message) error {
 		var ids []int64
 		for _, m := range claimed {

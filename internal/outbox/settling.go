@@ -80,6 +80,7 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 		switch err := part.Err; {
 		case err == nil:
 			later = append(later, w.done(part.Items, part.Result.Later)...)
+			w.resends.note(part.Items)
 			if part.Result.More {
 				w.unsure.Store(true)
 				w.others.Wake()

@@ -74,7 +74,7 @@ const silenced = `, silenced AS (
 		WHERE token = ANY(ARRAY(
 			SELECT token
 			FROM {claims}
-			WHERE token IS DISTINCT FROM $9 AND token = ANY(ARRAY(SELECT lease_token FROM found))
+			WHERE token IS DISTINCT FROM $11 AND token = ANY(ARRAY(SELECT lease_token FROM found))
 			FOR UPDATE SKIP LOCKED))
 		RETURNING pg_notify('` + Channel + `', '` + gone + ` ' || left(token::text, ` + nameLength + `))
 		)`

@@ -228,7 +228,7 @@ func TestWhatWasWrittenForADeadWorkerIsAnothers(t *testing.T) {
 		return standing.Reschedule(ctx, tx, []Retry{{Message: late[0], Spends: true, Code: "LATE"}})
 	})
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
-		return standing.Park(ctx, tx, late[1:], []string{"LATE"})
+		return standing.Park(ctx, tx, parked("LATE", late[1:]...))
 	})
 	if err := dead.leave(t.Context()); err != nil {
 		t.Error(err)

@@ -54,8 +54,9 @@ func (t Table) Keys() string { return t.sql(`(SELECT key, kind FROM {table})`) }
 // table's indexes.
 func (t Table) View() string { return t.view(``) }
 
-// Whole is View for who works, and not who repairs or audits: with the column alone, it is delivered by itself.
-func (t Table) Whole() string { return t.view(`, suspect AS alone`) }
+// Whole is View for who works, and not who repairs or audits: with the columns alone, it is delivered by itself, and
+// sends, as Message has it.
+func (t Table) Whole() string { return t.view(`, suspect AS alone, sends`) }
 
 func (t Table) view(more string) string {
 	return t.sql(`(

@@ -53,11 +53,11 @@ func TestEveryStatementIsAboutTheTableThatItIsGiven(t *testing.T) {
 	if err := queue.Release(t.Context(), claim(t, queue, 10, 1)); err != nil {
 		t.Error(err)
 	}
-	if d, any, err := queue.NextDue(t.Context(), 1, time.Time{}); err != nil || !any || d > 0 {
+	if d, any, err := queue.NextDue(t.Context(), 1, false, time.Time{}); err != nil || !any || d > 0 {
 		t.Errorf("next due: got %v, %v, error %v, want it due", d, any, err)
 	}
 	claimed := claim(t, queue, 10, 1)
-	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return letters.Park(ctx, tx, claimed, []string{"RUDE"}) })
+	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return letters.Park(ctx, tx, parked("RUDE", claimed...)) })
 	inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
 		state, err := letters.Retry(ctx, tx, m.Key, m.Kind)
 		if state != Parked {

@@ -39,6 +39,7 @@ type Worker struct {
 	read       bool                      // the last pass was over what was written for this worker; likewise
 	behind     atomic.Bool               // something is due that may lie behind the frontier
 	unsure     atomic.Bool               // something may become due at a time that the claiming does not know
+	resends    resends                   // of what was handed over
 
 	mu       sync.Mutex
 	budget   *budget

@@ -37,6 +37,14 @@ func (all Workers) Wake() {
 	}
 }
 
+// Changed is Wake for somebody who has appended or rescheduled messages: the next one may be due sooner than it was.
+func (all Workers) Changed() {
+	for _, w := range all {
+		w.unsure.Store(true)
+	}
+	all.Wake()
+}
+
 // Hear is Wake for a wake-up that says what it is about, in words with commas between: kinds of messages, and what was
 // written with a standing claim (TellingOf). "" says nothing, and a word that means nothing here may be one of a later
 // version: then it may be about any message. One that tells of a look, or of a claim that was ended, wakes nobody.

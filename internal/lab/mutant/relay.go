@@ -62,7 +62,7 @@ var unfencedReschedule = Mutant{
 	Oracle: []rules.ID{rules.Early, rules.I13},
 	Edits: []Edit{{
 		File: "internal/outbox/finish.go",
-		Old:  ` AND m.lease_token = r.token`,
+		Old:  ` AND m.lease_token IS NOT DISTINCT FROM r.token`,
 	}},
 }
 
