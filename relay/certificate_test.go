@@ -33,15 +33,18 @@ func TestARelayKnowsWhoPaymentdIsWhereItCanTell(t *testing.T) {
 		given serve
 		want  string
 	}{
-		{serve{PaymentIdentity: authority.ID("paymentd")}, "--payment-identity says who paymentd must be, and without"},
+		{
+			serve{To: transport{PaymentIdentity: authority.ID("paymentd")}},
+			"--payment-identity says who paymentd must be, and without",
+		},
 		{serve{Security: certified}, "--payment-identity is missing: with a certificate"},
 	} {
 		s := tt.given
 		s.Database = daemon.Database{DatabaseURL: "postgres://127.0.0.1:1/nowhere"}
-		s.Pace, s.PaymentTarget = quick(), "127.0.0.1:1"
+		s.Pace, s.To.PaymentTarget = quick(), "127.0.0.1:1"
 		err := s.Run(t.Context(), slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%+v: got %v, want %q", tt.given.PaymentIdentity, err, tt.want)
+			t.Errorf("%+v: got %v, want %q", tt.given.To.PaymentIdentity, err, tt.want)
 		}
 	}
 }

@@ -136,17 +136,17 @@ func (h *handler) setAside(ctx context.Context, reports []outbox.Report) error {
 	return nil
 }
 
-// strays parts the reports on commands without an order from the others.
-func strays(reports []outbox.Report) (stray, others []outbox.Report) {
-	if !slices.ContainsFunc(reports, func(r outbox.Report) bool { return r.Result == outbox.Stray }) {
+// parted parts the reports of a result from the others.
+func parted(reports []outbox.Report, result outbox.Result) (some, others []outbox.Report) {
+	if !slices.ContainsFunc(reports, func(r outbox.Report) bool { return r.Result == result }) {
 		return nil, reports
 	}
 	for _, r := range reports {
-		if r.Result == outbox.Stray {
-			stray = append(stray, r)
+		if r.Result == result {
+			some = append(some, r)
 		} else {
 			others = append(others, r)
 		}
 	}
-	return stray, others
+	return some, others
 }

@@ -26,7 +26,9 @@ func vain(code, message string) outbox.Report {
 
 // newExplainer makes the part of a handler that writes to a log.
 func newExplainer(log *journal) *handler {
-	return &handler{maxAttempts: 5, digest: newDigest(slog.New(log)), log: slog.New(log), giveUps: &giveUps{}}
+	return &handler{
+		way: overGRPC{}, maxAttempts: 5, digest: newDigest(slog.New(log)), log: slog.New(log), giveUps: &giveUps{},
+	}
 }
 
 // paymentd is away for a minute, and twenty thousand deliveries come to nothing. The log has some of them, and how many

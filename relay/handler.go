@@ -19,9 +19,11 @@ import (
 	"hosho/relay/internal/dispatch"
 )
 
-// handler is the relay's side of the outbox engine: it carries commands to paymentd and applies the replies to orders.
+// handler is the relay's side of the outbox engine: it sends commands on their way and applies what became of them to
+// orders.
 type handler struct {
-	*dispatch.Dispatcher
+	way
+
 	name        string // of this relay, for operators
 	store       *orderdb.Store
 	watchers    *pg.Waker // tells orderd that orders have changed
@@ -43,7 +45,10 @@ const longestError = 1 << 10
 // thousand are told together, unless the log is to tell everything. Where all goes well, the order's own line says it.
 func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
-	dispatch.Ended(r)
+	h.Ended(r)
+	if r.Result == outbox.HandedOver {
+		return // nothing has become of it yet
+	}
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
 	h.events.Delivery(traceparentOf(r.Message.Traceparent), h.delivered(r))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
@@ -74,7 +79,7 @@ func (h *handler) Explain(r outbox.Report) {
 // severity is how loud the log is about a delivery.
 func severity(r outbox.Report) slog.Level {
 	switch {
-	case r.Result == outbox.Decided && r.Message.Claims == 1 && !r.Late:
+	case r.Result == outbox.Decided && r.Message.Claims <= 1 && !r.Late:
 		return slog.LevelDebug // what it led to has a line
 	case r.Result == outbox.Decided, r.Result == outbox.Deferred,
 		r.Code == codeUnwanted && order.Command(r.Message.Kind) == order.Charge:
@@ -99,23 +104,20 @@ func (h *handler) again(r outbox.Report) bool {
 
 // Settle applies reports to their orders and logs what changed, once it is committed.
 func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.Settled, error) {
-	stray, reports := strays(reports)
+	stray, reports := parted(reports, outbox.Stray)
 	if err := h.setAside(ctx, stray); err != nil {
 		return outbox.Settled{}, err
 	}
+	handed, reports := parted(reports, outbox.HandedOver)
+	if err := h.handOver(ctx, handed); err != nil {
+		return outbox.Settled{}, err
+	}
+	if len(reports) == 0 {
+		return outbox.Settled{}, nil
+	}
 	findings := make([]orderdb.Finding, len(reports))
 	for i, r := range reports {
-		findings[i] = orderdb.Finding{
-			Event: eventOf(r, h.maxAttempts), Told: toldBy(r), Longest: h.backoff(r.Message.Kind).Cap,
-			Retry: outbox.Retry{
-				Message: r.Message, Delay: r.Delay, Code: r.Code,
-				Spends: r.Result == outbox.Ambiguous, Answered: !r.Lost, Forgives: r.Message.Alone && r.Hung,
-			},
-			Delivery: orderdb.Delivery{
-				Relay: h.name, RPC: dispatch.Method(r), Result: r.Result, Took: r.Took,
-				Traced: h.traces.Joins(r.Message.Traceparent),
-			},
-		}
+		findings[i] = h.finding(r)
 	}
 	began := time.Now()
 	done, err := h.store.Settle(ctx, findings)
@@ -131,6 +133,30 @@ func (h *handler) Settle(ctx context.Context, reports []outbox.Report) (outbox.S
 	}
 	settled.Later = h.withOrder(ctx, settled.Later)
 	return settled, nil
+}
+
+// finding is what became of a command, for its order.
+func (h *handler) finding(r outbox.Report) orderdb.Finding {
+	return orderdb.Finding{
+		Event: eventOf(r, h.maxAttempts), Told: toldBy(r), Longest: h.backoff(r.Message.Kind).Cap,
+		Retry: outbox.Retry{
+			Message: r.Message, Delay: r.Delay, Code: r.Code,
+			Spends: r.Result == outbox.Ambiguous, Answered: !r.Lost, Forgives: r.Message.Alone && r.Hung,
+		},
+		Delivery: orderdb.Delivery{
+			Relay: h.name, RPC: h.Method(r), Result: r.Result, Took: r.Took,
+			Traced: h.traces.Joins(r.Message.Traceparent),
+		},
+	}
+}
+
+// handOver notes what a broker has confirmed.
+func (h *handler) handOver(ctx context.Context, reports []outbox.Report) error {
+	handed := make([]outbox.Handed, len(reports))
+	for i, r := range reports {
+		handed[i] = outbox.Handed{Message: r.Message, Delay: r.Delay, Code: r.Code}
+	}
+	return h.store.HandOver(ctx, handed)
 }
 
 // withOrder returns reports without the late ones whose orders are gone: they would be kept for ever.

@@ -1,4 +1,5 @@
-// Command relay delivers the order service's outbox to the payment service, and applies the replies to the orders.
+// Command relay delivers the order service's outbox to the payment service, by calls or over a broker, and applies what
+// comes back to the orders.
 //
 // Its promise: a reply changes an order in the transaction that finishes its outbox row, an error never cancels an
 // order but only starts its compensation, and any number of relays may run, die and come back. It needs no orderd to
@@ -7,12 +8,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 
-	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/daemon"
 	"hosho/internal/orderdb"
 	"hosho/internal/pg"
@@ -23,7 +21,7 @@ import (
 
 var program = daemon.Program{
 	Name: "relay", Description: "The relay of hosho: delivers the orders' outbox to the payment service.",
-	Listen: "127.0.0.1:50053", AdminListen: "127.0.0.1:9103", Database: migrations.Orders, Help: paceHelp,
+	Listen: "127.0.0.1:50053", AdminListen: "127.0.0.1:9103", Database: migrations.Orders, Help: help(),
 }
 
 type commands struct {
@@ -41,9 +39,7 @@ type serve struct {
 	daemon.Listen
 	daemon.Security
 
-	PaymentTarget string `type:"target" default:"127.0.0.1:50052" env:"${env}_PAYMENT_TARGET" help:"Where paymentd is."`
-
-	PaymentIdentity string `type:"identity" env:"${env}_PAYMENT_IDENTITY" placeholder:"URI" help:"${payment_identity}"`
+	To transport `embed:""`
 
 	Pace pace `embed:""`
 }
@@ -76,25 +72,17 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	switch certified := secured.Identity != nil; {
-	case !certified && c.PaymentIdentity != "":
-		return errors.New("--payment-identity says who paymentd must be, and without --tls-cert, --tls-key and " +
-			"--tls-ca nobody can tell")
-	case certified && c.PaymentIdentity == "":
-		return errors.New("--payment-identity is missing: with a certificate the relay talks to nobody but the " +
-			"paymentd that it names")
-	}
-	paymentd, err := rpc.Dial(c.PaymentTarget, rpc.As(secured.Identity, c.PaymentIdentity))
+	to, err := c.To.open(secured.Identity, registry, log)
 	if err != nil {
-		return fmt.Errorf("dial paymentd at %s: %w", c.PaymentTarget, err)
+		return err
 	}
-	defer paymentd.Close()
+	defer to.close()
 	traces, err := trace.Open(program.Name, daemon.Instance(), log, registry)
 	if err != nil {
 		return err
 	}
 	defer traces.Close()
-	server := newServer(pools, config, c.Pace, paymentv1.NewPaymentServiceClient(paymentd), registry, traces, log)
+	server := newServer(pools, config, c.Pace, to, registry, traces, log)
 	server.tellOutbox(observed.Scrape)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup

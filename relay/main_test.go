@@ -99,13 +99,19 @@ func (s *system) relay(changes ...func(*pace)) *running {
 	for _, change := range changes {
 		change(&p)
 	}
+	return s.run(&serve{
+		Database: daemon.Database{DatabaseURL: s.url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
+		Durability: daemon.Durability{AllowUnsafeDurability: true},
+		To:         transport{PaymentTarget: s.peer.target()}, Pace: p,
+	})
+}
+
+// run starts a relay.
+func (s *system) run(daemon *serve) *running {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	r := &running{s: s, cancel: cancel, ended: make(chan error, 1), log: everything()}
 	r.log.also = s.log
-	daemon := &serve{
-		Database: daemon.Database{DatabaseURL: s.url}, Listen: daemon.Listen{Listen: "127.0.0.1:0"},
-		Durability: daemon.Durability{AllowUnsafeDurability: true}, PaymentTarget: s.peer.target(), Pace: p,
-	}
 	go func() { r.ended <- daemon.Run(ctx, slog.New(r.log)) }()
 	s.relays = append(s.relays, r)
 	return r

@@ -15,6 +15,7 @@ type cause struct{ word, text string }
 // The causes, but for those that are events.
 var (
 	dataLost     = cause{"data_lost", "paymentd says that it has lost data"}
+	unknownOrder = cause{"unknown_order", "a payment event of an order that there is not"}
 	noOrder      = cause{"no_order", "a command without an order: it is not sent"}
 	notAsOrdered = cause{"payload_mismatch", "its command is not what was ordered: it is sent as it was ordered"}
 	voidInVain   = cause{"void_in_vain", "its void fails again and again: money may be held"}
@@ -31,7 +32,9 @@ func causeOf(e order.Event) cause { return cause{strings.ReplaceAll(e.String(), 
 
 // causes returns all of them, so that each is there before it happens.
 func causes() []cause {
-	all := []cause{dataLost, noOrder, notAsOrdered, voidInVain, givenUp, stranger, unidentified, clocksDiffer}
+	all := []cause{
+		dataLost, noOrder, unknownOrder, notAsOrdered, voidInVain, givenUp, stranger, unidentified, clocksDiffer,
+	}
 	for _, e := range order.Events {
 		if mayAlarm(e) {
 			all = append(all, causeOf(e))

@@ -146,7 +146,7 @@ func (s *server) AcceptPaymentsDatabase(
 	if err != nil {
 		return nil, err
 	}
-	asked := s.dispatcher.AskAnew(ctx) // an error is no matter where that was told
+	asked := s.way.AskAnew(ctx) // an error is no matter where that was told
 	v, _ := s.trust.last()
 	if v.trusted == accept.ID {
 		return &relayv1.AcceptPaymentsDatabaseResponse{}, nil
@@ -163,7 +163,7 @@ func (s *server) AcceptPaymentsDatabase(
 		s.log.WarnContext(ctx, "payments database accepted",
 			"from", response.GetPrevious(), "to", accept.ID, "operator", accept.Operator)
 	}
-	_ = s.dispatcher.AskAnew(ctx) // it is accepted, whatever becomes of this
+	_ = s.way.AskAnew(ctx) // it is accepted, whatever becomes of this
 	s.workers.Wake()
 	return response, nil
 }

@@ -45,6 +45,7 @@ func TestTheDefaultPace(t *testing.T) {
 		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second,
 		MaxAttempts: 5, Batch: 500,
 		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute, BreakerStreak: 5,
+		Resend: 30 * time.Second, ResendCap: 10 * time.Minute,
 		PollInterval: time.Second, VoidAlarm: 20, StuckAfter: order.StuckAfter, Wake: true,
 	}
 	if got := defaults(t); got != want {

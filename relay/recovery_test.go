@@ -283,7 +283,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	s := newSystem(t)
 	first := s.relay()
 	first.client()
-	second := &serve{Pace: quick(), PaymentTarget: s.peer.target()}
+	second := &serve{Pace: quick(), To: transport{PaymentTarget: s.peer.target()}}
 	second.AllowUnsafeDurability = true
 	second.DatabaseURL, second.Listen.Listen = s.url, first.log.lines("serving")[0]["address"]
 	ended := make(chan error, 1)

@@ -13,10 +13,12 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/admission"
+	"hosho/internal/broker"
 	"hosho/internal/command"
 	"hosho/internal/daemon"
 	"hosho/internal/digest"
 	"hosho/internal/events"
+	"hosho/internal/inbox"
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
@@ -25,6 +27,7 @@ import (
 	"hosho/internal/trace"
 	"hosho/internal/wait"
 	"hosho/relay/internal/dispatch"
+	"hosho/relay/internal/publish"
 )
 
 const (
@@ -42,9 +45,9 @@ type server struct {
 	workers    outbox.Workers // one for each kind of command: voids that fail must not hold up charges
 	watchers   *pg.Waker      // tells the orderds that orders have changed
 	listener   *pg.Listener   // hears that something is due
-	dispatcher *dispatch.Dispatcher
+	way        way
 	digest     *digest.Digest[sort]
-	trust      *trust
+	trust      interface{ last() (verdict, bool) }
 	operators  *admission.Lane // of all calls that ask the database
 	events     *events.Log
 	stuckAfter time.Duration
@@ -53,8 +56,8 @@ type server struct {
 }
 
 func newServer(
-	pools *pg.Pools, config outbox.Config, p pace, paymentd paymentv1.PaymentServiceClient,
-	registry prometheus.Registerer, traces *trace.Tracer, log *slog.Logger,
+	pools *pg.Pools, config outbox.Config, p pace, to destination, registry prometheus.Registerer,
+	traces *trace.Tracer, log *slog.Logger,
 ) *server {
 	alarms := newAlarms(registry)
 	s := &server{
@@ -68,23 +71,60 @@ func newServer(
 		operators:  admission.NewLane("operator", int(pools.Reads.Config().MaxConns)/2),
 		events:     events.NewLog(program.Name, daemon.Instance(), registry),
 	}
-	s.trust, s.digest = &trust{store: s.store, alarms: alarms, log: log}, newDigest(log)
-	s.dispatcher = dispatch.New(paymentd, dispatch.Config{
-		Timeout: config.CallTimeout, Batch: config.Batch, Trust: s.trust.judge, Registry: registry,
-		Renew: p.renew, Listen: p.listen, Traces: traces,
-	})
+	s.digest = newDigest(log)
+	h := &handler{
+		name: s.name, store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
+		backoff: config.Backoff, giveUps: newGiveUps(alarms, log), persons: &persons{log: log, alarms: alarms},
+		digest: s.digest, traces: traces, events: s.events, log: log,
+	}
+	if to.broker == nil {
+		s.call(to.paymentd, h, config, p, registry)
+	} else {
+		config.Quiet = s.publish(to, h, config, p, registry)
+	}
 	config.Poll, config.Wakes, config.Metrics = s.listener.Poll, p.Wake, outbox.NewMetrics(registry)
 	config.Breaker = s.events.Breaker
 	if traces != nil {
 		config.Claimed = func(messages []outbox.Message, began time.Time) { traceClaimed(traces, messages, began) }
 	}
-	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, &handler{
-		Dispatcher: s.dispatcher, name: s.name,
-		store: s.store, watchers: s.watchers, maxAttempts: p.MaxAttempts, voidAlarm: p.VoidAlarm,
-		backoff: config.Backoff, giveUps: newGiveUps(alarms, log), persons: &persons{log: log, alarms: alarms},
-		digest: s.digest, traces: traces, events: s.events, log: log,
-	}, log, string(order.Charge), string(order.Void))
+	s.workers = outbox.NewWorkers(config, pools.Writes, orderdb.Outbox, h, log,
+		string(order.Charge), string(order.Void))
 	return s
+}
+
+// call has a handler's commands sent to paymentd.
+func (s *server) call(
+	paymentd paymentv1.PaymentServiceClient, h *handler, config outbox.Config, p pace, registry prometheus.Registerer,
+) {
+	t := &trust{store: s.store, alarms: h.persons.alarms, log: s.log}
+	s.trust, s.way = t, overGRPC{dispatch.New(paymentd, dispatch.Config{
+		Timeout: config.CallTimeout, Batch: config.Batch, Trust: t.judge, Registry: registry,
+		Renew: p.renew, Listen: p.listen, Traces: s.traces,
+	})}
+	h.way = s.way
+}
+
+// publish has a handler's commands published, and payment events applied. It returns what reports whether there are
+// none.
+func (s *server) publish(
+	to destination, h *handler, config outbox.Config, p pace, registry prometheus.Registerer,
+) (quiet func() bool) {
+	known := &pin{store: s.store, alarms: h.persons.alarms, log: s.log, strangers: map[string]time.Time{}}
+	o := &overBroker{
+		Publisher: publish.New(publish.Config{
+			Broker: to.broker, Topic: broker.Orders(to.prefix), Timeout: config.CallTimeout, Identify: known.identify,
+			Registry: registry, Traces: s.traces,
+		}),
+		pin: known, handler: h, changed: func() { s.workers.Changed() }, within: config.SettleTimeout,
+		patience: p.Resend, counts: newHeardCounts(registry), log: s.log,
+	}
+	o.last.Store(time.Now().UnixNano())
+	o.inbox = inbox.Config{
+		Broker: to.broker, Topic: broker.Payments(to.prefix), Group: broker.Relay, Handle: o.handle,
+		Metrics: inbox.NewMetrics(registry), Log: s.log,
+	}
+	s.trust, s.way, h.way = known, o, o
+	return o.quiet
 }
 
 func (s *server) config(
@@ -124,7 +164,7 @@ func (s *server) run(ctx context.Context, listening pg.Config, listen bool) {
 // work delivers the outbox until ctx ends and what is under way is finished.
 func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 	defer s.digest.Stop()
-	defer s.dispatcher.Close()
+	defer s.way.Close()
 	for ready(ctx) != nil {
 		if !wait.For(ctx, readyPoll) {
 			return
@@ -133,6 +173,6 @@ func (s *server) work(ctx context.Context, ready func(context.Context) error) {
 	s.log.Info("delivering", "relay", s.name) // by this name the attempts are recorded
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	asking.Go(func() { s.dispatcher.KeepAsking(ctx) })
+	asking.Go(func() { s.way.Run(ctx, ready) })
 	s.workers.Run(ctx)
 }

@@ -62,9 +62,10 @@ main
 orderd     | *             | admission crew gen/error gen/event gen/money gen/order command daemon events identity
            |               | logline migrations order orderdb orderd/internal/door outbox page pg policy protoread
            |               | protowrite rpc trace validate wait
-relay      | *             | admission digest gen/error gen/event gen/money gen/payment gen/relay command daemon events
-           |               | identity logline migrations order orderdb outbox page pg plain relay/internal/dispatch
-           |               | rpc scrape trace validate wait
+relay      | *             | admission batch broker broker/connect digest envelope gen/error gen/event gen/events
+           |               | gen/money gen/payment gen/relay command daemon events identity inbox logline migrations
+           |               | order orderdb outbox page pg plain relay/internal/dispatch relay/internal/publish rpc
+           |               | scrape trace validate wait
 paymentd   | *             | admission batch broker broker/connect card crew gen/error gen/events gen/money gen/payment
            |               | daemon envelope events identity inbox logline migrations page payment paymentdb pg policy
            |               | protoread protowrite rpc trace validate
@@ -73,6 +74,7 @@ server
 orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
 relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
+relay/internal/publish | * | broker crew envelope gen/events order outbox relay/internal/dispatch trace
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events

@@ -87,9 +87,9 @@ func (d *delivery) took() time.Duration { return time.Since(d.sent) }
 func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
 	bulk := make([]*delivery, 0, len(messages))
 	for _, m := range messages {
-		c, err := read(m)
+		c, err := CommandIn(m)
 		if err != nil {
-			report(outbox.Report{Message: m, Result: outbox.Unreadable, Code: codeUnreadable, Body: err.Error()})
+			report(Unreadable(m, err))
 			continue
 		}
 		next := &delivery{message: m, command: c, report: report, sent: time.Now()}
@@ -105,8 +105,13 @@ func (d *Dispatcher) Deliver(ctx context.Context, messages []outbox.Message, rep
 	}
 }
 
-// read returns the command in a message, which whoever checked it has perhaps read already.
-func read(m outbox.Message) (*paymentv1.PaymentCommand, error) {
+// Unreadable is the report on a command that cannot be read.
+func Unreadable(m outbox.Message, err error) outbox.Report {
+	return outbox.Report{Message: m, Result: outbox.Unreadable, Code: codeUnreadable, Body: err.Error()}
+}
+
+// CommandIn returns the command in a message, which whoever checked it has perhaps read already.
+func CommandIn(m outbox.Message) (*paymentv1.PaymentCommand, error) {
 	if c, ok := m.Read.(*paymentv1.PaymentCommand); ok {
 		return c, nil
 	}
@@ -151,10 +156,13 @@ func mean(c *paymentv1.PaymentCommand, database string) {
 // unsent are the results of what was not sent.
 var unsent = []outbox.Result{outbox.Expired, outbox.Unreadable, outbox.Withheld, outbox.Stray}
 
+// Sent reports whether a delivery went out at all.
+func Sent(r outbox.Report) bool { return !slices.Contains(unsent, r.Result) && r.Code != codeClock }
+
 // Method returns the method that a delivery went over, "" when nothing was sent.
-func Method(r outbox.Report) string {
+func (d *Dispatcher) Method(r outbox.Report) string {
 	switch {
-	case slices.Contains(unsent, r.Result), r.Code == codeClock:
+	case !Sent(r):
 		return ""
 	case !r.Message.Alone:
 		return "ProcessPayments"

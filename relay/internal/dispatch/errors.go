@@ -184,6 +184,16 @@ func (f refusal) silent() bool { return f.fromTransport() && f.code == codes.Dea
 // hangs reports whether it was the time that was over, here or at the card network.
 func (f refusal) hangs() bool { return f.code == codes.DeadlineExceeded }
 
+// Refused notes in a report what paymentd has said of a command that it did not decide. What is said by an event is an
+// answer: it hangs nowhere.
+func Refused(r *outbox.Report, code int32, reason, message string) {
+	refusal{code: codes.Code(code), reason: reason, message: message}.apply(r)
+	if r.Result == outbox.TimedOut {
+		r.Result = outbox.Ambiguous
+	}
+	r.Immediate = false
+}
+
 func codeOf(e *paymentv1.PaymentError) codes.Code { return codes.Code(e.GetCode()) }
 
 func refusalIn(e *paymentv1.PaymentError) refusal {
