@@ -24,10 +24,15 @@ import (
 var program = daemon.Program{
 	Name: "paymentd", Description: "The payment service of hosho.",
 	Listen: "127.0.0.1:50052", AdminListen: "127.0.0.1:9102", Database: migrations.Payments,
-	Help: map[string]string{
-		"simulate":     "Let the card network fail for some amounts: internal, reply-lost, hang or decline.",
-		"card_timeout": "How long the card network may take to answer; 0, for experiments: as long as the caller.",
-	},
+	Help: help(),
+}
+
+// help returns the texts of all flags of paymentd.
+func help() map[string]string {
+	all := connect.Help()
+	all["simulate"] = "Let the card network fail for some amounts: internal, reply-lost, hang or decline."
+	all["card_timeout"] = "How long the card network may take to answer; 0, for experiments: as long as the caller."
+	return all
 }
 
 type commands struct {
