@@ -13,6 +13,7 @@ import (
 	eventsv1 "hosho/gen/events/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/broker"
+	"hosho/internal/broker/connect"
 	"hosho/internal/envelope"
 	"hosho/internal/inbox"
 )
@@ -48,12 +49,20 @@ func (c *consumer) run(ctx context.Context) {
 	if c == nil {
 		return
 	}
+	c.fitness.await(ctx)
 	c.going = ctx
 	defer c.hanging.running.Wait()
 	inbox.Run(ctx, inbox.Config{
 		Broker: c.broker, Topic: broker.Orders(c.prefix), Group: broker.Paymentd,
 		Handle: c.handle, Ready: c.fitness.check, Metrics: c.inbox, Log: c.log,
 	})
+}
+
+// tell logs what the broker's topics can promise.
+func (c *consumer) tell(ctx context.Context) {
+	if c != nil {
+		connect.Tell(ctx, c.broker, c.prefix, c.log)
+	}
 }
 
 // close ends the connection to the broker, after run has ended.

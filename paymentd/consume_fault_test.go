@@ -72,7 +72,8 @@ func TestEventsWaitWhileTheDatabaseIsAway(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		s := openShop(t, kind, func(options ...func(*server)) *system { return startOn(t, db, pool, options...) })
+		s := openShop(t, kind)
+		s.system = startOn(t, db, pool, s.consume)
 		first := newCharge(500)
 		s.say(placed(first, 1))
 		s.hearCharged([]*paymentv1.ChargePaymentRequest{first})

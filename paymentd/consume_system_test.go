@@ -23,6 +23,7 @@ type shop struct {
 	*system
 
 	t        *testing.T
+	url      string
 	broker   broker.Broker
 	prefix   string
 	database string // the identity of the orders database
@@ -40,21 +41,14 @@ func overBrokers(t *testing.T, test func(t *testing.T, kind string)) {
 	brokertest.Each(t, test)
 }
 
-// startOver starts a paymentd with the simulation of the demo, which consumes from a broker of its own.
-func startOver(t *testing.T, kind string, options ...func(*server)) *shop {
+// openShop makes topics on a broker of a test's own.
+func openShop(t *testing.T, kind string) *shop {
 	t.Helper()
-	return openShop(t, kind, func(options ...func(*server)) *system { return start(t, options...) }, options...)
-}
-
-// openShop has a paymentd that is started consume.
-func openShop(
-	t *testing.T, kind string, start func(...func(*server)) *system, options ...func(*server),
-) *shop {
-	t.Helper()
-	url := brokertest.Start(t, kind).URL()
-	s := &shop{t: t, prefix: "test", database: newID(), counts: prometheus.NewRegistry()}
-	s.broker = dial(t, url)
-	plan, err := broker.PlanOf(s.prefix, time.Hour, 1)
+	s := &shop{
+		t: t, url: brokertest.Start(t, kind).URL(), prefix: "test", database: newID(), counts: prometheus.NewRegistry(),
+	}
+	s.broker = dial(t, s.url)
+	plan, err := broker.PlanOf(s.prefix, broker.MinRetention, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,18 +56,27 @@ func openShop(
 		t.Fatal(err)
 	}
 	s.outcomes = s.broker.Subscribe(broker.Payments(s.prefix), broker.Relay)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	return s
+}
+
+// startOver starts a paymentd with the simulation of the demo, which consumes from a broker of its own.
+func startOver(t *testing.T, kind string, options ...func(*server)) *shop {
+	t.Helper()
+	s := openShop(t, kind)
+	s.system = start(t, append(options, s.consume)...)
+	return s
+}
+
+// consume has a server that is started consume, until the test ends.
+func (s *shop) consume(served *server) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	s.stopConsuming = stop
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
 		stop()
 		s.consuming.Wait()
 	})
-	consumes := func(served *server) {
-		s.consumer = newConsumer(served, dial(t, url), s.prefix, s.counts)
-		s.consuming.Go(func() { s.consumer.run(ctx) })
-	}
-	s.system = start(append(options, consumes)...)
-	return s
+	s.consumer = newConsumer(served, dial(s.t, s.url), s.prefix, s.counts)
+	s.consuming.Go(func() { s.consumer.run(ctx) })
 }
 
 func dial(t *testing.T, url string) broker.Broker {

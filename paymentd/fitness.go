@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,18 +12,18 @@ import (
 // restAfter is how long nothing is fetched after the database was found to be away.
 const restAfter = time.Second
 
-var errNotAsked = errors.New("nobody knows yet whether the database is ready")
-
 // fitness is whether there is any use in fetching events. While the database is away there is none: they stay on the
 // broker, and are nobody's fault.
 type fitness struct {
+	known  chan struct{} // closed when readiness was answered for the first time
+	once   sync.Once
 	mu     sync.Mutex
 	latest error // what readiness was answered last
 	fault  error // what was found in between
 	until  time.Time
 }
 
-func newFitness() *fitness { return &fitness{latest: errNotAsked} }
+func newFitness() *fitness { return &fitness{known: make(chan struct{})} }
 
 // remember returns the readiness that a server asks for again and again, whose last answer is remembered.
 func (f *fitness) remember(ready func(context.Context) error) func(context.Context) error {
@@ -33,6 +32,7 @@ func (f *fitness) remember(ready func(context.Context) error) func(context.Conte
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.latest = err
+		f.once.Do(func() { close(f.known) })
 		return err
 	}
 }
@@ -44,6 +44,14 @@ func (f *fitness) note(err error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.fault, f.until = err, time.Now().Add(restAfter)
+	}
+}
+
+// await waits until readiness was answered for the first time, or ctx ends.
+func (f *fitness) await(ctx context.Context) {
+	select {
+	case <-f.known:
+	case <-ctx.Done():
 	}
 }
 

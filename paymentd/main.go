@@ -92,6 +92,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	background.Go(func() { secured.Run(running) })
 	background.Go(func() { consumer.run(running) })
+	background.Go(func() { consumer.tell(running) })
 
 	schema := program.Database.Ready(pools.Readiness, paymentdb.Needs(), observed.Schema)
 	ready := guard.Ready(pools.Readiness, schema)

@@ -108,7 +108,6 @@ func TestNothingIsFetchedWhileTheDatabaseIsAway(t *testing.T) {
 			t.Errorf("%s: got %v, want fetched: %v", what, err, want)
 		}
 	}
-	wants("nobody has asked", false)
 	_ = ready(t.Context()) // it is remembered
 	wants("not ready", false)
 	answer = nil

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/broker/connect"
+	"hosho/internal/daemon"
+	"hosho/internal/paymentdb"
+	"hosho/internal/pgtest"
+)
+
+// A paymentd that is given a broker takes events from it beside its calls, and says at the start what its topics
+// promise. It stops in order.
+func TestAPaymentdTakesEventsWhereItIsGivenABroker(t *testing.T) {
+	overBrokers(t, func(t *testing.T, kind string) {
+		db := pgtest.Payments(t)
+		s := openShop(t, kind)
+		s.system = &system{db: db, log: newLogLines()}
+		served := &serve{
+			Database:   daemon.Database{DatabaseURL: db.As(t, paymentdb.Needs()).URL},
+			Durability: daemon.Durability{AllowUnsafeDurability: true},
+			Listen:     daemon.Listen{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0"},
+			Broker:     connect.Flags{BrokerURL: s.url, BrokerPrefix: s.prefix},
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- served.Run(ctx, slog.New(slog.NewJSONHandler(s.log, nil))) }()
+		c := newCharge(500)
+		s.say(placed(c, 1))
+		s.hearCharged([]*paymentv1.ChargePaymentRequest{c})
+		s.log.await("a topic may lose what its broker confirmed")
+		text := metricsAt(t, s.log.await("serving")["admin"].(string))
+		for _, want := range []string{
+			`hosho_broker_published_total{result="confirmed",type="PaymentCharged"} 1`,
+			`hosho_inbox_events_total{fate="dead"} 0`, `hosho_alarms_total{cause="another_orders_database"} 0`,
+		} {
+			if !bytes.Contains(text, []byte(want)) {
+				t.Errorf("got no metric %s", want)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("paymentd ended with %v", err)
+		}
+	})
+}
+
+func metricsAt(t *testing.T, address string) []byte {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(reply.Body); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
+}
