@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/events"
 	"hosho/internal/order"
@@ -10,11 +12,16 @@ import (
 
 // delivered is the event of a delivery.
 func (h *handler) delivered(r outbox.Report) events.Delivery {
-	return events.Delivery{
+	d := events.Delivery{
 		OrderID: r.Message.Key, Kind: r.Message.Kind, Claim: r.Message.Claims, Attempts: r.Message.Attempts,
-		Code: r.Code, Meaning: meanings[r.Result], Cause: eventOf(r, h.maxAttempts).String(),
-		Latency: r.Took, Again: h.again(r), Delay: r.Delay,
+		Code: r.Code, Meaning: meanings[r.Result], Latency: r.Took, Delay: r.Delay,
 	}
+	if r.Result == outbox.HandedOver {
+		d.Cause, d.Again = fmt.Sprintf("send %d", r.Message.Sends+1), true
+	} else {
+		d.Cause, d.Again = eventOf(r, h.maxAttempts).String(), h.again(r)
+	}
+	return d
 }
 
 // meanings are those of the contract, for what the engine knows as results.
@@ -29,6 +36,7 @@ var meanings = [...]relayv1.Attempt_Meaning{
 	outbox.Unreadable: relayv1.Attempt_MEANING_UNREADABLE,
 	outbox.Withheld:   relayv1.Attempt_MEANING_BLOCKED,
 	outbox.Stray:      relayv1.Attempt_MEANING_BLOCKED,
+	outbox.HandedOver: relayv1.Attempt_MEANING_HANDED_OVER,
 }
 
 // changeOf is the event of a change of status.

@@ -46,11 +46,11 @@ const longestError = 1 << 10
 func (h *handler) Explain(r outbox.Report) {
 	ctx := context.Background()
 	h.Ended(r)
+	h.events.Delivery(traceparentOf(r.Message.Traceparent), h.delivered(r))
 	if r.Result == outbox.HandedOver {
 		return // nothing has become of it yet
 	}
 	h.giveUps.note(r, eventOf(r, h.maxAttempts))
-	h.events.Delivery(traceparentOf(r.Message.Traceparent), h.delivered(r))
 	if r.Code == dispatch.CodeDataLoss && r.Result == outbox.Ambiguous {
 		h.persons.callAbout(r.Message, r.Code, dataLost)
 	}

@@ -228,6 +228,8 @@ const (
 	Attempt_MEANING_EXPIRED Attempt_Meaning = 6
 	// The command was damaged: nothing was sent.
 	Attempt_MEANING_UNREADABLE Attempt_Meaning = 7
+	// A broker has it, which is no outcome: it is handed over again until there is one. Told as an event, and not kept.
+	Attempt_MEANING_HANDED_OVER Attempt_Meaning = 8
 )
 
 // Enum value maps for Attempt_Meaning.
@@ -241,6 +243,7 @@ var (
 		5: "MEANING_CONFLICT",
 		6: "MEANING_EXPIRED",
 		7: "MEANING_UNREADABLE",
+		8: "MEANING_HANDED_OVER",
 	}
 	Attempt_Meaning_value = map[string]int32{
 		"MEANING_UNSPECIFIED": 0,
@@ -251,6 +254,7 @@ var (
 		"MEANING_CONFLICT":    5,
 		"MEANING_EXPIRED":     6,
 		"MEANING_UNREADABLE":  7,
+		"MEANING_HANDED_OVER": 8,
 	}
 )
 
@@ -2033,7 +2037,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x0eSTATUS_PENDING\x10\x01\x12\x14\n" +
 	"\x10STATUS_COMPLETED\x10\x02\x12\x15\n" +
 	"\x11STATUS_CANCELLING\x10\x03\x12\x14\n" +
-	"\x10STATUS_CANCELLED\x10\x04\"\xc9\x04\n" +
+	"\x10STATUS_CANCELLED\x10\x04\"\xe2\x04\n" +
 	"\aAttempt\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x14\n" +
 	"\x05claim\x18\x02 \x01(\x05R\x05claim\x12;\n" +
@@ -2047,7 +2051,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\btrace_id\x18\t \x01(\tR\atraceId\x12:\n" +
 	"\vretry_delay\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryDelay\"\xbb\x01\n" +
+	"retryDelay\"\xd4\x01\n" +
 	"\aMeaning\x12\x17\n" +
 	"\x13MEANING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMEANING_DECIDED\x10\x01\x12\x15\n" +
@@ -2056,7 +2060,8 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x0fMEANING_REFUSED\x10\x04\x12\x14\n" +
 	"\x10MEANING_CONFLICT\x10\x05\x12\x13\n" +
 	"\x0fMEANING_EXPIRED\x10\x06\x12\x16\n" +
-	"\x12MEANING_UNREADABLE\x10\a\"\x83\x01\n" +
+	"\x12MEANING_UNREADABLE\x10\a\x12\x17\n" +
+	"\x13MEANING_HANDED_OVER\x10\b\"\x83\x01\n" +
 	"\x10OperatorDecision\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +

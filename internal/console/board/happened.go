@@ -58,7 +58,8 @@ func isUsual(e *eventv1.Event) bool {
 		to := what.Order.GetTo()
 		return to == orderv1.Order_STATUS_PENDING || to == orderv1.Order_STATUS_COMPLETED
 	case *eventv1.Event_Delivery:
-		return what.Delivery.GetMeaning() == relayv1.Attempt_MEANING_DECIDED &&
+		m := what.Delivery.GetMeaning()
+		return (m == relayv1.Attempt_MEANING_DECIDED || m == relayv1.Attempt_MEANING_HANDED_OVER) &&
 			what.Delivery.GetKind() == relayv1.ParkedCommand_KIND_CHARGE && what.Delivery.GetClaim() <= 1
 	case *eventv1.Event_Payment:
 		return what.Payment.GetStatus() == paymentv1.Payment_STATUS_CHARGED && !what.Payment.GetRepeat()
