@@ -78,8 +78,9 @@ relay/internal/publish | * | broker crew envelope gen/events order outbox relay/
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
-broker/connect | prometheus | broker broker/nats wait
+broker/connect | prometheus | broker broker/nats broker/rabbitmq wait
 broker/nats | nats         | broker broker/shelf
+broker/rabbitmq | amqp     | broker broker/shelf wait
 broker/shelf |             | broker
 broker     |               |
 events     | *             | gen/event gen/order gen/payment gen/relay logline order payment policy protowrite rpc wait
@@ -158,6 +159,7 @@ func mayImportLaboratory(f file, r row) bool {
 
 // modules are the names of the table's second column.
 var modules = map[string]string{
+	"amqp":       "github.com/rabbitmq/amqp091-go",
 	"currency":   "github.com/bojanz/currency",
 	"goose":      "github.com/pressly/goose/v3",
 	"grpc":       "google.golang.org/grpc",

@@ -143,14 +143,15 @@ func TestWhatItsHolderDiedWithIsGivenOutAgainAndCounted(t *testing.T) {
 		c.publish(t, events...)
 		c.diesHolding(t, 1)
 		c.diesHolding(t, 1)
-		batch := take(t, c.subscribe(c), 1)
+		s := c.subscribe(c)
+		batch := take(t, s, 1)
 		if e := batch.Events[0]; e.ID != events[0].ID || e.Given != 2 {
 			t.Errorf("got %s, given out %d times before, want %s and 2", e.ID, e.Given, events[0].ID)
 		}
 		batch.Done(each(batch, true))
 		more := c.events(1)
 		c.publish(t, more...)
-		same(t, takeAll(t, c.subscribe(c), 1), more)
+		same(t, takeAll(t, s, 1), more)
 	})
 }
 

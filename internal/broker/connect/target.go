@@ -11,6 +11,7 @@ import (
 
 	"hosho/internal/broker"
 	"hosho/internal/broker/nats"
+	"hosho/internal/broker/rabbitmq"
 )
 
 // The kinds of brokers, by the names of their transports.
@@ -22,7 +23,8 @@ const (
 
 // dialers are how each is connected to.
 var dialers = map[string]func(broker.Config) (broker.Broker, error){
-	NATS: func(c broker.Config) (broker.Broker, error) { return nats.Dial(c) },
+	NATS:     func(c broker.Config) (broker.Broker, error) { return nats.Dial(c) },
+	RabbitMQ: func(c broker.Config) (broker.Broker, error) { return rabbitmq.Dial(c) },
 }
 
 // scheme is what a URL may begin with.

@@ -24,7 +24,8 @@ type Item[M any] struct {
 // Source is a broker's own part of a subscription. It is asked by one goroutine at a time but for Settle.
 type Source[M any] interface {
 	// Pull returns up to n events that are there, and waits for the first until ctx ends, which is no error. What it
-	// took from the broker and does not return, it returns the next time.
+	// took from the broker and does not return, it returns the next time. It is asked for one alone when somebody
+	// wants to hold no other.
 	Pull(ctx context.Context, n int) ([]Item[M], error)
 	// Settle tells the broker that events are done.
 	Settle(done []M)
@@ -66,8 +67,8 @@ func (s *Subscription[M]) Fetch(ctx context.Context, n int) (broker.Batch, error
 	defer func() { s.pulling <- struct{}{} }()
 	for ctx.Err() == nil {
 		items := s.take(n)
-		if len(items) < n && s.hasRoom() {
-			fresh, err := s.pull(ctx, n-len(items), len(items) == 0)
+		if rest := n - len(items); rest > 0 && s.hasRoom() && (n == 1 || rest > 1) { // to ask for one alone is careful
+			fresh, err := s.pull(ctx, rest, len(items) == 0)
 			if items = append(items, fresh...); err != nil && len(items) == 0 {
 				return broker.Batch{}, err
 			}
