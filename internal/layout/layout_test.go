@@ -78,7 +78,8 @@ relay/internal/publish | * | broker crew envelope gen/events order outbox relay/
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
-broker/connect | prometheus | broker broker/nats broker/rabbitmq wait
+broker/connect | prometheus | broker broker/kafka broker/nats broker/rabbitmq wait
+broker/kafka | franz       | broker broker/shelf wait
 broker/nats | nats         | broker broker/shelf
 broker/rabbitmq | amqp     | broker broker/shelf wait
 broker/shelf |             | broker
@@ -161,6 +162,7 @@ func mayImportLaboratory(f file, r row) bool {
 var modules = map[string]string{
 	"amqp":       "github.com/rabbitmq/amqp091-go",
 	"currency":   "github.com/bojanz/currency",
+	"franz":      "github.com/twmb/franz-go",
 	"goose":      "github.com/pressly/goose/v3",
 	"grpc":       "google.golang.org/grpc",
 	"nats":       "github.com/nats-io/nats.go",

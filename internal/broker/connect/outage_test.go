@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,22 +42,74 @@ func TestABrokerThatIsKilledIsUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := c.events(1)
+		c.publishInTheEnd(t, after[0])
+		arrive(t, s, append(before[1:], after...))
+	})
+}
+
+// publishInTheEnd sends an event until it is confirmed.
+func (c *corner) publishInTheEnd(t *testing.T, e broker.Event) {
+	t.Helper()
+	for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
+		err := c.Publish(ctx, []broker.Event{e})[0]
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		e.Send++
+	}
+}
+
+// arrive fetches until all events were there, some of them more than once.
+func arrive(t *testing.T, from broker.Subscription, events []broker.Event) {
+	t.Helper()
+	for missing := byID(events); len(missing) > 0; {
+		for _, e := range takeAll(t, from, 1) {
+			delete(missing, e.ID)
+		}
+	}
+}
+
+// Nothing is left of a broker that was set up: who publishes and who fetches is told what is missing, and goes on when
+// it is there again.
+func TestABrokerThatIsWipedIsSetUpAgain(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "wipes brokers")
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		server := brokertest.Start(t, kind)
+		c := makeCornerOn(t, server)
+		s := c.subscribe(c)
+		c.publish(t, c.events(3)...)
+		takeAll(t, s, 2)
+		if err := server.Wipe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
-			err := c.Publish(ctx, after)[0]
+			_, err := s.Fetch(ctx, 1)
+			if err != nil && strings.Contains(err.Error(), "sagactl broker setup") {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("got %v, want an error that names sagactl broker setup", err)
+			}
+		}
+		if err := c.Publish(bound(t), c.events(1))[0]; err == nil {
+			t.Error("got an event confirmed whose topic is gone")
+		}
+		for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
+			_, err := c.Declare(ctx, c.plan)
 			if err == nil {
 				break
 			}
 			if ctx.Err() != nil {
 				t.Fatal(err)
 			}
-			after[0].Send++
 		}
-		missing := byID(append(before[1:], after...))
-		for len(missing) > 0 {
-			for _, e := range takeAll(t, s, 1) {
-				delete(missing, e.ID)
-			}
-		}
+		after := c.events(1)
+		c.publishInTheEnd(t, after[0])
+		arrive(t, s, after)
 	})
 }
 
@@ -86,16 +139,7 @@ func TestABrokerThatIsFrozenIsNoticed(t *testing.T) {
 		}
 		server.Thaw()
 		after := c.events(1)
-		for ctx := bound(t); c.Publish(ctx, after)[0] != nil; time.Sleep(broker.KeepFor) {
-			if ctx.Err() != nil {
-				t.Fatal("nothing is confirmed after it went on")
-			}
-			after[0].Send++
-		}
-		for missing := byID(after); len(missing) > 0; {
-			for _, e := range takeAll(t, s, 1) {
-				delete(missing, e.ID)
-			}
-		}
+		c.publishInTheEnd(t, after[0])
+		arrive(t, s, after)
 	})
 }

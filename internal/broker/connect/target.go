@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hosho/internal/broker"
+	"hosho/internal/broker/kafka"
 	"hosho/internal/broker/nats"
 	"hosho/internal/broker/rabbitmq"
 )
@@ -23,6 +24,7 @@ const (
 
 // dialers are how each is connected to.
 var dialers = map[string]func(broker.Config) (broker.Broker, error){
+	Kafka:    func(c broker.Config) (broker.Broker, error) { return kafka.Dial(c) },
 	NATS:     func(c broker.Config) (broker.Broker, error) { return nats.Dial(c) },
 	RabbitMQ: func(c broker.Config) (broker.Broker, error) { return rabbitmq.Dial(c) },
 }

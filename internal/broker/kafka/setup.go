@@ -1,0 +1,154 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"hosho/internal/broker"
+	"hosho/internal/wait"
+)
+
+const (
+	// partitions is how many members of a group may have something to do at a time.
+	partitions = 12
+
+	retention = "retention.ms"
+	inSync    = "min.insync.replicas"
+	unclean   = "unclean.leader.election.enable"
+)
+
+// Declare is broker.Broker's.
+func (b *Broker) Declare(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
+	for _, topic := range plan.Topics {
+		if err := b.declare(ctx, plan, topic); err != nil {
+			return nil, b.explained(err, topic.Name)
+		}
+	}
+	for { // every server is told of it after a moment
+		promises, err := b.Check(ctx, plan)
+		if err == nil || !kerr.IsRetriable(err) || !wait.For(ctx, retryFirst) {
+			return promises, err
+		}
+	}
+}
+
+// declare makes a topic, or has it keep for as long as a plan says.
+func (b *Broker) declare(ctx context.Context, plan broker.Plan, topic broker.Topic) error {
+	n := int32(partitions)
+	if len(topic.Groups) == 0 {
+		n = 1
+	}
+	keep := strconv.FormatInt(plan.Retention.Milliseconds(), 10)
+	least := strconv.Itoa(max(plan.Replicas-1, 1)) // one may be away
+	_, err := b.admin.CreateTopic(ctx, n, int16(plan.Replicas), map[string]*string{
+		retention: &keep, inSync: &least,
+	}, topic.Name)
+	if !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	settings, err := b.settings(ctx, topic.Name)
+	if err != nil {
+		return err
+	}
+	if kept, ok := settings.kept(); !ok || kept >= plan.Retention {
+		return nil
+	}
+	answers, err := b.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: retention, Value: &keep}}, topic.Name)
+	if err == nil {
+		_, err = answers.On(topic.Name, func(r *kadm.AlterConfigsResponse) error { return r.Err })
+	}
+	return err
+}
+
+// Check is broker.Broker's.
+func (b *Broker) Check(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
+	promises := make([]broker.Promise, 0, len(plan.Topics))
+	for _, topic := range plan.Topics {
+		promise, err := b.check(ctx, plan, topic.Name)
+		if err != nil {
+			return nil, b.explained(err, topic.Name)
+		}
+		promises = append(promises, promise)
+	}
+	return promises, nil
+}
+
+// cost ends all that is unsafe.
+const cost = ": costs a resend, never money"
+
+func (b *Broker) check(ctx context.Context, plan broker.Plan, topic string) (broker.Promise, error) {
+	topics, err := b.admin.ListTopics(ctx, topic)
+	if err == nil {
+		err = topics.Error()
+	}
+	if err != nil {
+		return broker.Promise{}, err
+	}
+	for _, partition := range topics[topic].Partitions {
+		if partition.Err != nil {
+			return broker.Promise{}, fmt.Errorf("partition %d: %w", partition.Partition, partition.Err)
+		}
+	}
+	replicas := topics[topic].Partitions.NumReplicas()
+	p := broker.Promise{Topic: topic, Facts: []string{
+		fmt.Sprintf("Kafka, %d partitions, replicas %d, acks=all", len(topics[topic].Partitions), replicas),
+	}}
+	if replicas < 2 {
+		p.Unsafe = append(p.Unsafe, "one server has it: with its disk goes what it confirmed"+cost)
+	}
+	settings, err := b.settings(ctx, topic)
+	if errors.Is(err, kerr.TopicAuthorizationFailed) {
+		p.Facts = append(p.Facts, "how it is set up, this user is not told")
+		return p, nil
+	}
+	if err != nil {
+		return broker.Promise{}, err
+	}
+	if kept, ok := settings.kept(); ok {
+		p.Facts = append(p.Facts, fmt.Sprintf("kept for %v", kept))
+		if kept < plan.Retention {
+			p.Unsafe = append(p.Unsafe, fmt.Sprintf("what nobody has fetched for %v is dropped, want %v%s", kept,
+				plan.Retention, cost))
+		}
+	}
+	p.Facts = append(p.Facts, inSync+" "+settings[inSync])
+	if settings[inSync] == "1" {
+		p.Unsafe = append(p.Unsafe, inSync+" 1: while the others are away, it is confirmed when one server has it in "+
+			"memory"+cost)
+	}
+	if settings[unclean] == "true" {
+		p.Unsafe = append(p.Unsafe, unclean+": a server that has missed some may lead"+cost)
+	}
+	return p, nil
+}
+
+// settings are a topic's, by name.
+type settings map[string]string
+
+func (b *Broker) settings(ctx context.Context, topic string) (settings, error) {
+	all, err := b.admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	of, err := all.On(topic, func(r *kadm.ResourceConfig) error { return r.Err })
+	if err != nil {
+		return nil, err
+	}
+	s := settings{}
+	for _, c := range of.Configs {
+		s[c.Key] = c.MaybeValue()
+	}
+	return s, nil
+}
+
+// kept returns for how long, false: for ever.
+func (s settings) kept() (time.Duration, bool) {
+	ms, err := strconv.ParseInt(s[retention], 10, 64)
+	return time.Duration(ms) * time.Millisecond, err == nil && ms >= 0
+}
