@@ -13,8 +13,8 @@ import (
 // delivered is the event of a delivery.
 func (h *handler) delivered(r outbox.Report) events.Delivery {
 	d := events.Delivery{
-		OrderID: r.Message.Key, Kind: r.Message.Kind, Claim: r.Message.Claims, Attempts: r.Message.Attempts,
-		Code: r.Code, Meaning: meanings[r.Result], Latency: r.Took, Delay: r.Delay,
+		OrderID: r.Message.Key, Kind: r.Message.Kind, Claim: r.Message.Claims + r.Message.Sends,
+		Attempts: r.Message.Attempts, Code: r.Code, Meaning: meanings[r.Result], Latency: r.Took, Delay: r.Delay,
 	}
 	if r.Result == outbox.HandedOver {
 		d.Cause, d.Again = fmt.Sprintf("send %d", r.Message.Sends+1), true

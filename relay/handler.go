@@ -70,6 +70,9 @@ func (h *handler) Explain(r outbox.Report) {
 	if text, ok := r.Body.(string); ok && text != "" {
 		attrs = append(attrs, "error", rpc.Brief(plain.Text(text), longestError))
 	}
+	if r.Message.Sends > 0 {
+		attrs = append(attrs, "sends", r.Message.Sends)
+	}
 	if h.again(r) {
 		attrs = append(attrs, "retry_in", r.Delay.Round(time.Millisecond))
 	}

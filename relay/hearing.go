@@ -125,12 +125,12 @@ func (o *overBroker) open(ctx context.Context, e broker.Event) (*said, inbox.Ver
 		o.fails(1, err)
 		return nil, inbox.Verdict{Fate: inbox.Later}
 	case !trusted:
-		o.counts.ignored("another database")
+		o.counts.ignored("another_database")
 		return nil, inbox.Verdict{Fate: inbox.Done}
 	}
 	o.hears()
 	if s.passes() {
-		o.counts.ignored("no refusal")
+		o.counts.ignored("no_refusal")
 		return nil, inbox.Verdict{Fate: inbox.Done}
 	}
 	return s, inbox.Verdict{}
@@ -209,11 +209,11 @@ func (o *overBroker) explain(items []item, done orderdb.Settlement) {
 	}
 	for _, i := range done.Idle {
 		skip[i] = true
-		o.counts.ignored("counted before")
+		o.counts.ignored("counted_before")
 	}
 	for _, i := range done.Unknown {
 		skip[i] = true
-		o.counts.ignored("unknown order")
+		o.counts.ignored("unknown_order")
 		o.handler.persons.callAbout(items[i].report.Message, items[i].report.Code, unknownOrder)
 	}
 	for i, it := range items {
@@ -241,14 +241,14 @@ func newHeardCounts(registry prometheus.Registerer) heardCounts {
 		others: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hosho_relay_events_ignored_total",
 			Help: "Events on the topic of the payments that were not applied, by why: foreign, of another system; " +
-				"another database, than the one that is trusted; unknown order; counted before, a refusal that was, " +
-				"or of an earlier send; no refusal, one that says nothing about its command.",
+				"another_database, than the one that is trusted; unknown_order; counted_before, a refusal that was, " +
+				"or of an earlier send; no_refusal, one that says nothing about its command.",
 		}, []string{"why"}),
 	}
 	for _, kind := range order.Commands {
 		c.refusals.WithLabelValues(string(kind))
 	}
-	for _, why := range []string{"foreign", "another database", "unknown order", "counted before", "no refusal"} {
+	for _, why := range []string{"foreign", "another_database", "unknown_order", "counted_before", "no_refusal"} {
 		c.others.WithLabelValues(why)
 	}
 	registry.MustRegister(c.refusals, c.others)

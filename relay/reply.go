@@ -29,6 +29,7 @@ func toKind(c order.Command) relayv1.ParkedCommand_Kind {
 func toCommand(w orderdb.Waiting, stuckAfter time.Duration) *relayv1.ParkedCommand {
 	c := &relayv1.ParkedCommand{
 		OrderId: w.OrderID, Kind: toKind(w.Kind), Attempts: int32(w.Attempts), Claims: int32(w.Claims),
+		Sends:      int32(w.Sends),
 		CreateTime: timestamppb.New(w.CreatedAt), ParkTime: toTime(w.ParkedAt), DeadlineTime: toTime(w.ExpiresAt),
 		Why:     relayv1.ParkedCommand_Why(relayv1.ParkedCommand_Why_value[whyPrefix+string(w.Why(stuckAfter))]),
 		TraceId: toText(w.TraceID), LastCode: toText(w.LastCode),

@@ -374,7 +374,9 @@ type ParkedCommand struct {
 	// The trace of the request that caused it, 32 hexadecimal digits; empty when that had none.
 	TraceId string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// What its last delivery came to: a reason or a gRPC code; empty before the first.
-	LastCode      string `protobuf:"bytes,13,opt,name=last_code,json=lastCode,proto3" json:"last_code,omitempty"`
+	LastCode string `protobuf:"bytes,13,opt,name=last_code,json=lastCode,proto3" json:"last_code,omitempty"`
+	// How often it was handed over to a broker. It is again, until its order is settled.
+	Sends         int32 `protobuf:"varint,14,opt,name=sends,proto3" json:"sends,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +501,13 @@ func (x *ParkedCommand) GetLastCode() string {
 		return x.LastCode
 	}
 	return ""
+}
+
+func (x *ParkedCommand) GetSends() int32 {
+	if x != nil {
+		return x.Sends
+	}
+	return 0
 }
 
 // ListParkedRequest asks for a page (AIP-158).
@@ -1252,13 +1261,13 @@ type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which of the order's commands.
 	Kind ParkedCommand_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=relay.v1.ParkedCommand_Kind" json:"kind,omitempty"`
-	// Which of the command's claims it was, from 1. A charge that was given up at its deadline repeats its last one.
+	// Which of the command's claims and sends it was, from 1. A charge that was given up at its deadline repeats its last one.
 	Claim int32 `protobuf:"varint,2,opt,name=claim,proto3" json:"claim,omitempty"`
 	// When it was written down: right after it ended, unless the database was away.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The relay that made it: host:pid.
 	Relay string `protobuf:"bytes,4,opt,name=relay,proto3" json:"relay,omitempty"`
-	// The method of payment.v1.PaymentService that carried it; empty when nothing was sent.
+	// The method of payment.v1.PaymentService, or the message of events.v1, that carried it; empty when nothing was sent.
 	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
 	// What it came to: a reason or a gRPC code.
 	Code string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
@@ -1954,7 +1963,7 @@ var File_relay_v1_outbox_service_proto protoreflect.FileDescriptor
 
 const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\"\x9c\x06\n" +
+	"\x1drelay/v1/outbox_service.proto\x12\brelay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\"\xb2\x06\n" +
 	"\rParkedCommand\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.relay.v1.ParkedCommand.KindR\x04kind\x12\x18\n" +
@@ -1970,7 +1979,8 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12@\n" +
 	"\x0elease_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fleaseEndTime\x12\x19\n" +
 	"\btrace_id\x18\f \x01(\tR\atraceId\x12\x1b\n" +
-	"\tlast_code\x18\r \x01(\tR\blastCode\"<\n" +
+	"\tlast_code\x18\r \x01(\tR\blastCode\x12\x14\n" +
+	"\x05sends\x18\x0e \x01(\x05R\x05sends\"<\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_CHARGE\x10\x01\x12\r\n" +

@@ -146,6 +146,9 @@ func (b *Board) delivered(now, at time.Time, d *eventv1.Delivery) {
 	i := slices.IndexFunc(o.flights, func(f Flight) bool {
 		return f.OrderID == d.GetOrderId() && f.Kind == d.GetKind()
 	})
+	if d.GetMeaning() == relayv1.Attempt_MEANING_HANDED_OVER {
+		return // it goes as it should
+	}
 	if d.GetMeaning() == relayv1.Attempt_MEANING_DECIDED {
 		if i >= 0 {
 			o.flights = slices.Delete(o.flights, i, i+1)
