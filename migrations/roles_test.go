@@ -174,7 +174,7 @@ func acls(t *testing.T, db *pgtest.Database) []string {
 			UNION ALL
 			SELECT 'column ' || attrelid::regclass || '.' || attname, attacl, relowner
 			FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-			WHERE relnamespace = 'public'::regnamespace AND attacl IS NOT NULL
+			WHERE relnamespace = 'public'::regnamespace AND attacl IS NOT NULL AND NOT attisdropped
 			UNION ALL
 			SELECT 'function ' || proname, coalesce(proacl, acldefault('f', proowner)), proowner
 			FROM pg_proc WHERE pronamespace = 'public'::regnamespace
@@ -226,6 +226,43 @@ func TestRolesComeAndGo(t *testing.T) {
 			t.Errorf("rights after Down (-before +after):\n%s", diff)
 		}
 	}
+}
+
+// What a migration has added to grant_roles its Down takes away again: what is left gives the groups what they had.
+func TestFurtherRightsComeAndGo(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	further := map[migrations.Set]int64{migrations.Orders: 26, migrations.Payments: 13}
+	for set, version := range further {
+		db := server.Create(t, string(set))
+		makeGroups(t, db, groups[set]...)
+		steps := provider(t, set, db.URL)
+		if _, err := steps.UpTo(t.Context(), version-1); err != nil {
+			t.Fatal(err)
+		}
+		before, source := acls(t, db), grantRoles(t, db)
+		if _, err := steps.UpTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+		if cmp.Equal(before, acls(t, db)) {
+			t.Errorf("migration %d gave the groups nothing", version)
+		}
+		if _, err := steps.DownTo(t.Context(), version-1); err != nil {
+			t.Fatal(err)
+		}
+		exec(t, db, `SELECT grant_roles()`)
+		if diff := cmp.Diff(before, acls(t, db)); diff != "" {
+			t.Errorf("rights after Down (-before +after):\n%s", diff)
+		}
+		if diff := cmp.Diff(source, grantRoles(t, db)); diff != "" {
+			t.Errorf("grant_roles after Down (-before +after):\n%s", diff)
+		}
+	}
+}
+
+func grantRoles(t *testing.T, db *pgtest.Database) []string {
+	t.Helper()
+	return column[string](t, db, `SELECT pg_get_functiondef('grant_roles'::regproc)`)
 }
 
 func provider(t *testing.T, set migrations.Set, url string) *goose.Provider {

@@ -18,6 +18,9 @@ import (
 	"hosho/internal/inbox"
 )
 
+// judgeTimeout bounds how long the database may take to say whose events are acted on.
+const judgeTimeout = 2 * time.Second
+
 // consumer decides what order events ask for, as the commands of a stream are decided, and publishes what that came to.
 //
 // Its promise: an event is done with when the broker has confirmed what it came to, and not before. Whoever asks again
@@ -123,7 +126,7 @@ func (c *consumer) read(e broker.Event) (inbox.Verdict, *heard) {
 // commands returns what events ask for, but for those that are not to be acted on. While that cannot be told nothing is
 // asked for.
 func (c *consumer) commands(ctx context.Context, asking []*heard) []command {
-	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	commands := make([]command, 0, len(asking))
 	for _, h := range asking {

@@ -203,6 +203,26 @@ func TestAPaymentdOfAnotherEnvironmentDecidesNothing(t *testing.T) {
 	if output, err := m.status(); err != nil {
 		t.Errorf("status in the end: %v\n%s", err, output)
 	}
+	m.acceptOrders()
+}
+
+// acceptOrders has the payments trust one orders database, and then another.
+func (m *moved) acceptOrders() {
+	m.t.Helper()
+	first, second := m.identity("payments"), m.identity(strangers) // any UUIDs
+	for _, tt := range []struct{ id, want string }{
+		{first, "trust orders database " + first + "\n"},
+		{second, "and no more " + first},
+		{second, "trust orders database " + second + "\n"},
+	} {
+		cmd, _ := sagactl(m.t, "accept-orders", tt.id, "--reason", "it was moved", "--paymentd", m.Paymentd.Address)
+		if output, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(output), tt.want) {
+			m.t.Errorf("accept-orders: got %v\n%s\nwant %q", err, output, tt.want)
+		}
+	}
+	if n := m.count(m.Payments.URL("payments"), `SELECT count(*) FROM orders_database_audit`); n != 2 {
+		m.t.Errorf("got %d rows in the audit, want two", n)
+	}
 }
 
 // swap exchanges two databases under the running paymentd.
