@@ -37,11 +37,10 @@ type Player interface {
 	Close() error
 }
 
-// Story is told what players do, and tells them what they cannot see themselves.
+// Story is told what players do.
 type Story interface {
-	Note(who, status, text string)                           // what a player did; the status is the order's, or empty
-	Watch(orderID string)                                    // this order is the scene's
-	AwaitDelivery(ctx context.Context, orderID string) error // until a delivery of the order was tried
+	Note(who, status, text string) // what a player did; the status is the order's, or empty
+	Watch(orderID string)          // this order is the scene's
 }
 
 // Run plays every scene on a system of its own, then reads both databases. It reports whether every order ended as it

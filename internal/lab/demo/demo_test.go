@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hosho/internal/lab/brokers/brokertest"
 	"hosho/internal/rules"
 	"hosho/internal/slow"
 	"hosho/internal/terminal"
@@ -30,6 +31,24 @@ func TestEveryOrderEndsAsItMust(t *testing.T) {
 	if bytes.Contains(output, []byte("\x1b")) {
 		t.Error("got escape sequences in a file")
 	}
+}
+
+func TestOverABrokerEveryOrderEndsAsItMust(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "runs the whole system as processes")
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		output, holds := play(t, Config{Transport: kind})
+		if !holds {
+			t.Errorf("it does not hold:\n%s", output)
+		}
+		for _, s := range append(Scenes(), OverBroker()) {
+			_, rest, found := strings.Cut(string(output), s.Title)
+			part, _, _ := strings.Cut(rest, "\n\n")
+			if want := "ok: " + s.Ends.String(); !found || !strings.Contains(part, want) {
+				t.Errorf("%s: got\n%s\nwant %q", s.Title, part, want)
+			}
+		}
+	})
 }
 
 func TestTheNaiveWayShowsTheDamage(t *testing.T) {

@@ -3,9 +3,12 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -13,12 +16,15 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/lab/stack"
+	"hosho/internal/pg"
+	"hosho/internal/wait"
 )
 
 // Saga plays scenes through gRPC, as any client would.
 type Saga struct {
 	system   *stack.Stack
 	story    Story
+	outbox   *pgxpool.Pool // the orders database, to see that a command was sent
 	conns    []*grpc.ClientConn
 	orders   orderv1.OrderServiceClient
 	payments paymentv1.PaymentServiceClient
@@ -34,14 +40,19 @@ func NewSaga(system *stack.Stack, story Story) (*Saga, error) {
 	if err != nil {
 		return nil, errors.Join(err, orderd.Close())
 	}
+	outbox, err := pg.Open(context.Background(), pg.Config{URL: system.OrdersURL(), Application: "demo", MaxConns: 1})
+	if err != nil {
+		return nil, errors.Join(err, orderd.Close(), paymentd.Close())
+	}
 	return &Saga{
-		system: system, story: story, conns: []*grpc.ClientConn{orderd, paymentd},
+		system: system, story: story, outbox: outbox, conns: []*grpc.ClientConn{orderd, paymentd},
 		orders: orderv1.NewOrderServiceClient(orderd), payments: paymentv1.NewPaymentServiceClient(paymentd),
 	}, nil
 }
 
 // Close ends the connections.
 func (p *Saga) Close() error {
+	p.outbox.Close()
 	var err error
 	for _, conn := range p.conns {
 		err = errors.Join(err, conn.Close())
@@ -96,7 +107,7 @@ func (p *Saga) disturb(ctx context.Context, s Scene, id string) error {
 	case s.CancelWhen == "PENDING":
 		return p.cancel(ctx, id)
 	case s.Outage:
-		if err := p.story.AwaitDelivery(ctx, id); err != nil {
+		if err := p.awaitDelivery(ctx, id); err != nil {
 			return err
 		}
 		p.story.Note("paymentd", "", "started again")
@@ -105,13 +116,33 @@ func (p *Saga) disturb(ctx context.Context, s Scene, id string) error {
 		}
 		return p.system.Paymentd.WaitReady(ctx)
 	case s.NoBroker:
-		if err := p.story.AwaitDelivery(ctx, id); err != nil {
+		if err := p.awaitDelivery(ctx, id); err != nil {
 			return err
 		}
 		p.story.Note("broker", "", "started again")
 		return p.system.Broker.Restart(ctx)
 	}
 	return nil
+}
+
+const deliveryPoll = 20 * time.Millisecond
+
+// awaitDelivery waits until a delivery of the order's command was tried, with whatever result, or a broker has it.
+func (p *Saga) awaitDelivery(ctx context.Context, id string) error {
+	for {
+		var tried bool
+		err := p.outbox.QueryRow(ctx, `
+			SELECT NOT EXISTS (SELECT FROM outbox WHERE key = $1 AND last_code IS NULL AND sends = 0)`, id).Scan(&tried)
+		if err != nil {
+			return fmt.Errorf("wait for a delivery: %w", err)
+		}
+		if tried {
+			return nil
+		}
+		if !wait.For(ctx, deliveryPoll) {
+			return ctx.Err()
+		}
+	}
 }
 
 func (p *Saga) cancel(ctx context.Context, id string) error {

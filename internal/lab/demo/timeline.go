@@ -23,9 +23,8 @@ type timeline struct {
 
 	mu      sync.Mutex
 	watched map[string]bool
-	early   map[string][]line    // of ids that nobody watches yet: an event may be faster than the reply
-	tried   map[string]wait.Bell // rings when a delivery of the order was tried
-	told    map[string]int64     // by process, the sequence of the last event that it has told
+	early   map[string][]line // of ids that nobody watches yet: an event may be faster than the reply
+	told    map[string]int64  // by process, the sequence of the last event that it has told
 }
 
 // line is a line of the story.
@@ -37,8 +36,7 @@ type line struct {
 func newTimeline(screen *terminal.Terminal) *timeline {
 	t := &timeline{
 		screen: screen, start: time.Now(), heard: wait.NewBell(),
-		watched: map[string]bool{}, early: map[string][]line{}, tried: map[string]wait.Bell{},
-		told: map[string]int64{},
+		watched: map[string]bool{}, early: map[string][]line{}, told: map[string]int64{},
 	}
 	t.lines = follow.NewOrder(t.print)
 	return t
@@ -77,9 +75,6 @@ func (t *timeline) observe(daemon string, e *eventv1.Event) {
 	if id == "" {
 		return
 	}
-	if e.GetDelivery() != nil {
-		t.triedOf(id).Ring()
-	}
 	l := line{at: e.GetCreateTime().AsTime(), who: daemon, text: story.EventLine(e)}
 	if e.GetOrder() != nil {
 		l.status = story.Status(e.GetOrder().GetTo())
@@ -91,26 +86,6 @@ func (t *timeline) observe(daemon string, e *eventv1.Event) {
 	} else {
 		t.early[id] = append(t.early[id], l)
 	}
-}
-
-// AwaitDelivery waits until the relay has tried to deliver a command of the order, with whatever result.
-func (t *timeline) AwaitDelivery(ctx context.Context, id string) error {
-	select {
-	case <-t.triedOf(id):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// triedOf returns the bell that rings when an order's delivery was tried.
-func (t *timeline) triedOf(id string) wait.Bell {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.tried[id] == nil {
-		t.tried[id] = wait.NewBell()
-	}
-	return t.tried[id]
 }
 
 // await waits until a process has told what it had noted at some moment.

@@ -68,7 +68,7 @@ func (s *Stage) hosho() (*world, error) {
 	if w.orders, w.payments, err = open(s.system.OrdersURL(), s.system.PaymentsURL()); err != nil {
 		return nil, err
 	}
-	if w.saga, err = demo.NewSaga(s.system, story{w.orders}); err != nil {
+	if w.saga, err = demo.NewSaga(s.system, story{}); err != nil {
 		w.orders.Close()
 		w.payments.Close()
 		return nil, err
@@ -154,7 +154,7 @@ func (w *world) startTwin(ctx context.Context, system *stack.Stack, orders, paym
 	w.naive, err = demo.NewNaive(ctx, demo.NaiveConfig{
 		OrdersURL: orders, PaymentsURL: payments, Paymentd: w.paymentd, Compensate: true,
 		Dial: func() (*grpc.ClientConn, error) { return system.Dial(w.paymentd, "relay", over) },
-	}, story{w.orders})
+	}, story{})
 	return err
 }
 
