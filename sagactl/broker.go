@@ -11,6 +11,7 @@ import (
 	"hosho/internal/broker"
 	"hosho/internal/broker/connect"
 	"hosho/internal/terminal"
+	"hosho/internal/wait"
 )
 
 // transportFlag is the flag of who runs a system of his own.
@@ -29,6 +30,7 @@ type topics struct {
 
 	Retention time.Duration `default:"24h" help:"How long a topic keeps what nobody has fetched, 1h at least."`
 	Replicas  int           `default:"1" help:"On how many servers of a cluster each topic is."`
+	Wait      time.Duration `help:"Try again for so long while it cannot be had, as when the broker is just starting."`
 }
 
 // Validate is called by kong.
@@ -82,9 +84,9 @@ func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
 		return err
 	}
 	defer connection.Close()
-	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
-	defer cancel()
-	promises, err := question(connection, ctx, plan)
+	promises, err := t.insist(ctx, func(ctx context.Context) ([]broker.Promise, error) {
+		return question(connection, ctx, plan)
+	})
 	if err != nil {
 		return err
 	}
@@ -98,4 +100,18 @@ func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
 		}
 	}
 	return nil
+}
+
+// insist asks again and again, until there is an answer or Wait is over.
+func (t *topics) insist(
+	ctx context.Context, ask func(context.Context) ([]broker.Promise, error),
+) ([]broker.Promise, error) {
+	for until := time.Now().Add(t.Wait); ; {
+		asked, cancel := context.WithTimeout(ctx, brokerTimeout)
+		promises, err := ask(asked)
+		cancel()
+		if err == nil || time.Now().After(until) || !wait.For(ctx, time.Second) {
+			return promises, err
+		}
+	}
 }

@@ -131,6 +131,21 @@ func TestCompose(t *testing.T) {
 		},
 		{"a dashboard for the whole network", "127.0.0.1:3000:", "3000:", "port 3000 is published beyond this machine"},
 		{"traces by default", "HOSHO_TRACES:-none", "HOSHO_TRACES:-otlp", "makes traces though nobody asked"},
+		{"a broker that always runs", "profiles: [nats]", "profiles: []", "nats: runs without being asked to"},
+		{"a broker of any version", "nats:2.12-alpine", "nats:latest", "nats: its image has no version"},
+		{
+			"a broker for this machine",
+			"    hostname: rabbitmq", `    ports: ["127.0.0.1:5672:5672"]` + "\n    hostname: rabbitmq",
+			"rabbitmq: can be reached from outside its network",
+		},
+		{"a broker that forgets", "nats-data:/data", "/data", "nats: its data is not on a volume of its own"},
+		{"a broker without topics", "profiles: [nats, rabbitmq, kafka]", "profiles: [nats]", "not on each broker"},
+		{"a broker that everybody needs", ", required: false", "", "relay: wants a broker where nobody asked for one"},
+		{
+			"a daemon before its topics",
+			"      broker-setup: *broker-setup\n", "", "relay: does not wait for the topics",
+		},
+		{"a broker by default", "HOSHO_TRANSPORT:-grpc", "HOSHO_TRANSPORT:-nats", "goes over a broker though nobody"},
 		{
 			"a tool that knows one database",
 			"PAYMENTS_DATABASE_URL_FILE:", "PAYMENTS_URL:", "sagactl: PAYMENTS_DATABASE_URL_FILE is not",
@@ -171,11 +186,11 @@ func check(t *testing.T, text string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	findings := slices.Concat(checkTool(project), checkReconcile(project), checkConsole(project))
+	findings := slices.Concat(checkTool(project), checkReconcile(project), checkConsole(project), checkTopics(project))
 	for name, s := range project.Services {
 		for _, finding := range slices.Concat(
 			checkPorts(s), checkDatabase(name, s), checkOurs(s), checkDaemon(name, s), checkDoor(name, s),
-			checkRelay(name, s), checkObserver(name, s), checkTraces(name, s),
+			checkRelay(name, s), checkObserver(name, s), checkBroker(name, s), checkTraces(name, s),
 		) {
 			findings = append(findings, name+": "+finding)
 		}
@@ -248,7 +263,13 @@ func checkDaemon(name string, s types.ServiceConfig) []string {
 	if s.DependsOn["certs"].Condition != types.ServiceConditionCompletedSuccessfully {
 		findings = append(findings, "does not wait for its certificate")
 	}
-	if len(s.DependsOn) > 2 {
+	needed := 0
+	for _, on := range s.DependsOn {
+		if on.Required {
+			needed++
+		}
+	}
+	if needed > 2 {
 		findings = append(findings, "waits for more than its schema and its certificate")
 	}
 	findings = append(findings, checkSecrets(name, s)...)

@@ -20,9 +20,9 @@ var observers = map[string][]string{
 
 var pinned = regexp.MustCompile(`:v?\d+\.\d+\.\d+$`)
 
-// checkObserver is for images of others that are no databases.
+// checkObserver is for images of others that are no databases and no brokers.
 func checkObserver(name string, s types.ServiceConfig) []string {
-	if s.Image == "hosho" || strings.HasPrefix(s.Image, "postgres:") {
+	if s.Image == "hosho" || strings.HasPrefix(s.Image, "postgres:") || slices.Contains(brokers, name) {
 		return nil
 	}
 	var findings []string
