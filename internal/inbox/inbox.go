@@ -75,7 +75,7 @@ type inbox struct {
 func Run(ctx context.Context, c Config) {
 	in := &inbox{Config: c, suspects: newSuspects(), room: make(chan struct{}, parallel)}
 	subscription := c.Broker.Subscribe(c.Topic, c.Group)
-	defer subscription.Close()
+	defer func() { subscription.Close() }()
 	var working sync.WaitGroup
 	defer working.Wait()
 	careful := true // what killed the last process may come first
@@ -87,7 +87,15 @@ func Run(ctx context.Context, c Config) {
 		in.Metrics.fetched(batch.Events)
 		if careful = in.suspects.among(batch.Events); careful {
 			working.Wait() // what it breaks is broken for itself only
-			in.one(ctx, batch)
+			if len(batch.Events) == 1 {
+				in.all(ctx, batch)
+				continue
+			}
+			// With one that kills all of them would count as given out in vain, again and again, until they are taken
+			// for its like. Given back they come one by one.
+			batch.Done(make([]bool, len(batch.Events)))
+			subscription.Close()
+			subscription = c.Broker.Subscribe(c.Topic, c.Group)
 			continue
 		}
 		in.room <- struct{}{}
@@ -132,27 +140,26 @@ func (in *inbox) ready(ctx context.Context) error {
 	return in.Ready(ctx)
 }
 
-// all has a batch handled together.
+// all has a batch handled together, or one after the other where one of them is to be known.
 func (in *inbox) all(ctx context.Context, batch broker.Batch) {
 	ctx = context.WithoutCancel(ctx)
-	verdicts, ok := in.handle(ctx, batch.Events)
+	var verdicts []Verdict
+	var ok bool
+	if len(batch.Events) > 1 {
+		verdicts, ok = in.handle(ctx, batch.Events)
+	}
 	if !ok {
 		verdicts = in.eachOf(ctx, batch.Events)
 	}
 	in.end(ctx, batch, verdicts)
 }
 
-// one has a batch handled one after the other.
-func (in *inbox) one(ctx context.Context, batch broker.Batch) {
-	ctx = context.WithoutCancel(ctx)
-	in.end(ctx, batch, in.eachOf(ctx, batch.Events))
-}
-
 func (in *inbox) eachOf(ctx context.Context, events []broker.Event) []Verdict {
 	verdicts := make([]Verdict, 0, len(events))
 	for i := range events {
 		if n := in.suspects.killed(&events[i]); n >= killsDead {
-			verdicts = append(verdicts, Verdict{Dead, fmt.Sprintf("its consumers died of it, %d times", n)})
+			why := fmt.Sprintf("its consumers die of it: given out %d times in vain", n)
+			verdicts = append(verdicts, Verdict{Dead, why})
 			continue
 		}
 		v, ok := in.handle(ctx, events[i:i+1])

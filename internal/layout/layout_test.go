@@ -129,6 +129,7 @@ wait       |               |
 // own, slow, authority, for certificates, and the laboratory. Of other modules tests may import any.
 var inTests = map[string]string{
 	"lab/brokers":   "broker broker/connect",
+	"inbox":         "broker/connect", // and real brokers
 	"lab/hostile":   "gen/money gen/relay proc",
 	"lab/middleman": "gen/money",
 	"lab/demo":      "rpc",
