@@ -63,7 +63,8 @@ func (h *handler) Explain(r outbox.Report) {
 		return
 	}
 	attrs := []any{
-		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims, "attempts", r.Message.Attempts,
+		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims + r.Message.Sends,
+		"attempts", r.Message.Attempts,
 		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(),
 		"event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
 	}

@@ -7,13 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"hosho/internal/batch"
 	"hosho/internal/broker"
 	"hosho/internal/envelope"
 	"hosho/internal/inbox"
-	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
 	"hosho/internal/pg"
@@ -176,7 +173,9 @@ func (o *overBroker) settle(ctx context.Context, items []item) (orderdb.Settleme
 			Finding: func(m outbox.Message) orderdb.Finding { return o.finding(it.said, m) },
 		}
 	}
+	began := time.Now()
 	done, err := o.handler.store.Hear(ctx, heard)
+	o.trace(began, items, done, err)
 	o.handler.tell(done.Changes) // along with an error, too: they are committed
 	if err != nil {
 		return done, err
@@ -187,6 +186,18 @@ func (o *overBroker) settle(ctx context.Context, items []item) (orderdb.Settleme
 	}
 	o.explain(items, done)
 	return done, nil
+}
+
+// trace makes the spans of events that were applied.
+func (o *overBroker) trace(began time.Time, items []item, done orderdb.Settlement, err error) {
+	if o.handler.traces == nil {
+		return
+	}
+	reports := make([]outbox.Report, len(items))
+	for i, it := range items {
+		reports[i] = it.report
+	}
+	o.handler.traceSettled(began, reports, done, err)
 }
 
 // finding is what an event comes to for its command as it is now.
@@ -226,35 +237,3 @@ func (o *overBroker) explain(items []item, done orderdb.Settlement) {
 		o.handler.Explain(it.report)
 	}
 }
-
-// heardCounts are what is counted of payment events.
-type heardCounts struct {
-	refusals, others *prometheus.CounterVec
-}
-
-func newHeardCounts(registry prometheus.Registerer) heardCounts {
-	c := heardCounts{
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hosho_relay_refused_total",
-			Help: "Commands that paymentd has refused by an event, each send of one once.",
-		}, []string{"kind"}),
-		others: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hosho_relay_events_ignored_total",
-			Help: "Events on the topic of the payments that were not applied, by why: foreign, of another system; " +
-				"another_database, than the one that is trusted; unknown_order; counted_before, a refusal that was, " +
-				"or of an earlier send; no_refusal, one that says nothing about its command.",
-		}, []string{"why"}),
-	}
-	for _, kind := range order.Commands {
-		c.refusals.WithLabelValues(string(kind))
-	}
-	for _, why := range []string{"foreign", "another_database", "unknown_order", "counted_before", "no_refusal"} {
-		c.others.WithLabelValues(why)
-	}
-	registry.MustRegister(c.refusals, c.others)
-	return c
-}
-
-func (c heardCounts) refused(kind order.Command) { c.refusals.WithLabelValues(string(kind)).Inc() }
-
-func (c heardCounts) ignored(why string) { c.others.WithLabelValues(why).Inc() }

@@ -212,3 +212,66 @@ func TestFactsInAnyOrderComeToTheSame(t *testing.T) {
 		t.Errorf("got %d calls for a person, want none", got)
 	}
 }
+
+// Somebody has an order locked when its payment is told of. That is told again until it can be applied, and holds up
+// nobody.
+func TestALockedOrderIsComeBackTo(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.trade()
+	locked, free := m.place(), m.place()
+	tx, err := m.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	if _, err := tx.Exec(t.Context(), `SELECT FROM orders WHERE id = $1 FOR UPDATE`, locked.ID); err != nil {
+		t.Fatal(err)
+	}
+	m.say(m.payments, locked.ID, charged(locked))
+	m.say(m.payments, free.ID, charged(free))
+	m.await(free.ID, order.Completed)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.await(locked.ID, order.Completed)
+}
+
+// A charge that nobody can read is not published: the order is given up, and its void is made from the order.
+func TestADamagedChargeIsNotPublished(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	o := m.place()
+	m.exec(`UPDATE outbox SET payload = 'damaged'`)
+	m.trade()
+	m.awaitSend(o.ID, order.Void, 1)
+	if got := len(m.events(o.ID)); got != 1 {
+		t.Errorf("got %d events, want the void alone", got)
+	}
+	m.say(m.payments, o.ID, voided(o))
+	m.await(o.ID, order.Cancelled)
+}
+
+// A relay over a broker hands commands over, and nothing is heard of them. Another one, which calls paymentd, delivers
+// them when they are due.
+func TestATransportMayBeChangedAtAnyTime(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	over := m.trade()
+	orders := m.placeMany(50)
+	for _, o := range orders {
+		m.awaitSend(o.ID, order.Charge, 1)
+	}
+	eventually(t, "all are handed over", func() bool {
+		return m.count(`SELECT count(*) FROM outbox WHERE sends = 1 AND lease_token IS NULL`) == len(orders)
+	})
+	over.stop()
+	m.peer.start()
+	m.relay()
+	m.drained()
+	for _, o := range orders {
+		if got := m.get(o.ID).Status; got != order.Completed {
+			t.Errorf("got %s, want %s", got, order.Completed)
+		}
+	}
+}

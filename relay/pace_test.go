@@ -1,12 +1,15 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"hosho/internal/broker/connect"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 )
@@ -96,6 +99,8 @@ func TestPacesThatAreRefused(t *testing.T) {
 		"caps at the base": {func(p *pace) {
 			p.BackoffCap, p.VoidBackoffCap = p.BackoffBase, p.BackoffBase
 		}, ""},
+		"resend cap below its resend":   {func(p *pace) { p.ResendCap = p.Resend - 1 }, "resend: got 30s"},
+		"resend cap at its resend":      {func(p *pace) { p.ResendCap = p.Resend }, ""},
 		"no batch":                      {func(p *pace) { p.Batch = 0 }, "batch: got 0"},
 		"a batch that no message holds": {func(p *pace) { p.Batch = 1001 }, "batch: got 1001"},
 		"the largest batch":             {func(p *pace) { p.Batch = 1000 }, ""},
@@ -173,5 +178,37 @@ func TestEveryNumberHasBounds(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestSendsGrowApart(t *testing.T) {
+	t.Parallel()
+	p := defaults(t)
+	for sends, want := range map[int]time.Duration{
+		1: 30 * time.Second, 2: time.Minute, 5: 8 * time.Minute, 6: 10 * time.Minute, 1_000_000: 10 * time.Minute,
+	} {
+		if got := p.resendAfter(sends); got != want {
+			t.Errorf("after %d sends: got %v, want %v", sends, got, want)
+		}
+	}
+}
+
+// Where a flag would do nothing, or two say different things, the relay does not start.
+func TestATransportGoesWithItsBroker(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		given transport
+		want  string
+	}{
+		{transport{Transport: "nats"}, "no broker given"},
+		{transport{Transport: "kafka", Flags: connect.Flags{BrokerURL: "nats://127.0.0.1:4222"}}, "one of nats"},
+		{transport{Transport: "grpc", Flags: connect.Flags{BrokerURL: "nats://127.0.0.1:4222"}}, "--transport is grpc"},
+		{transport{Transport: "nats", Flags: connect.Flags{BrokerURL: "nats://10.0.0.1:4222"}}, "off loopback"},
+	} {
+		test.given.PaymentTarget, test.given.BrokerPrefix = "127.0.0.1:1", "hosho"
+		_, err := test.given.open(nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: got %v, want %q", test.given, err, test.want)
+		}
 	}
 }

@@ -23,6 +23,12 @@
 //	   gone <-- a younger row of its key supersedes it, where its Table says so: the claim deletes it       |
 //	   given up (expired) --> the handler settles it without delivering <-----------------------------------+
 //
+// Where a message goes over a broker, it may be handed over (HandedOver): the broker has confirmed it, which is no
+// outcome, since brokers lose what they have confirmed. Then it waits like one that is tried again, but that its claim
+// is taken back (HandOver), and is handed over once more, as another send, until what became of it is heard and
+// applied: by an event, under the locks of what it is about and of its row (Lock). Nobody has a claim then. A refusal
+// counts for the latest send alone, and once.
+//
 // A claim changes no indexed column. What it leaves in its place in the index of what is due, later claims pass over,
 // and where they begin to look is a hint (frontier). What they miss is found by a look (Table.Look), which each
 // worker's kinds share.
