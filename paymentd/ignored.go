@@ -24,8 +24,9 @@ func newIgnored(registry prometheus.Registerer) *ignored {
 		}, []string{"why"}),
 		prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hosho_alarms_total",
-			Help: "Times that a person was called, each of which is an error in the log, by its cause: what keeps " +
-				"events from being acted on. doc/operations.md says of each what to do.",
+			Help: "Times that a person was called, each of which is an error in the log, by its cause: what happened " +
+				"to an order that must not, or what keeps orders from being settled. doc/operations.md says of each " +
+				"what to do.",
 		}, []string{"cause"}),
 	}
 	registry.MustRegister(i.by, i.alarms)

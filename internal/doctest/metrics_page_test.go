@@ -17,6 +17,9 @@ var chapters = []struct {
 	{"The outbox", []string{"hosho_outbox_"}},
 	{"Deliveries", []string{"hosho_deliver", "hosho_breaker_", "hosho_settle_", "hosho_relay_"}},
 	{"Payments", []string{"hosho_payment", "hosho_ledger_"}},
+	{"Events over a broker", []string{
+		"hosho_broker_", "hosho_inbox_", "hosho_paymentd_events_", "hosho_relay_events_",
+	}},
 	{"Databases", []string{"hosho_db_", "hosho_database_", "hosho_schema_", "hosho_wakeups_", "hosho_scrape_"}},
 	{"Reconciliation", []string{"hosho_reconcile_"}},
 	{"The process", []string{""}},

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	orderv1 "hosho/gen/order/v1"
+	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/stack"
 	"hosho/internal/slow"
 )
@@ -32,12 +33,13 @@ const (
 	metricsMark = "<!-- from here on written by make metrics -->\n"
 )
 
-// TestEveryMetricIsOnItsPage asks a whole system, with certificates, that has settled an order of each end.
+// TestEveryMetricIsOnItsPage asks a whole system, with certificates, that has settled an order of each end; and one
+// whose saga goes over a broker.
 func TestEveryMetricIsOnItsPage(t *testing.T) {
 	slow.Test(t, "runs a whole system, and asks it for its metrics")
-	s := startForMetrics(t)
+	s := startForMetrics(t, stack.Calls)
 	var found exposition
-	for _, p := range s.Daemons() {
+	for _, p := range append(s.Daemons(), startForMetrics(t, brokers.NATS).Daemons()...) {
 		found.add(t, p.Name, scrapeOf(t, p.AdminAddress))
 	}
 	found.add(t, "reconcile", scrapeOf(t, startReconcile(t, s, filepath.Dir(s.Orderd.Program()))))
@@ -64,7 +66,7 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 
 // startForMetrics starts a system in which an order was paid and one was declined, so that what is counted for the
 // first time is there as well.
-func startForMetrics(t *testing.T) *stack.Stack {
+func startForMetrics(t *testing.T, transport string) *stack.Stack {
 	t.Helper()
 	dir, err := stack.NewFolder("metrics")
 	if err != nil {
@@ -81,7 +83,7 @@ func startForMetrics(t *testing.T) *stack.Stack {
 	}
 	s, err := stack.Start(t.Context(), stack.Config{
 		Bin: bin, Dir: filepath.Join(dir.Path(), "data"), Relays: 1, Simulate: stack.Simulate, Admin: true, TLS: true,
-		HTTP: true, Roles: true,
+		HTTP: true, Roles: true, Transport: transport,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +172,7 @@ func (e *exposition) add(t *testing.T, program string, text []byte) {
 	if e.metrics == nil {
 		e.metrics = map[string]*metric{}
 	}
-	e.programs = append(e.programs, program)
+	e.programs = with(e.programs, program)
 	for name, family := range families {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") { // of client_golang, and well known
 			continue
@@ -184,17 +186,23 @@ func (e *exposition) add(t *testing.T, program string, text []byte) {
 		if m.help != family.GetHelp() {
 			t.Errorf("%s: got the help %q of %s, and %q of %v", name, family.GetHelp(), program, m.help, m.programs)
 		}
-		m.programs = append(m.programs, program)
+		m.programs = with(m.programs, program)
 		m.note(family.GetMetric())
 	}
+}
+
+// with returns names with one more, unless it is there.
+func with(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
 }
 
 func (m *metric) note(all []*dto.Metric) {
 	for _, one := range all {
 		for _, label := range one.GetLabel() {
-			if values := m.labels[label.GetName()]; !slices.Contains(values, label.GetValue()) {
-				m.labels[label.GetName()] = append(values, label.GetValue())
-			}
+			m.labels[label.GetName()] = with(m.labels[label.GetName()], label.GetValue())
 		}
 	}
 }

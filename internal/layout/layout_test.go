@@ -78,7 +78,7 @@ relay/internal/publish | * | broker crew envelope gen/events order outbox relay/
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
-broker/connect | prometheus | broker broker/kafka broker/nats broker/rabbitmq wait
+broker/connect | prometheus protobuf | broker broker/kafka broker/nats broker/rabbitmq gen/events wait
 broker/kafka | franz       | broker broker/shelf wait
 broker/nats | nats         | broker broker/shelf
 broker/rabbitmq | amqp     | broker broker/shelf wait

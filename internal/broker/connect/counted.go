@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
+	eventsv1 "hosho/gen/events/v1"
 	"hosho/internal/broker"
 )
 
@@ -14,6 +16,24 @@ type counted struct {
 	broker.Broker
 
 	published *prometheus.CounterVec
+}
+
+// What the counter says of events: what became of them, and what is none of ours any more.
+const (
+	confirmed, failed = "confirmed", "failed"
+	deadLetter        = "dead letter"
+)
+
+// types are the names of all events.
+func types() (names []string) {
+	for _, file := range []protoreflect.FileDescriptor{
+		eventsv1.File_events_v1_order_events_proto, eventsv1.File_events_v1_payment_events_proto,
+	} {
+		for i := range file.Messages().Len() {
+			names = append(names, string(file.Messages().Get(i).Name()))
+		}
+	}
+	return names
 }
 
 // count registers what is counted of a broker.
@@ -32,6 +52,10 @@ func count(b broker.Broker, registry prometheus.Registerer, insecure bool) broke
 			"dead letter, whatever its type.",
 	}, []string{"type", "result"})}
 	registry.MustRegister(exposed, c.published)
+	for _, name := range append(types(), deadLetter) {
+		c.published.WithLabelValues(name, confirmed)
+		c.published.WithLabelValues(name, failed)
+	}
 	return c
 }
 
@@ -39,9 +63,9 @@ func count(b broker.Broker, registry prometheus.Registerer, insecure bool) broke
 func (c counted) Publish(ctx context.Context, events []broker.Event) []error {
 	errs := c.Broker.Publish(ctx, events)
 	for i, err := range errs {
-		result := "confirmed"
+		result := confirmed
 		if err != nil {
-			result = "failed"
+			result = failed
 		}
 		c.published.WithLabelValues(typeOf(&events[i]), result).Inc()
 	}
@@ -51,7 +75,7 @@ func (c counted) Publish(ctx context.Context, events []broker.Event) []error {
 // typeOf returns what an event counts as. The types of dead letters are anybody's.
 func typeOf(e *broker.Event) string {
 	if e.Reason != "" {
-		return "dead letter"
+		return deadLetter
 	}
 	return e.Type[strings.LastIndex(e.Type, ".")+1:]
 }
