@@ -92,6 +92,16 @@ test: compiling postgres ## Run the tests, on real databases.
 test-browser: compiling postgres chromium axe ## Look at the console in Chromium, at all of it: about 5 min.
 	cd internal/browsertest && HOSHO_TEST_LONG=1 go test -count=1 -timeout 20m ./...
 
+# The packages whose tests are over brokers: all of their tests, and those that have it in their names.
+over_brokers  := ./internal/broker/... ./internal/lab/brokers
+with_a_broker := ./paymentd ./relay ./sagactl ./internal/lab/demo ./internal/lab/stack
+
+.PHONY: test-brokers
+test-brokers: compiling postgres rabbitmq kafka ## Run the tests over brokers on NATS, RabbitMQ and Kafka: about 10 min.
+	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m $(over_brokers)
+	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m -run 'Broker|Topic|Event|Consumer' \
+		$(with_a_broker)
+
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
 fuzzed   := ./internal/page:FuzzRead ./relay/internal/dispatch:FuzzRefusal \
@@ -113,6 +123,7 @@ test-long: compiling postgres ## Run what is random far longer than CI can: abou
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
 	HOSHO_TEST_LONG=1 go test $(race) -count=5 -shuffle=on -timeout 1h ./...
 	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
+	$(MAKE) test-brokers
 	$(MAKE) test-browser
 	$(MAKE) fuzz
 
