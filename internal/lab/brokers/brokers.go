@@ -63,8 +63,8 @@ type Broker struct {
 }
 
 const (
-	// startTimeout bounds a start, with the recovery after a kill.
-	startTimeout = time.Minute
+	// startTimeout bounds a start, with the recovery after a kill, on a machine that has much else to do.
+	startTimeout = 2 * time.Minute
 	startPoll    = 5 * time.Millisecond
 	// takenTimeout is how long a port is asked for that may not change.
 	takenTimeout = 30 * time.Second

@@ -10,14 +10,16 @@ import (
 	"hosho/internal/lab/proxy"
 )
 
-// Links are the ways to a paymentd, which can be made bad. The zero value has none.
+// Links are the ways to a paymentd, and of relays to a broker, which can be made bad. The zero value has none. Kafka's
+// clients leave theirs: they go where the broker says that it is.
 type Links struct {
 	proxies []*proxy.Proxy
 }
 
-// Route leads what relays say to paymentd over a link, and everything else straight on. It is for stack.Config.Route.
-func (l *Links) Route(_, to, address string) (string, error) {
-	if to != "paymentd" {
+// Route leads what relays say to paymentd or to a broker over a link, and everything else straight on. It is for
+// stack.Config.Route.
+func (l *Links) Route(from, to, address string) (string, error) {
+	if to != "paymentd" && (to != "broker" || from == "paymentd") {
 		return address, nil
 	}
 	p, err := proxy.Listen(address)
