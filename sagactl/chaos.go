@@ -20,6 +20,8 @@ import (
 )
 
 type chaosRun struct {
+	transportFlag
+
 	Seed     uint64        `help:"Decides the schedule; 0: one by chance, which is printed." placeholder:"N"`
 	Duration time.Duration `default:"60s" help:"How long new faults begin. What is open then is healed and drained."`
 	Faults   []string      `help:"Only these faults, of those that --list shows; none: no fault." placeholder:"LIST"`
@@ -63,7 +65,7 @@ func (c *chaosRun) config() chaos.Config {
 	}
 	return chaos.Config{
 		Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Length: c.Length,
-		Relays: c.Relays, Clients: c.Clients, Pace: pace, TLS: c.TLS,
+		Relays: c.Relays, Clients: c.Clients, Pace: pace, TLS: c.TLS, Transport: c.Transport,
 		AlertScale: c.Watching.scale(),
 	}
 }
@@ -169,6 +171,9 @@ func (c *chaosRun) again() string {
 	}
 	if c.TLS {
 		command += " --tls"
+	}
+	if c.Transport != "" && c.Transport != stack.Calls {
+		command += " --transport " + c.Transport
 	}
 	return command + c.Watching.again()
 }

@@ -23,7 +23,7 @@ laboratory
 lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed
               |            | proc rpc wait
 lab/alerts    |            | lab/mutant lab/stack observe proc wait
-lab/chaos     | *          | authority command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
+lab/chaos     | *          | authority broker command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
               |            | lab/invariant lab/load lab/measured lab/middleman lab/proxy lab/stack migrations order pg
               |            | pgembed proc rpc rules wait
 lab/demo      | *          | follow gen/... lab/invariant lab/stack money pg proc rules story terminal wait

@@ -35,7 +35,9 @@ type Config struct {
 	Clients  int
 	Pace     Pace
 	TLS      bool // everybody has a certificate
-	FailFast bool // end at the first violation
+	// Transport is what the saga goes over, see stack.Config; empty: calls.
+	Transport string
+	FailFast  bool // end at the first violation
 
 	// AlertScale is by how much the durations of the alert rules are divided, which a Prometheus evaluates beside the
 	// system; the customers then order nothing that is to fail. 0: nobody watches. Bin has sagactl for it, too.

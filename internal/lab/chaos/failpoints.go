@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 func dying(binary string, of who) func(context.Context, *system, *rand.Rand) error {
 	return func(ctx context.Context, s *system, random *rand.Rand) error {
 		points := failpoint.Points[binary]
+		if s.Broker != nil {
+			points = slices.Concat(points, failpoint.OverBroker[binary])
+		}
 		for ctx.Err() == nil {
 			victim, point := one(of(s), random), s.leastArmed(points, random)
 			if err := s.die(ctx, victim, point); err != nil {

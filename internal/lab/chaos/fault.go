@@ -20,8 +20,12 @@ type Fault struct {
 func Faults() []Fault {
 	var all []Fault
 	for _, f := range faults {
-		if f.special == "" && f.certificates {
+		switch {
+		case f.special != "":
+		case f.certificates:
 			f.special = "in it with --tls, where there are certificates"
+		case f.overBroker():
+			f.special = "in it with --transport, where there is a broker"
 		}
 		all = append(all, Fault{f.name, f.says, f.special})
 	}
@@ -59,12 +63,15 @@ const (
 	cards      = "the card network"
 	crowd      = "clients without number"
 	comparing  = "the comparison of the databases"
+	theBroker  = "the broker"
+	theEvents  = "the events on it"
+	theGroups  = "who takes them"
 )
 
 // faults are all of them. The weights see to it that processes and databases die often: everything else only makes
 // the moments at which they do more interesting.
 var faults = slices.Concat(processFaults, databaseFaults, standbyFaults, linkFaults, peerFaults, peopleFaults,
-	customerFaults, requestFaults, certificateFaults, watchedFaults)
+	customerFaults, requestFaults, certificateFaults, watchedFaults, brokerFaults)
 
 // faultNamed returns the fault with a name that is known to exist.
 func faultNamed(name string) fault {
@@ -81,12 +88,12 @@ func choose(c Config) ([]fault, error) {
 		if f.watched && c.AlertScale == 0 && slices.Contains(c.Faults, f.name) {
 			return nil, fmt.Errorf("fault %q: nobody compares the databases: --alerts has somebody do so", f.name)
 		}
-		fits := c.TLS || !f.certificates
+		fits := f.fits(c)
 		if len(c.Faults) == 0 && f.special == "" && fits || slices.Contains(c.Faults, f.name) {
 			chosen = append(chosen, f)
 		}
 		if !fits && slices.Contains(c.Faults, f.name) {
-			return nil, fmt.Errorf("fault %q: nobody has a certificate: --tls gives one to everybody", f.name)
+			return nil, fmt.Errorf("fault %q: %s", f.name, f.unfit(c))
 		}
 	}
 	for _, name := range c.Faults {
@@ -96,6 +103,25 @@ func choose(c Config) ([]fault, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// fits reports whether a fault can be had in a run.
+func (f fault) fits(c Config) bool {
+	if c.overBroker() {
+		return !f.overCalls()
+	}
+	return !f.overBroker() && (c.TLS || !f.certificates)
+}
+
+// unfit says why a fault cannot be had in a run.
+func (f fault) unfit(c Config) string {
+	switch {
+	case f.overBroker():
+		return "there is no broker: --transport has the saga go over one"
+	case c.overBroker() && f.overCalls():
+		return "nobody calls paymentd where the saga goes over a broker: leave --transport out"
+	}
+	return "nobody has a certificate: --tls gives one to everybody"
 }
 
 func allNames() []string {

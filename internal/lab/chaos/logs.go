@@ -23,6 +23,7 @@ type logs struct {
 	sent     map[string]int  // charges sent by order, probes of a paymentd that is down left out
 	down     map[string]bool // for charges, as a relay sees it
 	alarmsOK bool            // a fault is meant to raise them
+	unpaced  bool            // relays do not hold what they have handed over: whichever hears of it says when it is due
 	found    []Violation
 }
 
@@ -198,7 +199,7 @@ func (l *logs) deliver(e entry) {
 	} else {
 		delete(l.last, key)
 	}
-	if !known || e.Claim != before.claim+1 || e.LeasedUntil.IsZero() {
+	if l.unpaced || !known || e.Claim != before.claim+1 || e.LeasedUntil.IsZero() {
 		return
 	}
 	due := before.next

@@ -13,6 +13,8 @@ type Pace struct {
 	VoidBackoffCap time.Duration // RELAY_VOID_BACKOFF_CAP
 	PollInterval   time.Duration // RELAY_POLL_INTERVAL
 	CardTimeout    time.Duration // PAYMENTD_CARD_TIMEOUT
+	Resend         time.Duration // RELAY_RESEND; much shorter than the default, or most of a run would be waiting
+	ResendCap      time.Duration // RELAY_RESEND_CAP
 
 	ShortDeadline time.Duration // ORDERD_ORDER_DEADLINE while orders are meant to miss it
 	CancelWithin  time.Duration // customers change their minds within
@@ -25,6 +27,7 @@ func Production() Pace {
 		CallTimeout: 2 * time.Second, SettleTimeout: 3 * time.Second, Lease: 10 * time.Second, MaxAttempts: 5,
 		BackoffBase: 100 * time.Millisecond, BackoffCap: 5 * time.Second, VoidBackoffCap: time.Minute,
 		PollInterval: time.Second, CardTimeout: 1500 * time.Millisecond,
+		Resend: 3 * time.Second, ResendCap: 15 * time.Second,
 		ShortDeadline: 3 * time.Second, CancelWithin: 3 * time.Second, Drain: 3 * time.Minute,
 	}
 }
@@ -35,6 +38,7 @@ func Quick() Pace {
 		CallTimeout: time.Second, SettleTimeout: time.Second, Lease: 3 * time.Second, MaxAttempts: 5,
 		BackoffBase: 20 * time.Millisecond, BackoffCap: 500 * time.Millisecond, VoidBackoffCap: time.Second,
 		PollInterval: 200 * time.Millisecond, CardTimeout: 700 * time.Millisecond,
+		Resend: time.Second, ResendCap: 3 * time.Second,
 		ShortDeadline: 500 * time.Millisecond, CancelWithin: 300 * time.Millisecond, Drain: 90 * time.Second,
 	}
 }
@@ -50,5 +54,6 @@ func (p Pace) env() []string {
 		"RELAY_BACKOFF_CAP=" + p.BackoffCap.String(), "RELAY_VOID_BACKOFF_CAP=" + p.VoidBackoffCap.String(),
 		"RELAY_POLL_INTERVAL=" + p.PollInterval.String(),
 		"PAYMENTD_CARD_TIMEOUT=" + p.CardTimeout.String(),
+		"RELAY_RESEND=" + p.Resend.String(), "RELAY_RESEND_CAP=" + p.ResendCap.String(),
 	}
 }

@@ -29,14 +29,15 @@ func TestTheSameSeedMakesTheSameSchedule(t *testing.T) {
 // Over a long schedule every fault of the mix comes up, they overlap, and no two of an episode have the same target.
 func TestTheScheduleMixesEverything(t *testing.T) {
 	t.Parallel()
-	for _, certificates := range []bool{false, true} {
-		mixesEverything(t, certificates)
+	for _, c := range []Config{{}, {TLS: true}, {Transport: "nats"}} {
+		mixesEverything(t, c)
 	}
 }
 
-func mixesEverything(t *testing.T, certificates bool) {
+func mixesEverything(t *testing.T, c Config) {
 	t.Helper()
-	episodes, err := Schedule(Config{Seed: 1, Pace: Production(), Duration: 3 * time.Hour, TLS: certificates})
+	c.Seed, c.Pace, c.Duration = 1, Production(), 3*time.Hour
+	episodes, err := Schedule(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func mixesEverything(t *testing.T, certificates bool) {
 		}
 	}
 	for _, f := range faults {
-		if want := f.special == "" && (certificates || !f.certificates); times[f.name] > 0 != want {
+		if want := f.special == "" && f.fits(c); times[f.name] > 0 != want {
 			t.Errorf("%s came up %d times, want it in the mix: %t", f.name, times[f.name], want)
 		}
 	}
@@ -88,6 +89,15 @@ func TestFaultsAreChosenByName(t *testing.T) {
 	if _, err := Schedule(c); err == nil || !strings.Contains(err.Error(), "--tls") {
 		t.Errorf("got %v, want that a fault of certificates needs --tls", err)
 	}
+	c.Faults = []string{"broker-loss"}
+	if _, err := Schedule(c); err == nil || !strings.Contains(err.Error(), "--transport") {
+		t.Errorf("got %v, want that a fault of a broker needs --transport", err)
+	}
+	c.Faults, c.Transport = []string{"wrong-echo"}, "nats"
+	if _, err := Schedule(c); err == nil || !strings.Contains(err.Error(), "nobody calls") {
+		t.Errorf("got %v, want that a fault of calls is none over a broker", err)
+	}
+	c.Faults, c.Transport = []string{"expired-certificate"}, ""
 	c.TLS = true
 	if episodes, err := Schedule(c); err != nil || len(episodes) == 0 {
 		t.Errorf("got %v, %v; want expired certificates where there are some", episodes, err)

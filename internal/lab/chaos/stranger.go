@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hosho/internal/lab/stack"
 	"hosho/internal/rules"
 	"hosho/migrations"
 )
@@ -18,27 +19,42 @@ const strangers = "strangers"
 // wrongPaymentd leads the relays to a paymentd of another environment. It must decide nothing.
 func wrongPaymentd(ctx context.Context, s *system, _ *rand.Rand) error {
 	s.logs.expectAlarms()
-	forever := context.WithoutCancel(ctx)
-	if err := s.Payments.CreateDatabase(forever, strangers); err != nil {
-		return err
-	}
-	if _, err := migrations.Payments.Up(forever, s.Payments.URL(strangers), nil); err != nil {
-		return err
-	}
-	paymentd, err := s.Another("paymentd", "stranger", "PAYMENTD_DATABASE_URL="+s.Payments.URL(strangers))
+	stranger, err := s.startStranger(ctx)
 	if err != nil {
 		return err
 	}
-	if err := paymentd.Start(); err != nil {
-		return err
-	}
-	if err := paymentd.WaitReady(forever); err != nil {
-		return errors.Join(err, paymentd.Stop())
-	}
-	s.redirect(paymentd.Address)
+	s.redirect(stranger.Address)
 	<-ctx.Done()
 	s.redirect(s.Paymentd.Address)
-	return errors.Join(paymentd.Stop(), s.decidedByStrangers(forever))
+	return s.stopStranger(context.WithoutCancel(ctx), stranger)
+}
+
+// startStranger starts a paymentd of another environment.
+func (s *system) startStranger(ctx context.Context, env ...string) (*stack.Process, error) {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.Payments.CreateDatabase(ctx, strangers); err != nil {
+		return nil, err
+	}
+	if _, err := migrations.Payments.Up(ctx, s.Payments.URL(strangers), nil); err != nil {
+		return nil, err
+	}
+	paymentd, err := s.Another("paymentd", "stranger",
+		append(env, "PAYMENTD_DATABASE_URL="+s.Payments.URL(strangers))...)
+	if err != nil {
+		return nil, err
+	}
+	if err := paymentd.Start(); err != nil {
+		return nil, err
+	}
+	if err := paymentd.WaitReady(ctx); err != nil {
+		return nil, errors.Join(err, paymentd.Stop())
+	}
+	return paymentd, nil
+}
+
+// stopStranger stops it, and finds what it has decided.
+func (s *system) stopStranger(ctx context.Context, stranger *stack.Process) error {
+	return errors.Join(stranger.Stop(), s.decidedByStrangers(ctx))
 }
 
 // decidedByStrangers finds what a stranger's paymentd has decided, ever.

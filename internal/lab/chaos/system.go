@@ -31,7 +31,7 @@ type system struct {
 	*stack.Stack
 	pace Pace
 
-	toPaymentd  []*proxy.Proxy // the relays' links
+	toPaymentd  []*proxy.Proxy // the relays' links; over a broker, theirs and paymentd's to it
 	toDatabases []*proxy.Proxy
 	middle      *middleman.Middleman
 	disks       []disk
@@ -53,6 +53,7 @@ type system struct {
 
 	kills, crashes atomic.Int64
 	owesRetries    atomic.Bool // an operator has to retry what is parked
+	buries         atomic.Bool // a fault is meant to make dead letters
 
 	mu     sync.Mutex
 	armed  map[failpoint.Point]int     // how many processes were to die there
@@ -65,6 +66,7 @@ func start(ctx context.Context, c Config, faults []fault) (*system, error) {
 		pace: c.Pace, logs: newLogs(c.Pace.Lease), alone: len(faults) == 1 && c.AlertScale == 0,
 		armed: map[failpoint.Point]int{}, points: map[failpoint.Point]int{}, spared: map[*stack.Process]reprieve{},
 	}
+	s.logs.unpaced = c.overBroker()
 	if err := s.start(ctx, c, faults); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -94,7 +96,7 @@ func (s *system) start(ctx context.Context, c Config, faults []fault) (err error
 		Bin: c.Bin, Dir: c.Dir, Durable: true, Standbys: needStandbys(faults), Admin: true, Relays: c.Relays,
 		Simulate: stack.Simulate,
 		Roles:    true, Password: secret, Env: env, Settings: settings, ServerEnv: serverEnv,
-		LogTo: s.logs.of, Route: s.route, TLS: c.TLS,
+		LogTo: s.logs.of, Route: s.route, TLS: c.TLS, Transport: c.Transport,
 	})
 	if err != nil {
 		return err
@@ -141,7 +143,7 @@ func (s *system) mountDisks(dir string) error {
 // route leads every connection through a proxy.
 func (s *system) route(_, to, address string) (string, error) {
 	listen, links := proxy.ListenPostgres, &s.toDatabases
-	if to == "paymentd" {
+	if to == "paymentd" || to == "broker" {
 		listen, links = proxy.Listen, &s.toPaymentd
 	}
 	p, err := listen(address)

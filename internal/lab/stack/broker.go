@@ -63,18 +63,32 @@ func (s *Stack) startBroker(ctx context.Context) (err error) {
 
 // DeclareTopics makes the topics of the saga on the broker, as sagactl broker setup does, if they are not there.
 func (s *Stack) DeclareTopics(ctx context.Context) error {
-	plan, err := broker.PlanOf(Prefix, retention, 1)
-	if err != nil {
-		return err
-	}
-	flags := connect.Flags{BrokerURL: s.Broker.URL(), BrokerPrefix: Prefix}
-	connection, err := flags.Open("stack", slog.New(slog.DiscardHandler), nil)
+	connection, plan, err := s.DialBroker()
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
 	_, err = connection.Declare(ctx, plan)
 	return err
+}
+
+// DialBroker connects with the broker, past whatever leads the daemons elsewhere, and returns the saga's topics, too.
+func (s *Stack) DialBroker() (broker.Broker, broker.Plan, error) {
+	plan, err := broker.PlanOf(Prefix, retention, 1)
+	if err != nil {
+		return nil, broker.Plan{}, err
+	}
+	flags := connect.Flags{BrokerURL: s.Broker.URL(), BrokerPrefix: Prefix}
+	connection, err := flags.Open("stack", slog.New(slog.DiscardHandler), nil)
+	return connection, plan, err
+}
+
+// BrokerSettings are the variables by which another daemon finds the broker, by the name of its program.
+func (s *Stack) BrokerSettings(program string) []string { return settingsOf(program, s.Broker.URL()) }
+
+func settingsOf(program, address string) []string {
+	prefix := strings.ToUpper(program)
+	return []string{prefix + "_BROKER_URL=" + address, prefix + "_BROKER_PREFIX=" + Prefix}
 }
 
 // overBrokerTo returns the variables with which a daemon finds the broker, if there is one.
@@ -86,8 +100,7 @@ func (s *Stack) overBrokerTo(program, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	prefix := strings.ToUpper(program)
-	settings := []string{prefix + "_BROKER_URL=" + address, prefix + "_BROKER_PREFIX=" + Prefix}
+	settings := settingsOf(program, address)
 	if program == "relay" {
 		settings = append(settings, "RELAY_TRANSPORT="+s.config.Transport,
 			"RELAY_RESEND="+Resend.String(), "RELAY_RESEND_CAP="+ResendCap.String())

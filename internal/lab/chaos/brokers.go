@@ -1,0 +1,355 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hosho/internal/broker"
+	"hosho/internal/failpoint"
+	"hosho/internal/lab/stack"
+	"hosho/internal/rules"
+	"hosho/internal/wait"
+)
+
+// What brokers do, and those who are on them. The saga goes over one where the run has a transport.
+var brokerFaults = []fault{
+	{
+		name: "broker-kill", says: "the broker is killed again and again", targets: []string{theBroker}, weight: 6,
+		lasts: between(3*time.Second, 10*time.Second), run: killBroker,
+	},
+	{
+		name: "broker-freeze", says: "the broker stands still (SIGSTOP)", targets: []string{theBroker}, weight: 2,
+		lasts: between(2*time.Second, 8*time.Second), run: freezeBroker,
+	},
+	{
+		name: "broker-wipe", says: "the broker loses all that it has, and is set up anew", targets: []string{theBroker},
+		weight: 2, lasts: between(time.Second, 4*time.Second), run: wipeBroker,
+	},
+	{
+		name: "broker-missing", says: "topics and queues are missing, until somebody sets them up",
+		targets: []string{theBroker}, weight: 2, lasts: between(2*time.Second, 6*time.Second), run: missTopics,
+	},
+	{
+		name: "broker-loss", says: "one in ten events that the broker has acknowledged is lost",
+		targets: []string{theEvents}, weight: 6, lasts: between(3*time.Second, 10*time.Second), run: loseEvents,
+	},
+	{
+		name: "broker-duplicates", says: "each event comes five times more, late and in any order",
+		targets: []string{theEvents}, weight: 4, lasts: between(3*time.Second, 10*time.Second), run: repeatEvents,
+	},
+	{
+		name: "broker-reorder", says: "half of the events come late, voids before their charges",
+		targets: []string{theEvents}, weight: 4, lasts: between(3*time.Second, 10*time.Second), run: reorderEvents,
+	},
+	{
+		name: "broker-poison", says: "events come that nobody can read", targets: []string{theEvents}, weight: 2,
+		lasts: between(time.Second, 3*time.Second), run: poison,
+	},
+	{
+		name: "broker-rebalance", says: "others join the consumers, take events, and leave without a word",
+		targets: []string{theGroups}, weight: 4, lasts: between(3*time.Second, 10*time.Second), run: rebalance,
+	},
+	{
+		name: "broker-lag", says: "paymentd takes no events for longer than the orders' deadline",
+		targets: []string{orderd, paymentd, theGroups}, weight: 2,
+		lasts: between(3*time.Second, 6*time.Second), run: lag,
+	},
+	{
+		name: "broker-stranger", says: "a paymentd of another environment takes events, too",
+		targets: []string{paymentsDB, theGroups}, weight: 2,
+		lasts: between(3*time.Second, 8*time.Second), run: brokerStranger,
+	},
+}
+
+// overBroker reports whether the saga goes over a broker.
+func (c Config) overBroker() bool { return c.Transport != "" && c.Transport != stack.Calls }
+
+// overBroker reports whether a fault is one of a broker's.
+func (f fault) overBroker() bool {
+	for _, target := range []string{theBroker, theEvents, theGroups} {
+		if slices.Contains(f.targets, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// overCalls reports whether a fault is one of the calls between relays and paymentd.
+func (f fault) overCalls() bool {
+	return !f.overBroker() && (slices.Contains(f.targets, peer) || f.certificates)
+}
+
+func killBroker(ctx context.Context, s *system, random *rand.Rand) error {
+	for {
+		s.Broker.Kill()
+		s.kills.Add(1)
+		wait.For(ctx, span(random, 0, 300*time.Millisecond))
+		if err := s.Broker.Restart(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		if !wait.For(ctx, span(random, 100*time.Millisecond, 2*time.Second)) {
+			return nil
+		}
+	}
+}
+
+func freezeBroker(ctx context.Context, s *system, _ *rand.Rand) error {
+	s.Broker.Freeze()
+	<-ctx.Done()
+	s.Broker.Thaw()
+	return nil
+}
+
+func wipeBroker(ctx context.Context, s *system, _ *rand.Rand) error {
+	if err := s.Broker.Wipe(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	err := s.DeclareTopics(context.WithoutCancel(ctx))
+	<-ctx.Done()
+	return err
+}
+
+func missTopics(ctx context.Context, s *system, _ *rand.Rand) error {
+	if err := s.Broker.Wipe(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return s.DeclareTopics(context.WithoutCancel(ctx))
+}
+
+// lossShare is how many of the acknowledged events are lost.
+const lossShare = 0.1
+
+// loseEvents has those who take events lose some of them: they are acknowledged, and nothing is done.
+func loseEvents(ctx context.Context, s *system, _ *rand.Rand) error {
+	return s.losing(ctx, lossShare, func() { <-ctx.Done() })
+}
+
+// losing has a share of the events lost while f runs.
+func (s *system) losing(ctx context.Context, share float64, f func()) error {
+	those := append(s.relays(), s.Paymentd)
+	for _, p := range those {
+		if err := p.Arm(fmt.Sprintf("%s=drop@%g", failpoint.InboxFetched, share)); err != nil {
+			return err
+		}
+	}
+	f()
+	for _, p := range those {
+		if err := p.Arm(""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeatEvents publishes what it hears five times more.
+func repeatEvents(ctx context.Context, s *system, random *rand.Rand) error {
+	return s.echo(ctx, random, 5)
+}
+
+// reorderEvents has half of the events lost, and publishes a copy of each, late.
+func reorderEvents(ctx context.Context, s *system, random *rand.Rand) (err error) {
+	failed := s.losing(ctx, 0.5, func() { err = s.echo(ctx, random, 1) })
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+const (
+	// echoed marks what chaos itself has published, so that it does not answer itself.
+	echoed = "chaos"
+	// echoGroup is its group on both topics.
+	echoGroup = "chaos"
+	// echoLate is how late copies come at most.
+	echoLate = 2 * time.Second
+)
+
+// echo hears what is published on both topics, and publishes copies of it, in any order and late, until ctx ends.
+func (s *system) echo(ctx context.Context, random *rand.Rand, copies int) error {
+	forever := context.WithoutCancel(ctx)
+	client, plan, err := s.DialBroker()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for i := range plan.Topics {
+		if len(plan.Topics[i].Groups) > 0 {
+			plan.Topics[i].Groups = append(plan.Topics[i].Groups, echoGroup)
+		}
+	}
+	if _, err := client.Declare(forever, plan); err != nil {
+		return fmt.Errorf("a group to listen with: %w", err)
+	}
+	var listening, late sync.WaitGroup
+	for _, topic := range plan.Topics {
+		if len(topic.Groups) == 0 {
+			continue
+		}
+		from := client.Subscribe(topic.Name, echoGroup)
+		seeds := rand.New(rand.NewPCG(random.Uint64(), 0))
+		listening.Go(func() {
+			defer from.Close()
+			for ctx.Err() == nil {
+				batch, err := from.Fetch(ctx, 250)
+				if err != nil {
+					wait.For(ctx, broker.KeepFor)
+					continue
+				}
+				done := make([]bool, len(batch.Events))
+				for i := range done {
+					done[i] = true
+				}
+				batch.Done(done)
+				again := copiesOf(batch.Events, copies)
+				seeds.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+				after := span(seeds, 0, echoLate)
+				late.Go(func() {
+					wait.For(forever, after)
+					bounded, cancel := context.WithTimeout(forever, echoLate)
+					defer cancel()
+					client.Publish(bounded, again) // what is lost is lost
+				})
+			}
+		})
+	}
+	listening.Wait()
+	late.Wait()
+	return nil
+}
+
+func copiesOf(events []broker.Event, copies int) (again []broker.Event) {
+	for _, e := range events {
+		if e.Reason == echoed {
+			continue
+		}
+		for range copies {
+			e.Reason, e.Send = echoed, rand.Int32()
+			again = append(again, e)
+		}
+	}
+	return again
+}
+
+// poison publishes, of each kind of event that nobody can read, a few.
+func poison(ctx context.Context, s *system, random *rand.Rand) error {
+	client, plan, err := s.DialBroker()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	s.buries.Store(true)
+	for ctx.Err() == nil {
+		var bad []broker.Event
+		for _, topic := range plan.Topics {
+			if len(topic.Groups) > 0 {
+				bad = append(bad, unreadable(topic.Name)...)
+			}
+		}
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		client.Publish(bounded, bad) // what is not confirmed may be there or not
+		cancel()
+		wait.For(ctx, span(random, 100*time.Millisecond, time.Second))
+	}
+	return nil
+}
+
+// unreadable returns events that claim to be ours, each with another fault.
+func unreadable(topic string) []broker.Event {
+	id := uuid.NewString()
+	good := broker.Event{
+		Topic: topic, ID: id + "/placed", Source: "urn:hosho:orders:" + id, Type: "events.v1.OrderPlaced", Subject: id,
+		Time: time.Now(), ContentType: "application/protobuf",
+	}
+	damaged, unknown, keyless := good, good, good
+	damaged.Data = []byte{0xff, 0xff, 0xff}
+	unknown.Type = "events.v1.OrderSent"
+	keyless.Data, keyless.Subject = []byte("\x0a\x03abc"), "abc"
+	return []broker.Event{damaged, unknown, keyless}
+}
+
+// rebalance joins the groups of the daemons, holds what it is given for a moment, and leaves without a word.
+func rebalance(ctx context.Context, s *system, random *rand.Rand) error {
+	for ctx.Err() == nil {
+		client, plan, err := s.DialBroker()
+		if err != nil {
+			return err
+		}
+		during, leave := context.WithTimeout(ctx, span(random, 200*time.Millisecond, 1500*time.Millisecond))
+		var joined sync.WaitGroup
+		for _, topic := range plan.Topics {
+			for _, group := range topic.Groups {
+				from := client.Subscribe(topic.Name, group)
+				joined.Go(func() {
+					for during.Err() == nil {
+						if _, err := from.Fetch(during, 50); err != nil { // and nothing is said about it
+							wait.For(during, broker.KeepFor)
+						}
+					}
+				})
+			}
+		}
+		joined.Wait()
+		leave()
+		client.Close()
+	}
+	return nil
+}
+
+// lag has events wait until their orders are given up. What was charged late is given back, and what comes later finds
+// a tombstone.
+func lag(ctx context.Context, s *system, _ *rand.Rand) error {
+	if err := s.restartOrderd("ORDERD_ORDER_DEADLINE=" + s.pace.ShortDeadline.String()); err != nil {
+		return err
+	}
+	s.kill(s.Paymentd)
+	<-ctx.Done()
+	if err := s.Paymentd.Start(); err != nil {
+		return err
+	}
+	return s.restartOrderd()
+}
+
+// brokerStranger starts a paymentd that has another database, on the same broker and in the same group. It must decide
+// nothing.
+func brokerStranger(ctx context.Context, s *system, _ *rand.Rand) error {
+	s.logs.expectAlarms()
+	stranger, err := s.startStranger(ctx, s.BrokerSettings("paymentd")...)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return s.stopStranger(context.WithoutCancel(ctx), stranger)
+}
+
+// checkDeadLetters finds dead letters that no fault is meant to make.
+func (r *run) checkDeadLetters(ctx context.Context) error {
+	if r.Broker == nil || r.buries.Load() {
+		return nil
+	}
+	client, plan, err := r.DialBroker()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for _, topic := range plan.Topics {
+		if len(topic.Groups) > 0 {
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, time.Second)
+		batch, err := client.Subscribe(topic.Name, echoGroup).Fetch(within, 1)
+		cancel()
+		if err == nil && len(batch.Events) > 0 {
+			e := batch.Events[0]
+			r.violated(Violation{rules.Fault, fmt.Sprintf("%s: a dead letter, %s %s: %s", topic.Name, e.Type, e.ID,
+				e.Reason)})
+		}
+	}
+	return nil
+}
