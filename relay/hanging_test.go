@@ -29,7 +29,7 @@ func (s *system) wentAlone() bool {
 // ones is kept: each silence is its own order's, since others are served meanwhile.
 func TestHangingChargesDoNotQueueBehindEachOther(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "waits for timeouts")
+	slow.Long(t, "waits for timeouts")
 	s := newSystem(t)
 	hanging := s.placeMany(30)
 	for _, o := range hanging {

@@ -22,7 +22,7 @@ func TestNaiveDemoExits1(t *testing.T) {
 
 func TestInterruptedDemoLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes")
 	cmd, tmp := sagactl(t, "demo")
 	seen := newWatcher("PENDING")
 	cmd.Stdout = seen

@@ -17,7 +17,7 @@ import (
 // while paymentd is frozen and the twin has an order under way, in order all the same.
 func TestUpEndsInTheMidstOfAFault(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes")
 	cmd, tmp := sagactl(t, "up", "--free-ports", "--tls")
 	ready := newWatcher("\nready\n")
 	cmd.Stdout = ready

@@ -19,8 +19,9 @@ type resends struct {
 	next  time.Time                 // while it is quiet, when one message may be handed over again
 }
 
-// note takes reports that were settled.
-func (r *resends) note(reports []Report) {
+// note takes reports that were settled, and reports whether something is due again sooner than was known: whoever rests
+// until then must hear of it.
+func (r *resends) note(reports []Report) (sooner bool) {
 	now := time.Now()
 	for i := range reports {
 		if reports[i].Result != HandedOver {
@@ -29,10 +30,12 @@ func (r *resends) note(reports []Report) {
 		at := now.Add(reports[i].Delay)
 		for known := r.first.Load(); known == nil || at.Before(*known); known = r.first.Load() {
 			if r.first.CompareAndSwap(known, &at) {
+				sooner = true
 				break
 			}
 		}
 	}
+	return sooner
 }
 
 // due reports whether something may be due again. It says so once.

@@ -80,7 +80,9 @@ func (w *Worker) settle(ctx context.Context, reports []Report) (later []Report) 
 		switch err := part.Err; {
 		case err == nil:
 			later = append(later, w.done(part.Items, part.Result.Later)...)
-			w.resends.note(part.Items)
+			if w.resends.note(part.Items) {
+				w.wake.Ring()
+			}
 			if part.Result.More {
 				w.unsure.Store(true)
 				w.others.Wake()

@@ -35,7 +35,7 @@ func TestEveryOrderEndsAsItMust(t *testing.T) {
 
 func TestOverABrokerEveryOrderEndsAsItMust(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes: stack runs the same orders")
 	brokertest.Each(t, func(t *testing.T, kind string) {
 		output, holds := play(t, Config{Transport: kind})
 		if !holds {

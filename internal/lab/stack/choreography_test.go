@@ -23,7 +23,8 @@ func byBroker(kind string) func(*stack.Config) {
 	}
 }
 
-// Over a broker an order of each amount ends as it does over calls, also one that is cancelled.
+// Over a broker an order of each amount ends as it does over calls, also one that is cancelled, and where paymentd dies
+// meanwhile.
 func TestOverABrokerEachOrderEndsAsItMust(t *testing.T) {
 	t.Parallel()
 	slow.Test(t, "runs the whole system as processes")
@@ -35,6 +36,10 @@ func TestOverABrokerEachOrderEndsAsItMust(t *testing.T) {
 			s.place(t, 9998): "COMPLETED CHARGED",  // made, and nobody is told
 			s.place(t, 9997): "CANCELLED VOIDED",   // hangs, every time
 			s.place(t, 9996): "CANCELLED DECLINED", // declined
+		}
+		s.Paymentd.Kill()
+		if err := s.Paymentd.Start(); err != nil {
+			t.Fatal(err)
 		}
 		early, late := s.place(t, 9997), s.place(t, 2500)
 		s.cancel(t, early)

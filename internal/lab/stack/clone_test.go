@@ -16,7 +16,7 @@ import (
 // Wherever a clone is, whomever it belongs to, and whatever the person's Go is told: the daemons are built there. What
 // go build would do is enough to see it (-n): it reads the source, asks git, and compiles nothing.
 func TestTheDaemonsAreBuiltInAnyClone(t *testing.T) {
-	slow.Test(t, "asks the go command again and again")
+	slow.Long(t, "asks the go command again and again")
 	anothers := []string{"GIT_TEST_ASSUME_DIFFERENT_OWNER=1"} // git's own way to say so
 	for _, tt := range []struct {
 		name  string
@@ -85,7 +85,7 @@ func TestMakePlaysTheDemoInAnyClone(t *testing.T) {
 // Scripts, make, and the tests that read texts want one end of lines, whatever git is told.
 func TestACloneHasTheSameLineEndsEverywhere(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "clones the source tree")
+	slow.Long(t, "clones the source tree")
 	dir := filepath.Join(t.TempDir(), "hosho")
 	clone(t, dir)
 	var turned []string

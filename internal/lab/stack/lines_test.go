@@ -11,12 +11,14 @@ import (
 
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // The daemons log as they do by themselves, without a word of how much. Whatever is asked besides, an order that goes
 // well has one line in each, with who asked for it, and its trace.
 func TestAnOrderThatGoesWellHasOneLineADaemon(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes")
 	s := start(t, bin, 1, func(c *stack.Config) { c.TLS = true })
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+trace+"-00f067aa0ba902b7-01")

@@ -9,12 +9,14 @@ import (
 	orderv1 "hosho/gen/order/v1"
 	"hosho/internal/lab/measured"
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // Orders of every kind, and an outage of paymentd: each metric moves as it should, and what is counted is what the
 // tables hold (I22).
 func TestMetricsEqualTables(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes: chaos compares the same")
 	s := start(t, bin, 2, func(c *stack.Config) {
 		c.Admin = true
 		c.Env = append(c.Env, "RELAY_MAX_ATTEMPTS=2", "RELAY_BREAKER_STREAK=2")

@@ -17,6 +17,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // documented are the calls of the OpenAPI document, by path and method, as far as examples go.
@@ -49,6 +50,7 @@ type example struct {
 // that others are about.
 func TestTheExamplesOfTheDocumentAreAnswered(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes")
 	s := start(t, bin, 1, func(c *stack.Config) { c.HTTP = true })
 	order := ""
 	for _, e := range examples(t) {

@@ -20,6 +20,7 @@ import (
 	"hosho/internal/authority"
 	"hosho/internal/lab/proxy"
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // What a daemon says of a file that has changed.
@@ -32,6 +33,7 @@ const (
 // order on ever new connections, and then there is rubbish in the files. No call fails, and every order is paid.
 func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes for seconds")
 	var link *proxy.Proxy
 	s := start(t, bin, 1, func(c *stack.Config) {
 		c.TLS, c.Admin = true, true
