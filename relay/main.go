@@ -90,6 +90,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	background.Go(func() { server.run(running, listening, c.Pace.Wake) })
 	background.Go(func() { secured.Run(running) })
+	background.Go(func() { to.tell(running, log) })
 
 	ctx, end := context.WithCancel(ctx) // an address that cannot be had ends the work, too
 	schema := program.Database.Ready(pools.Readiness, orderdb.RelayNeeds(), observed.Schema)

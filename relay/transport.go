@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,13 @@ type destination struct {
 	broker   broker.Broker // nil: to paymentd
 	prefix   string        // of the topics
 	close    func()
+}
+
+// tell logs what the topics can promise, where there are any.
+func (d destination) tell(ctx context.Context, log *slog.Logger) {
+	if d.broker != nil {
+		connect.Tell(ctx, d.broker, d.prefix, log)
+	}
 }
 
 // open connects, by and by: that nobody is there is no error.

@@ -18,6 +18,8 @@ import (
 )
 
 type benchRun struct {
+	transportFlag
+
 	Duration time.Duration `help:"How long each load is measured; 0: 20s, idle 1m, hour 1h." placeholder:"TIME"`
 	Clients  int           `default:"1024" help:"How many clients order at a time."`
 	Mode     string        `default:"stream" help:"How clients order, and learn the end: ${bench_modes}."`
@@ -160,7 +162,7 @@ func (b *benchRun) measure(ctx context.Context, dir string, progress *terminal.T
 		return bench.Result{}, err
 	}
 	return bench.Run(ctx, bench.Config{
-		TLS: b.TLS, Traces: b.Traces,
+		TLS: b.TLS, Traces: b.Traces, Transport: b.Transport,
 		Bin: bin, Dir: filepath.Join(dir, "data"), Scenario: b.Scenario, Duration: duration,
 		Pgbench: min(duration, longestPgbench),
 		Clients: b.Clients, Mode: bench.Mode(b.Mode), Streams: b.Streams,

@@ -78,6 +78,9 @@ func printLoad(screen *terminal.Terminal, r bench.Result) {
 	}
 	screen.Line("statements a saga: %s; row versions a saga: %s", amounts(r.Statements, "%.2f"),
 		amounts(r.RowVersions, "%.2f"))
+	if r.Messages > 0 {
+		screen.Line("events a saga that the broker has confirmed: %.2f", r.Messages)
+	}
 	if len(r.Repeats) > 0 {
 		screen.Line("tried again: %s", repeats(r.Repeats))
 	}

@@ -27,6 +27,8 @@ type mutants struct {
 const (
 	mutantLife  = 60 * time.Second
 	mutantDrain = 15 * time.Second
+	// brokerDrain is that where a broker has to notice first that somebody has died with events in his hands.
+	brokerDrain = 40 * time.Second
 )
 
 // Run breaks each rule of the saga in turn and has chaos find out, and returns errDiffers when a mutant lives, or when
@@ -51,9 +53,13 @@ func (m *mutants) Run(ctx context.Context, screen *terminal.Terminal) (err error
 	screen.Line("mutants: %d, and first the source as it is. Each is built, and may live for %v.",
 		len(chosen), mutantLife)
 	screen.Line(stack.Building)
-	healthy, err := m.healthy(ctx, screen, dir, chosen)
-	if err != nil {
-		return err
+	healthy := true
+	for i, alike := range grouped(chosen) {
+		lives, err := m.healthy(ctx, screen, filepath.Join(dir, fmt.Sprintf("healthy-%d", i)), alike)
+		if err != nil {
+			return err
+		}
+		healthy = healthy && lives
 	}
 	living, err := m.huntAll(ctx, screen, dir, chosen)
 	if err != nil {
@@ -84,6 +90,20 @@ func (m *mutants) chosen() ([]mutant.Mutant, error) {
 	return chosen, nil
 }
 
+// grouped parts mutants by what they run on.
+func grouped(all []mutant.Mutant) (groups [][]mutant.Mutant) {
+	for _, one := range all {
+		i := slices.IndexFunc(groups, func(g []mutant.Mutant) bool {
+			return g[0].Transport == one.Transport && g[0].Resend == one.Resend
+		})
+		if i < 0 {
+			i, groups = len(groups), append(groups, nil)
+		}
+		groups[i] = append(groups[i], one)
+	}
+	return groups
+}
+
 // healthy runs all the faults on the source as it is: what kills everything proves nothing.
 func (m *mutants) healthy(
 	ctx context.Context, screen *terminal.Terminal, dir string, chosen []mutant.Mutant,
@@ -93,17 +113,19 @@ func (m *mutants) healthy(
 		faults = append(faults, one.Faults...)
 	}
 	slices.Sort(faults)
-	bin := filepath.Join(dir, "healthy", "bin")
+	bin := filepath.Join(dir, "bin")
 	if err := stack.Build(ctx, bin, "-tags", failpoint.Tag); err != nil {
 		return false, err
 	}
-	report, err := m.experiment(ctx, filepath.Join(dir, "healthy"), slices.Compact(faults), 0)
+	as := chosen[0]
+	as.Faults, as.Length = slices.Compact(faults), 0
+	report, err := m.experiment(ctx, dir, as)
 	if err != nil {
 		return false, err
 	}
 	if len(report.Found) == 0 {
 		screen.Line("%s  %-25s %-8s  no violation in %d orders, %d faults, %s",
-			screen.Paint(terminal.Green, "lives "), "(the source as it is)", "",
+			screen.Paint(terminal.Green, "lives "), "(the source as it is)", as.Transport,
 			report.Orders, report.Injections(), report.Elapsed.Round(time.Second))
 		return true, nil
 	}
@@ -134,7 +156,7 @@ func (m *mutants) hunt(
 	if err := one.Build(ctx, filepath.Join(dir, "bin"), "-tags", failpoint.Tag); err != nil {
 		return false, err
 	}
-	report, err := m.experiment(ctx, dir, one.Faults, one.Length)
+	report, err := m.experiment(ctx, dir, one)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", one.Name, err)
 	}
@@ -152,14 +174,19 @@ func (m *mutants) hunt(
 	return false, nil
 }
 
-func (m *mutants) experiment(
-	ctx context.Context, dir string, faults []string, length time.Duration,
-) (chaos.Report, error) {
+// experiment runs the faults of a mutant on what it runs on.
+func (m *mutants) experiment(ctx context.Context, dir string, one mutant.Mutant) (chaos.Report, error) {
 	pace := chaos.Quick()
 	pace.Drain = mutantDrain
+	if one.Transport != "" {
+		pace.Drain = brokerDrain
+	}
+	if one.Resend > 0 {
+		pace.Resend, pace.ResendCap = one.Resend, one.Resend
+	}
 	return chaos.Run(ctx, chaos.Config{
 		Bin: filepath.Join(dir, "bin"), Dir: filepath.Join(dir, "data"),
-		Seed: m.Seed, Duration: mutantLife, Faults: faults, Length: length,
-		Relays: 2, Clients: 16, Pace: pace, FailFast: true,
+		Seed: m.Seed, Duration: mutantLife, Faults: one.Faults, Length: one.Length,
+		Relays: 2, Clients: 16, Pace: pace, FailFast: true, Transport: one.Transport, Ordinary: one.Resend > 0,
 	})
 }

@@ -23,9 +23,9 @@ laboratory
 lab/bench     | *          | command gen/order lab/collector lab/invariant lab/load lab/stack order pg pgembed
               |            | proc rpc wait
 lab/alerts    |            | lab/mutant lab/stack observe proc wait
-lab/chaos     | *          | authority broker command failpoint gen/error gen/order gen/relay lab/alerts lab/hostile
-              |            | lab/invariant lab/load lab/measured lab/middleman lab/proxy lab/stack migrations order pg
-              |            | pgembed proc rpc rules wait
+lab/chaos     | *          | authority broker command failpoint gen/error gen/order gen/relay lab/alerts lab/brokers
+              |            | lab/hostile lab/invariant lab/load lab/measured lab/middleman lab/proxy lab/stack
+              |            | migrations order pg pgembed proc rpc rules wait
 lab/demo      | *          | follow gen/... lab/invariant lab/stack money pg proc rules story terminal wait
 lab/hostile   | *          | gen/order gen/payment rpc wait
 lab/middleman | *          | gen/payment identity proc rpc wait

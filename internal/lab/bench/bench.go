@@ -52,6 +52,8 @@ type Config struct {
 
 	TLS bool // every connection between the processes is mutual TLS, and every call is held against a policy
 
+	Transport string // what the sagas go over, see stack.Config; empty: calls
+
 	Rows     int // the settled orders of the scenario rows
 	Backlog  int // the orders of the scenario backlog
 	Watchers int // of the scenario watchers

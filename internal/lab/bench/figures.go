@@ -20,6 +20,7 @@ type reading struct {
 	wal        int64                    // bytes, of both servers
 	statements map[string]int64         // of the daemons, by database
 	backlog    int64
+	messages   int64 // that a broker has confirmed
 }
 
 // read reads all meters.
@@ -37,6 +38,9 @@ func (s *system) read(ctx context.Context) (r reading, err error) {
 		}
 	}
 	if r.backlog, err = s.depth(ctx); err != nil {
+		return r, err
+	}
+	if r.messages, err = s.messages(ctx); err != nil {
 		return r, err
 	}
 	r.at = time.Now()
@@ -87,6 +91,9 @@ func (s *system) cpu() (map[string]time.Duration, error) {
 		ofServer("pg-orders", s.Orders.Pid()), ofServer("pg-payments", s.Payments.Pid()),
 		of("orderd", s.Orderd.Pid()), of("paymentd", s.Paymentd.Pid()), of("load", os.Getpid()),
 	)
+	if s.Broker != nil {
+		err = errors.Join(err, ofServer("broker", s.Broker.Pid()))
+	}
 	for _, relay := range s.Relays {
 		if isRunning(relay) {
 			err = errors.Join(err, of("relay", relay.Pid()))
@@ -114,6 +121,7 @@ func (l *Load) each(from, to reading, n int64) {
 	}
 	l.CPU = cpuOfEach(from, to, n)
 	l.WALBytes = float64(to.wal-from.wal) / float64(n)
+	l.Messages = float64(to.messages-from.messages) / float64(n)
 	l.Statements = map[string]float64{}
 	for database, count := range to.statements {
 		l.Statements[database] = float64(count-from.statements[database]) / float64(n)

@@ -29,6 +29,8 @@ type Load struct {
 	Repeats          map[string]int64   `json:"repeats,omitempty"` // tries that were made again, by the reason
 	Unsent           int64              `json:"unsent,omitempty"`  // orders that were due and that nobody had time for
 
+	Messages float64 `json:"messages_per_saga,omitempty"` // that a broker has confirmed
+
 	Depths  []Depth `json:"backlog_over_time"`
 	KeptUp  bool    `json:"relay_kept_up"`
 	Drained float64 `json:"drained_in_seconds"` // after the last order

@@ -83,6 +83,7 @@ func (s *system) start(ctx context.Context) (err error) {
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Bin: s.config.Bin, Dir: s.config.Dir, Durable: true, Relays: relays, Roles: true, Settings: settings,
 		TLS: s.config.TLS, HTTP: s.config.Mode == HTTP,
+		Transport: s.config.Transport, Admin: s.config.overBroker(),
 		Env: append(env, fmt.Sprintf("GOMAXPROCS=%d", s.result.Machine.Threads)), Progress: s.tell,
 	})
 	if err != nil {

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rabbitmq/amqp091-go"
 
 	"hosho/internal/broker"
 	"hosho/internal/failpoint"
+	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/stack"
 	"hosho/internal/rules"
 	"hosho/internal/wait"
@@ -115,12 +117,44 @@ func wipeBroker(ctx context.Context, s *system, _ *rand.Rand) error {
 	return err
 }
 
+// missTopics has nothing set up. On RabbitMQ only the queues are missing: a topic is still there, and whatever is
+// published to it has nowhere to go.
 func missTopics(ctx context.Context, s *system, _ *rand.Rand) error {
-	if err := s.Broker.Wipe(context.WithoutCancel(ctx)); err != nil {
+	forever, without := context.WithoutCancel(ctx), s.Broker.Wipe
+	if s.Broker.Kind() == brokers.RabbitMQ {
+		without = s.deleteQueues
+	}
+	if err := without(forever); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return s.DeclareTopics(context.WithoutCancel(ctx))
+}
+
+// deleteQueues deletes the queues of the groups, and what is in them.
+func (s *system) deleteQueues(context.Context) error {
+	client, plan, err := s.DialBroker()
+	if err != nil {
+		return err
+	}
+	client.Close()
+	conn, err := amqp091.Dial(s.Broker.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // the queues are gone or not
+	ch, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	for _, topic := range plan.Topics {
+		for _, group := range topic.Groups {
+			if _, err := ch.QueueDelete(topic.Name+"."+group, false, false, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lossShare is how many of the acknowledged events are lost.

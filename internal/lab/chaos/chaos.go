@@ -37,7 +37,9 @@ type Config struct {
 	TLS      bool // everybody has a certificate
 	// Transport is what the saga goes over, see stack.Config; empty: calls.
 	Transport string
-	FailFast  bool // end at the first violation
+	// Ordinary has the customers order nothing that is to fail, or to be lost.
+	Ordinary bool
+	FailFast bool // end at the first violation
 
 	// AlertScale is by how much the durations of the alert rules are divided, which a Prometheus evaluates beside the
 	// system; the customers then order nothing that is to fail. 0: nobody watches. Bin has sagactl for it, too.
@@ -111,7 +113,7 @@ func (r *run) play(ctx context.Context) (Report, error) {
 
 	clients := load.New(load.Config{
 		Orders: r.client, Clients: r.Clients, Seed: r.Seed, CancelWithin: r.Pace.CancelWithin,
-		Ordinary: r.AlertScale > 0,
+		Ordinary: r.Ordinary || r.AlertScale > 0,
 	})
 	r.clients = clients
 	ordering, enough := context.WithCancel(ctx)

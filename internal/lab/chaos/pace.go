@@ -45,7 +45,9 @@ func Quick() Pace {
 
 // longestWait is the longest that a command may wait for its next attempt: a peer may ask for a minute, and so may the
 // retry budget.
-func (p Pace) longestWait() time.Duration { return max(time.Minute, p.VoidBackoffCap) + p.Lease }
+func (p Pace) longestWait() time.Duration {
+	return max(time.Minute, p.VoidBackoffCap, p.ResendCap) + p.Lease
+}
 
 func (p Pace) env() []string {
 	return []string{

@@ -87,6 +87,7 @@ func (r *run) checkClients(ctx context.Context) error {
 func (r *run) check(ctx context.Context, quiet bool) error {
 	report, err := invariant.Check(ctx, r.orders, r.payments, invariant.Options{
 		Quiet: quiet, Simulated: true, MaxAttempts: r.Pace.MaxAttempts, LongestWait: r.Pace.longestWait(),
+		Sends: r.overBroker(),
 	})
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type Options struct {
 	Simulated   bool          // paymentd runs the demo's simulated card network
 	MaxAttempts int           // the relays' budget for a charge; 0: not checked
 	LongestWait time.Duration // the relays' longest backoff and lease together; 0: not checked
+	Sends       bool          // the saga goes over a broker: each send of a command spends one attempt at most
 }
 
 // Books are what both databases come to.

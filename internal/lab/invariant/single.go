@@ -58,6 +58,14 @@ func (c *checker) checkOrders(ctx context.Context) error {
 			FROM outbox
 			WHERE kind = 'CHARGE' AND attempts >= $1`, args: []any{c.options.MaxAttempts}})
 	}
+	if c.options.Sends {
+		all = append(all, rule{breaks: rules.I13, what: "a send spent more than one attempt", query: `
+			SELECT order_id::text, kind || ' ' || claim || ': ' || count(*) || ' attempts'
+			FROM attempts
+			WHERE means = 'AMBIGUOUS'
+			GROUP BY order_id, command_id, kind, claim
+			HAVING count(*) > 1`})
+	}
 	if c.options.Quiet {
 		all = append(all, rule{breaks: rules.I14, what: "not settled", query: `
 			SELECT id::text, status FROM orders WHERE status IN ('PENDING', 'CANCELLING')`})

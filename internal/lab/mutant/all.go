@@ -29,4 +29,12 @@ var All = []Mutant{
 	hangingGoesAlone,
 	misconfiguredIsPoison,
 	anyPaymentd,
+	leavesWhenAcknowledged,
+	silentInbox,
+	acknowledgesBeforeCommit,
+	acknowledgesWhatWaits,
+	buriesWhatWaits,
+	unroutableIsDelivered,
+	resendIsDuplicate,
+	duplicateSpends,
 }

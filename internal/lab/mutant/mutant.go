@@ -27,8 +27,12 @@ type Mutant struct {
 	Needs  string        // what must happen for the damage to show; empty: orders are enough
 	Faults []string      // the faults of package chaos that make it happen
 	Length time.Duration // of each fault; 0: as chance has it
-	Oracle []rules.ID    // the invariants any one of which must notice
-	Edits  []Edit
+	// Transport is what the saga goes over; empty: calls. Resend is when what was lost there is sent again, instead of
+	// as the pace has it; then no order is one whose outcome is lost on purpose.
+	Transport string
+	Resend    time.Duration
+	Oracle    []rules.ID // the invariants any one of which must notice
+	Edits     []Edit
 }
 
 // Build builds orderd, paymentd and relay with the edits, into the folder bin. The flags are those of go build.
