@@ -99,7 +99,7 @@ func TestChaosTellsWhatItCanDo(t *testing.T) {
 func TestMutantsAreHuntedWithKnownFaults(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutant.All {
-		config := chaos.Config{Seed: 1, Faults: m.Faults, Pace: chaos.Quick(), Duration: 1}
+		config := chaos.Config{Seed: 1, Faults: m.Faults, Pace: chaos.Quick(), Duration: 1, Transport: m.Transport}
 		if _, err := chaos.Schedule(config); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 		}
