@@ -34,7 +34,6 @@ var All = []Mutant{
 	acknowledgesBeforeCommit,
 	acknowledgesWhatWaits,
 	buriesWhatWaits,
-	unroutableIsDelivered,
 	resendIsDuplicate,
 	duplicateSpends,
 }

@@ -99,20 +99,6 @@ var buriesWhatWaits = Mutant{
 	}},
 }
 
-var unroutableIsDelivered = Mutant{
-	Name:      "unroutable-is-delivered",
-	Breaks:    "RabbitMQ is not asked to give back what no queue takes, and confirms it",
-	Needs:     "a queue that is missing",
-	Faults:    []string{"broker-missing"},
-	Transport: "rabbitmq", Resend: never,
-	Oracle: []rules.ID{rules.I14},
-	Edits: []Edit{{
-		File: "internal/broker/rabbitmq/publish.go",
-		Old:  `events[i].Subject, true, false,`,
-		New:  `events[i].Subject, false, false,`,
-	}},
-}
-
 var resendIsDuplicate = Mutant{
 	Name:      "resend-is-duplicate",
 	Breaks:    "the broker is told the fact alone, and drops each resend for a duplicate",
