@@ -14,7 +14,7 @@ import (
 // environment and in no other. A daemon that is started by hand has its certificate again.
 func TestUpWithCertificates(t *testing.T) {
 	t.Parallel()
-	slow.Test(t, "runs the whole system as processes")
+	slow.Long(t, "runs the whole system as processes")
 	cmd, tmp := sagactl(t, "up", "--free-ports", "--tls")
 	ready := newWatcher("\nready\n")
 	cmd.Stdout = ready

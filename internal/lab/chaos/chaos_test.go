@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // Some seconds of everything at once, on real processes and real databases: nothing is lost.
 func TestNothingIsLostWhateverFails(t *testing.T) {
-	slow.Test(t, "breaks the whole system for 12 s")
+	slow.Long(t, "breaks the whole system for 12 s")
 	report := broken(t, Config{Duration: time.Duration(slow.Times(12, 30)) * time.Second})
 	if report.Statuses["CANCELLED"] == 0 {
 		t.Errorf("got %v, want some of each", report.Statuses)

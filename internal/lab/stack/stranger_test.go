@@ -20,6 +20,7 @@ import (
 	"hosho/internal/lab/stack"
 	"hosho/internal/proc"
 	"hosho/internal/rpc"
+	"hosho/internal/slow"
 )
 
 // strangers are certificates that prove nothing: of another authority, of another time. Nobody is let in by them, and
@@ -118,6 +119,7 @@ func TestNobodyIsLetInWhoIsNotWhoHeSays(t *testing.T) {
 // him no command: the order waits, and is paid by the right one.
 func TestARelayAsksNobodyWhoIsNotPaymentd(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes")
 	var link *proxy.Proxy
 	s := start(t, bin, 1, func(c *stack.Config) {
 		c.TLS = true

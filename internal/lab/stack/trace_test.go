@@ -12,6 +12,7 @@ import (
 
 	"hosho/internal/lab/collector"
 	"hosho/internal/lab/stack"
+	"hosho/internal/slow"
 )
 
 // aboutIt are the spans that name an order.
@@ -25,6 +26,7 @@ func aboutIt(spans []collector.Span, order string) []collector.Span {
 // two deliveries; and one after the collector has gone.
 func TestOneOrderIsOneTrace(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system as processes")
 	c, err := collector.Start()
 	if err != nil {
 		t.Fatal(err)
