@@ -64,16 +64,8 @@ const keep = `
 // acquire leaves the transaction without a snapshot, as the simple protocol does: for one that is held an index that is
 // built CONCURRENTLY would wait for ever.
 func (l *locker) acquire(ctx context.Context) error {
-	if _, err := l.conn.Exec(ctx, `BEGIN ISOLATION LEVEL READ COMMITTED`); err != nil {
-		return fmt.Errorf("lock migrations: %w", err)
-	}
-	if _, err := l.conn.Exec(ctx, keep); err != nil {
-		return fmt.Errorf("lock migrations: %w", err)
-	}
 	for began := time.Now(); ; wait.For(ctx, lockPoll) {
-		var locked bool
-		err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, pgx.QueryExecModeSimpleProtocol,
-			lock.DefaultLockID).Scan(&locked)
+		locked, err := l.attempt(ctx)
 		switch {
 		case err != nil:
 			return fmt.Errorf("lock migrations: %w", err)
@@ -83,6 +75,25 @@ func (l *locker) acquire(ctx context.Context) error {
 			return ErrBusy
 		}
 	}
+}
+
+// attempt leaves no transaction open without the lock. Such an index waits for the end of each that had a snapshot when
+// it began to wait: who migrates and who waits to migrate would wait for each other.
+func (l *locker) attempt(ctx context.Context) (locked bool, err error) {
+	if _, err := l.conn.Exec(ctx, `BEGIN ISOLATION LEVEL READ COMMITTED`); err != nil {
+		return false, err
+	}
+	err = l.conn.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, pgx.QueryExecModeSimpleProtocol,
+		lock.DefaultLockID).Scan(&locked)
+	if err != nil {
+		return false, err
+	}
+	last := `ROLLBACK`
+	if locked {
+		last = keep
+	}
+	_, err = l.conn.Exec(ctx, last, pgx.QueryExecModeSimpleProtocol)
+	return locked, err
 }
 
 // held returns ErrLockLost when the lock is held no more. Before it is asked for, goose may make its own table.
