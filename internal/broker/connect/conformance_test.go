@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"hosho/internal/broker"
@@ -50,6 +51,24 @@ func TestOneEventIsFetchedWhereOneIsAskedFor(t *testing.T) {
 			got = append(got, takeAll(t, s, 1)...)
 		}
 		same(t, got, events)
+	})
+}
+
+// As the inbox does at its start: it holds one alone, finds it harmless, and fetches many while that is being handled.
+func TestWhatIsHeldAloneIsNotGivenOutAgainWithMany(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		c := makeCorner(t, kind)
+		events := c.events(5)
+		c.publish(t, events...)
+		s := c.subscribe(c)
+		alone := take(t, s, 1)
+		got := slices.Concat(alone.Events, takeAll(t, s, len(events)-1))
+		same(t, got, events)
+		more := c.events(1)
+		c.publish(t, more...)
+		same(t, takeAll(t, s, 1), more)
+		alone.Done(each(alone, true))
 	})
 }
 

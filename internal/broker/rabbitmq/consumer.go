@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -21,6 +22,8 @@ type consumer struct {
 
 	queue  string
 	single bool
+	tag    string // its name, another each time it begins
+	began  int
 	closed chan *amqp.Error
 	acks   acks
 	pump   sync.WaitGroup
@@ -30,9 +33,6 @@ type consumer struct {
 	come []amqp.Delivery // and not yet taken
 	over bool            // nothing comes any more
 }
-
-// tag is the name of the only consumer of a channel.
-const tag = "hosho"
 
 func openConsumer(conn *amqp.Connection, queue string, single bool) (*consumer, error) {
 	ch, err := conn.Channel()
@@ -48,7 +48,8 @@ func openConsumer(conn *amqp.Connection, queue string, single bool) (*consumer, 
 	return c, nil
 }
 
-// consume begins to take deliveries, one by one or many ahead.
+// consume begins to take deliveries, one by one or many ahead. A quorum queue gives a consumer with the name of an
+// earlier one what that has not acknowledged, once more.
 func (c *consumer) consume(single bool) error {
 	ahead := many
 	if single {
@@ -57,7 +58,9 @@ func (c *consumer) consume(single bool) error {
 	if err := c.Qos(ahead, 0, false); err != nil {
 		return err
 	}
-	deliveries, err := c.Consume(c.queue, tag, false, false, false, false, nil)
+	c.began++
+	c.tag = fmt.Sprintf("hosho-%d", c.began)
+	deliveries, err := c.Consume(c.queue, c.tag, false, false, false, false, nil)
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func (c *consumer) consume(single bool) error {
 
 // change goes on in the other way. What has come stays.
 func (c *consumer) change(single bool) error {
-	if err := c.Cancel(tag, false); err != nil {
+	if err := c.Cancel(c.tag, false); err != nil {
 		return err
 	}
 	c.pump.Wait()
