@@ -34,11 +34,12 @@ const (
 	I25 ID = "I25"
 	D1  ID = "D1"
 
-	Early    ID = "early"
-	Definite ID = "definite"
-	Stopped  ID = "stopped"
-	Fault    ID = "fault"
-	Steady   ID = "steady"
+	Early     ID = "early"
+	Definite  ID = "definite"
+	Stopped   ID = "stopped"
+	Fault     ID = "fault"
+	Steady    ID = "steady"
+	Confirmed ID = "confirmed"
 )
 
 // When is when an invariant must hold.
@@ -133,6 +134,10 @@ var Invariants = []Invariant{
 	{
 		Steady, "what one customer or one card network does is not felt by the others",
 		"while a fault of customers, of a slow link or of certificates is the only one", by(Experiment),
+	},
+	{
+		Confirmed, "no event counts as confirmed that the broker has put nowhere",
+		"while missing topics or queues are the only fault", by(Experiment),
 	},
 }
 

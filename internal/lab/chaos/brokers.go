@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/rabbitmq/amqp091-go"
 
 	"hosho/internal/broker"
 	"hosho/internal/failpoint"
-	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/stack"
 	"hosho/internal/rules"
 	"hosho/internal/wait"
@@ -35,7 +33,7 @@ var brokerFaults = []fault{
 	},
 	{
 		name: "broker-missing", says: "topics and queues are missing, until somebody sets them up",
-		targets: []string{theBroker}, weight: 2, lasts: between(2*time.Second, 6*time.Second), run: missTopics,
+		targets: []string{theBroker}, weight: 2, lasts: between(4*time.Second, 8*time.Second), run: missTopics,
 	},
 	{
 		name: "broker-loss", says: "one in ten events that the broker has acknowledged is lost",
@@ -115,46 +113,6 @@ func wipeBroker(ctx context.Context, s *system, _ *rand.Rand) error {
 	err := s.DeclareTopics(context.WithoutCancel(ctx))
 	<-ctx.Done()
 	return err
-}
-
-// missTopics has nothing set up. On RabbitMQ only the queues are missing: a topic is still there, and whatever is
-// published to it has nowhere to go.
-func missTopics(ctx context.Context, s *system, _ *rand.Rand) error {
-	forever, without := context.WithoutCancel(ctx), s.Broker.Wipe
-	if s.Broker.Kind() == brokers.RabbitMQ {
-		without = s.deleteQueues
-	}
-	if err := without(forever); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return s.DeclareTopics(context.WithoutCancel(ctx))
-}
-
-// deleteQueues deletes the queues of the groups, and what is in them.
-func (s *system) deleteQueues(context.Context) error {
-	client, plan, err := s.DialBroker()
-	if err != nil {
-		return err
-	}
-	client.Close()
-	conn, err := amqp091.Dial(s.Broker.URL())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }() // the queues are gone or not
-	ch, err := conn.Channel()
-	if err != nil {
-		return err
-	}
-	for _, topic := range plan.Topics {
-		for _, group := range topic.Groups {
-			if _, err := ch.QueueDelete(topic.Name+"."+group, false, false, false); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // lossShare is how many of the acknowledged events are lost.

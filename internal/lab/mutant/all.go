@@ -36,4 +36,5 @@ var All = []Mutant{
 	buriesWhatWaits,
 	resendIsDuplicate,
 	duplicateSpends,
+	unroutableIsConfirmed,
 }

@@ -125,3 +125,18 @@ var duplicateSpends = Mutant{
 		Old:  ` || h.Refused <= c.Refused`,
 	}},
 }
+
+var unroutableIsConfirmed = Mutant{
+	Name:      "unroutable-is-confirmed",
+	Breaks:    "what RabbitMQ can put in no queue does not come back, and is confirmed all the same",
+	Needs:     "a queue that is missing",
+	Faults:    []string{"broker-missing"},
+	Length:    8 * time.Second,
+	Transport: "rabbitmq",
+	Oracle:    []rules.ID{rules.Confirmed},
+	Edits: []Edit{{
+		File: "internal/broker/rabbitmq/publish.go",
+		Old:  `events[i].Subject, true, false,`,
+		New:  `events[i].Subject, false, false,`,
+	}},
+}
