@@ -65,21 +65,6 @@ func toPaymentError(err error) *paymentv1.PaymentError {
 	return out
 }
 
-// isAboutOrder reports whether an error that a command is answered says something about its order, so that an event
-// tells of it: class B, C or D of doc/rules.md. All others are only a matter of time (class B+): an outage, an
-// overload, a configuration. That paymentd's own patience was over is one of these; that the card network's was is
-// about the order.
-func isAboutOrder(e *paymentv1.PaymentError) bool {
-	switch codes.Code(e.GetCode()) {
-	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.Canceled,
-		codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented:
-		return false
-	case codes.DeadlineExceeded:
-		return e.GetReason() == rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_TIMEOUT)
-	}
-	return true
-}
-
 // isDecided reports whether an error is an outcome: nothing will change by trying again.
 func isDecided(err error) bool { return isNotFound(err) || errors.Is(err, paymentdb.ErrKeyReused) }
 

@@ -13,6 +13,7 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/broker"
+	"hosho/internal/class"
 	"hosho/internal/envelope"
 	"hosho/internal/inbox"
 	"hosho/internal/payment"
@@ -79,7 +80,7 @@ func (c *consumer) saidOf(a *answer, refusal *paymentv1.PaymentError) (said prot
 		return outcomeOf(&a.payment), 0
 	case errors.Is(a.err, errReplyLost):
 		return nil, inbox.Done // it is lost as a reply would be: whoever asks again is told
-	case isAboutOrder(refusal):
+	case class.IsAboutOrder(refusal.GetCode(), refusal.GetReason()):
 		return refusedOf(a, refusal), 0
 	case errors.Is(a.err, paymentdb.ErrWrongDatabase):
 		c.pin.forget()

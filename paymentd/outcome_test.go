@@ -34,6 +34,8 @@ func TestARefusalIsPublishedWhereItsClassSaysThatItIsAboutTheOrder(t *testing.T)
 	table, _, _ = strings.Cut(table, "\n\n")
 	ofCallers := []string{"DEADLINE_PASSED", "CALL_CANCELLED"}
 	word := regexp.MustCompile(`\b[A-Z_]{2,}\b`)
+	c := &consumer{server: &server{fitness: newFitness()}}
+	a := &answer{command: &command{kind: kindCharge, heard: &heard{}}, err: errors.New("no")}
 	found := 0
 	for row := range strings.Lines(table) {
 		cells := strings.Split(row, "|")
@@ -41,7 +43,8 @@ func TestARefusalIsPublishedWhereItsClassSaysThatItIsAboutTheOrder(t *testing.T)
 		class, _, _ := strings.Cut(strings.TrimSpace(cells[3]), ",")
 		for _, reason := range word.FindAllString(cells[1], -1) {
 			want := class != "B+" && !slices.Contains(ofCallers, reason)
-			if got := isAboutOrder(&paymentv1.PaymentError{Code: int32(code), Reason: reason}); got != want {
+			said, _ := c.saidOf(a, &paymentv1.PaymentError{Code: int32(code), Reason: reason})
+			if got := said != nil; got != want {
 				t.Errorf("%s, %s, class %s: got published %v, want %v", reason, code, class, got, want)
 			}
 			found++

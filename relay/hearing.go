@@ -126,7 +126,7 @@ func (o *overBroker) open(ctx context.Context, e broker.Event) (*said, inbox.Ver
 		return nil, inbox.Verdict{Fate: inbox.Done}
 	}
 	o.hears()
-	if s.passes() {
+	if s.passes {
 		o.counts.ignored("no_refusal")
 		return nil, inbox.Verdict{Fate: inbox.Done}
 	}

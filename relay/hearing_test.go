@@ -129,9 +129,13 @@ func TestAFaultThatPassesSpendsNothing(t *testing.T) {
 	m.trade()
 	o := m.place()
 	m.awaitSend(o.ID, order.Charge, 1)
-	passing := refusal(o, 1)
-	passing.Code, passing.Reason = int32(codes.Unavailable), "NOT_READY"
-	m.say(m.payments, o.ID, passing)
+	for reason, code := range map[string]codes.Code{
+		"NOT_READY": codes.Unavailable, "DEADLINE_PASSED": codes.DeadlineExceeded, "CALL_CANCELLED": codes.Canceled,
+	} {
+		passing := refusal(o, 1)
+		passing.Code, passing.Reason = int32(code), reason
+		m.say(m.payments, o.ID, passing)
+	}
 	m.say(m.payments, o.ID, refusal(o, 1))
 	got := m.awaitRow(o.ID, order.Charge, "the refusal is counted", func(r row) bool { return r.Attempts > 0 })
 	if got.Attempts != 1 {

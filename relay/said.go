@@ -9,6 +9,7 @@ import (
 	moneyv1 "hosho/gen/money/v1"
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/broker"
+	"hosho/internal/class"
 	"hosho/internal/envelope"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
@@ -21,6 +22,7 @@ type said struct {
 	database string // whose word it is
 	kind     order.Command
 	refused  int           // which send of that command was refused; 0: none was
+	passes   bool          // it was refused for what says nothing about the order: it costs nothing, and is tried again
 	report   outbox.Report // of the command as it was when it was applied
 }
 
@@ -81,13 +83,7 @@ func (s *said) refuse(m *eventsv1.PaymentRefused) error {
 	if m.GetSend() < 1 {
 		return errors.New("a refusal without the send that was refused")
 	}
-	s.refused = int(m.GetSend())
+	s.refused, s.passes = int(m.GetSend()), !class.IsAboutOrder(m.GetCode(), m.GetReason())
 	dispatch.Refused(&s.report, m.GetCode(), m.GetReason(), m.GetMessage())
 	return nil
-}
-
-// passes reports whether it is a refusal that says nothing: what is only a matter of time costs a command nothing, and
-// is tried again as it is.
-func (s *said) passes() bool {
-	return s.refused > 0 && (s.report.Result == outbox.Blocked || s.report.Result == outbox.Deferred)
 }

@@ -62,19 +62,20 @@ main
 orderd     | *             | admission crew gen/error gen/event gen/money gen/order command daemon events identity
            |               | logline migrations order orderdb orderd/internal/door outbox page pg policy protoread
            |               | protowrite rpc trace validate wait
-relay      | *             | admission batch broker broker/connect digest envelope gen/error gen/event gen/events
-           |               | gen/money gen/payment gen/relay command daemon events identity inbox logline migrations
-           |               | order orderdb outbox page pg plain relay/internal/dispatch relay/internal/publish rpc
-           |               | scrape trace validate wait
-paymentd   | *             | admission batch broker broker/connect card crew gen/error gen/events gen/money gen/payment
-           |               | daemon envelope events identity inbox logline migrations page payment paymentdb pg policy
-           |               | protoread protowrite rpc trace validate
+relay      | *             | admission batch broker broker/connect class command daemon digest envelope events
+           |               | gen/error gen/event gen/events gen/money gen/payment gen/relay identity inbox logline
+           |               | migrations order orderdb outbox page pg plain relay/internal/dispatch
+           |               | relay/internal/publish rpc scrape trace validate wait
+paymentd   | *             | admission batch broker broker/connect card class crew daemon envelope events gen/error
+           |               | gen/events gen/money gen/payment identity inbox logline migrations page payment paymentdb
+           |               | pg policy protoread protowrite rpc trace validate
 
 server
 orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
-relay/internal/dispatch | * | command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
+relay/internal/dispatch | * | class command crew failpoint gen/error gen/money gen/payment order outbox protoread rpc
            |               | trace wait
 relay/internal/publish | * | broker crew envelope gen/events order outbox relay/internal/dispatch trace
+class      | grpc          | gen/error rpc
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
 inbox      | prometheus    | broker failpoint wait
 envelope   | protobuf uuid | broker gen/events
@@ -175,13 +176,13 @@ var modules = map[string]string{
 }
 
 // codes are the packages that name gRPC's status codes. A daemon gives them in its errors.go alone, orderd's JSON door
-// in its own, where the relay's dispatch reads paymentd's; the tools, the traces, the story and who follows events only
-// look at what they were given.
+// in its own, where the relay's dispatch reads paymentd's; class says what these mean. The tools, the traces, the story
+// and who follows events only look at what they were given.
 var codes = []string{"google.golang.org/grpc/codes", "google.golang.org/genproto/googleapis/rpc/code"}
 
 func mayNameCodes(f file, r row) bool {
-	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" ||
-		slices.Contains([]string{"story", "follow", "rpc", "trace"}, r.name) || strings.HasPrefix(r.name, "gen/") ||
+	return f.isTest() || r.layer == "tools" || r.layer == "laboratory" || strings.HasPrefix(r.name, "gen/") ||
+		slices.Contains([]string{"class", "story", "follow", "rpc", "trace"}, r.name) ||
 		(r.layer == "main" || strings.Contains(r.name, "/internal/")) && path.Base(f.path) == "errors.go"
 }
 

@@ -15,6 +15,7 @@ import (
 
 	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/class"
 	"hosho/internal/order"
 	"hosho/internal/outbox"
 	"hosho/internal/rpc"
@@ -36,10 +37,6 @@ const CodeDataLoss = "DATA_LOSS"
 // The reasons of paymentd's that the relay acts on.
 var (
 	reasonWrongDatabase = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_WRONG_PAYMENTS_DATABASE)
-	reasonKeyReused     = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED)
-	reasonCardSilent    = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_CARD_NETWORK_TIMEOUT)
-	reasonOverloaded    = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
-	reasonStopping      = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_STOPPING)
 	// reasonPassed and reasonGone are about this relay's own call: paymentd noticed its end before the relay did.
 	reasonPassed = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)
 	reasonGone   = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_CALL_CANCELLED)
@@ -48,39 +45,20 @@ var (
 // isUnimplemented reports whether a method is one that paymentd does not know.
 func isUnimplemented(err error) bool { return status.Code(err) == codes.Unimplemented }
 
+// meanings are what the classes are to the outbox.
+var meanings = [...]outbox.Result{
+	class.Ambiguous: outbox.Ambiguous,
+	class.TimedOut:  outbox.TimedOut,
+	class.Blocked:   outbox.Blocked,
+	class.Deferred:  outbox.Deferred,
+	class.Refused:   outbox.Refused,
+	class.Conflict:  outbox.Conflict,
+}
+
 // meaning is what an error reply means to the relay: a hint for the pace, and never evidence that something was done
 // or not. Only an OK with a durable outcome is that.
 func meaning(code codes.Code, reason string) outbox.Result {
-	switch code {
-	case codes.AlreadyExists:
-		if reason == reasonKeyReused {
-			return outbox.Conflict
-		}
-		return outbox.Ambiguous
-	case codes.Internal, codes.Unknown, codes.Canceled, codes.DataLoss:
-		return outbox.Ambiguous // it answered, or died on this call: it may have committed, and it may be this order
-	case codes.DeadlineExceeded:
-		if reason == reasonCardSilent {
-			return outbox.Ambiguous // paymentd is well: that is an answer, about this order
-		}
-		return outbox.TimedOut
-	case codes.ResourceExhausted:
-		if reason == reasonOverloaded {
-			return outbox.Deferred
-		}
-		return outbox.Blocked // no room
-	case codes.Unavailable:
-		if reason == reasonStopping {
-			return outbox.Deferred
-		}
-		return outbox.Blocked // an outage
-	case codes.Aborted, // a collision
-		codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented: // a configuration, or versions that differ
-		return outbox.Blocked
-	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.OutOfRange:
-		return outbox.Refused
-	}
-	return outbox.Ambiguous // OK without a body, and codes of the future
+	return meanings[class.Of(int32(code), reason)]
 }
 
 // refusal is an error reply, from a call of its own or from the stream.
@@ -184,13 +162,9 @@ func (f refusal) silent() bool { return f.fromTransport() && f.code == codes.Dea
 // hangs reports whether it was the time that was over, here or at the card network.
 func (f refusal) hangs() bool { return f.code == codes.DeadlineExceeded }
 
-// Refused notes in a report what paymentd has said of a command that it did not decide. What is said by an event is an
-// answer: it hangs nowhere.
+// Refused notes in a report what paymentd has said, by an event, of a command that it did not decide.
 func Refused(r *outbox.Report, code int32, reason, message string) {
 	refusal{code: codes.Code(code), reason: reason, message: message}.apply(r)
-	if r.Result == outbox.TimedOut {
-		r.Result = outbox.Ambiguous
-	}
 	r.Immediate = false
 }
 

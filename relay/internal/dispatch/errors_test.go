@@ -42,7 +42,7 @@ var classes = map[codes.Code]outbox.Result{
 	codes.OutOfRange:         outbox.Refused,
 }
 
-// keyReused is the one reason that the relay acts on.
+// keyReused is the reason of a conflict.
 var keyReused = rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_KEY_REUSED)
 
 // Package order knows no contract. Its words are held against the contract's here.
@@ -51,7 +51,9 @@ func TestTheConflictsOfOrdersAreThoseOfDeliveries(t *testing.T) {
 	if want := []string{keyReused, codeEcho, order.NotRefunded}; !slices.Equal(order.ConflictCodes, want) {
 		t.Errorf("got order.ConflictCodes %q, want %q", order.ConflictCodes, want)
 	}
-	if want := []string{reasonOverloaded, reasonStopping, codeEnded}; !slices.Equal(order.DeferredCodes, want) {
+	overloaded := rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_OVERLOADED)
+	stopping := rpc.ReasonName(errorv1.ErrorReason_ERROR_REASON_STOPPING)
+	if want := []string{overloaded, stopping, codeEnded}; !slices.Equal(order.DeferredCodes, want) {
 		t.Errorf("got order.DeferredCodes %q, want %q", order.DeferredCodes, want)
 	}
 }

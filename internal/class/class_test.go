@@ -1,4 +1,4 @@
-package dispatch
+package class_test
 
 import (
 	"os"
@@ -11,24 +11,14 @@ import (
 	"google.golang.org/grpc/codes"
 
 	errorv1 "hosho/gen/error/v1"
-	"hosho/internal/outbox"
+	"hosho/internal/class"
 	"hosho/internal/rpc"
 )
-
-// classOf is how doc/rules.md calls what a reply means.
-var classOf = map[outbox.Result]string{
-	outbox.Ambiguous: "B",
-	outbox.TimedOut:  "B, B+ while the breaker is open",
-	outbox.Blocked:   "B+",
-	outbox.Deferred:  "B+, deferred",
-	outbox.Refused:   "C",
-	outbox.Conflict:  "D",
-}
 
 // rows returns the rows of the document's tables that begin with code, each cell trimmed.
 func rows(t *testing.T) (all [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "doc", "rules.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "doc", "rules.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,21 +58,21 @@ func TestTheDocumentSaysWhatEachCodeMeans(t *testing.T) {
 			got[code[1]] = cells[1]
 		}
 	}
-	for code := range classes {
-		if code == codes.OK {
+	for number, name := range rpccode.Code_name {
+		if codes.Code(number) == codes.OK {
 			continue // no error
 		}
-		name := rpccode.Code(code).String()
-		if want := classOf[meaning(code, "")]; got[name] != want {
+		if want := class.Of(number, "").String(); got[name] != want {
 			t.Errorf("doc/rules.md, %s: got class %q, want %q", name, got[name], want)
 		}
 	}
-	if len(got) != len(classes)-1 {
-		t.Errorf("doc/rules.md: got %d codes, want %d", len(got), len(classes)-1)
+	if len(got) != len(rpccode.Code_name)-1 {
+		t.Errorf("doc/rules.md: got %d codes, want %d", len(got), len(rpccode.Code_name)-1)
 	}
 }
 
-// The table of reasons names reasons of the contract, with the class that their code has here.
+// The table of reasons names reasons of the contract, with the class that their code has here. By that class they are
+// about the order or not, but for two that are about a caller's own time.
 func TestTheDocumentSaysWhatEachReasonMeans(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
@@ -97,10 +87,15 @@ func TestTheDocumentSaysWhatEachReasonMeans(t *testing.T) {
 		}
 		for _, reason := range reasonIn.FindAllString(cells[0], -1) {
 			found++
-			want := classOf[meaning(codes.Code(rpccode.Code_value[code[1]]), reason)]
+			want := class.Of(rpccode.Code_value[code[1]], reason).String()
 			if !known[reason] || cells[2] != want {
 				t.Errorf("doc/rules.md, %s: got class %q, want %q, and a reason that there is: %t",
 					reason, cells[2], want, known[reason])
+			}
+			ofCaller := reason == "DEADLINE_PASSED" || reason == "CALL_CANCELLED"
+			about := !strings.HasPrefix(cells[2], "B+") && !ofCaller
+			if got := class.IsAboutOrder(rpccode.Code_value[code[1]], reason); got != about {
+				t.Errorf("doc/rules.md, %s, class %s: got it about the order %t, want %t", reason, cells[2], got, about)
 			}
 		}
 	}
