@@ -151,6 +151,8 @@ var inTests = map[string]string{
 	"migrations":    "orderdb paymentdb",
 	"order":         "payment rules", // the two state machines, checked together
 	"rules":         "order payment", // doc/rules.md shows their tables
+
+	"relay/internal/publish": "broker/connect command gen/money", // and real brokers
 }
 
 // laboratory is what breaks and measures the system: nothing but sagactl and tests imports it.
