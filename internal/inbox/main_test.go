@@ -17,6 +17,7 @@ import (
 	"hosho/internal/broker/connect"
 	"hosho/internal/inbox"
 	"hosho/internal/lab/brokers/brokertest"
+	"hosho/internal/wait"
 )
 
 func TestMain(m *testing.M) { brokertest.Main(m) }
@@ -121,7 +122,7 @@ func (c *corner) consumer(t *testing.T) jetstream.Consumer {
 func (c *corner) empty(t *testing.T) {
 	t.Helper()
 	consumer := c.consumer(t)
-	for ctx := bound(t); ; time.Sleep(10 * time.Millisecond) {
+	for ctx := bound(t); ; {
 		about, err := consumer.Info(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -129,6 +130,7 @@ func (c *corner) empty(t *testing.T) {
 		if about.NumPending == 0 && about.NumAckPending == 0 {
 			return
 		}
+		wait.For(ctx, 10*time.Millisecond)
 	}
 }
 

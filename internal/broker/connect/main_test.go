@@ -18,6 +18,7 @@ import (
 	"hosho/internal/broker/connect"
 	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/brokers/brokertest"
+	"hosho/internal/wait"
 )
 
 // holder is set for a process that fetches so many events and says how often they were given out before; then it waits
@@ -48,7 +49,7 @@ func hold(args []string) error {
 	for n > 0 {
 		batch, err := subscription.Fetch(context.Background(), n)
 		if err != nil {
-			time.Sleep(broker.KeepFor) // as whoever fetches does
+			wait.For(context.Background(), broker.KeepFor) // as whoever fetches does
 			continue
 		}
 		n -= len(batch.Events)
@@ -172,10 +173,9 @@ func take(t *testing.T, from broker.Subscription, n int) broker.Batch {
 			}
 			return batch
 		}
-		if ctx.Err() != nil {
+		if !wait.For(ctx, broker.KeepFor) {
 			t.Fatal(err)
 		}
-		time.Sleep(broker.KeepFor)
 	}
 }
 

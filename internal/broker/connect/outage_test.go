@@ -9,6 +9,7 @@ import (
 	"hosho/internal/broker"
 	"hosho/internal/lab/brokers/brokertest"
 	"hosho/internal/slow"
+	"hosho/internal/wait"
 )
 
 // Nothing is confirmed while it is away, and who asks is told so. What was confirmed before is there, and both ways are
@@ -50,12 +51,12 @@ func TestABrokerThatIsKilledIsUsedAgain(t *testing.T) {
 // publishInTheEnd sends an event until it is confirmed.
 func (c *corner) publishInTheEnd(t *testing.T, e broker.Event) {
 	t.Helper()
-	for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
+	for ctx := bound(t); ; {
 		err := c.Publish(ctx, []broker.Event{e})[0]
 		if err == nil {
 			return
 		}
-		if ctx.Err() != nil {
+		if !wait.For(ctx, broker.KeepFor) {
 			t.Fatal(err)
 		}
 		e.Send++
@@ -86,24 +87,24 @@ func TestABrokerThatIsWipedIsSetUpAgain(t *testing.T) {
 		if err := server.Wipe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
+		for ctx := bound(t); ; {
 			_, err := s.Fetch(ctx, 1)
 			if err != nil && strings.Contains(err.Error(), "sagactl broker setup") {
 				break
 			}
-			if ctx.Err() != nil {
+			if !wait.For(ctx, broker.KeepFor) {
 				t.Fatalf("got %v, want an error that names sagactl broker setup", err)
 			}
 		}
 		if err := c.Publish(bound(t), c.events(1))[0]; err == nil {
 			t.Error("got an event confirmed whose topic is gone")
 		}
-		for ctx := bound(t); ; time.Sleep(broker.KeepFor) {
+		for ctx := bound(t); ; {
 			_, err := c.Declare(ctx, c.plan)
 			if err == nil {
 				break
 			}
-			if ctx.Err() != nil {
+			if !wait.For(ctx, broker.KeepFor) {
 				t.Fatal(err)
 			}
 		}

@@ -2,6 +2,7 @@ package brokers_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/brokers/brokertest"
 	"hosho/internal/slow"
+	"hosho/internal/wait"
 )
 
 // What was confirmed is there after a kill, at the same address, and gone after a wipe.
@@ -181,8 +183,10 @@ func TestAnotherServerIsNotTakenForTheBroker(t *testing.T) {
 		}
 		restarted := make(chan error, 1)
 		go func() { restarted <- server.Restart(t.Context()) }()
-		for deadline := time.Now().Add(30 * time.Second); !saysTaken(t, server) && time.Now().Before(deadline); {
-			time.Sleep(10 * time.Millisecond) // between two looks at the log
+		looking, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		for !saysTaken(t, server) && looking.Err() == nil {
+			wait.For(looking, 10*time.Millisecond)
 		}
 		stranger.Close()
 		if err := <-restarted; err != nil {
