@@ -190,25 +190,6 @@ func (in *inbox) handle(ctx context.Context, events []broker.Event) (verdicts []
 	return verdicts, true
 }
 
-// lose returns the events without those that an experiment has lost, and the places of these: a broker lost them, or
-// somebody acknowledged them and died.
-func lose(events []broker.Event) (going []broker.Event, lost []int) {
-	for i := range events {
-		if failpoint.Drops(failpoint.InboxFetched) {
-			lost = append(lost, i)
-		}
-	}
-	if len(lost) == 0 {
-		return events, nil
-	}
-	for i := range events {
-		if !slices.Contains(lost, i) {
-			going = append(going, events[i])
-		}
-	}
-	return going, lost
-}
-
 // end sees to the dead letters, and tells the broker what is dealt with.
 func (in *inbox) end(ctx context.Context, batch broker.Batch, verdicts []Verdict) {
 	in.bury(ctx, batch.Events, verdicts)

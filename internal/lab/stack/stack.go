@@ -10,12 +10,9 @@ package stack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -94,12 +91,6 @@ func NewFolder(kind string) (*proc.Folder, error) {
 	}
 	return folder, nil
 }
-
-// OrdersURL is the URL of the orders database.
-func (s *Stack) OrdersURL() string { return s.urlOf(OrdersDatabase) }
-
-// PaymentsURL is the URL of the payments database.
-func (s *Stack) PaymentsURL() string { return s.urlOf(PaymentsDatabase) }
 
 // Daemons returns every daemon of the stack.
 func (s *Stack) Daemons() []*Process {
@@ -207,41 +198,6 @@ func (s *Stack) makeDir() (err error) {
 		return err
 	}
 	return os.MkdirAll(s.Dir, 0o755)
-}
-
-func (s *Stack) startDatabases(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, database := range []string{OrdersDatabase, PaymentsDatabase} {
-		group.Go(func() error {
-			made, err := pgembed.Start(ctx, s.serverConfig(database, ""))
-			if err != nil {
-				return fmt.Errorf("start the PostgreSQL server of %s: %w", database, err)
-			}
-			primary, _ := s.servers(database)
-			*primary = made
-			if err := made.CreateDatabase(ctx, database); err != nil {
-				return err
-			}
-			return s.startStandby(ctx, database)
-		})
-	}
-	return group.Wait()
-}
-
-// migrate runs the daemons' own migrate commands, as an operator would who owns the schemas.
-func (s *Stack) migrate(ctx context.Context) error {
-	owners := []string{
-		"ORDERD_DATABASE_URL=" + s.As("orders_migrator", s.pooled(OrdersDatabase, s.OrdersURL())),
-		"PAYMENTD_DATABASE_URL=" + s.As("payments_migrator", s.pooled(PaymentsDatabase, s.PaymentsURL())),
-	}
-	for _, p := range []*Process{s.Orderd, s.Paymentd} {
-		cmd := exec.CommandContext(ctx, p.binary, "migrate")
-		cmd.Env = proc.Environment(slices.Concat(p.Settings, p.env, owners)...)
-		if output, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s migrate: %w\n%s", p.Name, err, output)
-		}
-	}
-	return nil
 }
 
 // Stop stops the daemons, then the databases, and removes the directory if Start made it. It may be called again.
