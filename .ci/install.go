@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log"
 	"maps"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ type thing struct {
 	packages map[string]string
 }
 
-// wanted are all of them, by the targets of make.
+// wanted are all of them, by the targets of make; java and maven have none, and come with kafka.
 var wanted = map[string]thing{
 	"postgres": {"PostgreSQL", pgembed.Find, map[string]string{
 		"apt-get": "postgresql", "dnf": "postgresql-server", "apk": "postgresql", "brew": "postgresql@17",
@@ -117,48 +118,49 @@ func main() {
 	if len(os.Args) > 1 {
 		target = os.Args[1]
 	}
+	log.SetFlags(0)
+	log.SetPrefix("make " + target + ": ") // also about what the target needs
 	if err := provide(target); err != nil {
-		fmt.Fprintf(os.Stderr, "make %s: %v\n", target, err)
-		os.Exit(1)
+		log.Fatal(err)
 	}
 }
 
 // provide has something be there.
-func provide(target string) error {
-	what, known := wanted[target]
+func provide(name string) error {
+	what, known := wanted[name]
 	if !known {
-		return fmt.Errorf("got %q, want one of %s", target, strings.Join(slices.Sorted(maps.Keys(wanted)), ", "))
+		return fmt.Errorf("got %q, want one of %s", name, strings.Join(slices.Sorted(maps.Keys(wanted)), ", "))
 	}
 	if _, err := what.find(); err == nil {
 		return nil
 	}
-	fmt.Fprintf(os.Stderr, "make %s: no %s that hosho can use is on this machine\n", target, what.name)
-	if err := get(target); err != nil {
+	log.Printf("no %s that hosho can use is on this machine", what.name)
+	if err := get(name); err != nil {
 		return err
 	}
 	found, err := what.find()
 	if err != nil {
 		return fmt.Errorf("what was installed is not enough: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "make %s: installed, %s\n", target, found)
+	log.Printf("installed, %s", found)
 	return nil
 }
 
-func get(target string) error {
-	if target != "kafka" {
-		return install(target, wanted[target].packages)
+func get(name string) error {
+	if name != "kafka" {
+		return install(name, wanted[name].packages)
 	}
 	for _, needed := range []string{"java", "maven"} {
 		if err := provide(needed); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintln(os.Stderr, "make kafka: fetching it from Maven Central, 43 MB, into this user's cache")
+	log.Print("fetching it from Maven Central, 43 MB, into this user's cache")
 	_, err := brokers.FetchKafka(context.Background())
 	return err
 }
 
-func install(target string, packages map[string]string) error {
+func install(name string, packages map[string]string) error {
 	for _, m := range managers {
 		if _, err := exec.LookPath(m.program); err != nil {
 			continue
@@ -167,23 +169,23 @@ func install(target string, packages map[string]string) error {
 			if strings.HasSuffix(command, " ") {
 				command += packages[m.program]
 			}
-			if err := run(target, command, m.asRoot); err != nil {
+			if err := run(command, m.asRoot); err != nil {
 				return err
 			}
 		}
-		if _, err := os.Stat("/run/systemd/system"); err != nil || unwanted[target] == "" || m.program != "apt-get" {
+		if _, err := os.Stat("/run/systemd/system"); err != nil || unwanted[name] == "" || m.program != "apt-get" {
 			return nil
 		}
-		return run(target, "systemctl disable --now "+unwanted[target], m.asRoot)
+		return run("systemctl disable --now "+unwanted[name], m.asRoot)
 	}
 	return fmt.Errorf("found none of the package managers apt-get, dnf, apk and brew")
 }
 
-func run(target, command string, asRoot bool) error {
+func run(command string, asRoot bool) error {
 	if asRoot && os.Getuid() != 0 {
 		command = "sudo " + command
 	}
-	fmt.Fprintf(os.Stderr, "make %s: %s\n", target, command)
+	log.Print(command)
 	words := strings.Fields(command)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr // sudo may ask for a password
