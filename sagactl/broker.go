@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"hosho/internal/broker"
 	"hosho/internal/broker/connect"
+	"hosho/internal/plain"
+	"hosho/internal/span"
 	"hosho/internal/terminal"
 	"hosho/internal/wait"
 )
@@ -30,7 +34,7 @@ type topics struct {
 
 	Retention time.Duration `default:"24h" help:"How long a topic keeps what nobody has fetched, 1h at least."`
 	Replicas  int           `default:"1" help:"On how many servers of a cluster each topic is."`
-	Wait      time.Duration `help:"Try again for so long while it cannot be had, as when the broker is just starting."`
+	Wait      time.Duration `default:"30s" help:"How long the broker may take to be there and to answer."`
 }
 
 // Validate is called by kong.
@@ -41,6 +45,9 @@ func (t *topics) Validate() error {
 	}
 	if t.Replicas < 1 {
 		return fmt.Errorf("--replicas: got %d, want at least 1", t.Replicas)
+	}
+	if t.Wait <= 0 {
+		return fmt.Errorf("--wait: got %s, want more than 0s", t.Wait)
 	}
 	_, err := t.plan()
 	return errors.Join(err, t.Flags.Validate())
@@ -53,9 +60,6 @@ func (t *topics) plan() (broker.Plan, error) {
 	}
 	return plan, nil
 }
-
-// brokerTimeout is how long a broker is given to answer.
-const brokerTimeout = 30 * time.Second
 
 type brokerSetup struct{ topics }
 
@@ -84,7 +88,7 @@ func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
 		return err
 	}
 	defer connection.Close()
-	promises, err := t.insist(ctx, func(ctx context.Context) ([]broker.Promise, error) {
+	promises, err := t.insist(ctx, connection, func(ctx context.Context) ([]broker.Promise, error) {
 		return question(connection, ctx, plan)
 	})
 	if err != nil {
@@ -102,16 +106,51 @@ func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
 	return nil
 }
 
-// insist asks again and again, until there is an answer or Wait is over.
+const (
+	// noticeAfter is how long nothing is said about a wait.
+	noticeAfter = time.Second
+	// askEvery is the wait before a broker is asked again.
+	askEvery = 500 * time.Millisecond
+)
+
+// insist asks again and again, until there is an answer or Wait is over, and says what it waits for. A flaw is an
+// answer: no time mends it.
 func (t *topics) insist(
-	ctx context.Context, ask func(context.Context) ([]broker.Promise, error),
+	ctx context.Context, connection broker.Broker, ask func(context.Context) ([]broker.Promise, error),
 ) ([]broker.Promise, error) {
-	for until := time.Now().Add(t.Wait); ; {
-		asked, cancel := context.WithTimeout(ctx, brokerTimeout)
-		promises, err := ask(asked)
-		cancel()
-		if err == nil || time.Now().After(until) || !wait.For(ctx, time.Second) {
-			return promises, err
+	patient, cancel := context.WithTimeout(ctx, t.Wait)
+	defer cancel()
+	var latest atomic.Pointer[error]
+	notice := time.AfterFunc(noticeAfter, func() { t.tellWait(connection.Away(), latest.Load()) })
+	defer notice.Stop()
+	for {
+		promises, err := ask(patient)
+		if err == nil {
+			return promises, nil
 		}
+		if flaw, ok := errors.AsType[*broker.Flaw](err); ok {
+			return nil, finding(flaw.Error())
+		}
+		if latest.Load() == nil || !errors.Is(err, context.DeadlineExceeded) { // which would say less
+			latest.Store(&err)
+		}
+		if patient.Err() != nil {
+			return nil, fmt.Errorf("%w; gave up after %s (--wait)", *latest.Load(), span.Text(t.Wait))
+		}
+		wait.For(patient, askEvery)
 	}
+}
+
+// tellWait says for what sagactl waits, why, and how long at most.
+func (t *topics) tellWait(away error, latest *error) {
+	why := errors.New("it has not answered yet")
+	switch {
+	case away != nil:
+		why = away
+	case latest != nil:
+		why = *latest
+	}
+	addresses, _ := t.Addresses() // those that were connected to
+	fmt.Fprintf(os.Stderr, "sagactl: waiting for %s, %s at most (--wait): %s\n", strings.Join(addresses, ","),
+		span.Text(t.Wait), plain.Text(why.Error()))
 }

@@ -16,8 +16,8 @@ func TestTheTopicsAreMadeAndLookedAt(t *testing.T) {
 	brokertest.Each(t, func(t *testing.T, kind string) {
 		server := brokertest.Start(t, kind)
 		output, code := overBroker(t, "check", server.URL())
-		if code != 2 || !strings.Contains(output, "hosho.orders") || !strings.Contains(output, "sagactl broker setup") {
-			t.Errorf("check before setup: got %d\n%s\nwant exit code 2, the topic, and what makes it", code, output)
+		if code != 1 || !strings.Contains(output, "hosho.orders") || !strings.Contains(output, "sagactl broker setup") {
+			t.Errorf("check before setup: got %d\n%s\nwant exit code 1, the topic, and what makes it", code, output)
 		}
 		for _, verb := range []string{"setup", "setup", "check"} {
 			output, code := overBroker(t, verb, server.URL())
@@ -33,9 +33,59 @@ func TestTheTopicsAreMadeAndLookedAt(t *testing.T) {
 	})
 }
 
-func overBroker(t *testing.T, verb, url string) (output string, code int) {
+// Nobody is there. It says what it waits for, why, and how long at most, and at the end what to do.
+func TestABrokerThatIsNotThereIsWaitedForAloud(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"setup", "check"} {
+		for _, scheme := range []string{"nats", "amqp", "kafka"} {
+			t.Run(verb+" "+scheme, func(t *testing.T) {
+				t.Parallel()
+				output, code := overBroker(t, verb, scheme+"://127.0.0.1:1", "--wait", "1500ms")
+				first, last, _ := strings.Cut(output, "\n")
+				if !strings.HasPrefix(first, "sagactl: waiting for 127.0.0.1:1, 1.5s at most (--wait): ") {
+					t.Errorf("got first %q, want who is waited for, how long at most, and why", first)
+				}
+				for _, want := range []string{
+					"connection refused", "start it, or look at the broker URL", "gave up after 1.5s (--wait)\n",
+				} {
+					if code != 2 || strings.Count(last, "\n") != 1 || !strings.Contains(last, want) {
+						t.Errorf("got last %q, exit code %d, want one line with %q, and 2", last, code, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A broker that is started meanwhile gets its topics.
+func TestABrokerThatComesLaterGetsItsTopics(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "starts brokers")
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		server := brokertest.Start(t, kind)
+		server.Kill()
+		cmd, _ := sagactl(t, "broker", "setup", "--wait", "2m", "--broker-url", server.URL())
+		waiting := newWatcher("sagactl: waiting for ")
+		var output strings.Builder
+		cmd.Stdout, cmd.Stderr = &output, waiting
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		exited := make(chan error, 1)
+		go func() { exited <- cmd.Wait() }()
+		waiting.await(t, exited)
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-exited; err != nil || !strings.HasPrefix(output.String(), "hosho.orders\n") {
+			t.Errorf("got %v\n%s%s\nwant what the topics promise", err, output.String(), waiting.text())
+		}
+	})
+}
+
+func overBroker(t *testing.T, verb, url string, flags ...string) (output string, code int) {
 	t.Helper()
-	cmd, _ := sagactl(t, "broker", verb, "--broker-url", url)
+	cmd, _ := sagactl(t, append([]string{"broker", verb, "--broker-url", url}, flags...)...)
 	text, err := cmd.CombinedOutput()
 	return string(text), codeOf(err)
 }

@@ -35,6 +35,7 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{"broker setup --broker-url http://127.0.0.1", "broker URL: want nats://, tls://, amqp://"},
 		{"broker setup --broker-url nats://127.0.0.1 --retention 59m", "--retention: got 59m0s, want at least 1h0m0s"},
 		{"broker setup --broker-url nats://127.0.0.1 --replicas 0", "--replicas: got 0, want at least 1"},
+		{"broker check --broker-url nats://127.0.0.1 --wait 0s", "--wait: got 0s, want more than 0s"},
 		{"broker check --broker-url nats://broker.test", "host broker.test is off loopback"},
 		{"parked --relay http://localhost:50053", `--relay (RELAY): got "http://localhost:50053", want host:port`},
 	}

@@ -48,8 +48,10 @@ type Broker interface {
 	// where that loses nothing. It returns what Check would.
 	Declare(ctx context.Context, plan Plan) ([]Promise, error)
 	// Check tells what the topics of a plan can promise, in the order of the plan. A topic that is missing is an error
-	// that names it.
+	// that names it, a Flaw.
 	Check(ctx context.Context, plan Plan) ([]Promise, error)
+	// Away says, in short, why there is no connection at present; nil where there is one.
+	Away() error
 	// Close ends the connection, and all subscriptions.
 	Close()
 }
@@ -78,6 +80,16 @@ const (
 	// MostKept is how many events of a subscription are kept before it fetches nothing new.
 	MostKept = 1000
 )
+
+// Flaw is an error about a topic on a broker that is there: it is missing, or not as it must be. Time does not mend it;
+// a person does, and the error tells how.
+type Flaw struct{ Err error }
+
+func (f *Flaw) Error() string { return f.Err.Error() }
+func (f *Flaw) Unwrap() error { return f.Err }
+
+// Flawed returns the Flaw that a text tells of, as fmt.Errorf has it.
+func Flawed(format string, args ...any) error { return &Flaw{fmt.Errorf(format, args...)} }
 
 // Plan is the topics of the saga.
 type Plan struct {

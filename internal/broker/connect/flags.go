@@ -68,6 +68,12 @@ func (f *Flags) Validate() error {
 // Given reports whether a broker is named.
 func (f *Flags) Given() bool { return f.BrokerURL != "" }
 
+// Addresses returns host:port of each server that is named.
+func (f *Flags) Addresses() ([]string, error) {
+	t, err := f.target()
+	return t.Addresses, err
+}
+
 // Kind returns the name of the transport that the URL is of: nats, rabbitmq or kafka.
 func (f *Flags) Kind() (string, error) {
 	t, err := f.target()

@@ -57,7 +57,7 @@ func Dial(c broker.Config) (*Broker, error) {
 			return nil, err
 		}
 	}
-	b := &Broker{config: c, addresses: strings.Join(c.Addresses, ",")}
+	b := &Broker{config: c, addresses: strings.Join(c.Addresses, ","), last: lastError{err: errUntried}}
 	var err error
 	b.client, err = kgo.NewClient(append(b.options(), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.MaxBufferedRecords(mostUnconfirmed), kgo.ProducerLinger(time.Millisecond),
@@ -129,7 +129,8 @@ func (b *Broker) explained(err error, topic string) error {
 	case err == nil:
 		return nil
 	case isGone(err):
-		return fmt.Errorf("topic %s is not on Kafka at %s: sagactl broker setup makes it (%w)", topic, b.addresses, err)
+		return broker.Flawed("topic %s is not on Kafka at %s: sagactl broker setup makes it (%w)", topic, b.addresses,
+			err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed):
 		return fmt.Errorf("topic %s: Kafka at %s does not let this user: doc/security.md says what it may (%w)",
 			topic, b.addresses, err)
@@ -140,6 +141,12 @@ func (b *Broker) explained(err error, topic string) error {
 	}
 	return fmt.Errorf("topic %s on Kafka at %s: %w", topic, b.addresses, err)
 }
+
+// Away is broker.Broker's.
+func (b *Broker) Away() error { return b.last.get() }
+
+// errUntried is what is known before the first connection.
+var errUntried = errors.New("there is no connection yet")
 
 // lastError is what went wrong when a server was connected to last; nil: nothing. It is a hook of the client's.
 type lastError struct {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,7 +40,8 @@ const (
 type Broker struct {
 	conn      *nats.Conn
 	js        jetstream.JetStream
-	addresses string // for errors
+	addresses string                // for errors
+	failed    atomic.Pointer[error] // what the latest try to connect came to; the client forgets it
 
 	mu            sync.Mutex
 	subscriptions []broker.Subscription
@@ -52,6 +54,7 @@ func Dial(c broker.Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	options = append(options, nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }))
 	if b.conn, err = nats.Connect(b.addresses, options...); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", b.addresses, err)
 	}
@@ -107,16 +110,26 @@ func (b *Broker) Close() {
 	b.conn.Close()
 }
 
-// away returns an error while there is no connection.
-func (b *Broker) away() error {
+// Away is broker.Broker's.
+func (b *Broker) Away() error {
 	if b.conn.IsConnected() {
 		return nil
 	}
-	err := b.conn.LastError()
-	if err == nil {
-		err = errors.New("there is no connection")
+	if err := b.conn.LastError(); err != nil {
+		return err
 	}
-	return fmt.Errorf("NATS at %s is away (%w): start it, or look at the broker URL", b.addresses, err)
+	if err := b.failed.Load(); err != nil {
+		return *err
+	}
+	return errors.New("there is no connection yet")
+}
+
+// away returns an error while there is no connection, for who wanted to use it.
+func (b *Broker) away() error {
+	if why := b.Away(); why != nil {
+		return fmt.Errorf("NATS at %s is away (%w): start it, or look at the broker URL", b.addresses, why)
+	}
+	return nil
 }
 
 // explained says what an error means for a topic, and what mends it. The group is empty where the topic is meant.
@@ -128,10 +141,10 @@ func (b *Broker) explained(err error, topic, group string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
-		return fmt.Errorf("topic %s: there is no stream %s on NATS at %s: sagactl broker setup makes it (%w)",
+		return broker.Flawed("topic %s: there is no stream %s on NATS at %s: sagactl broker setup makes it (%w)",
 			topic, streamOf(topic), b.addresses, err)
 	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted):
-		return fmt.Errorf("topic %s: stream %s on NATS at %s has no consumer %s: sagactl broker setup makes it",
+		return broker.Flawed("topic %s: stream %s on NATS at %s has no consumer %s: sagactl broker setup makes it",
 			topic, streamOf(topic), b.addresses, group)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
 		errors.Is(err, nats.ErrNoResponders):

@@ -96,7 +96,7 @@ func (b *Broker) check(
 		}
 		said := consumer.CachedInfo().Config
 		if said.AckPolicy != jetstream.AckExplicitPolicy {
-			return p, group, fmt.Errorf("consumer %s: its acknowledgements are not explicit: delete it, and "+
+			return p, group, broker.Flawed("consumer %s: its acknowledgements are not explicit: delete it, and "+
 				"sagactl broker setup makes it anew", group)
 		}
 		if said.MaxDeliver > 0 {

@@ -105,6 +105,19 @@ func (l *link) get(ctx context.Context) (*amqp.Connection, error) {
 	return nil, fmt.Errorf("RabbitMQ at %s %w (%w): start it, or look at the broker URL", l.addresses, errAway, err)
 }
 
+// away says why there is no connection; nil where there is one.
+func (l *link) away() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.conn != nil && !l.conn.IsClosed():
+		return nil
+	case l.err != nil:
+		return l.err
+	}
+	return errors.New("there is no connection yet")
+}
+
 // cut ends a connection that does not take what is sent. A new one is made.
 func (l *link) cut(conn *amqp.Connection) {
 	l.mu.Lock()

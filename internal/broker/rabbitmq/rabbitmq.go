@@ -54,6 +54,9 @@ func (b *Broker) Close() {
 	b.consuming.close()
 }
 
+// Away is broker.Broker's.
+func (b *Broker) Away() error { return b.publishing.away() }
+
 // explained says what an error of the server means for a topic, and what mends it.
 func (b *Broker) explained(err error, topic, queue string) error {
 	if err == nil || errors.Is(err, errAway) || errors.Is(err, context.Canceled) {
@@ -64,13 +67,13 @@ func (b *Broker) explained(err error, topic, queue string) error {
 	case said == nil, !said.Server:
 		return fmt.Errorf("topic %s on RabbitMQ at %s: %w", topic, b.publishing.addresses, err)
 	case said.Code == amqp.NotFound:
-		return fmt.Errorf("topic %s: its exchange or its queue %s is not on RabbitMQ at %s: sagactl broker setup "+
+		return broker.Flawed("topic %s: its exchange or its queue %s is not on RabbitMQ at %s: sagactl broker setup "+
 			"makes it (%s)", topic, queue, b.publishing.addresses, said.Reason)
 	case said.Code == amqp.AccessRefused:
 		return fmt.Errorf("topic %s: RabbitMQ at %s does not let this user: doc/security.md says what it may (%s)",
 			topic, b.publishing.addresses, said.Reason)
 	case said.Code == amqp.PreconditionFailed && strings.Contains(said.Reason, "inequivalent"):
-		return fmt.Errorf("topic %s: what RabbitMQ at %s has under the name is set up otherwise (%s): when it is "+
+		return broker.Flawed("topic %s: what RabbitMQ at %s has under the name is set up otherwise (%s): when it is "+
 			"empty, delete it, and sagactl broker setup makes it anew", topic, b.publishing.addresses, said.Reason)
 	}
 	return fmt.Errorf("topic %s on RabbitMQ at %s: %w", topic, b.publishing.addresses, err)
