@@ -100,6 +100,9 @@ func (o *overBroker) handle(ctx context.Context, events []broker.Event) []inbox.
 	}
 	for i, at := range repeats {
 		verdicts[i] = verdicts[at]
+		if verdicts[i].Fate == inbox.Done {
+			o.counts.ignored(known)
+		}
 	}
 	return verdicts
 }
@@ -213,6 +216,7 @@ func (o *overBroker) finding(s *said, m outbox.Message) orderdb.Finding {
 }
 
 // explain logs what was applied, as far as it is worth a line, and calls for a person for orders that there are not.
+// What was known before is counted, and told nobody: it is no delivery.
 func (o *overBroker) explain(items []item, done orderdb.Settlement) {
 	skip := make(map[int]bool, len(done.Later))
 	for _, i := range done.Later {
@@ -221,6 +225,10 @@ func (o *overBroker) explain(items []item, done orderdb.Settlement) {
 	for _, i := range done.Idle {
 		skip[i] = true
 		o.counts.ignored("counted_before")
+	}
+	for _, i := range done.Known {
+		skip[i] = true
+		o.counts.ignored(known)
 	}
 	for _, i := range done.Unknown {
 		skip[i] = true

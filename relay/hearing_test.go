@@ -217,6 +217,33 @@ func TestFactsInAnyOrderComeToTheSame(t *testing.T) {
 	}
 }
 
+// What an order is settled by comes again and again. That is no delivery, and nobody is told of one.
+func TestWhatIsKnownIsNoDelivery(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	r := m.trade()
+	o := m.place()
+	m.say(m.payments, o.ID, charged(o))
+	m.await(o.ID, order.Completed)
+	for range 3 {
+		m.say(m.payments, o.ID, charged(o))
+	}
+	for range 2 { // of which the second is heard when the repeats are dealt with
+		later := m.place()
+		m.say(m.payments, later.ID, charged(later))
+		m.await(later.ID, order.Completed)
+	}
+	told := 0
+	for _, e := range r.events(settles, 3) {
+		if d := e.GetDelivery(); d.GetOrderId() == o.ID && d.GetCode() == "OK" {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("got %d deliveries that came to OK, want 1", told)
+	}
+}
+
 // Somebody has an order locked when its payment is told of. That is told again until it can be applied, and holds up
 // nobody.
 func TestALockedOrderIsComeBackTo(t *testing.T) {

@@ -127,6 +127,9 @@ func (s *Store) hear(
 	for _, i := range applied.Later {
 		later = append(later, at[i])
 	}
+	for i, known := range applied.Known {
+		applied.Known[i] = at[known]
+	}
 	applied.Later, applied.Idle, applied.Unknown = later, done.Idle, unknown
 	return applied, statuses, nil
 }

@@ -107,8 +107,11 @@ func TestWhatIsStoredSettlesTheOrderThatIsToldOf(t *testing.T) {
 			if handed && (test.from == order.Pending || test.from == order.Cancelling) {
 				handedOver(t, db, s, o.ID)
 			}
-			for range 2 { // as often as it comes
+			for _, known := range []bool{test.from.Settled(), true} { // as often as it comes
 				done := hear(t, s, tells(o.ID, test.event))
+				if got := slices.Equal(done.Known, []int{0}); got != known {
+					t.Errorf("%s while %s: got %+v known, want %v", test.event, test.from, done.Known, known)
+				}
 				got := get(t, s, o.ID).Status
 				if got != test.want || len(commands(t, db.Pool, o.ID)) != 0 || len(done.Later) != 0 {
 					t.Errorf("%s while %s: got %s, %v and %+v left, want %s and nothing", test.event, test.from, got,

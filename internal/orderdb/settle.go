@@ -54,8 +54,9 @@ type Settlement struct {
 	More    bool     // commands were appended or rescheduled
 	Vain    []Vain   // voids that have failed, and go on
 
-	// Of what was heard (Hear): indexes of what changes nothing, and of what is about no order that there is.
-	Idle, Unknown []int
+	// Of what was heard (Hear): indexes of what changes nothing, of what was known before, and of what is about no
+	// order that there is.
+	Idle, Known, Unknown []int
 }
 
 // Settle applies findings: each order's compare-and-set, what becomes of its commands, and the record of the attempts,
@@ -141,6 +142,9 @@ func (s *Store) apply(
 		v, err := judge(o, finding)
 		if err != nil {
 			return done, nil, err
+		}
+		if v.known() {
+			done.Known = append(done.Known, i)
 		}
 		verdicts = append(verdicts, v)
 	}

@@ -60,6 +60,12 @@ func judge(o held, finding Finding) (verdict, error) {
 	return verdict{finding: finding, order: o, Transition: t}, nil
 }
 
+// known reports whether it is no news: the order was settled before, goes with it, and has no command left. Nearly
+// always it was heard before.
+func (v verdict) known() bool {
+	return v.finding.Event.Fact() && v.finding.Retry.Message.ID == 0 && v.order.Status.Settled() && !v.Alarm
+}
+
 // of reports whether the payment is the one that the order is for.
 func (t Told) of(o order.Order) bool {
 	return t == Told{CustomerID: o.CustomerID, AmountMinor: o.AmountMinor, Currency: o.Currency}
