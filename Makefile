@@ -85,7 +85,7 @@ test: compiling postgres ## Run the tests, on real databases.
 	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && ln -s "$(CURDIR)" "$$built/tree" && \
 		go build -buildvcs=false -o "$$built/plain/" ./orderd ./paymentd ./relay ./sagactl && \
 		go build -buildvcs=false -tags failpoints -o "$$built/failpoints/" ./orderd ./paymentd ./relay && \
-		export HOSHO_BUILT="$$built" && set -x && \
+		mkdir "$$built/clusters" && export HOSHO_BUILT="$$built" HOSHO_CLUSTERS="$$built/clusters" && set -x && \
 		go test $(race) -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m $(within) && \
 		go test -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m $(driving) && \
 		for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done

@@ -20,6 +20,9 @@ func (s *Server) create(ctx context.Context) error {
 	if _, err := os.Stat(s.data()); err == nil {
 		return nil
 	}
+	if kept := s.cluster(); kept != "" {
+		return s.fillFrom(ctx, kept)
+	}
 	return s.initdb(ctx)
 }
 
@@ -91,9 +94,29 @@ func (s *Server) initdb(ctx context.Context) error {
 	return s.fill(ctx, "initdb", args...)
 }
 
-// fill has a program make the data directory. It works under another name, so that whatever interrupts it, a data
-// directory is a whole one.
+// fill has a program make the data directory.
 func (s *Server) fill(ctx context.Context, program string, args ...string) error {
+	return s.whole(func(unfinished string) error {
+		p, err := s.launch(program, append(args, "--pgdata="+unfinished)...)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-p.gone:
+		case <-ctx.Done():
+			p.end(kill)
+			return ctx.Err()
+		}
+		if err := p.Err(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", program, err, p.log())
+		}
+		return nil
+	})
+}
+
+// whole has somebody make the data directory under another name, so that whatever interrupts it, a data directory is a
+// whole one.
+func (s *Server) whole(fill func(unfinished string) error) error {
 	unfinished := s.data() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
@@ -104,18 +127,8 @@ func (s *Server) fill(ctx context.Context, program string, args ...string) error
 	if err := s.owner.give(unfinished); err != nil {
 		return err
 	}
-	p, err := s.launch(program, append(args, "--pgdata="+unfinished)...)
-	if err != nil {
+	if err := fill(unfinished); err != nil {
 		return err
-	}
-	select {
-	case <-p.gone:
-	case <-ctx.Done():
-		p.end(kill)
-		return ctx.Err()
-	}
-	if err := p.Err(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", program, err, p.log())
 	}
 	return os.Rename(unfinished, s.data())
 }
