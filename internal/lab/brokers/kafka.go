@@ -133,7 +133,8 @@ func (k *kafka) prepare(ctx context.Context, data string) error {
 		return err
 	}
 	format := k.run(ctx, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-		"--cluster-id", base64.RawURLEncoding.EncodeToString(id), "--config", k.settings())
+		"--cluster-id="+base64.RawURLEncoding.EncodeToString(id), // one in 64 begins with a hyphen
+		"--config", k.settings())
 	if output, err := format.CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data: %w\n%s", errors.Join(err, ctx.Err()), output)
 	}

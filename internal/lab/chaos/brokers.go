@@ -176,8 +176,12 @@ func (s *system) echo(ctx context.Context, random *rand.Rand, copies int) error 
 			plan.Topics[i].Groups = append(plan.Topics[i].Groups, echoGroup)
 		}
 	}
-	if _, err := client.Declare(forever, plan); err != nil {
-		return fmt.Errorf("a group to listen with: %w", err)
+	for ; ; wait.For(ctx, broker.KeepFor) { // another fault may have the broker away
+		if _, err := client.Declare(ctx, plan); err == nil {
+			break
+		} else if ctx.Err() != nil {
+			return nil
+		}
 	}
 	var listening, late sync.WaitGroup
 	for _, topic := range plan.Topics {
