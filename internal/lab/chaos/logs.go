@@ -147,7 +147,7 @@ type entry struct {
 	Code        string    `json:"code"`
 	Kind        string    `json:"kind"`
 	Claim       int       `json:"claim"`
-	Claims      int       `json:"claims"`
+	Failures    int       `json:"failures"`
 	LeasedUntil time.Time `json:"leased_until"`
 	RetryIn     string    `json:"retry_in"`
 }
@@ -162,9 +162,9 @@ type delivery struct {
 func (l *logs) take(daemon string, e entry) {
 	switch e.Message {
 	case "order needs a person":
-		// With claims: a void that keeps failing, which is what somebody should know. And no paymentd of ours loses
+		// With failures: a void that keeps failing, which is what somebody should know. And no paymentd of ours loses
 		// data: one of the codes that the middleman makes up says so.
-		if e.Claims == 0 && !l.alarmsOK && e.Code != "DATA_LOSS" {
+		if e.Failures == 0 && !l.alarmsOK && e.Code != "DATA_LOSS" {
 			l.found = append(l.found,
 				Violation{rules.I15, fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
 		}

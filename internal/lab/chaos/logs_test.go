@@ -79,7 +79,7 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 			"a loss of data, which the middleman makes up",
 			`{"msg":"order needs a person","order_id":"o-1","code":"DATA_LOSS"}` + "\n", false, "",
 		},
-		{"a void that keeps failing", `{"msg":"order needs a person","order_id":"o-1","claims":20}` + "\n", false, ""},
+		{"a void that keeps failing", `{"msg":"order needs a person","claims":0,"failures":20}` + "\n", false, ""},
 		{"a panic", "panic: runtime error\n", false, rules.Fault},
 		{"a panic that is caught", `{"msg":"rpc","error":"panic: runtime error"}` + "\n", false, rules.Fault},
 		{"a panic that a failpoint made", `{"msg":"rpc","error":"panic: failpoint"}` + "\n", false, ""},
