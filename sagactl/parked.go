@@ -52,11 +52,11 @@ func printParked(screen *terminal.Terminal, commands []*relayv1.ParkedCommand) {
 		return
 	}
 	table := screen.Table(0)
-	table.Row("ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSINCE\tWHAT FOLLOWS BY ITSELF")
+	table.Row("ORDER\tCOMMAND\tWHY\tLAST CODE\tATTEMPTS\tCLAIMS\tSENDS\tSINCE\tWHAT FOLLOWS BY ITSELF")
 	for _, c := range commands {
-		table.Row("%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s",
+		table.Row("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s",
 			c.GetOrderId(), story.Kind(c.GetKind()), story.Why(c.GetWhy()), cmp.Or(c.GetLastCode(), "-"),
-			c.GetAttempts(), c.GetClaims(), story.Time(c.GetCreateTime()), story.OutlookOf(c))
+			c.GetAttempts(), c.GetClaims(), c.GetSends(), story.Time(c.GetCreateTime()), story.OutlookOf(c))
 	}
 	table.Flush()
 }

@@ -3,20 +3,25 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "hosho/gen/money/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
 	"hosho/internal/lab/stack"
 	"hosho/internal/rpc"
 	"hosho/internal/slow"
 	"hosho/internal/story"
+	"hosho/internal/terminal"
 )
 
 // Somebody has charged another amount under the key of an order before its own charge came. The order can never be
@@ -174,5 +179,28 @@ func awaitOutput(t *testing.T, ask func(...string) (string, error), wanted func(
 		if ctx.Err() != nil {
 			t.Fatalf("%v: got\n%s", args, output)
 		}
+	}
+}
+
+// What a broker has was taken up by nobody, for all that is counted of claims. How often it was handed over is told.
+func TestParkedTellsHowOftenACommandWasHandedOver(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	printParked(terminal.New(file, nil), []*relayv1.ParkedCommand{{
+		OrderId: "an-order", Kind: relayv1.ParkedCommand_KIND_VOID, Sends: 3, LastCode: "HANDED_OVER",
+		Why: relayv1.ParkedCommand_WHY_UNDECIDED, NextAttemptTime: timestamppb.New(time.Now().Add(time.Hour)),
+	}})
+	output, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, row, _ := strings.Cut(string(output), "\n")
+	column := strings.Index(head, "SENDS")
+	if column < 0 || !strings.HasPrefix(row[column:], "3 ") || !strings.Contains(row, "it was handed over 3 times") {
+		t.Errorf("got\n%s\nwant 3 under SENDS, and what follows", output)
 	}
 }

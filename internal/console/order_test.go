@@ -183,6 +183,8 @@ func TestThePagesSayWhatSagactlSays(t *testing.T) {
 		{},
 		{NextAttemptTime: at, Why: relayv1.ParkedCommand_WHY_UNWANTED},
 		{NextAttemptTime: timestamppb.New(time.Unix(0, 0))},
+		{NextAttemptTime: at, Sends: 1},
+		{NextAttemptTime: timestamppb.New(time.Unix(0, 0)), Sends: 3},
 	} {
 		if got, want := view.outlook(c), story.OutlookOf(c).String()+"."; got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -29,6 +29,7 @@ type decision struct {
 	Since      time.Time
 	Attempts   int32
 	Claims     int32
+	Sends      int32 // over to a broker
 	Outlook    string
 	Settles    bool   // it may be settled by hand
 	Back       string // the page that the decision leads back to
@@ -60,7 +61,8 @@ func (v *visit) decision(orderID string, command *relayv1.ParkedCommand, back st
 	return decision{
 		Order: orderID, Kind: story.Kind(command.GetKind()), Why: whyName(command),
 		LastCode: plain.Text(command.GetLastCode()), Since: command.GetCreateTime().AsTime(),
-		Attempts: command.GetAttempts(), Claims: command.GetClaims(), Outlook: v.view.outlook(command),
+		Attempts: command.GetAttempts(), Claims: command.GetClaims(), Sends: command.GetSends(),
+		Outlook: v.view.outlook(command),
 		Settles: slices.Contains(order.ConflictCodes, command.GetLastCode()), Back: back, ShowsForms: v.may,
 	}, command.GetWhy() != relayv1.ParkedCommand_WHY_UNSPECIFIED
 }
@@ -73,8 +75,18 @@ func whyName(command *relayv1.ParkedCommand) string {
 func (v *view) outlook(command *relayv1.ParkedCommand) string {
 	o := story.OutlookOf(command)
 	key := "outlook." + string(o.Name)
-	if o.At == nil {
+	switch {
+	case o.At == nil:
 		return v.words.text(key)
+	case o.Sends > 0:
+		return v.words.text(key, v.times(o.Sends), moment(o.At.AsTime()))
 	}
 	return v.words.text(key, moment(o.At.AsTime()))
+}
+
+func (v *view) times(n int32) string {
+	if n == 1 {
+		return v.words.text("times.one")
+	}
+	return v.words.text("times.many", n)
 }

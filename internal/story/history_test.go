@@ -188,6 +188,9 @@ func TestNextSaysWhoActs(t *testing.T) {
 	}{
 		{"due", &relayv1.ParkedCommand{NextAttemptTime: at(0)}, "it is due since", Waiting},
 		{"waiting", &relayv1.ParkedCommand{NextAttemptTime: future}, "it is tried again at", Waiting},
+		{"over a broker", &relayv1.ParkedCommand{NextAttemptTime: future, Sends: 1}, "handed over once, and", Waiting},
+		{"again", &relayv1.ParkedCommand{NextAttemptTime: future, Sends: 3}, "3 times, and is again at", Waiting},
+		{"due again", &relayv1.ParkedCommand{NextAttemptTime: at(0), Sends: 3}, "is due again since", Waiting},
 		{"leased", &relayv1.ParkedCommand{LeaseEndTime: future}, "a relay is at it, until", Waiting},
 		{"parked", &relayv1.ParkedCommand{ParkTime: at(0), DeadlineTime: future}, "it is voided at", Waiting},
 		{"stuck", &relayv1.ParkedCommand{NextAttemptTime: future, Why: stuck}, "a person: tried in vain", Bad},

@@ -70,8 +70,9 @@ func Why(w relayv1.ParkedCommand_Why) string {
 
 // Outlook is what happens to a command that nobody touches, and when.
 type Outlook struct {
-	Name OutlookName
-	At   *timestamppb.Timestamp // nil where there is no such time
+	Name  OutlookName
+	At    *timestamppb.Timestamp // nil where there is no such time
+	Sends int32                  // how often it was handed over to a broker, of IsHandedOver and IsDueAgain
 }
 
 // OutlookName is the kind of an Outlook.
@@ -79,36 +80,47 @@ type OutlookName string
 
 // Every one.
 const (
-	IsVoided   OutlookName = "voided"    // At is its order's deadline
-	IsParked   OutlookName = "parked"    // nothing happens
-	IsHeld     OutlookName = "held"      // a relay is at it, until At at the longest
-	IsUnwanted OutlookName = "unwanted"  // it is not sent, and looked at again At
-	IsTried    OutlookName = "tried"     // nobody says when
-	IsTriedAt  OutlookName = "tried_at"  // At is to come
-	IsDueSince OutlookName = "due_since" // At has passed
+	IsVoided     OutlookName = "voided"      // At is its order's deadline
+	IsParked     OutlookName = "parked"      // nothing happens
+	IsHeld       OutlookName = "held"        // a relay is at it, until At at the longest
+	IsUnwanted   OutlookName = "unwanted"    // it is not sent, and looked at again At
+	IsTried      OutlookName = "tried"       // nobody says when
+	IsTriedAt    OutlookName = "tried_at"    // At is to come
+	IsDueSince   OutlookName = "due_since"   // At has passed
+	IsHandedOver OutlookName = "handed_over" // a broker had it, and has it again At, which is to come
+	IsDueAgain   OutlookName = "due_again"   // a broker had it, and At has passed
 )
 
 // OutlookNames lists them.
-var OutlookNames = []OutlookName{IsVoided, IsParked, IsHeld, IsUnwanted, IsTried, IsTriedAt, IsDueSince}
+var OutlookNames = []OutlookName{
+	IsVoided, IsParked, IsHeld, IsUnwanted, IsTried, IsTriedAt, IsDueSince, IsHandedOver, IsDueAgain,
+}
 
 // OutlookOf looks at a command.
 func OutlookOf(c *relayv1.ParkedCommand) Outlook {
 	unwanted, next := c.GetWhy() == relayv1.ParkedCommand_WHY_UNWANTED, c.GetNextAttemptTime()
 	switch {
 	case c.GetParkTime() != nil && c.GetDeadlineTime() != nil && !unwanted: // an order's, which is given up then
-		return Outlook{IsVoided, c.GetDeadlineTime()}
+		return Outlook{Name: IsVoided, At: c.GetDeadlineTime()}
 	case c.GetParkTime() != nil:
-		return Outlook{IsParked, nil}
+		return Outlook{Name: IsParked}
 	case c.GetLeaseEndTime() != nil:
-		return Outlook{IsHeld, c.GetLeaseEndTime()}
+		return Outlook{Name: IsHeld, At: c.GetLeaseEndTime()}
 	case unwanted:
-		return Outlook{IsUnwanted, next}
+		return Outlook{Name: IsUnwanted, At: next}
 	case next == nil:
-		return Outlook{IsTried, nil}
-	case next.AsTime().After(time.Now()):
-		return Outlook{IsTriedAt, next}
+		return Outlook{Name: IsTried}
 	}
-	return Outlook{IsDueSince, next}
+	due := !next.AsTime().After(time.Now())
+	switch sends := c.GetSends(); {
+	case sends > 0 && due:
+		return Outlook{IsDueAgain, next, sends}
+	case sends > 0:
+		return Outlook{IsHandedOver, next, sends}
+	case due:
+		return Outlook{Name: IsDueSince, At: next}
+	}
+	return Outlook{Name: IsTriedAt, At: next}
 }
 
 // String puts it in words.
@@ -126,8 +138,19 @@ func (o Outlook) String() string {
 		return "it is tried again at " + Time(o.At)
 	case IsDueSince:
 		return "it is due since " + Time(o.At)
+	case IsHandedOver:
+		return "it was handed over " + times(o.Sends) + ", and is again at " + Time(o.At)
+	case IsDueAgain:
+		return "it was handed over " + times(o.Sends) + ", and is due again since " + Time(o.At)
 	}
 	return "it is tried again"
+}
+
+func times(n int32) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // Amount is an amount of money: 600 JPY, 6.00 USD.

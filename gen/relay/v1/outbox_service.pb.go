@@ -365,7 +365,7 @@ type ParkedCommand struct {
 	DeadlineTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
 	// Why it needs a person.
 	Why ParkedCommand_Why `protobuf:"varint,8,opt,name=why,proto3,enum=relay.v1.ParkedCommand_Why" json:"why,omitempty"`
-	// How often a relay took it up.
+	// How often a relay took it up. Where that came to a hand-over, it is counted in sends and not here.
 	Claims int32 `protobuf:"varint,9,opt,name=claims,proto3" json:"claims,omitempty"`
 	// From then on a relay may take it up; unset while it is parked, or a relay is at it.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
@@ -375,7 +375,7 @@ type ParkedCommand struct {
 	TraceId string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// What its last delivery came to: a reason or a gRPC code; empty before the first.
 	LastCode string `protobuf:"bytes,13,opt,name=last_code,json=lastCode,proto3" json:"last_code,omitempty"`
-	// How often it was handed over to a broker. It is again, until its order is settled.
+	// How often it was handed over to a broker. It is again, at next_attempt_time, until its order is settled.
 	Sends         int32 `protobuf:"varint,14,opt,name=sends,proto3" json:"sends,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -144,6 +144,17 @@ func TestTheOutboxSaysWhatWaits(t *testing.T) {
 	}
 }
 
+// A hand-over to a broker leaves no claim. The command is on its way all the same.
+func TestWhatWasHandedOverIsOnTheWay(t *testing.T) {
+	t.Parallel()
+	b, handed, untouched := board.New(noon), anOrder(1, 600).command(charge, pending, 0), anOrder(2, 700)
+	handed.Command.Sends = 1
+	b.Commands(noon, noon, charge, []*relayv1.Command{handed, untouched.command(charge, pending, 0)}, false)
+	if s := b.State(noon); len(s.OnTheWay) != 1 || s.OnTheWay[0].OrderID != handed.GetCommand().GetOrderId() {
+		t.Errorf("got %+v, want the one that was handed over", s.OnTheWay)
+	}
+}
+
 // Relays count one outbox: the largest count is the backlog. Each has a breaker of its own.
 func TestTheBacklogOfSeveralRelays(t *testing.T) {
 	t.Parallel()

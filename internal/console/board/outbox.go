@@ -111,7 +111,8 @@ func flightOf(chip Chip, c *relayv1.Command) Flight {
 
 // isAirborne reports whether anything was done about a command yet.
 func (f Flight) isAirborne(c *relayv1.Command) bool {
-	return c.GetCommand().GetClaims() > 0 || f.Parked || f.Why != relayv1.ParkedCommand_WHY_UNSPECIFIED
+	tried := c.GetCommand().GetClaims()+c.GetCommand().GetSends() > 0 // a hand-over makes the one of the other
+	return tried || f.Parked || f.Why != relayv1.ParkedCommand_WHY_UNSPECIFIED
 }
 
 // vanishes is for how long an order is to be known, before one whose command is gone is taken to have been settled
