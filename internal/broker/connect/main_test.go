@@ -84,6 +84,7 @@ func (c *corner) diesHolding(t *testing.T, n int) {
 type corner struct {
 	broker.Broker
 
+	flags       connect.Flags
 	url, prefix string
 	plan        broker.Plan
 }
@@ -96,7 +97,13 @@ func makeCorner(t *testing.T, kind string) *corner {
 
 func makeCornerOn(t *testing.T, server *brokers.Broker) *corner {
 	t.Helper()
-	c := &corner{url: server.URL(), prefix: "t" + uuid.NewString()[:8]}
+	return makeCornerAs(t, connect.Flags{BrokerURL: server.URL(), BrokerPrefix: "t" + uuid.NewString()[:8]})
+}
+
+// makeCornerAs declares topics as somebody.
+func makeCornerAs(t *testing.T, flags connect.Flags) *corner {
+	t.Helper()
+	c := &corner{flags: flags, url: flags.BrokerURL, prefix: flags.BrokerPrefix}
 	c.Broker = c.connect(t)
 	var err error
 	if c.plan, err = broker.PlanOf(c.prefix, broker.MinRetention, 1); err != nil {
@@ -111,8 +118,7 @@ func makeCornerOn(t *testing.T, server *brokers.Broker) *corner {
 // connect is another process.
 func (c *corner) connect(t *testing.T) broker.Broker {
 	t.Helper()
-	flags := connect.Flags{BrokerURL: c.url, BrokerPrefix: c.prefix}
-	b, err := flags.Open(t.Name(), slog.New(slog.DiscardHandler), nil)
+	b, err := c.flags.Open(t.Name(), slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

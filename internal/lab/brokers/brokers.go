@@ -4,7 +4,8 @@
 // left. On Linux that holds also when this program is killed. What a machine does not have is named, with what installs
 // it.
 //
-// Whoever can reach the loopback interface may use such a broker: there is no password. Keep nothing of value in it.
+// Whoever can reach the loopback interface may use such a broker, unless it is secured: there is no password. Keep
+// nothing of value in it.
 package brokers
 
 import (
@@ -47,6 +48,7 @@ type Config struct {
 	// Installed takes the machine's own nats-server, where there is one. Otherwise it is one of the version that tests
 	// are made for, built when it is wanted first.
 	Installed bool
+	Secured   *Secured          // nil: it talks to everybody, in plaintext
 	Progress  func(step string) // told what takes long; may be nil
 }
 
@@ -101,9 +103,9 @@ func newServer(ctx context.Context, config Config) (server, error) {
 	case NATS:
 		return newNATS(ctx, config)
 	case RabbitMQ:
-		return newRabbitMQ(config.Dir)
+		return newRabbitMQ(config)
 	case Kafka:
-		return newKafka(config.Dir)
+		return newKafka(config)
 	}
 	return nil, fmt.Errorf("broker: got %q, want one of %s", config.Kind, strings.Join(Kinds(), ", "))
 }

@@ -20,6 +20,7 @@ import (
 type kafka struct {
 	java, jars string
 	dir        string
+	secured    *Secured
 
 	port, controllerPort int
 }
@@ -82,13 +83,13 @@ func kafkaCache() (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%.6x", sha256.Sum256(kafkaPOM))), err
 }
 
-func newKafka(dir string) (*kafka, error) {
+func newKafka(config Config) (*kafka, error) {
 	jars, err := FindKafka()
 	if err != nil {
 		return nil, err
 	}
 	java, err := exec.LookPath("java")
-	return &kafka{java: java, jars: jars, dir: dir}, err
+	return &kafka{java: java, jars: jars, dir: config.Dir, secured: config.Secured}, err
 }
 
 func (k *kafka) choosePorts() error {
@@ -99,7 +100,12 @@ func (k *kafka) choosePorts() error {
 	return err
 }
 
-func (k *kafka) url() string { return "kafka://" + proc.Address(k.port) }
+func (k *kafka) url() string {
+	if k.secured != nil {
+		return "kafkas://" + proc.Address(k.port)
+	}
+	return "kafka://" + proc.Address(k.port)
+}
 
 func (k *kafka) settings() string { return filepath.Join(k.dir, "server.properties") }
 
@@ -109,7 +115,9 @@ func (k *kafka) prepare(ctx context.Context, data string) error {
 		"process.roles=broker,controller",
 		"node.id=1",
 		"controller.quorum.voters=1@" + proc.Address(k.controllerPort),
-		"listeners=PLAINTEXT://" + proc.Address(k.port) + ",CONTROLLER://" + proc.Address(k.controllerPort),
+		"listeners=" + k.protocol() + "://" + proc.Address(k.port) + ",CONTROLLER://" + proc.Address(k.controllerPort),
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT," + k.protocol() + ":" + k.protocol(),
+		"inter.broker.listener.name=" + k.protocol(),
 		"controller.listener.names=CONTROLLER",
 		"log.dirs=" + data,
 		"auto.create.topics.enable=false", // a topic that is missing is to be seen
@@ -122,7 +130,11 @@ func (k *kafka) prepare(ctx context.Context, data string) error {
 		"share.coordinator.state.topic.min.isr=1",
 		"group.initial.rebalance.delay.ms=0",
 	}, "\n")
-	if err := os.WriteFile(k.settings(), []byte(text), 0o644); err != nil {
+	more, err := k.security()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(k.settings(), []byte(text+"\n"+more), 0o644); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(data, "meta.properties")); err == nil {
@@ -132,9 +144,14 @@ func (k *kafka) prepare(ctx context.Context, data string) error {
 	if _, err := rand.Read(id); err != nil {
 		return err
 	}
-	format := k.run(ctx, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-		"--cluster-id="+base64.RawURLEncoding.EncodeToString(id), // one in 64 begins with a hyphen
-		"--config", k.settings())
+	args := []string{
+		"format", "--ignore-formatted", "--config", k.settings(),
+		"--cluster-id=" + base64.RawURLEncoding.EncodeToString(id), // one in 64 begins with a hyphen
+	}
+	if s := k.secured; s != nil {
+		args = append(args, "--add-scram", fmt.Sprintf("SCRAM-SHA-512=[name=%s,password=%s]", s.User, s.Password))
+	}
+	format := k.run(ctx, "kafka.tools.StorageTool", args...)
 	if output, err := format.CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data: %w\n%s", errors.Join(err, ctx.Err()), output)
 	}

@@ -19,6 +19,7 @@ const natsVersion = "v2.15.2"
 // nats is a nats-server with JetStream.
 type nats struct {
 	program string
+	secured *Secured
 	port    int
 }
 
@@ -30,7 +31,7 @@ func newNATS(ctx context.Context, config Config) (*nats, error) {
 	if program == "" {
 		program, err = builtNATS(ctx, config.Progress)
 	}
-	return &nats{program: program}, err
+	return &nats{program: program, secured: config.Secured}, err
 }
 
 func (n *nats) choosePorts() (err error) {
@@ -38,13 +39,22 @@ func (n *nats) choosePorts() (err error) {
 	return err
 }
 
-func (n *nats) url() string { return "nats://" + proc.Address(n.port) }
+func (n *nats) url() string {
+	if n.secured != nil {
+		return "tls://" + proc.Address(n.port)
+	}
+	return "nats://" + proc.Address(n.port)
+}
 
 func (n *nats) prepare(context.Context, string) error { return nil }
 
 func (n *nats) programs(data string) []program {
 	cmd := exec.Command(n.program, "--addr", "127.0.0.1", "--port", strconv.Itoa(n.port),
 		"--jetstream", "--store_dir", data)
+	if s := n.secured; s != nil {
+		cmd.Args = append(cmd.Args, "--tls", "--tlscert", s.Cert, "--tlskey", s.Key,
+			"--user", s.User, "--pass", s.Password)
+	}
 	return []program{{cmd, says("Server is ready")}}
 }
 

@@ -22,6 +22,7 @@ type rabbitMQ struct {
 	erl, epmd string // Erlang's programs
 	home      string // the folder that has RabbitMQ's applications
 	dir       string
+	secured   *Secured
 
 	port               int
 	nodePort, epmdPort int // others at each start: nobody was told them
@@ -54,14 +55,15 @@ func noRabbitMQ(what string) error {
 	return fmt.Errorf("%s is %w: `make rabbitmq` installs it", what, ErrMissing)
 }
 
-func newRabbitMQ(dir string) (*rabbitMQ, error) {
+func newRabbitMQ(config Config) (*rabbitMQ, error) {
 	home, err := FindRabbitMQ()
 	if err != nil {
 		return nil, err
 	}
 	erl, erlErr := exec.LookPath("erl")
 	epmd, epmdErr := exec.LookPath("epmd")
-	return &rabbitMQ{home: home, erl: erl, epmd: epmd, dir: dir}, errors.Join(erlErr, epmdErr)
+	r := &rabbitMQ{home: home, erl: erl, epmd: epmd, dir: config.Dir, secured: config.Secured}
+	return r, errors.Join(erlErr, epmdErr)
 }
 
 func (r *rabbitMQ) choosePorts() (err error) {
@@ -69,7 +71,12 @@ func (r *rabbitMQ) choosePorts() (err error) {
 	return err
 }
 
-func (r *rabbitMQ) url() string { return "amqp://guest:guest@" + proc.Address(r.port) }
+func (r *rabbitMQ) url() string {
+	if r.secured != nil {
+		return "amqps://" + proc.Address(r.port)
+	}
+	return "amqp://guest:guest@" + proc.Address(r.port)
+}
 
 func (r *rabbitMQ) file(name string) string { return filepath.Join(r.dir, name) }
 
@@ -81,11 +88,16 @@ func (r *rabbitMQ) prepare(context.Context, string) error {
 		return err
 	}
 	r.nodePort, r.epmdPort = ports[0], ports[1]
-	config := fmt.Sprintf(`[{rabbit, [{tcp_listeners, [{"127.0.0.1", %d}]},
+	config := fmt.Sprintf(`[{rabbit, [%s,
 	{log, [{console, [{enabled, true}, {level, info}]}, {file, [{file, false}]}]}]}].
-`, r.port)
+`, r.listeners())
 	if err := os.WriteFile(r.file("advanced.config"), []byte(config), 0o644); err != nil {
 		return err
+	}
+	if r.secured != nil {
+		if err := os.WriteFile(r.file("plugins"), []byte("["+byCertificate+"].\n"), 0o644); err != nil {
+			return err
+		}
 	}
 	if err := os.MkdirAll(r.file("applications"), 0o755); err != nil {
 		return err
@@ -96,7 +108,8 @@ func (r *rabbitMQ) prepare(context.Context, string) error {
 	}
 	for _, application := range applications {
 		name := application.Name()
-		if strings.HasPrefix(name, "rabbitmq_") && !strings.HasPrefix(name, "rabbitmq_prelaunch") {
+		wanted := r.secured != nil && strings.HasPrefix(name, byCertificate)
+		if strings.HasPrefix(name, "rabbitmq_") && !strings.HasPrefix(name, "rabbitmq_prelaunch") && !wanted {
 			continue // a plugin
 		}
 		err := os.Symlink(filepath.Join(r.home, name), filepath.Join(r.file("applications"), name))
@@ -105,6 +118,22 @@ func (r *rabbitMQ) prepare(context.Context, string) error {
 		}
 	}
 	return nil
+}
+
+// byCertificate is the plugin with which a certificate says who a client is.
+const byCertificate = "rabbitmq_auth_mechanism_ssl"
+
+// listeners are the settings of whom it listens to.
+func (r *rabbitMQ) listeners() string {
+	s := r.secured
+	if s == nil {
+		return fmt.Sprintf(`{tcp_listeners, [{"127.0.0.1", %d}]}`, r.port)
+	}
+	return fmt.Sprintf(`{tcp_listeners, []}, {ssl_listeners, [{"127.0.0.1", %d}]},
+	{ssl_options, [{certfile, %q}, {keyfile, %q}, {cacertfile, %q}, {verify, verify_peer}]},
+	{auth_mechanisms, ['PLAIN', 'EXTERNAL']},
+	{ssl_cert_login_from, common_name},
+	{default_user, <<%q>>}, {default_pass, <<%q>>}`, r.port, s.Cert, s.Key, s.CA, s.User, s.Password)
 }
 
 func (r *rabbitMQ) programs(data string) []program {
@@ -121,7 +150,7 @@ func (r *rabbitMQ) programs(data string) []program {
 		"RABBITMQ_BASE="+r.dir, "RABBITMQ_MNESIA_BASE="+data, "RABBITMQ_LOG_BASE="+r.dir, "RABBITMQ_LOGS=-",
 		"RABBITMQ_CONF_ENV_FILE="+r.file("none"), "RABBITMQ_CONFIG_FILE="+r.file("none"),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+r.file("advanced.config"),
-		"RABBITMQ_ENABLED_PLUGINS_FILE="+r.file("none"), "RABBITMQ_PLUGINS_DIR="+r.file("applications"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE="+r.file("plugins"), "RABBITMQ_PLUGINS_DIR="+r.file("applications"),
 	)
 	return []program{
 		{epmd, func(string) bool { return listens(r.epmdPort) }},

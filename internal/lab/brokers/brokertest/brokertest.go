@@ -43,8 +43,14 @@ func Each(t *testing.T, test func(t *testing.T, kind string)) {
 // Start starts a broker of a test's own, which is empty.
 func Start(t testing.TB, kind string) *brokers.Broker {
 	t.Helper()
+	return StartSecured(t, kind, nil)
+}
+
+// StartSecured starts one that talks over TLS, with those who say who they are.
+func StartSecured(t testing.TB, kind string, secured *brokers.Secured) *brokers.Broker {
+	t.Helper()
 	broker, err := brokers.Start(t.Context(), brokers.Config{
-		Kind: kind, Dir: t.TempDir(), Progress: func(step string) { t.Log(step) },
+		Kind: kind, Dir: t.TempDir(), Secured: secured, Progress: func(step string) { t.Log(step) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,9 @@
+package brokers
+
+// Secured has a broker talk over TLS alone, and with those alone who say who they are.
+type Secured struct {
+	Cert, Key string // files of the server's certificate and of its key (PEM), for 127.0.0.1
+	CA        string // the file of the authority that these are from. RabbitMQ takes clients by its certificates, too
+	// User is the one that there is, and Password what he is known by. Of a certificate he is the common name.
+	User, Password string
+}
