@@ -30,8 +30,11 @@ func countOf(text string) (c count) {
 }
 
 const (
-	// aloneFrom is how many deaths an event may have been part of before it is given out alone: then the next one tells
+	// fewFrom is how many deaths an event may have been part of before only a few of its like are given out at a time,
+	// so that the next death is one of few. aloneFrom is how many before it is given out alone: then the next one tells
 	// which it is.
+	fewFrom   = 1
+	few       = 32
 	aloneFrom = 2
 	// ahead is how far beyond what is given out that is said to be, so that it is not said each time. What nobody died
 	// of before is not counted more exactly.
@@ -67,7 +70,13 @@ func (l *ledger) may(offset int64) bool {
 	if len(l.open) == 0 {
 		return true
 	}
-	return l.given(offset) < aloneFrom && l.given(l.open[0]) < aloneFrom
+	switch most := max(l.given(offset), l.given(l.open[0])); {
+	case most >= aloneFrom:
+		return false
+	case most >= fewFrom:
+		return len(l.open) < few
+	}
+	return true
 }
 
 // give notes that an event is given out.
@@ -119,11 +128,10 @@ func (l *ledger) now() count {
 		return c
 	}
 	c.Rest++
-	end := last + 1
+	c.End = last + 1 // those beyond it are not given out, and if one of them kills it is counted then
 	if l.left.Rest == 0 {
-		end = (end/ahead + 1) * ahead
+		c.End = max(l.left.End, (c.End/ahead+1)*ahead)
 	}
-	c.End = max(c.End, end)
 	return c
 }
 

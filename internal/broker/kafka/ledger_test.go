@@ -68,6 +68,26 @@ func TestTheEventThatKillsIsFound(t *testing.T) {
 	}
 }
 
+// Two have died, and the second had only the first few of what the first had. The others begin anew: else all that
+// comes for long would go one by one.
+func TestWhatNobodyHadIsNotCountedWithWhatSomebodyDiedOf(t *testing.T) {
+	t.Parallel()
+	first := life(committed{low: 0})
+	first.offers(0, 200)
+	second := life(first.dies())
+	had := second.offers(0, 200)
+	third := life(second.dies())
+	if len(had) != few {
+		t.Errorf("got %d given out of what somebody died of, want %d", len(had), few)
+	}
+	if got := third.given(few - 1); got != 2 {
+		t.Errorf("got %d times that the last of them was given out, want 2", got)
+	}
+	if got := third.given(few); got != 0 {
+		t.Errorf("got %d times that the one after them was given out, want 0", got)
+	}
+}
+
 func TestWhatIsGivenBackIsNotCounted(t *testing.T) {
 	t.Parallel()
 	l := life(committed{low: 7})

@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// sessionFor is how long a member of a group says nothing until it is taken for dead; beatEvery is how often it
-	// says something.
-	sessionFor = 10 * time.Second
-	beatEvery  = 2 * time.Second
+	// sessionFor is how long a member of a group says nothing until it is taken for dead, and its partitions are
+	// others': the least that a server lets it have, unless it is set up otherwise (group.min.session.timeout.ms). One
+	// that dies while it waits to be taken in is taken in all the same, and holds the others up once more.
+	sessionFor = 6 * time.Second
+	// beatEvery is how often it says something, and so how soon it hears that there are others.
+	beatEvery = time.Second
 	// fetchFor is how long the server waits for something new.
 	fetchFor = time.Second
 	// lookEvery is how often it is looked whether the topic is there, while nothing comes.
