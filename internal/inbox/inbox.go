@@ -78,21 +78,24 @@ func Run(ctx context.Context, c Config) {
 	defer func() { subscription.Close() }()
 	var working sync.WaitGroup
 	defer working.Wait()
-	careful := true // what killed the last process may come first
+	alone := 1 // so many come one by one: what killed the last process may come first
 	for ctx.Err() == nil {
-		batch, ok := in.fetch(ctx, subscription, careful)
+		batch, ok := in.fetch(ctx, subscription, alone > 0)
 		if !ok {
 			continue
 		}
 		in.Metrics.fetched(batch.Events)
-		if careful = in.suspects.among(batch.Events); careful {
+		alone = max(alone-len(batch.Events), 0)
+		if in.suspects.among(batch.Events) {
 			working.Wait() // what it breaks is broken for itself only
 			if len(batch.Events) == 1 {
+				alone = max(alone, 1)
 				in.all(ctx, batch)
 				continue
 			}
 			// With one that kills all of them would count as given out in vain, again and again, until they are taken
-			// for its like. Given back they come one by one.
+			// for its like. Given back all come one by one: they must not be given back once more for each like it.
+			alone = len(batch.Events)
 			batch.Done(make([]bool, len(batch.Events)))
 			subscription.Close()
 			subscription = c.Broker.Subscribe(c.Topic, c.Group)

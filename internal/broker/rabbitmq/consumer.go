@@ -49,7 +49,7 @@ func openConsumer(conn *amqp.Connection, queue string, single bool) (*consumer, 
 }
 
 // consume begins to take deliveries, one by one or many ahead. A quorum queue gives a consumer with the name of an
-// earlier one what that has not acknowledged, once more.
+// earlier one what that has not acknowledged, once more, and counts it.
 func (c *consumer) consume(single bool) error {
 	ahead := many
 	if single {
