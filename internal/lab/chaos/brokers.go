@@ -13,7 +13,6 @@ import (
 	"hosho/internal/broker"
 	"hosho/internal/failpoint"
 	"hosho/internal/lab/stack"
-	"hosho/internal/rules"
 	"hosho/internal/wait"
 )
 
@@ -240,7 +239,7 @@ func poison(ctx context.Context, s *system, random *rand.Rand) error {
 		return err
 	}
 	defer client.Close()
-	s.buries.Store(true)
+	s.logs.expectDeadLetters()
 	for ctx.Err() == nil {
 		var bad []broker.Event
 		for _, topic := range plan.Topics {
@@ -322,30 +321,4 @@ func brokerStranger(ctx context.Context, s *system, _ *rand.Rand) error {
 	}
 	<-ctx.Done()
 	return s.stopStranger(context.WithoutCancel(ctx), stranger)
-}
-
-// checkDeadLetters finds dead letters that no fault is meant to make.
-func (r *run) checkDeadLetters(ctx context.Context) error {
-	if r.Broker == nil || r.buries.Load() {
-		return nil
-	}
-	client, plan, err := r.DialBroker()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	for _, topic := range plan.Topics {
-		if len(topic.Groups) > 0 {
-			continue
-		}
-		within, cancel := context.WithTimeout(ctx, time.Second)
-		batch, err := client.Subscribe(topic.Name, echoGroup).Fetch(within, 1)
-		cancel()
-		if err == nil && len(batch.Events) > 0 {
-			e := batch.Events[0]
-			r.violated(Violation{rules.Fault, fmt.Sprintf("%s: a dead letter, %s %s: %s", topic.Name, e.Type, e.ID,
-				e.Reason)})
-		}
-	}
-	return nil
 }

@@ -23,6 +23,7 @@ type logs struct {
 	sent     map[string]int  // charges sent by order, probes of a paymentd that is down left out
 	down     map[string]bool // for charges, as a relay sees it
 	alarmsOK bool            // a fault is meant to raise them
+	buriesOK bool            // a fault is meant to make dead letters
 	unpaced  bool            // relays do not hold what they have handed over: whichever hears of it says when it is due
 	found    []Violation
 }
@@ -43,6 +44,13 @@ func (l *logs) expectAlarms() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.alarmsOK = true
+}
+
+// expectDeadLetters says that from now on a dead letter is no violation.
+func (l *logs) expectDeadLetters() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buriesOK = true
 }
 
 func (l *logs) violations() []Violation {
@@ -73,13 +81,13 @@ func (l *logs) of(daemon string) io.Writer {
 // The lines that say something, by what is in them: most do not, and are not taken apart.
 var telling = [][]byte{
 	[]byte(`"msg":"delivery"`), []byte(`"msg":"order needs a person"`), []byte(`"msg":"the destination is`),
-	[]byte(`"msg":"serving"`),
+	[]byte(`"msg":"serving"`), []byte(`"msg":"` + deadLetter + `"`),
 	[]byte("DATA RACE"), []byte("panic: "), []byte("fatal error: "), []byte(`"msg":"rpc"`), []byte(`"msg":"payment"`),
 }
 
 const (
-	faultsFrom  = 4 // from here on they tell of faults
-	answersFrom = 7 // and from here on of answers, of which only some are
+	faultsFrom  = 5 // from here on they tell of faults
+	answersFrom = 8 // and from here on of answers, of which only some are
 )
 
 // internal marks an answer that says a daemon is at fault.
@@ -139,7 +147,10 @@ const (
 	destinationBack = "the destination is back"
 )
 
-// entry is a line of a relay's log.
+// deadLetter is what an inbox says of an event that it has given up.
+const deadLetter = "an event that nobody can handle is a dead letter"
+
+// entry is a line of a daemon's log.
 type entry struct {
 	Time        time.Time `json:"time"`
 	Message     string    `json:"msg"`
@@ -150,6 +161,9 @@ type entry struct {
 	Failures    int       `json:"failures"`
 	LeasedUntil time.Time `json:"leased_until"`
 	RetryIn     string    `json:"retry_in"`
+	Topic       string    `json:"topic"`
+	ID          string    `json:"id"`
+	Why         string    `json:"why"`
 }
 
 // delivery is the latest delivery of a command that is to be tried again.
@@ -167,6 +181,11 @@ func (l *logs) take(daemon string, e entry) {
 		if e.Failures == 0 && !l.alarmsOK && e.Code != "DATA_LOSS" {
 			l.found = append(l.found,
 				Violation{rules.I15, fmt.Sprintf("order %s: %s raised an alarm", e.OrderID, daemon)})
+		}
+	case deadLetter:
+		if !l.buriesOK {
+			l.found = append(l.found,
+				Violation{rules.Fault, fmt.Sprintf("%s: a dead letter of %s, %s: %s", daemon, e.Topic, e.ID, e.Why)})
 		}
 	case "serving":
 		l.down[daemon] = false

@@ -67,14 +67,17 @@ func TestACommandThatIsClaimedBeforeItsTimeIsSeen(t *testing.T) {
 
 func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 	t.Parallel()
+	const buried = `{"msg":"an event that nobody can handle is a dead letter","topic":"hosho.orders"}` + "\n"
 	const alarm = `{"msg":"order needs a person","order_id":"o-1"}` + "\n"
 	tests := []struct {
 		name, text string
-		expect     bool // alarms
+		expect     bool // alarms, and dead letters
 		want       rules.ID
 	}{
 		{"an alarm", alarm, false, rules.I15},
 		{"an alarm that is meant to be", alarm, true, ""},
+		{"a dead letter", buried, false, rules.Fault},
+		{"a dead letter that is meant to be", buried, true, ""},
 		{
 			"a loss of data, which the middleman makes up",
 			`{"msg":"order needs a person","order_id":"o-1","code":"DATA_LOSS"}` + "\n", false, "",
@@ -100,6 +103,7 @@ func TestAlarmsAndFaultsAreSeen(t *testing.T) {
 			l := newLogs(time.Second)
 			if tt.expect {
 				l.expectAlarms()
+				l.expectDeadLetters()
 			}
 			if _, err := l.of("relay").Write([]byte(tt.text)); err != nil {
 				t.Fatal(err)

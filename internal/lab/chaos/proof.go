@@ -46,9 +46,6 @@ func (r *run) prove(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
-	if err := r.checkDeadLetters(ctx); err != nil {
-		return Report{}, err
-	}
 	if err := r.checkRest(ctx); err != nil {
 		return Report{}, err
 	}

@@ -53,7 +53,6 @@ type system struct {
 
 	kills, crashes atomic.Int64
 	owesRetries    atomic.Bool // an operator has to retry what is parked
-	buries         atomic.Bool // a fault is meant to make dead letters
 
 	mu     sync.Mutex
 	armed  map[failpoint.Point]int     // how many processes were to die there

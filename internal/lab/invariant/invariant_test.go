@@ -104,7 +104,7 @@ func check(t *testing.T, orders, payments *pgxpool.Pool, o invariant.Options) []
 
 func byRule(a, b broken) int { return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.id, b.id)) }
 
-var atWork = invariant.Options{MaxAttempts: 5, LongestWait: time.Minute}
+var atWork = invariant.Options{MaxAttempts: 5, LongestWait: time.Minute, Sends: true}
 
 func TestASystemAtWorkBreaksNoRule(t *testing.T) {
 	t.Parallel()
@@ -196,7 +196,11 @@ func TestPlantedDamageIsFound(t *testing.T) {
 		},
 		{
 			name: "too many attempts", want: []broken{{rules.I13, pending}},
-			orders: `UPDATE outbox SET attempts = 5 WHERE kind = 'CHARGE'`,
+			orders: `UPDATE outbox SET attempts = 5, claims = 5 WHERE kind = 'CHARGE'`,
+		},
+		{
+			name: "a send that spent two attempts", want: []broken{{rules.I13, pending}},
+			orders: `UPDATE outbox SET attempts = 3, claims = 1, sends = 1 WHERE kind = 'CHARGE'`,
 		},
 		{
 			name: "two orders for one request", want: []broken{{rules.I9, paid}},

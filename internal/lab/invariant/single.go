@@ -60,11 +60,9 @@ func (c *checker) checkOrders(ctx context.Context) error {
 	}
 	if c.options.Sends {
 		all = append(all, rule{breaks: rules.I13, what: "a send spent more than one attempt", query: `
-			SELECT order_id::text, kind || ' ' || claim || ': ' || count(*) || ' attempts'
-			FROM attempts
-			WHERE means = 'AMBIGUOUS'
-			GROUP BY order_id, command_id, kind, claim
-			HAVING count(*) > 1`})
+			SELECT key::text, kind || ': ' || attempts || ' attempts, sent ' || claims + sends || ' times'
+			FROM outbox
+			WHERE attempts > claims + sends`})
 	}
 	if c.options.Quiet {
 		all = append(all, rule{breaks: rules.I14, what: "not settled", query: `
