@@ -282,27 +282,3 @@ func TestADamagedChargeIsNotPublished(t *testing.T) {
 	m.say(m.payments, o.ID, voided(o))
 	m.await(o.ID, order.Cancelled)
 }
-
-// A relay over a broker hands commands over, and nothing is heard of them. Another one, which calls paymentd, delivers
-// them when they are due.
-func TestATransportMayBeChangedAtAnyTime(t *testing.T) {
-	t.Parallel()
-	m := newMarket(t)
-	over := m.trade()
-	orders := m.placeMany(50)
-	for _, o := range orders {
-		m.awaitSend(o.ID, order.Charge, 1)
-	}
-	eventually(t, "all are handed over", func() bool {
-		return m.count(`SELECT count(*) FROM outbox WHERE sends = 1 AND lease_token IS NULL`) == len(orders)
-	})
-	over.stop()
-	m.peer.start()
-	m.relay()
-	m.drained()
-	for _, o := range orders {
-		if got := m.get(o.ID).Status; got != order.Completed {
-			t.Errorf("got %s, want %s", got, order.Completed)
-		}
-	}
-}
