@@ -131,6 +131,7 @@ wait       |               |
 var inTests = map[string]string{
 	"lab/brokers":   "broker broker/connect",
 	"inbox":         "broker/connect", // and real brokers
+	"broker/nats":   "wait",           // likewise
 	"lab/hostile":   "gen/money gen/relay proc",
 	"lab/middleman": "gen/money",
 	"lab/demo":      "rpc",

@@ -5,6 +5,7 @@
 package nats
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,6 +46,8 @@ type Broker struct {
 
 	mu            sync.Mutex
 	subscriptions []broker.Subscription
+	connected     context.Context // ends when the connection is lost that there is
+	lose          context.CancelFunc
 }
 
 // Dial makes one. It returns an error when it could never connect; that nobody answers yet is none.
@@ -54,7 +57,9 @@ func Dial(c broker.Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	options = append(options, nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }))
+	b.connected, b.lose = context.WithCancel(context.Background())
+	options = append(options, nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.lost() }))
 	if b.conn, err = nats.Connect(b.addresses, options...); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", b.addresses, err)
 	}
@@ -108,6 +113,27 @@ func (b *Broker) Close() {
 		_ = b.conn.FlushTimeout(time.Second) // what it does not tell in time is given out again
 	}
 	b.conn.Close()
+}
+
+// lost ends what waits on the connection for what the server was asked for, and has forgotten.
+func (b *Broker) lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lose()
+	b.connected, b.lose = context.WithCancel(context.Background())
+}
+
+// whileConnected returns a context that ends after a time, with ctx, or when the connection is lost.
+func (b *Broker) whileConnected(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
+	b.mu.Lock()
+	connected := b.connected
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, within)
+	stop := context.AfterFunc(connected, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // Away is broker.Broker's.

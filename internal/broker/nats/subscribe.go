@@ -38,7 +38,8 @@ type source struct {
 	held map[jetstream.Msg]struct{}
 }
 
-// order is that of one event, which the server answers when there is one.
+// order is that of one event, which the server answers when there is one. It ends when the connection is lost: the
+// server has forgotten it then.
 type order struct {
 	jetstream.MessageBatch
 
@@ -93,8 +94,8 @@ func (s *source) pull(ctx context.Context, n int) (items []shelf.Item[jetstream.
 		err = s.first.Error()
 		s.first.cancel()
 		s.first = nil
-		if !ok && errors.Is(err, context.DeadlineExceeded) {
-			err = nil // nothing came
+		if !ok && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+			err = nil // nothing came, or the connection was lost
 		}
 		if !ok {
 			return nil, err
@@ -109,7 +110,7 @@ func (s *source) pull(ctx context.Context, n int) (items []shelf.Item[jetstream.
 }
 
 func (s *source) order() (*order, error) {
-	ctx, cancel := context.WithTimeout(s.life, orderFor)
+	ctx, cancel := s.b.whileConnected(s.life, orderFor)
 	batch, err := s.consumer.Fetch(1, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(beatEvery))
 	if err != nil {
 		cancel()
