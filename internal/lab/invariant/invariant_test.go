@@ -203,6 +203,13 @@ func TestPlantedDamageIsFound(t *testing.T) {
 			orders: `UPDATE outbox SET attempts = 3, claims = 1, sends = 1 WHERE kind = 'CHARGE'`,
 		},
 		{
+			name: "given up before its attempts were spent", want: []broken{{rules.I13, declined}},
+			orders: `UPDATE orders SET cancel_reason = 'PAYMENT_FAILED' WHERE id = '` + declined + `';
+				INSERT INTO attempts (order_id, command_id, claim, code, kind, relay, means, latency)
+				SELECT '` + declined + `', 1, claim, 'INTERNAL', 'CHARGE', 'r', 'AMBIGUOUS', '1s'
+				FROM generate_series(1, 4) AS claim`,
+		},
+		{
 			name: "two orders for one request", want: []broken{{rules.I9, paid}},
 			orders: `ALTER TABLE orders DROP CONSTRAINT orders_request_once;
 				UPDATE orders SET request_id = 'r', request_hash = '' WHERE id IN ('` + paid + `', '` + declined + `')`,

@@ -64,6 +64,18 @@ func (c *checker) checkOrders(ctx context.Context) error {
 			FROM outbox
 			WHERE attempts > claims + sends`})
 	}
+	if c.options.Sends && c.options.MaxAttempts > 0 {
+		all = append(all, rule{
+			breaks: rules.I13, what: "given up before its attempts were spent", query: `
+			SELECT o.id::text, 'after ' || count(DISTINCT claim) || ' sends that came to nothing'
+			FROM orders AS o
+			JOIN attempts AS a ON a.order_id = o.id AND a.kind = 'CHARGE'
+			WHERE o.cancel_reason = 'PAYMENT_FAILED'
+			GROUP BY o.id
+			HAVING bool_and(means = 'AMBIGUOUS') AND count(DISTINCT claim) < $1`,
+			args: []any{c.options.MaxAttempts},
+		})
+	}
 	if c.options.Quiet {
 		all = append(all, rule{breaks: rules.I14, what: "not settled", query: `
 			SELECT id::text, status FROM orders WHERE status IN ('PENDING', 'CANCELLING')`})
