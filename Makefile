@@ -73,10 +73,11 @@ check: compiling postgres lint ## Check quickly, before each commit: lint and th
 # where there are two cores: most of sagactl, of the system and of the documentation is waiting.
 packages = $(shell n=$$(getconf _NPROCESSORS_ONLN) && echo $$(( n > 2 ? n : 3 )))
 
-# Tests whose work is done by processes that they start, and read by them: the race detector would look at the readers
-# alone. make test-long has it look at those as well.
-driving := ./internal/doctest ./internal/lab/... ./internal/layout ./sagactl
-within  = $$(go list ./... | grep -v -e /internal/doctest -e /internal/lab/ -e /internal/layout -e /sagactl)
+# Tests whose work is done by processes that they start, and by PostgreSQL, and read by them: the race detector would
+# look at the readers alone. make test-long has it look at those as well.
+driving := ./internal/doctest ./internal/lab/... ./internal/layout ./internal/roles ./migrations ./sagactl
+within  = $$(go list ./... | grep -v -e /internal/doctest -e /internal/lab/ -e /internal/layout -e /internal/roles \
+	-e /migrations -e /sagactl)
 
 .PHONY: test
 test: compiling postgres ## Run the tests, on real databases.

@@ -248,6 +248,7 @@ func read(t *testing.T, file string) []byte {
 // when paymentd has the right one.
 func TestAnOrderWaitsForTheRightCertificate(t *testing.T) {
 	t.Parallel()
+	slow.Long(t, "runs the whole system with certificates")
 	s := start(t, bin, 1, func(c *stack.Config) { c.TLS = true })
 	another, _, err := authority.New("another", time.Now().Add(time.Hour))
 	if err != nil {
