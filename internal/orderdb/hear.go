@@ -181,9 +181,13 @@ func (h *Heard) finding(c outbox.Locked, s order.Status) (f Finding, counts bool
 	if c.ID == 0 || c.Parked || h.Refused < c.Sends || h.Refused <= c.Refused {
 		return f, false
 	}
-	f = h.Finding(c.Message)
 	// One that comes before its hand-over is written is the answer of the claim: nobody has to write that any more.
+	// Else the claim is that of the next send, which is to have a number of its own in the record.
 	answers := c.LeaseToken != nil && c.Sends < h.Refused
+	if c.LeaseToken != nil && !answers {
+		c.Claims--
+	}
+	f = h.Finding(c.Message)
 	f.Retry.Refused, f.Retry.Answered, f.Retry.Stays = h.Refused, answers, !answers
 	return f, true
 }

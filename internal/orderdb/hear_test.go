@@ -267,6 +267,30 @@ func TestARefusalThatComesBeforeItsHandOverCountsOnce(t *testing.T) {
 	}
 }
 
+// A relay has taken a command up for its next send when the one before is refused. Each of them is an attempt, and the
+// record has both.
+func TestARefusalWhileTheNextSendIsUnderWayIsRecordedBesideThat(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	s := orderdb.New(db.Pool, command.Encode)
+	o := place(t, s, newOrder())
+	handedOver(t, db, s, o.ID)
+	next := reclaimed(t, db, o.ID)
+	hear(t, s, refuses(o.ID, 1))
+	handOver(t, s, next)
+	hear(t, s, refuses(o.ID, 2))
+	if got, want := countsOf(t, db, o.ID), (counts{Sends: 2, Refused: 2, Attempts: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	var recorded []int
+	for _, a := range explained(t, s, o.ID).Attempts {
+		recorded = append(recorded, a.Claim)
+	}
+	if want := []int{1, 2}; !slices.Equal(recorded, want) {
+		t.Errorf("got attempts %v recorded, want %v", recorded, want)
+	}
+}
+
 // A person has to look at a command. What is heard of its sends before changes nothing.
 func TestARefusalOfWhatIsParkedCountsForNothing(t *testing.T) {
 	t.Parallel()
