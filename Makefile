@@ -185,7 +185,7 @@ alerts := \
 		--faults wrong-echo --length 10s" \
 	"--expect HoshoReconcileIsStale,HoshoInstanceDown --faults no-reconcile --length 20s" \
 	"--expect HoshoDeadLetters --faults broker-poison --length 15s --transport nats" \
-	"--expect HoshoEventsAreResent --faults broker-loss --length 20s --transport nats" \
+	"--expect HoshoEventsAreResent,HoshoChargesWait? --faults broker-loss --length 20s --transport nats" \
 	"--expect HoshoSnapshotHeld --faults snapshot --length 25s" \
 	"--expect HoshoDatabasesDisagree,HoshoNeedsAPerson,HoshoCommandsAreStuck --faults forgotten-payment --length 15s" \
 	"--expect HoshoCertificateEnds,HoshoCertificateExpired,HoshoPaymentdRefusesRelay,HoshoBreakerOpen,$\

@@ -54,6 +54,8 @@ type Config struct {
 const (
 	// most is how many events are fetched at once.
 	most = 250
+	// oneByOne is how many events come one by one at the start, and after one that may kill.
+	oneByOne = 20
 	// parallel is how many batches are at work at a time.
 	parallel = 4
 	// pause is the time before another try after one that failed.
@@ -78,7 +80,7 @@ func Run(ctx context.Context, c Config) {
 	defer func() { subscription.Close() }()
 	var working sync.WaitGroup
 	defer working.Wait()
-	alone := 1 // so many come one by one: what killed the last process may come first
+	alone := oneByOne // so many come one by one: what killed the last process may be among the first
 	for ctx.Err() == nil {
 		batch, ok := in.fetch(ctx, subscription, alone > 0)
 		if !ok {
@@ -89,7 +91,7 @@ func Run(ctx context.Context, c Config) {
 		if in.suspects.among(batch.Events) {
 			working.Wait() // what it breaks is broken for itself only
 			if len(batch.Events) == 1 {
-				alone = max(alone, 1)
+				alone = max(alone, oneByOne)
 				in.all(ctx, batch)
 				continue
 			}

@@ -9,8 +9,9 @@ import (
 const (
 	// killsAlone is how many times an event has outlived its consumer before it is handled by itself.
 	killsAlone = 3
-	// killsDead is how many times before it is dead: it was by itself since killsAlone.
-	killsDead = 5
+	// killsDead is how many times before it is dead. Deaths that are nobody's fault take what is held along, and
+	// RabbitMQ counts what it has handed over ahead: whoever is innocent of a storm of them is not to come to that.
+	killsDead = 10
 	// mostSeen bounds what is remembered of what this process was given.
 	mostSeen = 10_000
 )
