@@ -104,10 +104,16 @@ func (s *system) placeHanging(ctx context.Context) (within stretch, err error) {
 	return within, err
 }
 
-// now is what the orders database's clock says.
+// now is what the orders database's clock says. Another fault may have that down for a while.
 func (s *system) now(ctx context.Context) (now time.Time, err error) {
-	err = s.orders.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
-	return now, err
+	ctx, cancel := context.WithTimeout(ctx, restartTime)
+	defer cancel()
+	for {
+		err = s.orders.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+		if err == nil || !wait.For(ctx, hangingPause) {
+			return now, err
+		}
+	}
 }
 
 // judgeHanging waits until each hanging order had its time, and looks what became of them, and of the ordinary ones.
