@@ -101,7 +101,6 @@ func TestASecuredBrokerTakesItsUserAndTellsOthersWhatIsWrong(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				err := kept(t, tt.flags, tt.want)
-				t.Log(err)
 				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), tt.not) ||
 					strings.Contains(err.Error(), "hunter") {
 					t.Errorf("got %v, want an error with %q, and no password", err, tt.want)
