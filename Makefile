@@ -79,6 +79,10 @@ driving := ./internal/doctest ./internal/lab/... ./internal/layout ./internal/ro
 within  = $$(go list ./... | grep -v -e /internal/doctest -e /internal/lab/ -e /internal/layout -e /internal/roles \
 	-e /migrations -e /sagactl)
 
+# Over a broker that must be installed, also_over=rabbitmq: an order of each amount, and paymentd killed.
+also_over :=
+once      := -run TestOverABrokerEachOrderEndsAsItMust ./internal/lab/stack
+
 .PHONY: test
 test: compiling postgres ## Run the tests, on real databases.
 	$(if $(race),,@echo "test: there is no C compiler, so without the race detector")
@@ -89,6 +93,7 @@ test: compiling postgres ## Run the tests, on real databases.
 		mkdir "$$built/clusters" && export HOSHO_BUILT="$$built" HOSHO_CLUSTERS="$$built/clusters" && set -x && \
 		go test $(race) -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m $(within) && \
 		go test -p $(packages) -vet=off -count=1 -shuffle=on -timeout 9m $(driving) && \
+		$(if $(also_over),HOSHO_TEST_BROKERS=$(also_over) go test -vet=off -count=1 $(once) &&) \
 		for module in $(modules); do (cd $$module && go test -count=1 -shuffle=on ./...) || exit 1; done
 	go test -tags failpoints -count=1 -shuffle=on ./internal/failpoint
 	@echo "test: left out $(call count,slow\.Long.t) tests: make test-long runs them"
