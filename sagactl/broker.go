@@ -114,7 +114,7 @@ const (
 )
 
 // insist asks again and again, until there is an answer or Wait is over, and says what it waits for. A flaw is an
-// answer: no time mends it.
+// answer, and so is that the user is not known: no time mends it.
 func (t *topics) insist(
 	ctx context.Context, connection broker.Broker, ask func(context.Context) ([]broker.Promise, error),
 ) ([]broker.Promise, error) {
@@ -130,6 +130,9 @@ func (t *topics) insist(
 		}
 		if flaw, ok := errors.AsType[*broker.Flaw](err); ok {
 			return nil, finding(flaw.Error())
+		}
+		if broker.IsDenied(err) {
+			return nil, err
 		}
 		if latest.Load() == nil || !errors.Is(err, context.DeadlineExceeded) { // which would say less
 			latest.Store(&err)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"hosho/internal/authority"
+	"hosho/internal/lab/brokers"
 	"hosho/internal/lab/brokers/brokertest"
 	"hosho/internal/slow"
 )
@@ -79,6 +82,29 @@ func TestABrokerThatComesLaterGetsItsTopics(t *testing.T) {
 		}
 		if err := <-exited; err != nil || !strings.HasPrefix(output.String(), "hosho.orders\n") {
 			t.Errorf("got %v\n%s%s\nwant what the topics promise", err, output.String(), waiting.text())
+		}
+	})
+}
+
+// Who gives another password than the broker has is told so at once: that is nothing to wait for.
+func TestWhoIsNotLetInByABrokerIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	slow.Test(t, "starts brokers")
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		if _, err := authority.Fill(dir, []string{"broker"}, []string{"127.0.0.1"}); err != nil {
+			t.Fatal(err)
+		}
+		ca, own := filepath.Join(dir, authority.CAFile), filepath.Join(dir, "broker")
+		server := brokertest.StartSecured(t, kind, &brokers.Secured{
+			Cert: filepath.Join(own, authority.CertFile), Key: filepath.Join(own, authority.KeyFile), CA: ca,
+			User: "relay", Password: "hunter2",
+		})
+		url := strings.Replace(server.URL(), "://", "://relay:hunter3@", 1)
+		output, code := overBroker(t, "check", url, "--broker-tls-ca", ca, "--wait", "20m")
+		if code != 2 || !strings.Contains(output, "look at the user and the password") ||
+			strings.Contains(output, "gave up after") {
+			t.Errorf("got %d\n%s\nwant exit code 2, and what to look at", code, output)
 		}
 	})
 }

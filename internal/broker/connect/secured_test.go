@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -93,17 +94,21 @@ func TestASecuredBrokerTakesItsUserAndTellsOthersWhatIsWrong(t *testing.T) {
 			brokers.Kafka: "SASL_AUTHENTICATION_FAILED",
 		}[kind]
 		for name, tt := range map[string]struct {
-			flags     connect.Flags
-			want, not string
+			flags           connect.Flags
+			want, says, not string
 		}{
-			"a wrong password":  {wrongPassword, refused, unknown},
-			"a wrong authority": {wrongCA, unknown, refused},
+			"a wrong password":  {wrongPassword, refused, "look at the user and the password", unknown},
+			"a wrong authority": {wrongCA, unknown, "look at the authorities", refused},
 		} {
 			t.Run(name, func(t *testing.T) {
 				err := kept(t, tt.flags, tt.want)
-				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), tt.not) ||
-					strings.Contains(err.Error(), "hunter") {
-					t.Errorf("got %v, want an error with %q, and no password", err, tt.want)
+				if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.says) ||
+					strings.Contains(err.Error(), tt.not) || strings.Contains(err.Error(), "hunter") {
+					t.Errorf("got %v, want an error with %q and %q, and no password", err, tt.want, tt.says)
+				}
+				_, away := errors.AsType[*broker.Unreachable](err)
+				if denied := broker.IsDenied(err); !away || denied != (tt.want == refused) {
+					t.Errorf("got %v denied, and %v unreachable, of %v", denied, away, err)
 				}
 			})
 		}

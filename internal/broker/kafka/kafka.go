@@ -136,8 +136,9 @@ func (b *Broker) explained(err error, topic string) error {
 			topic, b.addresses, err)
 	}
 	if last := b.last.get(); last != nil {
-		return fmt.Errorf("topic %s: Kafka at %s is away (%w): start it, or look at the broker URL", topic, b.addresses,
-			last)
+		return &broker.Unreachable{
+			Server: "Kafka at " + b.addresses, Why: last, Denied: errors.Is(last, kerr.SaslAuthenticationFailed),
+		}
 	}
 	return fmt.Errorf("topic %s on Kafka at %s: %w", topic, b.addresses, err)
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,9 +154,17 @@ func (b *Broker) Away() error {
 // away returns an error while there is no connection, for who wanted to use it.
 func (b *Broker) away() error {
 	if why := b.Away(); why != nil {
-		return fmt.Errorf("NATS at %s is away (%w): start it, or look at the broker URL", b.addresses, why)
+		return &broker.Unreachable{Server: "NATS at " + b.addresses, Why: why, Denied: denies(why)}
 	}
 	return nil
+}
+
+// denies reports whether a server has said that it does not take a user. The client passes on what the server said as
+// it was written, or its own words.
+func denies(err error) bool {
+	return slices.ContainsFunc([]error{
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	}, func(known error) bool { return strings.EqualFold(err.Error(), known.Error()) })
 }
 
 // explained says what an error means for a topic, and what mends it. The group is empty where the topic is meant.

@@ -21,11 +21,23 @@ const (
 // Declare is broker.Broker's.
 func (b *Broker) Declare(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
 	for _, topic := range plan.Topics {
-		if err := b.declare(ctx, plan, topic); err != nil {
+		err := b.ask(ctx, func(ctx context.Context) error { return b.declare(ctx, plan, topic) })
+		if err != nil {
 			return nil, b.explained(err, topic.Name, "")
 		}
 	}
 	return b.Check(ctx, plan)
+}
+
+// ask asks the server about a topic. While it is away it is not asked: the client would keep the question until it is
+// back, as long as whoever asks may wait.
+func (b *Broker) ask(ctx context.Context, question func(context.Context) error) error {
+	if away := b.away(); away != nil {
+		return away
+	}
+	ctx, cancel := b.whileConnected(ctx, askWithin)
+	defer cancel()
+	return question(ctx)
 }
 
 // declare makes a topic, or changes what a plan says and an operator has not. What is on it for longer stays.
@@ -66,7 +78,12 @@ func (b *Broker) declare(ctx context.Context, plan broker.Plan, topic broker.Top
 func (b *Broker) Check(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
 	promises := make([]broker.Promise, 0, len(plan.Topics))
 	for _, topic := range plan.Topics {
-		promise, group, err := b.check(ctx, plan, topic)
+		var promise broker.Promise
+		var group string
+		err := b.ask(ctx, func(ctx context.Context) (err error) {
+			promise, group, err = b.check(ctx, plan, topic)
+			return err
+		})
 		if err != nil {
 			return nil, b.explained(err, topic.Name, group)
 		}

@@ -25,9 +25,6 @@ const (
 	retryEvery = 250 * time.Millisecond
 )
 
-// errAway says that there is no connection.
-var errAway = errors.New("is away")
-
 // link is a connection that is made again whenever it is lost. The client's own way back is an experiment, and would
 // make queues that somebody has deleted.
 type link struct {
@@ -102,7 +99,13 @@ func (l *link) get(ctx context.Context) (*amqp.Connection, error) {
 	if err == nil {
 		err = amqp.ErrClosed
 	}
-	return nil, fmt.Errorf("RabbitMQ at %s %w (%w): start it, or look at the broker URL", l.addresses, errAway, err)
+	return nil, &broker.Unreachable{Server: "RabbitMQ at " + l.addresses, Why: err, Denied: denies(err)}
+}
+
+// denies reports whether a server has said that it does not know this user, or not this virtual host of his.
+func denies(err error) bool {
+	said, _ := errors.AsType[*amqp.Error](err)
+	return said != nil && (said.Code == amqp.AccessRefused || said.Code == amqp.NotAllowed)
 }
 
 // away says why there is no connection; nil where there is one.

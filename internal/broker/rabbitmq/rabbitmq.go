@@ -59,7 +59,8 @@ func (b *Broker) Away() error { return b.publishing.away() }
 
 // explained says what an error of the server means for a topic, and what mends it.
 func (b *Broker) explained(err error, topic, queue string) error {
-	if err == nil || errors.Is(err, errAway) || errors.Is(err, context.Canceled) {
+	_, away := errors.AsType[*broker.Unreachable](err)
+	if err == nil || away || errors.Is(err, context.Canceled) {
 		return err
 	}
 	said, _ := errors.AsType[*amqp.Error](err)

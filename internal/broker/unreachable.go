@@ -1,0 +1,38 @@
+package broker
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+)
+
+// Unreachable is the error of who has no connection to a server. It tells what mends that.
+type Unreachable struct {
+	Server string // what it is, and its addresses
+	Why    error  // what the latest try to connect came to
+	Denied bool   // the server does not take what it was told of who this is: time does not mend that
+}
+
+func (u *Unreachable) Error() string {
+	_, foreign := errors.AsType[*tls.CertificateVerificationError](u.Why)
+	_, refused := errors.AsType[tls.AlertError](u.Why)
+	what, advice := "is away", "start it, or look at the broker URL"
+	switch {
+	case u.Denied:
+		what, advice = "does not let this user in", "look at the user and the password, or the credentials file"
+	case foreign:
+		what = "shows a certificate that is not to be trusted"
+		advice = "look at the authorities (PEM), and at the broker URL"
+	case refused:
+		what, advice = "does not take this side's certificate", "look at the certificate and its key (PEM)"
+	}
+	return fmt.Sprintf("%s %s (%v): %s", u.Server, what, u.Why, advice)
+}
+
+func (u *Unreachable) Unwrap() error { return u.Why }
+
+// IsDenied reports whether a server has said that it does not take what it was told of who this is.
+func IsDenied(err error) bool {
+	u, _ := errors.AsType[*Unreachable](err)
+	return u != nil && u.Denied
+}
