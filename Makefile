@@ -104,15 +104,17 @@ test: compiling postgres ## Run the tests, on real databases.
 test-browser: compiling postgres chromium axe ## Look at the console in Chromium, at all of it: about 5 min.
 	cd internal/browsertest && HOSHO_TEST_LONG=1 go test -count=1 -timeout 20m ./...
 
-# The packages whose tests are over brokers: all of their tests, and those that have it in their names.
-over_brokers  := ./internal/broker/... ./internal/lab/brokers
-with_a_broker := ./paymentd ./relay ./sagactl ./internal/lab/demo ./internal/lab/stack
+# The packages whose tests are over brokers, and those where some are: each of these says so by brokertest.Each.
+over_brokers := ./internal/broker/... ./internal/lab/brokers
+among        := ./paymentd ./sagactl ./internal/lab/demo ./internal/lab/stack
+over_each     = $$(awk '/^func Test/ { name = $$2; sub(/\(.*/, "", name) } \
+	/(brokertest\.Each|overBrokers)\(t,/ { print name }' $(among:=/*_test.go) | paste -s -d '|' -)
 
 .PHONY: test-brokers
 test-brokers: compiling postgres rabbitmq kafka ## Run the tests over brokers on NATS, RabbitMQ and Kafka: about 10 min.
 	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m $(over_brokers)
-	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m -run 'Broker|Topic|Event|Consumer' \
-		$(with_a_broker)
+	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka HOSHO_TEST_LONG=1 go test -p 1 -count=1 -timeout 30m \
+		-run "^($(over_each))$$" $(among)
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.

@@ -221,13 +221,13 @@ func TestAnEventThatCannotBeReadIsADeadLetter(t *testing.T) {
 
 func (s *shop) fates() map[string]float64 { return figures(s.t, s.counts, "hosho_inbox_events_total") }
 
-// Charges hang, as many as are handled at a time and more. They delay nobody, and each is told when its time is over;
-// the network is asked once about each.
+// Charges hang, as many as are handled at a time and more, until all others are charged. Each is told when its time is
+// over; the network is asked once about each.
 func TestEventsThatHangDelayNobody(t *testing.T) {
 	overBrokers(t, func(t *testing.T, kind string) {
-		asked := &counting{asked: map[string]int{}}
+		asked := &hangs{over: make(chan struct{}), asked: map[string]int{}}
 		s := startOver(t, kind, func(s *server) {
-			s.cardTimeout = 3 * time.Second
+			s.cardTimeout = time.Hour
 			asked.Network, s.network = s.network, asked
 		})
 		var hang []*paymentv1.ChargePaymentRequest
@@ -238,6 +238,7 @@ func TestEventsThatHangDelayNobody(t *testing.T) {
 			s.say(placed(good, 1))
 			s.hearCharged([]*paymentv1.ChargePaymentRequest{good})
 		}
+		close(asked.over)
 		refused := map[string]proto.Message{}
 		for range hang {
 			letter := s.hear()
@@ -255,22 +256,31 @@ func TestEventsThatHangDelayNobody(t *testing.T) {
 	})
 }
 
-// counting is a card network that counts what it is asked.
-type counting struct {
+// hangs is a card network that counts what it is asked, and does not answer charges of 9997 before their time is over.
+type hangs struct {
 	card.Network
 
+	over  chan struct{} // closed when it is
 	mu    sync.Mutex
 	asked map[string]int
 }
 
-func (n *counting) Authorise(ctx context.Context, r payment.Request) (payment.Verdict, error) {
+func (n *hangs) Authorise(ctx context.Context, r payment.Request) (payment.Verdict, error) {
 	n.mu.Lock()
 	n.asked[r.ID]++
 	n.mu.Unlock()
-	return n.Network.Authorise(ctx, r)
+	if r.AmountMinor != 9997 {
+		return n.Network.Authorise(ctx, r)
+	}
+	select {
+	case <-n.over:
+		return payment.Verdict{}, card.ErrNoAnswer
+	case <-ctx.Done():
+		return payment.Verdict{}, ctx.Err()
+	}
 }
 
-func (n *counting) times(id string) int {
+func (n *hangs) times(id string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.asked[id]
