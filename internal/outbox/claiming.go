@@ -134,6 +134,24 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 		return w.claimProbe(ctx, p)
 	}
 	fresh, again := w.ration(time.Now())
+	var found []claimed
+	if again { // first: what is new may lie behind a million that are due again, farther than a claim may look
+		one, err := w.claimAs(ctx, ask{limit: 1, again: true, from: w.beginning()})
+		if err != nil {
+			return nil, err
+		}
+		found = one
+	}
+	others, err := w.claimOthers(ctx, p, fresh)
+	if err != nil && len(found) > 0 {
+		w.any.Store(true) // the next pass has the error, or the others
+		err = nil
+	}
+	return messagesOf(append(found, others...)), err
+}
+
+// claimOthers claims what is due, or what is new alone, from the frontier on.
+func (w *Worker) claimOthers(ctx context.Context, p permit, fresh bool) ([]claimed, error) {
 	a, beginning := ask{limit: p.limit, alone: p.alone, fresh: fresh, from: w.frontier.from}, w.beginning()
 	if w.behind.Swap(false) || a.from.Before(beginning) {
 		a.from = beginning
@@ -146,13 +164,7 @@ func (w *Worker) claim(working context.Context, p permit) ([]Message, error) {
 	if err == nil {
 		w.frontier.moved(found, p.limit)
 	}
-	if err == nil && again {
-		one, missed := w.claimAs(ctx, ask{limit: 1, again: true, from: beginning})
-		if missed == nil { // or another time
-			found = append(found, one...)
-		}
-	}
-	return messagesOf(found), err
+	return found, err
 }
 
 // claimAs is the queue's claim, which it counts.

@@ -172,6 +172,38 @@ func TestWhileItIsQuietOneASecondIsHandedOverAgain(t *testing.T) {
 	}
 }
 
+// What is new cannot be claimed, as when it lies behind so much else that the database takes longer than a claim may.
+// That is no reason to hand nothing over again: an outcome of that would mend it.
+func TestWhileWhatIsNewCannotBeClaimedResendsGoOn(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Orders(t)
+	put(t, db, hello())
+	handOver(t, db, -time.Minute, claim(t, queue(db), 1, 0)...)
+	put(t, db, hello())
+	for _, sql := range []string{
+		`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not in time'; END $$`,
+		`CREATE TRIGGER refuse BEFORE UPDATE ON outbox
+			FOR EACH ROW WHEN (NEW.sends = 0) EXECUTE FUNCTION refuse()`,
+	} {
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := patient()
+	c.Quiet = func() bool { return true }
+	w := newWorker(db, c, &greeter{table: greetings})
+	found, err := w.claim(t.Context(), permit{limit: 100, alone: 1})
+	if err != nil || len(found) != 1 || found[0].Sends == 0 {
+		t.Errorf("got %+v (%v), want what was handed over", found, err)
+	}
+	if !w.something() {
+		t.Error("the worker would rest, and nobody told that what is new is not claimed")
+	}
+	if _, err := w.claim(t.Context(), permit{limit: 100, alone: 1}); err == nil {
+		t.Error("the next claim says nothing of it")
+	}
+}
+
 // The longest wait of what was handed over is another than that of what is tried again: it is not one of a clock that
 // was set back, whichever way the relay delivers that finds it.
 func TestWhatWasHandedOverMayWaitLonger(t *testing.T) {
