@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Unreachable is the error of who has no connection to a server. It tells what mends that.
@@ -15,7 +16,7 @@ type Unreachable struct {
 
 func (u *Unreachable) Error() string {
 	_, foreign := errors.AsType[*tls.CertificateVerificationError](u.Why)
-	_, refused := errors.AsType[tls.AlertError](u.Why)
+	refused := strings.Contains(u.Why.Error(), "remote error: tls: ") // as crypto/tls tells what the other side said
 	what, advice := "is away", "start it, or look at the broker URL"
 	switch {
 	case u.Denied:

@@ -29,7 +29,7 @@ type guarded struct {
 	certs     string // the folder of the certificates; in stranger below it is another authority
 }
 
-func guard(t *testing.T, kind string) guarded {
+func guard(t *testing.T, kind string, mutual bool) guarded {
 	t.Helper()
 	g := guarded{kind: kind, certs: t.TempDir()}
 	for _, folder := range []string{g.certs, g.file("stranger")} {
@@ -39,7 +39,7 @@ func guard(t *testing.T, kind string) guarded {
 	}
 	g.url = brokertest.StartSecured(t, kind, &brokers.Secured{
 		Cert: g.file("broker", authority.CertFile), Key: g.file("broker", authority.KeyFile),
-		CA: g.file(authority.CAFile), User: relay, Password: password,
+		CA: g.file(authority.CAFile), User: relay, Password: password, Mutual: mutual,
 	}).URL()
 	return g
 }
@@ -65,7 +65,7 @@ func (g guarded) by(t *testing.T, password string) connect.Flags {
 func TestASecuredBrokerTakesItsUserAndTellsOthersWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	brokertest.Each(t, func(t *testing.T, kind string) {
-		g := guard(t, kind)
+		g := guard(t, kind, false)
 		ways := map[string]connect.Flags{"a password": g.by(t, password)}
 		switch kind {
 		case brokers.Kafka:
@@ -111,6 +111,25 @@ func TestASecuredBrokerTakesItsUserAndTellsOthersWhatIsWrong(t *testing.T) {
 					t.Errorf("got %v denied, and %v unreachable, of %v", denied, away, err)
 				}
 			})
+		}
+	})
+}
+
+// A broker that wants certificates as well takes who shows one, and tells others that it is about theirs.
+func TestABrokerThatWantsCertificatesTakesNobodyWithout(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		g := guard(t, kind, true)
+		shown := g.by(t, password)
+		shown.BrokerCert, shown.BrokerKey = g.file(relay, authority.CertFile), g.file(relay, authority.KeyFile)
+		c := makeCornerAs(t, shown)
+		events := c.events(3)
+		c.publish(t, events...)
+		same(t, takeAll(t, c.subscribe(c), len(events)), events)
+
+		const want = "look at the certificate and its key"
+		if err := kept(t, g.by(t, password), want); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
 		}
 	})
 }

@@ -35,11 +35,16 @@ func (k *kafka) security() (string, error) {
 		return "", err
 	}
 	const of, modules = "listener.name.sasl_ssl.", "org.apache.kafka.common.security."
+	clients := "none"
+	if s.Mutual {
+		clients = "required"
+	}
 	return strings.Join([]string{
 		"ssl.keystore.type=PEM", "ssl.keystore.location=" + both,
 		"ssl.truststore.type=PEM", "ssl.truststore.location=" + s.CA,
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512",
 		"sasl.mechanism.inter.broker.protocol=PLAIN",
+		of + "ssl.client.auth=" + clients, // else it is not asked of who says a password
 		of + "plain.sasl.jaas.config=" + modules + fmt.Sprintf(
 			"plain.PlainLoginModule required username=%q password=%q user_%s=%[2]q;", s.User, s.Password, s.User),
 		of + "scram-sha-512.sasl.jaas.config=" + modules + "scram.ScramLoginModule required;",

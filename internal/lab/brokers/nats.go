@@ -54,6 +54,9 @@ func (n *nats) programs(data string) []program {
 	if s := n.secured; s != nil {
 		cmd.Args = append(cmd.Args, "--tls", "--tlscert", s.Cert, "--tlskey", s.Key,
 			"--user", s.User, "--pass", s.Password)
+		if s.Mutual {
+			cmd.Args = append(cmd.Args, "--tlsverify", "--tlscacert", s.CA)
+		}
 	}
 	return []program{{cmd, says("Server is ready")}}
 }

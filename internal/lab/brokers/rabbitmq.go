@@ -130,10 +130,12 @@ func (r *rabbitMQ) listeners() string {
 		return fmt.Sprintf(`{tcp_listeners, [{"127.0.0.1", %d}]}`, r.port)
 	}
 	return fmt.Sprintf(`{tcp_listeners, []}, {ssl_listeners, [{"127.0.0.1", %d}]},
-	{ssl_options, [{certfile, %q}, {keyfile, %q}, {cacertfile, %q}, {verify, verify_peer}]},
+	{ssl_options, [{certfile, %q}, {keyfile, %q}, {cacertfile, %q}, {verify, verify_peer},
+		{fail_if_no_peer_cert, %t}]},
 	{auth_mechanisms, ['PLAIN', 'EXTERNAL']},
 	{ssl_cert_login_from, common_name},
-	{default_user, <<%q>>}, {default_pass, <<%q>>}`, r.port, s.Cert, s.Key, s.CA, s.User, s.Password)
+	{default_user, <<%q>>}, {default_pass, <<%q>>}`, r.port, s.Cert, s.Key, s.CA, s.Mutual, s.User,
+		s.Password)
 }
 
 func (r *rabbitMQ) programs(data string) []program {

@@ -6,4 +6,6 @@ type Secured struct {
 	CA        string // the file of the authority that these are from. RabbitMQ takes clients by its certificates, too
 	// User is the one that there is, and Password what he is known by. Of a certificate he is the common name.
 	User, Password string
+	// Mutual has it take nobody who shows no certificate of the authority's, whatever he knows.
+	Mutual bool
 }
