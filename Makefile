@@ -113,8 +113,7 @@ over_each     = $$(awk '/^func Test/ { name = $$2; sub(/\(.*/, "", name) } \
 .PHONY: test-brokers
 test-brokers: compiling postgres rabbitmq kafka ## Run the tests over brokers on NATS, RabbitMQ and Kafka: about 10 min.
 	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m $(over_brokers)
-	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka HOSHO_TEST_LONG=1 go test -p 1 -count=1 -timeout 30m \
-		-run "^($(over_each))$$" $(among)
+	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 1h -run "^($(over_each))$$" $(among)
 
 # Where Go's fuzzing makes the input up. make test runs each with its seeds and draws requests by their types, since the
 # first build for fuzzing takes minutes.
@@ -137,7 +136,7 @@ test-long: compiling postgres ## Run what is random far longer than CI can: abou
 	go test $(race) -count=1 -timeout 1h $(walking) -rapid.checks=3000
 	HOSHO_TEST_LONG=1 go test $(race) -count=5 -shuffle=on -timeout 1h ./...
 	HOSHO_GRPCURL=real go test -count=1 ./internal/doctest
-	$(MAKE) test-brokers
+	HOSHO_TEST_LONG=1 $(MAKE) test-brokers
 	$(MAKE) test-browser
 	$(MAKE) fuzz
 
