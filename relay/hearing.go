@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type overBroker struct {
 	*publish.Publisher
 	*pin
 
+	to       destination
 	inbox    inbox.Config // but for Ready
 	handler  *handler
 	changed  func() // tells the workers that commands were appended or rescheduled
@@ -29,6 +31,7 @@ type overBroker struct {
 	patience time.Duration // without an event, before it is quiet
 	last     atomic.Int64  // when the last event came of the payments database that is trusted, in Unix nanoseconds
 	failed   atomic.Bool   // the database did, when it was asked last
+	silent   atomic.Bool   // somebody was told that no event comes
 	counts   heardCounts
 	log      *slog.Logger
 }
@@ -49,17 +52,40 @@ func (o *overBroker) Run(ctx context.Context, ready func(context.Context) error)
 // Close does nothing: what is published is waited for no longer than a delivery may take.
 func (o *overBroker) Close() {}
 
+// Condition is the way's.
+func (o *overBroker) Condition() condition {
+	return condition{
+		transport: o.to.kind, prefix: o.to.prefix, away: o.to.broker.Away(), heard: o.heard(), patience: o.patience,
+	}
+}
+
+// heard is when the last event came.
+func (o *overBroker) heard() time.Time { return time.Unix(0, o.last.Load()) }
+
 // quiet reports whether outcomes have ceased to come.
-func (o *overBroker) quiet() bool {
-	return time.Since(time.Unix(0, o.last.Load())) >= o.patience
+func (o *overBroker) quiet() bool { return time.Since(o.heard()) >= o.patience }
+
+// Deliver publishes; see way. What is handed over once more while no outcomes come waits for whom nobody hears, and
+// somebody is told so once.
+func (o *overBroker) Deliver(ctx context.Context, messages []outbox.Message, report func(outbox.Report)) {
+	again := slices.ContainsFunc(messages, func(m outbox.Message) bool { return m.Sends > 0 })
+	if again && o.quiet() && o.silent.CompareAndSwap(false, true) {
+		o.log.WarnContext(ctx, "no payment event comes: what was handed over is handed over again, one a second",
+			"for", time.Since(o.heard()), "topic", o.inbox.Topic)
+	}
+	o.Publisher.Deliver(ctx, messages, report)
 }
 
 // hears notes that outcomes come, and wakes the workers if they had ceased to.
 func (o *overBroker) hears() {
-	was := o.quiet()
+	last, was := o.heard(), o.quiet()
 	o.last.Store(time.Now().UnixNano())
-	if was {
-		o.changed()
+	if !was {
+		return
+	}
+	o.changed()
+	if o.silent.Swap(false) {
+		o.log.Info("payment events come again", "after", time.Since(last), "topic", o.inbox.Topic)
 	}
 }
 

@@ -164,6 +164,44 @@ func TestWhatIsLostIsSentAgain(t *testing.T) {
 	}
 }
 
+// The broker confirms what is handed over, and nobody answers: no paymentd is there, or it listens elsewhere. Whoever
+// looks at the log or asks for the backlog is told, and told when events come again.
+func TestThatNobodyAnswersIsTold(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	r := m.trade(func(p *pace) { p.Resend, p.ResendCap = 50*time.Millisecond, 100*time.Millisecond })
+	way := func() *relayv1.Way {
+		backlog, err := r.client().GetBacklog(t.Context(), &relayv1.GetBacklogRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return backlog.GetWay()
+	}
+	if got := way(); got.GetTransport() != "nats" || got.GetPrefix() != prefix || got.GetSilence() != nil {
+		t.Errorf("got %v, want the way over NATS, and no silence while nothing waits for an event", got)
+	}
+	o := m.place()
+	m.awaitSend(o.ID, order.Charge, 3)
+	eventually(t, "whoever asks is told", func() bool { return way().GetSilence().AsDuration() >= 50*time.Millisecond })
+	silent := m.log.lines("no payment event comes: what was handed over is handed over again, one a second")
+	if len(silent) != 1 || silent[0]["topic"] != broker.Payments(prefix) {
+		t.Errorf("got %v, want one line with the topic", silent)
+	}
+
+	m.server.Kill()
+	eventually(t, "whoever asks is told why", func() bool { return way().GetAway() != "" })
+	if err := m.server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is there", func() bool { return way().GetAway() == "" })
+	m.say(m.payments, o.ID, charged(o))
+	m.await(o.ID, order.Completed)
+	eventually(t, "the log tells", func() bool { return len(m.log.lines("payment events come again")) == 1 })
+	if got := way().GetSilence(); got != nil {
+		t.Errorf("got %v of silence, want none", got)
+	}
+}
+
 // The broker is killed, and comes back. Nothing is given up for it, and no attempt is spent.
 func TestABrokerThatIsAwayCancelsNothing(t *testing.T) {
 	t.Parallel()

@@ -131,6 +131,7 @@ func (s *server) GetBacklog(
 	if v, found := s.trust.last(); found {
 		response.PaymentsDatabase = toPaymentsDatabase(v)
 	}
+	response.Way = toWay(s.way.Condition(), backlogs)
 	return response, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"hosho/internal/order"
 	"hosho/internal/orderdb"
 	"hosho/internal/outbox"
+	"hosho/internal/plain"
 )
 
 // The database and package order hold the words of the enums without these.
@@ -128,6 +129,21 @@ func toBacklog(
 		response.OldestAge = durationpb.New(oldest)
 	}
 	return response
+}
+
+func toWay(c condition, backlogs []outbox.Backlog) *relayv1.Way {
+	way := &relayv1.Way{Transport: c.transport, Prefix: c.prefix}
+	if c.away != nil {
+		way.Away = plain.Text(c.away.Error())
+	}
+	var age time.Duration
+	for _, b := range backlogs {
+		age = max(age, b.HandedAge)
+	}
+	if silence := c.silence(age); silence > 0 {
+		way.Silence = durationpb.New(silence)
+	}
+	return way
 }
 
 func toPaymentsDatabase(v verdict) *relayv1.PaymentsDatabase {

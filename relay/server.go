@@ -115,7 +115,7 @@ func (s *server) publish(
 			Broker: to.broker, Topic: broker.Orders(to.prefix), Timeout: config.CallTimeout, Identify: known.identify,
 			Registry: registry, Traces: s.traces,
 		}),
-		pin: known, handler: h, changed: func() { s.workers.Changed() }, within: config.SettleTimeout,
+		pin: known, to: to, handler: h, changed: func() { s.workers.Changed() }, within: config.SettleTimeout,
 		patience: p.Resend, counts: newHeardCounts(registry), log: s.log,
 	}
 	o.last.Store(time.Now().UnixNano())

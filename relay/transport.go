@@ -45,6 +45,7 @@ func help() map[string]string {
 type destination struct {
 	paymentd paymentv1.PaymentServiceClient
 	broker   broker.Broker // nil: to paymentd
+	kind     string        // of the broker
 	prefix   string        // of the topics
 	close    func()
 }
@@ -73,7 +74,7 @@ func (t *transport) open(
 	if err != nil {
 		return destination{}, err
 	}
-	return destination{broker: b, prefix: t.BrokerPrefix, close: b.Close}, nil
+	return destination{broker: b, kind: t.Transport, prefix: t.BrokerPrefix, close: b.Close}, nil
 }
 
 func (t *transport) call(own *identity.Keeper) (destination, error) {

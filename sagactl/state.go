@@ -14,6 +14,7 @@ import (
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
+	"hosho/internal/broker"
 	"hosho/internal/rpc"
 	"hosho/internal/span"
 	"hosho/internal/story"
@@ -39,6 +40,44 @@ type daemonState struct {
 
 	Payments *paymentsState `json:"payments_database,omitempty"` // of a relay that knows something to be wrong with it
 	Orders   *ordersState   `json:"orders_database,omitempty"`   // of a paymentd that is given the events of another
+	Way      *wayState      `json:"way,omitempty"`               // of a relay
+}
+
+// wayState is how a relay's commands reach paymentd.
+type wayState struct {
+	Transport string  `json:"transport"`
+	Prefix    string  `json:"prefix,omitempty"`  // of the broker's topics
+	Away      string  `json:"away,omitempty"`    // why there is no connection to the broker
+	Silence   elapsed `json:"silence,omitempty"` // for so long nobody has answered on it
+}
+
+func wayOf(w *relayv1.Way) *wayState {
+	if w.GetTransport() == "" { // a release that knows of no other than calls
+		return nil
+	}
+	return &wayState{
+		Transport: w.GetTransport(), Prefix: w.GetPrefix(), Away: w.GetAway(),
+		Silence: elapsed(w.GetSilence().AsDuration()),
+	}
+}
+
+// overBroker reports whether commands go over one.
+func (w *wayState) overBroker() bool { return w != nil && w.Transport != "grpc" }
+
+// wrong says what is, and what to do; empty when nothing is.
+func (w *wayState) wrong() string {
+	switch {
+	case w == nil:
+		return ""
+	case w.Away != "":
+		return fmt.Sprintf("the broker (%s) cannot be had: %s. Commands wait in the outbox, and are published when it "+
+			"can.", w.Transport, w.Away)
+	case w.Silence > 0:
+		return fmt.Sprintf("over %s no payment event has come for %s, and commands wait for one. Is a paymentd there "+
+			"that takes events, from the same broker and with the prefix %s? Its log says; sagactl broker check looks "+
+			"at the topics.", w.Transport, w.Silence, w.Prefix)
+	}
+	return ""
 }
 
 // ordersState is that a paymentd is given the events of another orders database than it is to act on.
@@ -57,7 +96,8 @@ func ordersOf(r *paymentv1.GetDatabaseResponse) *ordersState {
 // String says what is wrong, and what to do.
 func (o ordersState) String() string {
 	return fmt.Sprintf("there are events of orders database %s, and the payments trust %s: they are not acted on. "+
-		"If it is the right one: sagactl accept-orders %s --reason ...", o.Told, o.Trusted, o.Told)
+		"Environments that share a broker want a prefix each. If it is the right one: sagactl accept-orders %s "+
+		"--reason ...", o.Told, o.Trusted, o.Told)
 }
 
 // paymentsState is what is wrong with the payments database that a relay reaches.
@@ -66,6 +106,9 @@ type paymentsState struct {
 	Told       string  `json:"told,omitempty"`    // its identity
 	Trusted    string  `json:"trusted,omitempty"` // the identity that the orders trust
 	ClockAhead elapsed `json:"clock_ahead,omitempty"`
+	Age        elapsed `json:"age,omitempty"` // over a broker, since it was last heard of
+
+	topic string // over a broker, where it was said
 }
 
 // elapsed is a time that passed. Programs are told it as Go writes durations, people as they say it.
@@ -78,26 +121,34 @@ func (e elapsed) MarshalText() ([]byte, error) {
 
 func (e elapsed) String() string { return span.Text(time.Duration(e)) }
 
-func paymentsOf(p *relayv1.PaymentsDatabase) *paymentsState {
+func paymentsOf(p *relayv1.PaymentsDatabase, way *wayState) *paymentsState {
 	if p.GetProblem() == relayv1.PaymentsDatabase_PROBLEM_UNSPECIFIED {
 		return nil
 	}
-	return &paymentsState{
+	s := &paymentsState{
 		Problem: strings.TrimPrefix(p.GetProblem().String(), "PROBLEM_"), Told: p.GetTold(), Trusted: p.GetTrusted(),
 		ClockAhead: elapsed(p.GetClockAhead().AsDuration()),
 	}
+	if way.overBroker() {
+		s.topic, s.Age = broker.Payments(way.Prefix), elapsed(max(time.Since(p.GetAskTime().AsTime()), 0))
+	}
+	return s
 }
 
 // String says what is wrong, and what to do.
 func (p paymentsState) String() string {
-	switch p.Problem {
-	case "ANOTHER":
+	switch {
+	case p.Problem == "ANOTHER" && p.topic != "":
+		return fmt.Sprintf("there are events of payments database %s on %s, the last %s ago, and the orders trust %s: "+
+			"they are not applied. Environments that share a broker want a prefix each. If it is the right one: "+
+			"sagactl accept-payments %s --reason ...", p.Told, p.topic, p.Age, p.Trusted, p.Told)
+	case p.Problem == "ANOTHER":
 		return fmt.Sprintf("paymentd has payments database %s, and the orders trust %s: nothing is sent. "+
 			"If it is the right one: sagactl accept-payments %s --reason ...", p.Told, p.Trusted, p.Told)
-	case "UNTOLD":
+	case p.Problem == "UNTOLD":
 		return fmt.Sprintf("paymentd does not tell its payments database, and the orders trust %s: nothing is sent. "+
 			"Upgrade paymentd.", p.Trusted)
-	case "CLOCK":
+	case p.Problem == "CLOCK":
 		return fmt.Sprintf("the payments database's clock differs from the orders database's by %s "+
 			"(negative: it is behind). Charges may wait for it: mend the clock that is wrong.", p.ClockAhead)
 	}
@@ -106,15 +157,21 @@ func (p paymentsState) String() string {
 
 func (d daemonState) notReady() bool { return !d.Ready }
 
-// misled reports whether something is wrong with the other side's database, as the daemon knows it.
-func (d daemonState) misled() bool { return d.Payments != nil || d.Orders != nil }
+// misled reports whether something is wrong with the way to the other side or with its database, as the daemon knows.
+func (d daemonState) misled() bool { return len(d.misleading()) > 0 }
 
-// misleading says what is wrong with it.
-func (d daemonState) misleading() string {
+// misleading says what is.
+func (d daemonState) misleading() (all []string) {
 	if d.Orders != nil {
-		return d.Orders.String()
+		all = append(all, d.Orders.String())
 	}
-	return d.Payments.String()
+	if d.Payments != nil {
+		all = append(all, d.Payments.String())
+	}
+	if wrong := d.Way.wrong(); wrong != "" {
+		all = append(all, wrong)
+	}
+	return all
 }
 
 // spoke reports whether the daemon could be reached at all.
@@ -183,7 +240,8 @@ func (d observed) observe(ctx context.Context) (state daemonState, backlog *rela
 	case d.service == story.Relay:
 		backlog, err = relayv1.NewOutboxServiceClient(d.conn).GetBacklog(ctx, &relayv1.GetBacklogRequest{})
 		state.Process = backlog.GetRelay()
-		state.Payments = paymentsOf(backlog.GetPaymentsDatabase())
+		state.Way = wayOf(backlog.GetWay())
+		state.Payments = paymentsOf(backlog.GetPaymentsDatabase(), state.Way)
 	}
 	if err != nil {
 		state.Ready, state.Why = false, err.Error()

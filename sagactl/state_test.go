@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	paymentv1 "hosho/gen/payment/v1"
 	relayv1 "hosho/gen/relay/v1"
@@ -60,7 +61,7 @@ func TestARelayThatDeliversNothingIsNotWell(t *testing.T) {
 // What is wrong with the payments database is told with what to do, and keeps the system from being well.
 func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
 	t.Parallel()
-	if got := paymentsOf(&relayv1.PaymentsDatabase{Told: "a", Trusted: "a"}); got != nil {
+	if got := paymentsOf(&relayv1.PaymentsDatabase{Told: "a", Trusted: "a"}, nil); got != nil {
 		t.Errorf("got %v, want nothing wrong", got)
 	}
 	for _, tt := range []struct {
@@ -83,7 +84,7 @@ func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
 		},
 		{&relayv1.PaymentsDatabase{Problem: 99}, []string{"99"}},
 	} {
-		got := paymentsOf(tt.is)
+		got := paymentsOf(tt.is, nil)
 		for _, want := range tt.want {
 			if got == nil || !strings.Contains(got.String(), want) {
 				t.Errorf("%v: got %v, want it to say %q", tt.is, got, want)
@@ -91,6 +92,51 @@ func TestTheStateTellsWhatIsWrongWithThePaymentsDatabase(t *testing.T) {
 		}
 		if !(daemonState{Payments: got}).misled() {
 			t.Errorf("%v: got a relay that is well", tt.is)
+		}
+	}
+}
+
+// Over a broker another payments database is heard of, and commands go on. Most likely environments share a prefix.
+func TestTheStateTellsOfAnotherPaymentsDatabaseThatIsHeardOf(t *testing.T) {
+	t.Parallel()
+	got := paymentsOf(&relayv1.PaymentsDatabase{
+		Problem: relayv1.PaymentsDatabase_PROBLEM_ANOTHER, Told: "new", Trusted: "old",
+		AskTime: timestamppb.New(time.Now().Add(-2 * time.Minute)),
+	}, &wayState{Transport: "kafka", Prefix: "shop"}).String()
+	for _, want := range []string{"database new on shop.payments, the last 2m", "trust old", "want a prefix each"} {
+		if !strings.Contains(got, want) || strings.Contains(got, "nothing is sent") {
+			t.Errorf("got %q, want it to say %q", got, want)
+		}
+	}
+}
+
+// A broker that cannot be had, and one over which nobody answers, keep the system from being well, and it is told what
+// to look at.
+func TestTheStateTellsOfABrokerThatNobodyAnswersOver(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		way  *relayv1.Way
+		want string // empty: all is well
+	}{
+		"calls":          {&relayv1.Way{Transport: "grpc"}, ""},
+		"an old release": {nil, ""},
+		"well":           {&relayv1.Way{Transport: "nats", Prefix: "hosho"}, ""},
+		"away":           {&relayv1.Way{Transport: "nats", Away: "hung up"}, "broker (nats) cannot be had: hung up"},
+		"silent": {
+			&relayv1.Way{Transport: "nats", Prefix: "shop", Silence: durationpb.New(40 * time.Second)},
+			"no payment event has come for 40s, and commands wait for one. Is a paymentd there that takes events, " +
+				"from the same broker and with the prefix shop?",
+		},
+	} {
+		state := systemState{Daemons: []daemonState{{
+			Service: "relay", Ready: true, Address: "a:1", Version: "v1", Way: wayOf(tt.way),
+		}}}
+		state.OK = state.isWell()
+		p := statusPrinter{paint: func(_ terminal.Style, text string) string { return text }}
+		p.verdict(state)
+		text := strings.Join(p.lines, "\n")
+		if state.OK != (tt.want == "") || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: got %v, %q, want %q", name, state.OK, text, tt.want)
 		}
 	}
 }

@@ -125,6 +125,9 @@ func (p *statusPrinter) daemons(states []daemonState) {
 		if d.Process != "" {
 			rest += "  " + p.paint(terminal.Dim, d.Process)
 		}
+		if d.Way.overBroker() {
+			rest += "  " + p.paint(terminal.Dim, "over "+d.Way.Transport)
+		}
 		p.add(row, d.Service, d.Address, state, rest)
 	}
 }
@@ -162,15 +165,19 @@ func (p *statusPrinter) verdict(s systemState) {
 		p.add("%s", p.paint(terminal.Red, "Not every daemon is ready."))
 	}
 	for _, d := range s.Daemons {
-		if d.misled() {
-			text := fmt.Sprintf("%s at %s: %s", d.Service, d.Address, d.misleading())
+		for _, wrong := range d.misleading() {
+			text := fmt.Sprintf("%s at %s: %s", d.Service, d.Address, wrong)
 			p.add("%s", p.paint(terminal.Red, strings.ToUpper(text[:1])+text[1:]))
 		}
 	}
 	for _, k := range s.Backlog {
 		if k.heldBack() {
-			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Each %s waits at relay %s: paymentd is away, or refuses "+
-				"the relay. The relay's log says why.", k.Kind, strings.Join(k.Open, ", "))))
+			who := "paymentd is away, or refuses the relay"
+			if slices.ContainsFunc(s.Daemons, func(d daemonState) bool { return d.Way.overBroker() }) {
+				who = "the broker is away, or takes nothing"
+			}
+			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Each %s waits at relay %s: %s. The relay's log says why.",
+				k.Kind, strings.Join(k.Open, ", "), who)))
 		}
 	}
 	if len(s.Persons) > 0 {

@@ -81,6 +81,7 @@ type Backlog struct {
 	Waiting   int64 // is held by a worker, or waits for its next attempt
 	Parked    int64
 	OldestAge time.Duration // since the oldest message was appended; 0 where the clock was set back since
+	HandedAge time.Duration // the same of those that were handed over and are not parked; 0: there are none
 }
 
 // Backlog counts, at one moment, the messages of each kind that there are any of.
@@ -90,7 +91,8 @@ func (t Table) Backlog(ctx context.Context, pool *pgxpool.Pool) ([]Backlog, erro
 			count(*) FILTER (WHERE parked_at IS NULL AND `+dueAt+` <= at.now) AS due,
 			count(*) FILTER (WHERE parked_at IS NULL AND `+dueAt+` > at.now) AS waiting,
 			count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-			greatest(max(at.now - created_at), '0') AS oldest_age
+			greatest(max(at.now - created_at), '0') AS oldest_age,
+			greatest(max(at.now - created_at) FILTER (WHERE parked_at IS NULL AND sends > 0), '0') AS handed_age
 		FROM {table}, (SELECT clock_timestamp() AS now) AS at
 		GROUP BY kind
 		ORDER BY kind`))

@@ -83,7 +83,11 @@ func (s Story) attempts() []Moment {
 func attemptText(at *relayv1.Attempt) string {
 	meaning := strings.ToLower(word(at.GetMeaning().String(), "MEANING_"))
 	if at.GetRpc() == "" {
-		return fmt.Sprintf("%s %d: %s, nothing was sent", Kind(at.GetKind()), at.GetClaim(), meaning)
+		sent := "nothing was sent"
+		if at.GetClaim() > 1 { // it may have been before: over a broker a hand-over is no attempt that is recorded
+			sent = "nothing more was sent"
+		}
+		return fmt.Sprintf("%s %d: %s, %s", Kind(at.GetKind()), at.GetClaim(), meaning, sent)
 	}
 	text := fmt.Sprintf("%s %d: %s -> %s in %s, %s", Kind(at.GetKind()), at.GetClaim(), at.GetRpc(), at.GetCode(),
 		span.Text(at.GetLatency().AsDuration()), meaning)

@@ -341,7 +341,7 @@ func (x PaymentsDatabase_Problem) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PaymentsDatabase_Problem.Descriptor instead.
 func (PaymentsDatabase_Problem) EnumDescriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18, 0}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // ParkedCommand is a command in the outbox, as an operator looks at it.
@@ -1574,8 +1574,10 @@ type GetBacklogResponse struct {
 	Kinds []*KindBacklog `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	// What the relay that answers knows of the payments database; unset when it has not met a payment service yet.
 	PaymentsDatabase *PaymentsDatabase `protobuf:"bytes,7,opt,name=payments_database,json=paymentsDatabase,proto3" json:"payments_database,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How the commands of the relay that answers reach the payment service.
+	Way           *Way `protobuf:"bytes,8,opt,name=way,proto3" json:"way,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetBacklogResponse) Reset() {
@@ -1657,6 +1659,87 @@ func (x *GetBacklogResponse) GetPaymentsDatabase() *PaymentsDatabase {
 	return nil
 }
 
+func (x *GetBacklogResponse) GetWay() *Way {
+	if x != nil {
+		return x.Way
+	}
+	return nil
+}
+
+// Way is how a relay's commands reach the payment service, and how that way is at present.
+type Way struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// grpc, or the broker's kind: kafka, rabbitmq, nats.
+	Transport string `protobuf:"bytes,1,opt,name=transport,proto3" json:"transport,omitempty"`
+	// What the names of the broker's topics begin with; empty without a broker.
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Why there is no connection to the broker at present; empty when there is one, or no broker.
+	Away string `protobuf:"bytes,3,opt,name=away,proto3" json:"away,omitempty"`
+	// For how long no payment event has come although commands that were handed over wait for one; unset when that is
+	// less than the relay waits before it hands them over again, or when no command waits.
+	Silence       *durationpb.Duration `protobuf:"bytes,4,opt,name=silence,proto3" json:"silence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Way) Reset() {
+	*x = Way{}
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Way) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Way) ProtoMessage() {}
+
+func (x *Way) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Way.ProtoReflect.Descriptor instead.
+func (*Way) Descriptor() ([]byte, []int) {
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Way) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
+
+func (x *Way) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *Way) GetAway() string {
+	if x != nil {
+		return x.Away
+	}
+	return ""
+}
+
+func (x *Way) GetSilence() *durationpb.Duration {
+	if x != nil {
+		return x.Silence
+	}
+	return nil
+}
+
 // PaymentsDatabase is what a relay was told of the payments database when it asked last.
 type PaymentsDatabase struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1676,7 +1759,7 @@ type PaymentsDatabase struct {
 
 func (x *PaymentsDatabase) Reset() {
 	*x = PaymentsDatabase{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1771,7 @@ func (x *PaymentsDatabase) String() string {
 func (*PaymentsDatabase) ProtoMessage() {}
 
 func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[18]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1784,7 @@ func (x *PaymentsDatabase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PaymentsDatabase.ProtoReflect.Descriptor instead.
 func (*PaymentsDatabase) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{18}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PaymentsDatabase) GetProblem() PaymentsDatabase_Problem {
@@ -1754,7 +1837,7 @@ type AcceptPaymentsDatabaseRequest struct {
 
 func (x *AcceptPaymentsDatabaseRequest) Reset() {
 	*x = AcceptPaymentsDatabaseRequest{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1849,7 @@ func (x *AcceptPaymentsDatabaseRequest) String() string {
 func (*AcceptPaymentsDatabaseRequest) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[19]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1862,7 @@ func (x *AcceptPaymentsDatabaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseRequest.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseRequest) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{19}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AcceptPaymentsDatabaseRequest) GetPaymentsDatabase() string {
@@ -1814,7 +1897,7 @@ type AcceptPaymentsDatabaseResponse struct {
 
 func (x *AcceptPaymentsDatabaseResponse) Reset() {
 	*x = AcceptPaymentsDatabaseResponse{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1909,7 @@ func (x *AcceptPaymentsDatabaseResponse) String() string {
 func (*AcceptPaymentsDatabaseResponse) ProtoMessage() {}
 
 func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[20]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1922,7 @@ func (x *AcceptPaymentsDatabaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptPaymentsDatabaseResponse.ProtoReflect.Descriptor instead.
 func (*AcceptPaymentsDatabaseResponse) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{20}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AcceptPaymentsDatabaseResponse) GetPrevious() string {
@@ -1875,7 +1958,7 @@ type KindBacklog struct {
 
 func (x *KindBacklog) Reset() {
 	*x = KindBacklog{}
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1970,7 @@ func (x *KindBacklog) String() string {
 func (*KindBacklog) ProtoMessage() {}
 
 func (x *KindBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_v1_outbox_service_proto_msgTypes[21]
+	mi := &file_relay_v1_outbox_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1983,7 @@ func (x *KindBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindBacklog.ProtoReflect.Descriptor instead.
 func (*KindBacklog) Descriptor() ([]byte, []int) {
-	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{21}
+	return file_relay_v1_outbox_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KindBacklog) GetKind() ParkedCommand_Kind {
@@ -2083,7 +2166,7 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\x13\n" +
-	"\x11GetBacklogRequest\"\x9e\x02\n" +
+	"\x11GetBacklogRequest\"\xbf\x02\n" +
 	"\x12GetBacklogResponse\x12\x10\n" +
 	"\x03due\x18\x01 \x01(\x03R\x03due\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12\x16\n" +
@@ -2092,7 +2175,13 @@ const file_relay_v1_outbox_service_proto_rawDesc = "" +
 	"oldest_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\toldestAge\x12\x14\n" +
 	"\x05relay\x18\x05 \x01(\tR\x05relay\x12+\n" +
 	"\x05kinds\x18\x06 \x03(\v2\x15.relay.v1.KindBacklogR\x05kinds\x12G\n" +
-	"\x11payments_database\x18\a \x01(\v2\x1a.relay.v1.PaymentsDatabaseR\x10paymentsDatabase\"\xd1\x02\n" +
+	"\x11payments_database\x18\a \x01(\v2\x1a.relay.v1.PaymentsDatabaseR\x10paymentsDatabase\x12\x1f\n" +
+	"\x03way\x18\b \x01(\v2\r.relay.v1.WayR\x03way\"\x84\x01\n" +
+	"\x03Way\x12\x1c\n" +
+	"\ttransport\x18\x01 \x01(\tR\ttransport\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x12\n" +
+	"\x04away\x18\x03 \x01(\tR\x04away\x123\n" +
+	"\asilence\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\asilence\"\xd1\x02\n" +
 	"\x10PaymentsDatabase\x12<\n" +
 	"\aproblem\x18\x01 \x01(\x0e2\".relay.v1.PaymentsDatabase.ProblemR\aproblem\x12\x12\n" +
 	"\x04told\x18\x02 \x01(\tR\x04told\x12\x18\n" +
@@ -2146,7 +2235,7 @@ func file_relay_v1_outbox_service_proto_rawDescGZIP() []byte {
 }
 
 var file_relay_v1_outbox_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_relay_v1_outbox_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(ParkedCommand_Kind)(0),                // 0: relay.v1.ParkedCommand.Kind
 	(ParkedCommand_Why)(0),                 // 1: relay.v1.ParkedCommand.Why
@@ -2171,28 +2260,29 @@ var file_relay_v1_outbox_service_proto_goTypes = []any{
 	(*OperatorRetry)(nil),                  // 20: relay.v1.OperatorRetry
 	(*GetBacklogRequest)(nil),              // 21: relay.v1.GetBacklogRequest
 	(*GetBacklogResponse)(nil),             // 22: relay.v1.GetBacklogResponse
-	(*PaymentsDatabase)(nil),               // 23: relay.v1.PaymentsDatabase
-	(*AcceptPaymentsDatabaseRequest)(nil),  // 24: relay.v1.AcceptPaymentsDatabaseRequest
-	(*AcceptPaymentsDatabaseResponse)(nil), // 25: relay.v1.AcceptPaymentsDatabaseResponse
-	(*KindBacklog)(nil),                    // 26: relay.v1.KindBacklog
-	(*timestamppb.Timestamp)(nil),          // 27: google.protobuf.Timestamp
-	(*v1.Money)(nil),                       // 28: money.v1.Money
-	(*durationpb.Duration)(nil),            // 29: google.protobuf.Duration
+	(*Way)(nil),                            // 23: relay.v1.Way
+	(*PaymentsDatabase)(nil),               // 24: relay.v1.PaymentsDatabase
+	(*AcceptPaymentsDatabaseRequest)(nil),  // 25: relay.v1.AcceptPaymentsDatabaseRequest
+	(*AcceptPaymentsDatabaseResponse)(nil), // 26: relay.v1.AcceptPaymentsDatabaseResponse
+	(*KindBacklog)(nil),                    // 27: relay.v1.KindBacklog
+	(*timestamppb.Timestamp)(nil),          // 28: google.protobuf.Timestamp
+	(*v1.Money)(nil),                       // 29: money.v1.Money
+	(*durationpb.Duration)(nil),            // 30: google.protobuf.Duration
 }
 var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	0,  // 0: relay.v1.ParkedCommand.kind:type_name -> relay.v1.ParkedCommand.Kind
-	27, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
-	27, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
-	27, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
+	28, // 1: relay.v1.ParkedCommand.create_time:type_name -> google.protobuf.Timestamp
+	28, // 2: relay.v1.ParkedCommand.park_time:type_name -> google.protobuf.Timestamp
+	28, // 3: relay.v1.ParkedCommand.deadline_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: relay.v1.ParkedCommand.why:type_name -> relay.v1.ParkedCommand.Why
-	27, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
-	27, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
+	28, // 5: relay.v1.ParkedCommand.next_attempt_time:type_name -> google.protobuf.Timestamp
+	28, // 6: relay.v1.ParkedCommand.lease_end_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: relay.v1.ListParkedResponse.commands:type_name -> relay.v1.ParkedCommand
 	0,  // 8: relay.v1.ListCommandsRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
 	10, // 9: relay.v1.ListCommandsResponse.commands:type_name -> relay.v1.Command
 	5,  // 10: relay.v1.Command.command:type_name -> relay.v1.ParkedCommand
 	2,  // 11: relay.v1.Command.order_status:type_name -> relay.v1.StatusChange.Status
-	28, // 12: relay.v1.Command.amount:type_name -> money.v1.Money
+	29, // 12: relay.v1.Command.amount:type_name -> money.v1.Money
 	0,  // 13: relay.v1.RetryParkedRequest.kind:type_name -> relay.v1.ParkedCommand.Kind
 	18, // 14: relay.v1.ExplainOrderResponse.attempts:type_name -> relay.v1.Attempt
 	5,  // 15: relay.v1.ExplainOrderResponse.commands:type_name -> relay.v1.ParkedCommand
@@ -2201,43 +2291,45 @@ var file_relay_v1_outbox_service_proto_depIdxs = []int32{
 	20, // 18: relay.v1.ExplainOrderResponse.retries:type_name -> relay.v1.OperatorRetry
 	2,  // 19: relay.v1.StatusChange.from:type_name -> relay.v1.StatusChange.Status
 	2,  // 20: relay.v1.StatusChange.to:type_name -> relay.v1.StatusChange.Status
-	27, // 21: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
+	28, // 21: relay.v1.StatusChange.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 22: relay.v1.Attempt.kind:type_name -> relay.v1.ParkedCommand.Kind
-	27, // 23: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	28, // 23: relay.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
 	3,  // 24: relay.v1.Attempt.meaning:type_name -> relay.v1.Attempt.Meaning
-	29, // 25: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	29, // 26: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
-	27, // 27: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
+	30, // 25: relay.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	30, // 26: relay.v1.Attempt.retry_delay:type_name -> google.protobuf.Duration
+	28, // 27: relay.v1.OperatorDecision.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 28: relay.v1.OperatorRetry.kind:type_name -> relay.v1.ParkedCommand.Kind
-	27, // 29: relay.v1.OperatorRetry.create_time:type_name -> google.protobuf.Timestamp
-	29, // 30: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
-	26, // 31: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
-	23, // 32: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
-	4,  // 33: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
-	27, // 34: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
-	29, // 35: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
-	0,  // 36: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
-	29, // 37: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
-	27, // 38: relay.v1.KindBacklog.breaker_open_time:type_name -> google.protobuf.Timestamp
-	6,  // 39: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
-	8,  // 40: relay.v1.OutboxService.ListCommands:input_type -> relay.v1.ListCommandsRequest
-	11, // 41: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
-	13, // 42: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
-	15, // 43: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
-	21, // 44: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
-	24, // 45: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
-	7,  // 46: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
-	9,  // 47: relay.v1.OutboxService.ListCommands:output_type -> relay.v1.ListCommandsResponse
-	12, // 48: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
-	14, // 49: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
-	16, // 50: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
-	22, // 51: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
-	25, // 52: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
-	46, // [46:53] is the sub-list for method output_type
-	39, // [39:46] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	28, // 29: relay.v1.OperatorRetry.create_time:type_name -> google.protobuf.Timestamp
+	30, // 30: relay.v1.GetBacklogResponse.oldest_age:type_name -> google.protobuf.Duration
+	27, // 31: relay.v1.GetBacklogResponse.kinds:type_name -> relay.v1.KindBacklog
+	24, // 32: relay.v1.GetBacklogResponse.payments_database:type_name -> relay.v1.PaymentsDatabase
+	23, // 33: relay.v1.GetBacklogResponse.way:type_name -> relay.v1.Way
+	30, // 34: relay.v1.Way.silence:type_name -> google.protobuf.Duration
+	4,  // 35: relay.v1.PaymentsDatabase.problem:type_name -> relay.v1.PaymentsDatabase.Problem
+	28, // 36: relay.v1.PaymentsDatabase.ask_time:type_name -> google.protobuf.Timestamp
+	30, // 37: relay.v1.PaymentsDatabase.clock_ahead:type_name -> google.protobuf.Duration
+	0,  // 38: relay.v1.KindBacklog.kind:type_name -> relay.v1.ParkedCommand.Kind
+	30, // 39: relay.v1.KindBacklog.oldest_age:type_name -> google.protobuf.Duration
+	28, // 40: relay.v1.KindBacklog.breaker_open_time:type_name -> google.protobuf.Timestamp
+	6,  // 41: relay.v1.OutboxService.ListParked:input_type -> relay.v1.ListParkedRequest
+	8,  // 42: relay.v1.OutboxService.ListCommands:input_type -> relay.v1.ListCommandsRequest
+	11, // 43: relay.v1.OutboxService.RetryParked:input_type -> relay.v1.RetryParkedRequest
+	13, // 44: relay.v1.OutboxService.SettleParked:input_type -> relay.v1.SettleParkedRequest
+	15, // 45: relay.v1.OutboxService.ExplainOrder:input_type -> relay.v1.ExplainOrderRequest
+	21, // 46: relay.v1.OutboxService.GetBacklog:input_type -> relay.v1.GetBacklogRequest
+	25, // 47: relay.v1.OutboxService.AcceptPaymentsDatabase:input_type -> relay.v1.AcceptPaymentsDatabaseRequest
+	7,  // 48: relay.v1.OutboxService.ListParked:output_type -> relay.v1.ListParkedResponse
+	9,  // 49: relay.v1.OutboxService.ListCommands:output_type -> relay.v1.ListCommandsResponse
+	12, // 50: relay.v1.OutboxService.RetryParked:output_type -> relay.v1.RetryParkedResponse
+	14, // 51: relay.v1.OutboxService.SettleParked:output_type -> relay.v1.SettleParkedResponse
+	16, // 52: relay.v1.OutboxService.ExplainOrder:output_type -> relay.v1.ExplainOrderResponse
+	22, // 53: relay.v1.OutboxService.GetBacklog:output_type -> relay.v1.GetBacklogResponse
+	26, // 54: relay.v1.OutboxService.AcceptPaymentsDatabase:output_type -> relay.v1.AcceptPaymentsDatabaseResponse
+	48, // [48:55] is the sub-list for method output_type
+	41, // [41:48] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_relay_v1_outbox_service_proto_init() }
@@ -2251,7 +2343,7 @@ func file_relay_v1_outbox_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_v1_outbox_service_proto_rawDesc), len(file_relay_v1_outbox_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
