@@ -190,6 +190,8 @@ alerts := \
 	"--expect HoshoNeedsAPerson,HoshoCommandsAreStuck,HoshoChargesWait?,HoshoDatabasesDisagree? $\
 		--faults wrong-echo --length 10s" \
 	"--expect HoshoReconcileIsStale,HoshoInstanceDown --faults no-reconcile --length 20s" \
+	"--expect HoshoChargesWait,HoshoNothingDelivers,HoshoNobodyServes,HoshoInstanceDown,HoshoEventsAreResent?,$\
+		HoshoVoidsWait?,HoshoSettlingIsSlow?,HoshoSettlingSlips? --faults outage --length 20s --transport nats" \
 	"--expect HoshoDeadLetters --faults broker-poison --length 15s --transport nats" \
 	"--expect HoshoEventsAreResent,HoshoChargesWait? --faults broker-loss --length 20s --transport nats" \
 	"--expect HoshoSnapshotHeld --faults snapshot --length 25s" \
