@@ -14,6 +14,7 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/broker"
 	"hosho/internal/broker/connect"
+	"hosho/internal/digest"
 	"hosho/internal/envelope"
 	"hosho/internal/inbox"
 )
@@ -34,6 +35,8 @@ type consumer struct {
 	ignored *ignored
 	inbox   *inbox.Metrics
 	going   context.Context // ends when nobody waits for what hangs any more
+
+	unconfirmed digest.Outage // while outcomes cannot be published
 }
 
 // newConsumer makes a consumer of what is on a broker.

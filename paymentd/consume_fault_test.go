@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -303,4 +304,40 @@ func TestAStoppingConsumerPublishesWhatItIsDeciding(t *testing.T) {
 			t.Errorf("got fates %v, want one that is done", fates)
 		}
 	})
+}
+
+// The topic of the outcomes is away for a while. They are published again and again; the log has that once, and how
+// many there were when they are confirmed again.
+func TestOutcomesThatAreNotConfirmedAreToldTogether(t *testing.T) {
+	overBrokers(t, func(t *testing.T, kind string) {
+		s := openShop(t, kind)
+		s.through = func(b broker.Broker) broker.Broker { return &refuses{Broker: b, left: 5} }
+		s.system = start(t, s.consume)
+		c := newCharge(500)
+		s.say(placed(c, 1))
+		s.hearCharged([]*paymentv1.ChargePaymentRequest{c})
+		over := s.log.await("outcomes are confirmed by the broker again")
+		told := s.log.named("outcomes were not confirmed by the broker, and are published again")
+		if len(told) != 1 || told[0]["events"] != 1.0 || over["events"] != 4.0 || over["took"] == nil {
+			t.Errorf("got %v, then %v, want one line of one event, and four more when it is over", told, over)
+		}
+	})
+}
+
+// refuses is a broker that has no such topic for a while.
+type refuses struct {
+	broker.Broker
+
+	mu   sync.Mutex
+	left int
+}
+
+func (r *refuses) Publish(ctx context.Context, events []broker.Event) []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left == 0 {
+		return r.Broker.Publish(ctx, events)
+	}
+	r.left--
+	return slices.Repeat([]error{errors.New("no such topic")}, len(events))
 }

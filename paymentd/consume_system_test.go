@@ -30,6 +30,7 @@ type shop struct {
 	outcomes broker.Subscription
 	counts   *prometheus.Registry // of the consumer
 	consumer *consumer
+	through  func(broker.Broker) broker.Broker // what the consumer is given in the place of its broker; nil: nothing is
 
 	consuming     sync.WaitGroup
 	stopConsuming context.CancelFunc
@@ -75,7 +76,11 @@ func (s *shop) consume(served *server) {
 		stop()
 		s.consuming.Wait()
 	})
-	s.consumer = newConsumer(served, dial(s.t, s.url), s.prefix, s.counts)
+	b := dial(s.t, s.url)
+	if s.through != nil {
+		b = s.through(b)
+	}
+	s.consumer = newConsumer(served, b, s.prefix, s.counts)
 	s.consuming.Go(func() { s.consumer.run(ctx) })
 }
 

@@ -66,9 +66,21 @@ func (c *consumer) confirm(ctx context.Context, events []broker.Event, of []*hea
 		}
 		c.hanging.end(of[i], fate)
 	}
+	c.tellConfirmed(failed)
+}
+
+// tellConfirmed tells the log when outcomes are not confirmed, and when they are again. While a topic is missing each
+// of them fails several times a second.
+func (c *consumer) tellConfirmed(failed []error) {
 	if len(failed) > 0 {
-		c.log.Warn("outcomes were not confirmed by the broker, and are published again",
-			"events", len(failed), "error", failed[0])
+		if n := c.unconfirmed.Met(len(failed), time.Now()); n > 0 {
+			c.log.Warn("outcomes were not confirmed by the broker, and are published again",
+				"events", n, "error", failed[0])
+		}
+		return
+	}
+	if lasted, n, tell := c.unconfirmed.Over(time.Now()); tell {
+		c.log.Info("outcomes are confirmed by the broker again", "events", n, "took", lasted)
 	}
 }
 

@@ -118,6 +118,13 @@ func (l *logLines) await(message string) map[string]any {
 	}
 }
 
+// named returns the lines with a message.
+func (l *logLines) named(message string) []map[string]any {
+	l.changed.L.Lock()
+	defer l.changed.L.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.lines), func(line map[string]any) bool { return line["msg"] != message })
+}
+
 // about returns the lines that tell of a payment.
 func (l *logLines) about(paymentID string) []map[string]any {
 	l.changed.L.Lock()

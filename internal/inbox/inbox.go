@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hosho/internal/broker"
+	"hosho/internal/digest"
 	"hosho/internal/failpoint"
 	"hosho/internal/wait"
 )
@@ -68,9 +69,9 @@ const (
 type inbox struct {
 	Config
 
-	suspects  *suspects
-	room      chan struct{} // a token for each batch at work
-	complaint string        // what was said last about fetching
+	suspects *suspects
+	room     chan struct{} // a token for each batch at work
+	outage   digest.Outage // while nothing can be fetched
 }
 
 // Run handles events until ctx ends and those under way are handled. Handlers are not interrupted.
@@ -124,16 +125,14 @@ func (in *inbox) fetch(ctx context.Context, from broker.Subscription, careful bo
 		batch, err = from.Fetch(ctx, n)
 	}
 	if err != nil {
-		if said := err.Error(); ctx.Err() == nil && said != in.complaint {
-			in.complaint = said
+		if ctx.Err() == nil && in.outage.Met(1, time.Now()) > 0 { // a text with a port differs each time
 			in.Log.Warn("cannot take events from the broker", "topic", in.Topic, "error", err)
 		}
 		wait.For(ctx, pause)
 		return broker.Batch{}, false
 	}
-	if in.complaint != "" {
-		in.complaint = ""
-		in.Log.Info("takes events from the broker again", "topic", in.Topic)
+	if lasted, _, tell := in.outage.Over(time.Now()); tell {
+		in.Log.Info("takes events from the broker again", "topic", in.Topic, "took", lasted)
 	}
 	return batch, len(batch.Events) > 0
 }

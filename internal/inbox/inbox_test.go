@@ -1,8 +1,11 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -98,4 +101,34 @@ func TestAPanicIsADeadLetterOfItsEventAlone(t *testing.T) {
 		t.Errorf("got the dead letter %+v, want that of the bomb", got)
 	}
 	c.empty(t)
+}
+
+// Behind a load balancer the text of a fault has a port, which is another each time. The log has the outage once, and
+// its end with how long it took.
+func TestAnOutageIsToldOnceThoughItsTextChanges(t *testing.T) {
+	t.Parallel()
+	c := makeCorner(t)
+	var text bytes.Buffer
+	tries := 0
+	ctx, stop := context.WithCancel(bound(t))
+	c.publish(t, "waits")
+	inbox.Run(ctx, inbox.Config{
+		Broker: c, Topic: c.topic, Group: broker.Paymentd, Log: slog.New(slog.NewTextHandler(&text, nil)),
+		Ready: func(context.Context) error {
+			if tries++; tries > 5 {
+				return nil
+			}
+			return fmt.Errorf("read tcp 127.0.0.1:%d: connection reset by peer", 50000+tries)
+		},
+		Handle: func(_ context.Context, events []broker.Event) []inbox.Verdict {
+			stop()
+			return each(events, func(string) inbox.Verdict { return inbox.Verdict{Fate: inbox.Done} })
+		},
+	})
+	told := strings.Count(text.String(), "cannot take events from the broker")
+	over := strings.Count(text.String(), "takes events from the broker again")
+	if told != 1 || over != 1 || !strings.Contains(text.String(), "took=") {
+		t.Errorf("got %d lines of five tries and %d of their end, want one each, with how long it took:\n%s",
+			told, over, text.String())
+	}
 }

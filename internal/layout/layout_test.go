@@ -66,9 +66,9 @@ relay      | *             | admission batch broker broker/connect class command
            |               | gen/error gen/event gen/events gen/money gen/payment gen/relay identity inbox logline
            |               | migrations order orderdb outbox page pg plain relay/internal/dispatch
            |               | relay/internal/publish rpc scrape trace validate wait
-paymentd   | *             | admission batch broker broker/connect card class crew daemon envelope events gen/error
-           |               | gen/events gen/money gen/payment identity inbox logline migrations page payment paymentdb
-           |               | pg policy protoread protowrite rpc trace validate
+paymentd   | *             | admission batch broker broker/connect card class crew daemon digest envelope events
+           |               | gen/error gen/events gen/money gen/payment identity inbox logline migrations page payment
+           |               | paymentdb pg policy protoread protowrite rpc trace validate
 
 server
 orderd/internal/door | * | admission gen/error gen/gateway/order gen/order rpc
@@ -77,9 +77,9 @@ relay/internal/dispatch | * | class command crew failpoint gen/error gen/money g
 relay/internal/publish | * | broker crew envelope gen/events order outbox relay/internal/dispatch trace
 class      | grpc          | gen/error rpc
 daemon     | *             | identity logline migrations pg plain policy rpc scrape version wait
-inbox      | prometheus    | broker failpoint wait
+inbox      | prometheus    | broker digest failpoint wait
 envelope   | protobuf uuid | broker gen/events
-broker/connect | prometheus protobuf | broker broker/kafka broker/nats broker/rabbitmq gen/events wait
+broker/connect | prometheus protobuf | broker broker/kafka broker/nats broker/rabbitmq digest gen/events wait
 broker/kafka | franz       | broker broker/shelf wait
 broker/nats | nats         | broker broker/shelf
 broker/rabbitmq | amqp     | broker broker/shelf wait

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hosho/internal/broker"
+	"hosho/internal/digest"
 	"hosho/internal/wait"
 )
 
@@ -16,21 +17,20 @@ const (
 )
 
 // Tell logs what the topics of a prefix can promise, as soon as the broker says so, and what an unsafe setting costs.
-// Until then it says what is wrong, each time that it is something else. It returns when that is told, or ctx ends.
+// Until then it says what is wrong, at once and then once a minute. It returns when that is told, or ctx ends.
 func Tell(ctx context.Context, b broker.Broker, prefix string, log *slog.Logger) {
 	plan, err := broker.PlanOf(prefix, broker.MinRetention, 1)
 	if err != nil {
 		log.ErrorContext(ctx, "the topics cannot be checked", "error", err)
 		return
 	}
-	for told := ""; ; {
+	for outage := new(digest.Outage); ; {
 		promises, err := check(ctx, b, plan)
 		if err == nil {
 			tell(ctx, log, promises)
 			return
 		}
-		if said := err.Error(); ctx.Err() == nil && said != told {
-			told = said
+		if ctx.Err() == nil && outage.Met(1, time.Now()) > 0 {
 			log.WarnContext(ctx, "the topics are not ready", "error", err)
 		}
 		if !wait.For(ctx, checkEvery) {
