@@ -27,6 +27,9 @@ type Event struct {
 
 	// Reason says why the event was set aside; of dead letters only.
 	Reason string
+	// Came are all headers that it came with, as texts, but for its content type and the broker's own; nil: it is made
+	// here. A dead letter keeps them.
+	Came []Header
 	// Send tells sends of the same fact apart, for brokers that drop what they take for a duplicate.
 	Send int32
 	// Given is how often the event was given out before to somebody who did not say what became of it, as far as the

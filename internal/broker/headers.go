@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,9 +32,15 @@ const (
 type Header struct{ Name, Value string }
 
 // Headers returns the headers of an event but for its content type, which each broker has in a place of its own. The
-// prefix is the broker's binding's: "ce_" for Kafka, "ce-" for NATS, "cloudEvents:" for AMQP.
+// prefix is the broker's binding's: "ce_" for Kafka, "ce-" for NATS, "cloudEvents:" for AMQP. A dead letter has those
+// with which it came, whatever they were, and the reason.
 func (e *Event) Headers(prefix string) []Header {
-	headers := make([]Header, 0, 7)
+	if e.IsDeadLetter() && e.Came != nil {
+		reason := Header{prefix + attributeReason, e.Reason}
+		others := slices.DeleteFunc(slices.Clone(e.Came), func(h Header) bool { return h.Name == reason.Name })
+		return append(others, reason)
+	}
+	headers := make([]Header, 0, 8)
 	headers = append(headers,
 		Header{prefix + attributeVersion, specVersion},
 		Header{prefix + attributeID, e.ID},
@@ -51,18 +59,30 @@ func (e *Event) Headers(prefix string) []Header {
 
 // SetHeaders fills an event in from the headers that it came with, but for its content type. What is missing or not of
 // its form is its Fault.
-func (e *Event) SetHeaders(prefix string, header func(name string) string) {
-	var faults []error
+func (e *Event) SetHeaders(prefix string, came []Header) {
+	if e.Came = came; came == nil {
+		e.Came = []Header{} // it came, with none
+	}
+	header := func(name string) string {
+		i := slices.IndexFunc(came, func(h Header) bool { return h.Name == name })
+		if i < 0 {
+			return ""
+		}
+		return came[i].Value
+	}
+	var faults []string
+	fault := func(attribute, format string, args ...any) {
+		faults = append(faults, "header "+prefix+attribute+": "+fmt.Sprintf(format, args...))
+	}
 	need := func(attribute string) string {
 		value := header(prefix + attribute)
 		if value == "" {
-			faults = append(faults, fmt.Errorf("header %s%s: missing", prefix, attribute))
+			fault(attribute, "missing")
 		}
 		return value
 	}
 	if version := need(attributeVersion); version != "" && version != specVersion {
-		faults = append(faults, fmt.Errorf("header %s%s: got %.20q, want %s", prefix, attributeVersion, version,
-			specVersion))
+		fault(attributeVersion, "got %.20q, want %s", version, specVersion)
 	}
 	e.ID, e.Source, e.Type = need(attributeID), need(attributeSource), need(attributeType)
 	e.Subject, e.Traceparent = need(attributeSubject), header(HeaderTraceparent)
@@ -70,14 +90,24 @@ func (e *Event) SetHeaders(prefix string, header func(name string) string) {
 	if text := need(attributeTime); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("header %s%s: got %.40q, want an RFC 3339 time", prefix, attributeTime,
-				text))
+			fault(attributeTime, "got %.40q, want an RFC 3339 time", text)
 		}
 		e.Time = at
 	}
-	e.Fault = errors.Join(faults...)
+	if faults != nil {
+		e.Fault = errors.New(strings.Join(faults, "; "))
+	}
 }
 
 // Dedupe returns the id by which a broker may drop what it takes for a duplicate. With the fact alone it would drop
-// each resend, which is there because the broker may have lost the send before.
-func (e *Event) Dedupe() string { return fmt.Sprintf("%s#%d", e.ID, e.Send) }
+// each resend, which is there because the broker may have lost the send before. Dead letters have none: what they are
+// anybody may have said, twice with one id or with none, and each is kept.
+func (e *Event) Dedupe() string {
+	if e.IsDeadLetter() {
+		return ""
+	}
+	return fmt.Sprintf("%s#%d", e.ID, e.Send)
+}
+
+// IsDeadLetter reports whether an event was set aside.
+func (e *Event) IsDeadLetter() bool { return e.Reason != "" }

@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 
 	"hosho/internal/broker"
 	"hosho/internal/inbox"
@@ -49,6 +52,56 @@ func TestWhatNobodyCanEverHandleIsADeadLetterWithTheReason(t *testing.T) {
 	}
 	c.empty(t)
 	wantHandled(t, &handled, "garbled", "good")
+}
+
+// A stranger writes to the topic: what has no headers of ours, and two things with one id. People find each as it came,
+// with the reason, and nothing that nobody said.
+func TestEachDeadLetterIsWhatCame(t *testing.T) {
+	t.Parallel()
+	c := makeCorner(t)
+	c.run(t, c, func(events []broker.Event) []inbox.Verdict {
+		return each(events, func(string) inbox.Verdict { return inbox.Verdict{Fate: inbox.Dead, Why: "no"} })
+	})
+	stranger, err := nats.Connect(c.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	came := []*nats.Msg{
+		{Data: []byte("hello"), Header: nats.Header{}},
+		{Data: []byte("hello"), Header: nats.Header{"Shop": {"7", "8"}}},
+		{Data: []byte("{}"), Header: nats.Header{"ce-id": {"1"}, "content-type": {"application/json"}}},
+		{Data: []byte("[]"), Header: nats.Header{"ce-id": {"1"}, "ce-time": {"noon"}}},
+	}
+	for _, m := range came {
+		m.Subject = c.topic
+		if err := stranger.PublishMsg(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := make(chan *nats.Msg, len(came))
+	js, err := stranger.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.ChanSubscribe(broker.DeadLetters(c.topic), found, nats.OrderedConsumer()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range came {
+		select {
+		case m := <-found:
+			got = append(got, fmt.Sprintf("%s %v", m.Data, m.Header))
+		case <-bound(t).Done():
+			t.Fatalf("got only %d dead letters of %d: %q", len(got), len(came), got)
+		}
+	}
+	for _, m := range came {
+		m.Header.Set("ce-reason", "no")
+		if want := fmt.Sprintf("%s %v", m.Data, m.Header); !slices.Contains(got, want) {
+			t.Errorf("got %q, want %q among the dead letters", got, want)
+		}
+	}
 }
 
 // Nothing is acknowledged that is not confirmed as a dead letter.

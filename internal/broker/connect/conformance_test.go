@@ -2,8 +2,12 @@ package connect_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"hosho/internal/broker"
 	"hosho/internal/lab/brokers/brokertest"
@@ -30,6 +34,46 @@ func TestADeadLetterIsConfirmed(t *testing.T) {
 		c.publish(t, letter)
 	})
 }
+
+// Dead letters are of anybody, who may have given several one id, or none. Each is kept, with the headers that it came
+// with and no other but the reason.
+func TestNoDeadLetterIsTakenForAnother(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		c := makeCorner(t, kind)
+		topic := broker.DeadLetters(c.orders())
+		_, err := c.Declare(bound(t), broker.Plan{Retention: broker.MinRetention, Replicas: 1, Topics: []broker.Topic{
+			{Name: topic, Groups: []string{people}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []broker.Event{
+			{Came: []broker.Header{}},
+			{Came: []broker.Header{}, Data: []byte("{}"), ContentType: "application/json"},
+			{Came: []broker.Header{{Name: "shop", Value: "7 ü"}}, ID: "1"},
+			{Came: []broker.Header{{Name: "shop", Value: "8"}}, ID: "1", Data: []byte{0xff, 0}},
+		}
+		for i := range want {
+			want[i].Topic, want[i].Reason = topic, fmt.Sprint("unreadable ", i)
+			c.publish(t, want[i]) // by itself, as they come
+		}
+		got := takeAll(t, c.Subscribe(topic, people), len(want))
+		for i, e := range got {
+			e.Came = slices.DeleteFunc(e.Came, func(h broker.Header) bool { return h.Value == e.Reason })
+			want[i].ID = "" // was no header
+			if e.Fault == nil {
+				t.Errorf("got %+v without a fault, want none of its attributes invented", e)
+			}
+			if diff := cmp.Diff(want[i], e, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(e, "Fault")); diff != "" {
+				t.Errorf("dead letter %d: -want +got:\n%s", i, diff)
+			}
+		}
+	})
+}
+
+// people look at dead letters.
+const people = "people"
 
 func TestABigBatchIsConfirmed(t *testing.T) {
 	t.Parallel()

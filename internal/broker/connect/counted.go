@@ -74,7 +74,7 @@ func (c counted) Publish(ctx context.Context, events []broker.Event) []error {
 
 // typeOf returns what an event counts as. The types of dead letters are anybody's.
 func typeOf(e *broker.Event) string {
-	if e.Reason != "" {
+	if e.IsDeadLetter() {
 		return deadLetter
 	}
 	return e.Type[strings.LastIndex(e.Type, ".")+1:]

@@ -48,7 +48,9 @@ func isGone(err error) bool {
 
 func recordOf(e *broker.Event) *kgo.Record {
 	r := &kgo.Record{Topic: e.Topic, Key: []byte(e.Subject), Value: e.Data}
-	r.Headers = append(r.Headers, kgo.RecordHeader{Key: broker.HeaderContentType, Value: []byte(e.ContentType)})
+	if e.ContentType != "" {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: broker.HeaderContentType, Value: []byte(e.ContentType)})
+	}
 	for _, h := range e.Headers(headers) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Name, Value: []byte(h.Value)})
 	}
@@ -56,15 +58,15 @@ func recordOf(e *broker.Event) *kgo.Record {
 }
 
 func eventOf(r *kgo.Record) broker.Event {
-	header := func(name string) string {
-		for _, h := range r.Headers {
-			if h.Key == name {
-				return string(h.Value)
-			}
+	e := broker.Event{Topic: r.Topic, Data: r.Value}
+	came := make([]broker.Header, 0, len(r.Headers))
+	for _, h := range r.Headers {
+		if h.Key == broker.HeaderContentType {
+			e.ContentType = string(h.Value)
+			continue
 		}
-		return ""
+		came = append(came, broker.Header{Name: h.Key, Value: string(h.Value)})
 	}
-	e := broker.Event{Topic: r.Topic, Data: r.Value, ContentType: header(broker.HeaderContentType)}
-	e.SetHeaders(headers, header)
+	e.SetHeaders(headers, came)
 	return e
 }

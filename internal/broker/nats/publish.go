@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,19 +51,35 @@ func (b *Broker) confirmed(ctx context.Context, sent jetstream.PubAckFuture, top
 }
 
 func messageOf(e *broker.Event) *nats.Msg {
-	m := &nats.Msg{Subject: e.Topic, Data: e.Data, Header: nats.Header{
-		jetstream.MsgIDHeader: {e.Dedupe()}, broker.HeaderContentType: {e.ContentType},
-	}}
+	m := &nats.Msg{Subject: e.Topic, Data: e.Data, Header: nats.Header{}}
 	for _, h := range e.Headers(headers) {
-		m.Header[h.Name] = []string{h.Value} // as it is written: nats.Header.Set changes nothing either
+		m.Header[h.Name] = append(m.Header[h.Name], h.Value) // as it is written: nats.Header.Add changes nothing either
+	}
+	if e.ContentType != "" {
+		m.Header[broker.HeaderContentType] = []string{e.ContentType}
+	}
+	if id := e.Dedupe(); id != "" {
+		m.Header[jetstream.MsgIDHeader] = []string{id}
 	}
 	return m
 }
 
+// ofServer begins the headers by which a server is told what to do with a message. A dead letter must not have them: it
+// would be expected elsewhere, or take others away.
+const ofServer = "Nats-"
+
 func eventOf(m jetstream.Msg) broker.Event {
-	h := m.Headers()
-	e := broker.Event{Topic: m.Subject(), Data: m.Data(), ContentType: h.Get(broker.HeaderContentType)}
-	e.SetHeaders(headers, h.Get)
+	e := broker.Event{Topic: m.Subject(), Data: m.Data(), ContentType: m.Headers().Get(broker.HeaderContentType)}
+	var came []broker.Header
+	for name, values := range m.Headers() {
+		if name == broker.HeaderContentType || strings.HasPrefix(name, ofServer) {
+			continue
+		}
+		for _, value := range values {
+			came = append(came, broker.Header{Name: name, Value: value})
+		}
+	}
+	e.SetHeaders(headers, came)
 	if about, err := m.Metadata(); err == nil {
 		e.Given = int(about.NumDelivered) - 1
 	}

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -19,13 +20,13 @@ func (b *Broker) Publish(ctx context.Context, events []broker.Event) []error {
 		}
 		return errs
 	}
-	sent := make([]*amqp.DeferredConfirmation, len(events))
+	sent, ids := make([]*amqp.DeferredConfirmation, len(events)), idsOf(events)
 	sending := make(chan struct{})
 	go func() {
 		defer close(sending)
 		for i := range events {
 			sent[i], errs[i] = ch.PublishWithDeferredConfirm(events[i].Topic, events[i].Subject, true, false,
-				messageOf(&events[i]))
+				messageOf(&events[i], ids[i]))
 		}
 	}()
 	select {
@@ -51,7 +52,7 @@ func (b *Broker) Publish(ctx context.Context, events []broker.Event) []error {
 	}
 	returned := ch.returned()
 	for i := range events {
-		if reply, is := returned[events[i].Dedupe()]; is {
+		if reply, is := returned[ids[i]]; is {
 			errs[i] = fmt.Errorf("topic %s: no queue of RabbitMQ at %s takes it: sagactl broker setup makes it (%s)",
 				events[i].Topic, b.publishing.addresses, reply)
 		} else {
@@ -62,12 +63,23 @@ func (b *Broker) Publish(ctx context.Context, events []broker.Event) []error {
 	return errs
 }
 
-func messageOf(e *broker.Event) amqp.Publishing {
+// idsOf returns the ids of messages. What has none gets one of its own: by it is known what comes back.
+func idsOf(events []broker.Event) []string {
+	ids := make([]string, len(events))
+	for i := range events {
+		if ids[i] = events[i].Dedupe(); ids[i] == "" {
+			ids[i] = rand.Text()
+		}
+	}
+	return ids
+}
+
+func messageOf(e *broker.Event, id string) amqp.Publishing {
 	table := amqp.Table{}
 	for _, h := range e.Headers(headers) {
 		table[h.Name] = h.Value
 	}
 	return amqp.Publishing{
-		Headers: table, ContentType: e.ContentType, DeliveryMode: amqp.Persistent, MessageId: e.Dedupe(), Body: e.Data,
+		Headers: table, ContentType: e.ContentType, DeliveryMode: amqp.Persistent, MessageId: id, Body: e.Data,
 	}
 }

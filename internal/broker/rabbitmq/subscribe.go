@@ -2,6 +2,9 @@ package rabbitmq
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -94,10 +97,13 @@ func (s *source) Close([]delivery) {
 
 func eventOf(topic string, d *amqp.Delivery) broker.Event {
 	e := broker.Event{Topic: topic, Data: d.Body, ContentType: d.ContentType}
-	e.SetHeaders(headers, func(name string) string {
-		text, _ := d.Headers[name].(string)
-		return text
-	})
+	var came []broker.Header
+	for name, value := range d.Headers {
+		if !ofServer(name) {
+			came = append(came, broker.Header{Name: name, Value: textOf(value)})
+		}
+	}
+	e.SetHeaders(headers, came)
 	switch n := d.Headers["x-delivery-count"].(type) {
 	case int64:
 		e.Given = int(n)
@@ -108,4 +114,23 @@ func eventOf(topic string, d *amqp.Delivery) broker.Event {
 		e.Given = max(e.Given, 1)
 	}
 	return e
+}
+
+// ofServer reports whether a header is the server's own, or tells it where else a message is to go. A dead letter must
+// not have it.
+func ofServer(name string) bool {
+	return strings.HasPrefix(name, "x-") || name == "CC" || name == "BCC"
+}
+
+// textOf returns the value of a header, which may be of any type.
+func textOf(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case []byte:
+		return string(v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprint(value)
 }

@@ -108,8 +108,8 @@ var resendIsDuplicate = Mutant{
 	Oracle:    []rules.ID{rules.I14},
 	Edits: []Edit{{
 		File: "internal/broker/headers.go",
-		Old:  `func (e *Event) Dedupe() string { return fmt.Sprintf("%s#%d", e.ID, e.Send) }`,
-		New:  `func (e *Event) Dedupe() string { return e.ID }`,
+		Old:  `return fmt.Sprintf("%s#%d", e.ID, e.Send)`,
+		New:  `return e.ID`,
 	}},
 }
 
