@@ -9,6 +9,7 @@ import (
 
 	eventsv1 "hosho/gen/events/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/broker/connect"
 )
 
 // wantRefusal fails the test unless an event says that a send could not be decided, and why.
@@ -106,4 +107,25 @@ func TestAVoidThatComesBeforeItsChargeLeavesATombstone(t *testing.T) {
 			t.Errorf("got %d bookings, want none", n)
 		}
 	})
+}
+
+// The log tells a charge from an answer to whoever asked again, whichever way he asked: no money moved for that.
+func TestARepeatIsNoChargeInTheLog(t *testing.T) {
+	t.Parallel()
+	s := startOver(t, connect.NATS)
+	c := newCharge(500)
+	s.say(placed(c, 1))
+	wantHeard[*eventsv1.PaymentCharged](t, s.hearOf(c), c)
+	s.say(placed(c, 2))
+	wantHeard[*eventsv1.PaymentCharged](t, s.hearOf(c), c)
+	s.charge(t, c)
+	lines := s.log.named("payment")
+	if len(lines) != 3 {
+		t.Fatalf("got %v, want a line each of two events and a call", lines)
+	}
+	for i, want := range []any{nil, true, true} {
+		if got := lines[i]; got["status"] != "CHARGED" || got["repeat"] != want {
+			t.Errorf("line %d: got %v, want CHARGED, repeat %v", i, got, want)
+		}
+	}
 }

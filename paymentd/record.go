@@ -30,7 +30,7 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 			return
 		}
 	}
-	attrs := make([]slog.Attr, 0, 6)
+	attrs := make([]slog.Attr, 0, 7)
 	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(a.kind)))
 	if id := identity.Of(ctx); id != "" {
 		attrs = append(attrs, slog.String("identity", id))
@@ -47,6 +47,9 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 		}
 	default:
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
+	}
+	if a.err == nil && !a.fresh { // the outcome is stored, and no money moves
+		attrs = append(attrs, slog.Bool("repeat", true))
 	}
 	logline.Write(ctx, s.log, level, "payment", logline.WithTrace(attrs, a.traceparent)...)
 }
