@@ -17,12 +17,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		fates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hosho_inbox_events_total",
-			Help: "Events that were taken from the broker, by what became of them: done, later (not dealt with yet, " +
-				"and taken again), dead (a dead letter).",
+			Help: "Times that an event was looked at, by what came of it: done, later (it cannot be dealt with yet: " +
+				"it is kept, and looked at again and counted, five times a second), dead (it is a dead letter).",
 		}, []string{"fate"}),
 		repeated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hosho_inbox_repeated_total",
-			Help: "Events that the broker had given out before.",
+			Help: "Times that the broker gave out an event that it had given out before, as far as it counts that: " +
+				"whoever had it died, or lost the connection. What is kept, and looked at again, is not among them.",
 		}),
 	}
 	registry.MustRegister(m.fates, m.repeated)
