@@ -33,6 +33,9 @@ func TestAPaymentdTakesEventsWhereItIsGivenABroker(t *testing.T) {
 		c := newCharge(500)
 		s.say(placed(c, 1))
 		s.hearCharged([]*paymentv1.ChargePaymentRequest{c})
+		if b := s.log.await("broker"); b["kind"] != kind || b["prefix"] != s.prefix || b["addresses"] == nil {
+			t.Errorf("got %v at the start, want the broker that it takes events from", b)
+		}
 		s.log.await("a topic may lose what its broker confirmed")
 		text := metricsAt(t, s.log.await("serving")["admin"].(string))
 		for _, want := range []string{
@@ -66,4 +69,16 @@ func metricsAt(t *testing.T, address string) []byte {
 		t.Fatal(err)
 	}
 	return text.Bytes()
+}
+
+// A paymentd whose broker was forgotten says that it takes no events, which is why orders over one would wait.
+func TestAPaymentdWithoutABrokerSaysSo(t *testing.T) {
+	t.Parallel()
+	log := newLogLines()
+	served := &serve{Broker: connect.Flags{BrokerPrefix: "hosho"}}
+	c, err := served.consumer(&server{log: slog.New(slog.NewJSONHandler(log, nil))}, nil)
+	if c != nil || err != nil {
+		t.Errorf("got a consumer %v, %v, want none", c, err)
+	}
+	log.await("takes no events: no broker is given")
 }

@@ -105,6 +105,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 // consumer returns what takes events from the broker that is named; nil: none is.
 func (c *serve) consumer(s *server, registry prometheus.Registerer) (*consumer, error) {
 	if !c.Broker.Given() {
+		s.log.Info("takes no events: no broker is given") // it may have been forgotten
 		return nil, nil
 	}
 	b, err := c.Broker.Open(program.Name, s.log, registry)

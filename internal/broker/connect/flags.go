@@ -21,7 +21,7 @@ import (
 // Flags name a broker. They are for kong, which knows the variables' prefix as ${env} and the texts as Help has them.
 type Flags struct {
 	BrokerURL    string `env:"${env}_BROKER_URL" placeholder:"URL" help:"${broker_url_help}"`
-	BrokerPrefix string `env:"${env}_BROKER_PREFIX" default:"hosho" help:"${broker_prefix_help}"`
+	BrokerPrefix string `env:"${env}_BROKER_PREFIX" default:"${broker_prefix}" help:"${broker_prefix_help}"`
 
 	BrokerCredentialsFile string `env:"${env}_BROKER_CREDENTIALS_FILE" placeholder:"FILE" help:"${broker_file_help}"`
 
@@ -32,9 +32,13 @@ type Flags struct {
 	InsecureBroker bool `env:"${env}_INSECURE_BROKER" help:"${insecure_broker_help}"`
 }
 
+// defaultPrefix is the prefix of who says nothing.
+const defaultPrefix = "hosho"
+
 // Help returns the texts for which the tags have no room, by the variables that stand there.
 func Help() map[string]string {
 	return map[string]string{
+		"broker_prefix": defaultPrefix,
 		"broker_url_help": "The message broker: nats:// or tls:// (NATS over TLS), amqp:// or amqps:// (RabbitMQ), " +
 			"kafka:// or kafkas://, then user:password@ where it wants them, and host:port, several with commas " +
 			"between.",
@@ -59,10 +63,27 @@ func (f *Flags) Validate() error {
 		return fmt.Errorf("--broker-prefix: got %q, want a-z, then up to 39 of a-z, 0-9 and -", f.BrokerPrefix)
 	}
 	if !f.Given() {
-		return nil
+		return f.checkIdle()
 	}
 	_, err := f.target()
 	return err
+}
+
+// checkIdle refuses what would do nothing, since no broker is named: whoever gave it believes that one is. That the
+// default prefix was given cannot be told. --insecure-broker is taken: it allows something, and asks for nothing.
+func (f *Flags) checkIdle() error {
+	for flag, given := range map[string]bool{
+		"--broker-prefix":           f.BrokerPrefix != defaultPrefix,
+		"--broker-credentials-file": f.BrokerCredentialsFile != "",
+		"--broker-tls-ca":           f.BrokerCA != "",
+		"--broker-tls-cert":         f.BrokerCert != "",
+		"--broker-tls-key":          f.BrokerKey != "",
+	} {
+		if given {
+			return fmt.Errorf("%s is given, and no broker: want --broker-url as well, or neither", flag)
+		}
+	}
+	return nil
 }
 
 // Given reports whether a broker is named.
@@ -81,7 +102,7 @@ func (f *Flags) Kind() (string, error) {
 }
 
 // Open connects, by and by: that the broker is away is no error. The client's name is for the broker's operators.
-// Without a registry nothing is counted.
+// Without a registry, as a person's command is, nothing is counted, and the log is not told where it leads to.
 func (f *Flags) Open(client string, log *slog.Logger, registry prometheus.Registerer) (broker.Broker, error) {
 	t, err := f.target()
 	if err != nil {
@@ -98,6 +119,7 @@ func (f *Flags) Open(client string, log *slog.Logger, registry prometheus.Regist
 	if registry == nil {
 		return b, nil
 	}
+	log.Info("broker", "kind", t.kind, "addresses", t.Addresses, "prefix", f.BrokerPrefix)
 	return count(b, registry, f.InsecureBroker && t.exposed() != ""), nil
 }
 

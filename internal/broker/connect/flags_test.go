@@ -75,8 +75,28 @@ func TestAPrefixIsOneThatEveryBrokerTakes(t *testing.T) {
 		"hosho": true, "shop-2": true, "": false, "a.b": false, "a_b": false, "Shop": false, "2": false,
 		strings.Repeat("a", 41): false,
 	} {
-		if _, err := parse(t, "--broker-prefix="+prefix); (err == nil) != good {
+		if _, err := parse(t, "--broker-url=nats://127.0.0.1", "--broker-prefix="+prefix); (err == nil) != good {
 			t.Errorf("%q: got %v, want it to be taken: %v", prefix, err, good)
+		}
+	}
+}
+
+// Whoever says something about a broker believes that there is one. What compose gives in any case is taken.
+func TestWhatIsSaidAboutNoBrokerIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{
+		"--broker-prefix=shop", "--broker-credentials-file=credentials", "--broker-tls-ca=ca.pem",
+		"--broker-tls-cert=cert.pem", "--broker-tls-key=key.pem",
+	} {
+		flag, _, _ := strings.Cut(arg, "=")
+		_, err := parse(t, "--broker-url=", arg)
+		if err == nil || !strings.Contains(err.Error(), flag+" is given, and no broker: want --broker-url") {
+			t.Errorf("%s: got %v, want it refused, since there is no broker", arg, err)
+		}
+	}
+	for _, arg := range []string{"--broker-url=", "--broker-prefix=hosho", "--insecure-broker"} {
+		if _, err := parse(t, arg); err != nil {
+			t.Errorf("%s: got %v, want it taken", arg, err)
 		}
 	}
 }
@@ -130,6 +150,25 @@ func TestABrokerOffLoopbackWantsTLSAndAuthentication(t *testing.T) {
 			continue
 		}
 		b.Close()
+	}
+}
+
+// The log says at the start where a program looks for its broker, and nothing of who it is there.
+func TestTheLogSaysWhichBrokerIsMeantAndNoPassword(t *testing.T) {
+	t.Parallel()
+	flags, err := parse(t, "--broker-url=nats://alice:hunter2@127.0.0.1:1,127.0.0.1:2", "--broker-prefix=shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	b, err := flags.Open("test", slog.New(slog.NewTextHandler(&said, nil)), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	const want = `level=INFO msg=broker kind=nats addresses="[127.0.0.1:1 127.0.0.1:2]" prefix=shop`
+	if got := said.String(); !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
+		t.Errorf("got %q in the log, want %q and no password", got, want)
 	}
 }
 
