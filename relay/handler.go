@@ -66,7 +66,10 @@ func (h *handler) Explain(r outbox.Report) {
 		"order_id", r.Message.Key, "kind", r.Message.Kind, "claim", r.Message.Claims + r.Message.Sends,
 		"attempts", r.Message.Attempts,
 		"leased_until", r.Message.LeasedUntil, "code", r.Code, "means", r.Result.String(),
-		"event", eventOf(r, h.maxAttempts).String(), "took", r.Took,
+		"event", eventOf(r, h.maxAttempts).String(),
+	}
+	if r.Took > 0 { // of what was heard over a broker nobody knows it
+		attrs = append(attrs, "took", r.Took)
 	}
 	if text, ok := r.Body.(string); ok && text != "" {
 		attrs = append(attrs, "error", rpc.Brief(plain.Text(text), longestError))

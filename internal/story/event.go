@@ -6,6 +6,7 @@ import (
 	eventv1 "hosho/gen/event/v1"
 	orderv1 "hosho/gen/order/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	relayv1 "hosho/gen/relay/v1"
 )
 
 // EventOf returns the id of the order that an event is about; empty where it is about none.
@@ -45,7 +46,19 @@ func changeLine(c *eventv1.OrderChange) string {
 func deliveryLine(d *eventv1.Delivery) string {
 	text := Kind(d.GetKind()) + " -> " + d.GetCode() + ": " + d.GetCause()
 	if d.GetRetryDelay() != nil {
-		text += ", again in " + d.GetRetryDelay().AsDuration().Round(time.Millisecond).String()
+		text += againIn(d.GetMeaning(), d.GetRetryDelay().AsDuration().Round(time.Millisecond).String())
+	}
+	return text
+}
+
+// againIn says when a command is delivered again. What a broker has may be settled by what comes of it before that.
+func againIn(means relayv1.Attempt_Meaning, wait string) string {
+	text := ", again in " + wait
+	if wait == "0s" {
+		text = ", again at once"
+	}
+	if means == relayv1.Attempt_MEANING_HANDED_OVER {
+		text += " unless settled"
 	}
 	return text
 }

@@ -24,6 +24,12 @@ func TestEventsInWords(t *testing.T) {
 			OrderId: "1", Kind: charge, Code: "BUSY", Cause: "charge undecided",
 			RetryDelay: durationpb.New(20*time.Millisecond + 7),
 		}}},
+		"CHARGE -> HANDED_OVER: send 1, again in 1s unless settled": {What: &eventv1.Event_Delivery{
+			Delivery: &eventv1.Delivery{
+				OrderId: "1", Kind: charge, Code: "HANDED_OVER", Cause: "send 1",
+				Meaning: relayv1.Attempt_MEANING_HANDED_OVER, RetryDelay: durationpb.New(time.Second),
+			},
+		}},
 		"VOID -> OK: payment voided": {What: &eventv1.Event_Delivery{Delivery: &eventv1.Delivery{
 			OrderId: "1", Kind: void, Code: "OK", Cause: "payment voided",
 		}}},

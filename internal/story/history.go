@@ -81,7 +81,7 @@ func (s Story) attempts() []Moment {
 }
 
 func attemptText(at *relayv1.Attempt) string {
-	meaning := strings.ToLower(word(at.GetMeaning().String(), "MEANING_"))
+	meaning := strings.ReplaceAll(strings.ToLower(word(at.GetMeaning().String(), "MEANING_")), "_", " ")
 	if at.GetRpc() == "" {
 		sent := "nothing was sent"
 		if at.GetClaim() > 1 { // it may have been before: over a broker a hand-over is no attempt that is recorded
@@ -89,11 +89,14 @@ func attemptText(at *relayv1.Attempt) string {
 		}
 		return fmt.Sprintf("%s %d: %s, %s", Kind(at.GetKind()), at.GetClaim(), meaning, sent)
 	}
-	text := fmt.Sprintf("%s %d: %s -> %s in %s, %s", Kind(at.GetKind()), at.GetClaim(), at.GetRpc(), at.GetCode(),
-		span.Text(at.GetLatency().AsDuration()), meaning)
+	text := fmt.Sprintf("%s %d: %s -> %s", Kind(at.GetKind()), at.GetClaim(), at.GetRpc(), at.GetCode())
+	if took := at.GetLatency().AsDuration(); took > 0 { // of a refusal that was heard over a broker nobody knows it
+		text += " in " + span.Text(took)
+	}
+	text += ", " + meaning
 	switch {
 	case at.GetRetryDelay() != nil:
-		text += ", again in " + span.Text(at.GetRetryDelay().AsDuration())
+		text += againIn(at.GetMeaning(), span.Text(at.GetRetryDelay().AsDuration().Truncate(time.Millisecond)))
 	case at.GetMeaning() != relayv1.Attempt_MEANING_DECIDED, against(at):
 		text += ", not tried again by itself"
 	}

@@ -62,6 +62,12 @@ func attempted(claim int32, seconds int64, means relayv1.Attempt_Meaning, wait t
 	return a
 }
 
+// heard makes an attempt of what was heard, and had taken nobody knows how long.
+func heard(a *relayv1.Attempt) *relayv1.Attempt {
+	a.Latency = durationpb.New(0)
+	return a
+}
+
 const noReason = orderv1.Order_CANCEL_REASON_UNSPECIFIED
 
 func TestHistoryIsInTheOrderOfTime(t *testing.T) {
@@ -112,6 +118,21 @@ func TestHistoryIsInTheOrderOfTime(t *testing.T) {
 				"orderd PENDING", "relay CHARGE 1: ProcessPayments -> CODE in 1.5ms, ambiguous, again in 96ms",
 				"paymentd CHARGED", "paymentd ledger: CHARGE 600 JPY",
 				"relay CHARGE 2: ProcessPayments -> OK in 1.5ms, decided", "relay COMPLETED: payment charged",
+			},
+		},
+		{
+			"what a broker has is sent again unless it is settled before, and nobody knows what a refusal took",
+			Story{Order: told(orderv1.Order_STATUS_PENDING, noReason, 0), Delivery: &relayv1.ExplainOrderResponse{
+				Commands: []*relayv1.ParkedCommand{charge},
+				Attempts: []*relayv1.Attempt{
+					attempted(1, 1, relayv1.Attempt_MEANING_HANDED_OVER, 30*time.Second),
+					heard(attempted(1, 2, relayv1.Attempt_MEANING_AMBIGUOUS, 100*time.Microsecond)),
+				},
+			}},
+			[]string{
+				"orderd PENDING",
+				"relay CHARGE 1: ProcessPayments -> CODE in 1.5ms, handed over, again in 30s unless settled",
+				"relay CHARGE 1: ProcessPayments -> CODE, ambiguous, again at once",
 			},
 		},
 		{
@@ -189,7 +210,7 @@ func TestNextSaysWhoActs(t *testing.T) {
 		{"due", &relayv1.ParkedCommand{NextAttemptTime: at(0)}, "it is due since", Waiting},
 		{"waiting", &relayv1.ParkedCommand{NextAttemptTime: future}, "it is tried again at", Waiting},
 		{"over a broker", &relayv1.ParkedCommand{NextAttemptTime: future, Sends: 1}, "handed over once, and", Waiting},
-		{"again", &relayv1.ParkedCommand{NextAttemptTime: future, Sends: 3}, "3 times, and is again at", Waiting},
+		{"again", &relayv1.ParkedCommand{NextAttemptTime: future, Sends: 3}, "is to be handed over again at", Waiting},
 		{"due again", &relayv1.ParkedCommand{NextAttemptTime: at(0), Sends: 3}, "is due again since", Waiting},
 		{"leased", &relayv1.ParkedCommand{LeaseEndTime: future}, "a relay is at it, until", Waiting},
 		{"parked", &relayv1.ParkedCommand{ParkTime: at(0), DeadlineTime: future}, "it is voided at", Waiting},

@@ -139,7 +139,7 @@ func (o Outlook) String() string {
 	case IsDueSince:
 		return "it is due since " + Time(o.At)
 	case IsHandedOver:
-		return "it was handed over " + times(o.Sends) + ", and is again at " + Time(o.At)
+		return "it was handed over " + times(o.Sends) + ", and is to be handed over again at " + Time(o.At)
 	case IsDueAgain:
 		return "it was handed over " + times(o.Sends) + ", and is due again since " + Time(o.At)
 	}
