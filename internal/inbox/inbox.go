@@ -161,7 +161,7 @@ func (in *inbox) all(ctx context.Context, batch broker.Batch) {
 func (in *inbox) eachOf(ctx context.Context, events []broker.Event) []Verdict {
 	verdicts := make([]Verdict, 0, len(events))
 	for i := range events {
-		if n := in.suspects.killed(&events[i]); n >= killsDead {
+		if n, dead := in.suspects.kills(&events[i]); dead {
 			why := fmt.Sprintf("its consumers die of it: given out %d times in vain", n)
 			verdicts = append(verdicts, Verdict{Dead, why})
 			continue

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"sync"
+	"time"
 
 	"hosho/internal/broker"
 )
@@ -12,6 +13,10 @@ const (
 	// killsDead is how many times before it is dead. Deaths that are nobody's fault take what is held along, and
 	// RabbitMQ counts what it has handed over ahead: whoever is innocent of a storm of them is not to come to that.
 	killsDead = 10
+	// youth is how long a process may have been there that takes an event for dead by its count. It is longer than any
+	// broker takes to give out anew what was held by one that died: what kills comes to somebody young again and again.
+	// Who has been there for longer handles it, by itself: others have come, taken it and left, of whatever they died.
+	youth = 15 * time.Second
 	// mostSeen bounds what is remembered of what this process was given.
 	mostSeen = 10_000
 )
@@ -19,11 +24,12 @@ const (
 // suspects tells which events may be killing their consumers. The broker counts how often each was given out in vain.
 // That this process was given it before, and is alive, speaks for the event: the connection was lost.
 type suspects struct {
-	mu   sync.Mutex
-	seen map[string]int
+	since time.Time // when this process began
+	mu    sync.Mutex
+	seen  map[string]int
 }
 
-func newSuspects() *suspects { return &suspects{seen: map[string]int{}} }
+func newSuspects() *suspects { return &suspects{since: time.Now(), seen: map[string]int{}} }
 
 // among notes that events were given out, and reports whether one of them may kill.
 func (s *suspects) among(events []broker.Event) (some bool) {
@@ -40,11 +46,12 @@ func (s *suspects) among(events []broker.Event) (some bool) {
 	return some
 }
 
-// killed returns how many consumers an event has outlived, this process not among them.
-func (s *suspects) killed(e *broker.Event) int {
+// kills reports whether an event is dead, and how many consumers it has outlived, this process not among them.
+func (s *suspects) kills(e *broker.Event) (outlived int, dead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return e.Given - (s.seen[keyOf(e)] - 1)
+	outlived = e.Given - (s.seen[keyOf(e)] - 1)
+	return outlived, outlived >= killsDead && time.Since(s.since) < youth
 }
 
 // ended forgets what is dealt with.
