@@ -131,8 +131,9 @@ func (b *Broker) explained(err error, topic string) error {
 	case isGone(err):
 		return broker.Flawed("topic %s is not on Kafka at %s: sagactl broker setup makes it (%w)", topic, b.addresses,
 			err)
-	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed):
-		return fmt.Errorf("topic %s: Kafka at %s does not let this user: doc/security.md says what it may (%w)",
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed),
+		errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return broker.Flawed("topic %s: Kafka at %s does not let this user: doc/security.md says what it may (%w)",
 			topic, b.addresses, err)
 	}
 	if last := b.last.get(); last != nil {

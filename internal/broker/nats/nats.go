@@ -42,8 +42,9 @@ const (
 type Broker struct {
 	conn      *nats.Conn
 	js        jetstream.JetStream
-	addresses string                // for errors
-	failed    atomic.Pointer[error] // what the latest try to connect came to; the client forgets it
+	addresses string                  // for errors
+	failed    atomic.Pointer[error]   // what the latest try to connect came to; the client forgets it
+	refusal   atomic.Pointer[refusal] // the latest; nil: there was none
 
 	mu            sync.Mutex
 	subscriptions []broker.Subscription
@@ -60,7 +61,9 @@ func Dial(c broker.Config) (*Broker, error) {
 	}
 	b.connected, b.lose = context.WithCancel(context.Background())
 	options = append(options, nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.lost() }))
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.lost() }),
+		// The client prints what goes wrong unless somebody takes it. Whoever asks is told, by what is asked.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.told(err) }))
 	if b.conn, err = nats.Connect(b.addresses, options...); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", b.addresses, err)
 	}
@@ -79,8 +82,6 @@ func optionsOf(c broker.Config) ([]nats.Option, error) {
 		nats.ReconnectWait(retryEvery), nats.ReconnectJitter(retryEvery/2, retryEvery/2), nats.Timeout(dialWithin),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(mostPings), nats.FlusherTimeout(dialWithin),
 		nats.ReconnectOnFlusherError(),
-		// The client prints what goes wrong unless somebody takes it. Whoever asks is told, by what is asked.
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 	switch {
 	case c.CredentialsFile != "":
@@ -118,6 +119,7 @@ func (b *Broker) Close() {
 
 // lost ends what waits on the connection for what the server was asked for, and has forgotten.
 func (b *Broker) lost() {
+	b.refusal.Store(nil) // the next one may be let do more
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lose()
@@ -185,6 +187,10 @@ func (b *Broker) explained(err error, topic, group string) error {
 		errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("NATS at %s has no JetStream, or it is not ready: start nats-server with -js (%w)",
 			b.addresses, err)
+	}
+	if why := b.refused(""); why != nil {
+		return broker.Flawed("topic %s: NATS at %s does not let this user: doc/security.md says what it may (%w)",
+			topic, b.addresses, why)
 	}
 	return fmt.Errorf("topic %s on NATS at %s: %w", topic, b.addresses, err)
 }

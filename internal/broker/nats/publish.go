@@ -46,7 +46,7 @@ func (b *Broker) confirmed(ctx context.Context, sent jetstream.PubAckFuture, top
 	case err := <-sent.Err():
 		return b.explained(err, topic, "")
 	case <-ctx.Done():
-		return fmt.Errorf("topic %s: NATS at %s did not confirm in time: %w", topic, b.addresses, ctx.Err())
+		return b.explained(fmt.Errorf("not confirmed in time: %w", ctx.Err()), topic, "")
 	}
 }
 

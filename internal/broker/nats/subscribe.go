@@ -63,7 +63,12 @@ func (s *source) Pull(ctx context.Context, n int) ([]shelf.Item[jetstream.Msg], 
 	if err := s.b.away(); err != nil {
 		return nil, err
 	}
-	items, err := s.pull(ctx, n)
+	// What nobody may acknowledge comes again and again, until it is taken for what kills.
+	err := s.b.refused(acknowledging)
+	var items []shelf.Item[jetstream.Msg]
+	if err == nil {
+		items, err = s.pull(ctx, n)
+	}
 	if err != nil {
 		s.consumer = nil // it may be another one by now
 		err = s.b.explained(err, s.topic, s.group)

@@ -71,7 +71,7 @@ func (b *Broker) explained(err error, topic, queue string) error {
 		return broker.Flawed("topic %s: its exchange or its queue %s is not on RabbitMQ at %s: sagactl broker setup "+
 			"makes it (%s)", topic, queue, b.publishing.addresses, said.Reason)
 	case said.Code == amqp.AccessRefused:
-		return fmt.Errorf("topic %s: RabbitMQ at %s does not let this user: doc/security.md says what it may (%s)",
+		return broker.Flawed("topic %s: RabbitMQ at %s does not let this user: doc/security.md says what it may (%s)",
 			topic, b.publishing.addresses, said.Reason)
 	case said.Code == amqp.PreconditionFailed && strings.Contains(said.Reason, "inequivalent"):
 		return broker.Flawed("topic %s: what RabbitMQ at %s has under the name is set up otherwise (%s): when it is "+

@@ -20,6 +20,7 @@ const natsVersion = "v2.15.2"
 type nats struct {
 	program string
 	secured *Secured
+	rights  string // the file of them
 	port    int
 }
 
@@ -31,7 +32,7 @@ func newNATS(ctx context.Context, config Config) (*nats, error) {
 	if program == "" {
 		program, err = builtNATS(ctx, config.Progress)
 	}
-	return &nats{program: program, secured: config.Secured}, err
+	return &nats{program: program, secured: config.Secured, rights: filepath.Join(config.Dir, "rights.conf")}, err
 }
 
 func (n *nats) choosePorts() (err error) {
@@ -46,14 +47,23 @@ func (n *nats) url() string {
 	return "nats://" + proc.Address(n.port)
 }
 
-func (n *nats) prepare(context.Context, string) error { return nil }
+func (n *nats) prepare(context.Context, string) error {
+	if n.secured == nil || n.secured.Rights == "" {
+		return nil
+	}
+	return os.WriteFile(n.rights, []byte(n.secured.Rights), 0o600)
+}
 
 func (n *nats) programs(data string) []program {
 	cmd := exec.Command(n.program, "--addr", "127.0.0.1", "--port", strconv.Itoa(n.port),
 		"--jetstream", "--store_dir", data)
 	if s := n.secured; s != nil {
-		cmd.Args = append(cmd.Args, "--tls", "--tlscert", s.Cert, "--tlskey", s.Key,
-			"--user", s.User, "--pass", s.Password)
+		cmd.Args = append(cmd.Args, "--tls", "--tlscert", s.Cert, "--tlskey", s.Key)
+		if s.Rights != "" {
+			cmd.Args = append(cmd.Args, "--config", n.rights)
+		} else {
+			cmd.Args = append(cmd.Args, "--user", s.User, "--pass", s.Password)
+		}
 		if s.Mutual {
 			cmd.Args = append(cmd.Args, "--tlsverify", "--tlscacert", s.CA)
 		}
