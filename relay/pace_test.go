@@ -201,7 +201,10 @@ func TestATransportGoesWithItsBroker(t *testing.T) {
 		want  string
 	}{
 		{transport{Transport: "nats"}, "no broker given"},
-		{transport{Transport: "kafka", Flags: connect.Flags{BrokerURL: "nats://127.0.0.1:4222"}}, "one of nats"},
+		{
+			transport{Transport: "kafka", Flags: connect.Flags{BrokerURL: "nats://127.0.0.1:4222"}},
+			"got a --broker-url of nats, want one that begins with kafka:// or kafkas://",
+		},
 		{transport{Transport: "grpc", Flags: connect.Flags{BrokerURL: "nats://127.0.0.1:4222"}}, "--transport is grpc"},
 		{transport{Transport: "nats", Flags: connect.Flags{BrokerURL: "nats://10.0.0.1:4222"}}, "off loopback"},
 	} {

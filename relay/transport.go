@@ -68,7 +68,8 @@ func (t *transport) open(
 	case err != nil:
 		return destination{}, err
 	case kind != t.Transport:
-		return destination{}, fmt.Errorf("--transport %s: --broker-url is one of %s", t.Transport, kind)
+		return destination{}, fmt.Errorf("--transport %s: got a --broker-url of %s, want one that begins with %s",
+			t.Transport, kind, connect.Schemes(t.Transport))
 	}
 	b, err := t.Open(program.Name+" "+daemon.Instance(), log, registry)
 	if err != nil {

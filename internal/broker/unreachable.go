@@ -12,6 +12,7 @@ type Unreachable struct {
 	Server string // what it is, and its addresses
 	Why    error  // what the latest try to connect came to
 	Denied bool   // the server does not take what it was told of who this is: time does not mend that
+	Place  string // the part of the server that is not there, or not for this user: that is not about the password
 }
 
 func (u *Unreachable) Error() string {
@@ -19,6 +20,8 @@ func (u *Unreachable) Error() string {
 	refused := strings.Contains(u.Why.Error(), "remote error: tls: ") // as crypto/tls tells what the other side said
 	what, advice := "is away", "start it, or look at the broker URL"
 	switch {
+	case u.Place != "":
+		what, advice = "has no "+u.Place+", or not for this user", "look at the path of the broker URL"
 	case u.Denied:
 		what, advice = "does not let this user in", "look at the user and the password, or the credentials file"
 	case foreign:

@@ -60,6 +60,9 @@ func TestAURLThatCanNeverWorkIsRefused(t *testing.T) {
 		{"nats://u:hunter2@localhost/path", "want none"},
 		{"kafka://a,,b", "want host:port"},
 		{"kafka://u:hunter2@a?mechanism=GSSAPI", "want PLAIN"},
+		{"nats://u:hunter2@localhost:65536", "got the port 65536, want 1 to 65535"},
+		{"kafka://a:9092,b:0", "got the port 0"},
+		{"amqp://a:amqp", "got the port amqp"},
 		{"amqp://u:hunter2@a?heartbeat=1", "?heartbeat: not known"},
 	} {
 		_, err := parse(t, "--broker-url="+tt.url)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hosho/internal/broker"
@@ -136,7 +137,21 @@ func addressOf(text, port string) (string, error) {
 	if host == "" || given == "" || err != nil && strings.ContainsAny(text, ":") && !strings.HasPrefix(text, "[") {
 		return "", fmt.Errorf("address %q: want host:port", text)
 	}
+	if n, err := strconv.ParseUint(given, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("address %q: got the port %s, want 1 to 65535", text, given)
+	}
 	return net.JoinHostPort(host, given), nil
+}
+
+// Schemes returns what the URL of a kind of broker begins with: "nats:// or tls://".
+func Schemes(kind string) string {
+	var names []string
+	for _, s := range schemes {
+		if s.kind == kind {
+			names = append(names, s.name+"://")
+		}
+	}
+	return strings.Join(names, " or ")
 }
 
 // exposed returns a host off loopback that is reached without TLS, or without saying who this is; else "".

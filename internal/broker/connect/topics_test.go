@@ -1,12 +1,14 @@
 package connect_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
 	"hosho/internal/broker"
+	"hosho/internal/broker/connect"
 	"hosho/internal/lab/brokers/brokertest"
 )
 
@@ -80,4 +82,19 @@ func TestWhatATopicCanPromiseIsTold(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A virtual host that is not there is nothing that another password mends.
+func TestAVirtualHostThatIsMissingIsOfTheURL(t *testing.T) {
+	t.Parallel()
+	if !slices.Contains(brokertest.Kinds(t), connect.RabbitMQ) {
+		t.Skip("of RabbitMQ alone")
+	}
+	flags := connect.Flags{BrokerURL: brokertest.Shared(t, connect.RabbitMQ).URL() + "/nowhere", BrokerPrefix: "t"}
+	const want = "has no virtual host nowhere, or not for this user"
+	err := kept(t, flags, want)
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "path of the broker URL") ||
+		strings.Contains(err.Error(), "password") || !broker.IsDenied(err) {
+		t.Errorf("got %v, want an error with %q that no time mends, and that is not about the password", err, want)
+	}
 }

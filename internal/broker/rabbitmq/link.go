@@ -99,13 +99,21 @@ func (l *link) get(ctx context.Context) (*amqp.Connection, error) {
 	if err == nil {
 		err = amqp.ErrClosed
 	}
-	return nil, &broker.Unreachable{Server: "RabbitMQ at " + l.addresses, Why: err, Denied: denies(err)}
+	u := &broker.Unreachable{Server: "RabbitMQ at " + l.addresses, Why: err}
+	if said, _ := errors.AsType[*amqp.Error](err); said != nil {
+		u.Denied = said.Code == amqp.AccessRefused || said.Code == amqp.NotAllowed
+		if said.Code == amqp.NotAllowed { // who this is it has taken by then
+			u.Place = "virtual host " + l.vhost()
+		}
+	}
+	return nil, u
 }
 
-// denies reports whether a server has said that it does not know this user, or not this virtual host of his.
-func denies(err error) bool {
-	said, _ := errors.AsType[*amqp.Error](err)
-	return said != nil && (said.Code == amqp.AccessRefused || said.Code == amqp.NotAllowed)
+func (l *link) vhost() string {
+	if l.config.VHost == "" {
+		return "/"
+	}
+	return l.config.VHost
 }
 
 // away says why there is no connection; nil where there is one.
@@ -169,14 +177,10 @@ func (l *link) open(ctx context.Context, wire net.Conn, address string) (*amqp.C
 		}
 		wire = over
 	}
-	vhost := l.config.VHost
-	if vhost == "" {
-		vhost = "/"
-	}
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(l.config.Client + " " + l.purpose)
 	return amqp.Open(wire, amqp.Config{
-		SASL: []amqp.Authentication{l.authentication()}, Vhost: vhost, Heartbeat: heartbeat, Locale: "en_US",
+		SASL: []amqp.Authentication{l.authentication()}, Vhost: l.vhost(), Heartbeat: heartbeat, Locale: "en_US",
 		Properties: properties,
 	})
 }
