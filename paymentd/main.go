@@ -77,6 +77,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	server := newServer(pools, c.Simulate, c.CardTimeout, registry, log)
 	defer server.refusals.Stop()
+	defer server.repeats.Stop()
 	if server.traces, err = trace.Open(program.Name, daemon.Instance(), log, registry); err != nil {
 		return err
 	}

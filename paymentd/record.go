@@ -8,6 +8,7 @@ import (
 
 	errorv1 "hosho/gen/error/v1"
 	paymentv1 "hosho/gen/payment/v1"
+	"hosho/internal/digest"
 	"hosho/internal/identity"
 	"hosho/internal/logline"
 	"hosho/internal/payment"
@@ -18,9 +19,20 @@ import (
 // has a stack.
 const longestError = 2 << 10
 
+// ownRepeats is how many repeats of a kind have a line of their own in an interval.
+const ownRepeats = 100
+
+// newRepeats keeps repeats from filling the log. While what commands came to cannot be published each of them is asked
+// for again five times a second.
+func newRepeats(log *slog.Logger) *digest.Digest[string] {
+	return digest.New(digest.Config[string]{Own: ownRepeats, Together: func(kind string, n int) {
+		log.Info("payments", "kind", kind, "repeat", true, "payments", n)
+	}})
+}
+
 // record writes the line that an order's story is read from. The client sees the code; whoever reads the log sees the
 // cause. In an outage all commands have the same one, and what has no key is in no story: the first of a kind has a
-// line, and the others a common one. All are counted.
+// line, and the others a common one, and so have repeats where they come by the thousand. All are counted.
 func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.PaymentError) {
 	level := severity(refusal)
 	if a.err != nil {
@@ -29,6 +41,10 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 		if (level == slog.LevelWarn || a.asked.ID == "") && !tells(ctx, s.refusals, a.kind, refusal) {
 			return
 		}
+	}
+	repeat := a.err == nil && !a.fresh // the outcome is stored, and no money moves
+	if repeat && !s.repeats.Tells(kindName(a.kind)) {
+		return
 	}
 	attrs := make([]slog.Attr, 0, 7)
 	attrs = append(attrs, slog.String("payment_id", a.asked.ID), slog.String("kind", kindName(a.kind)))
@@ -48,7 +64,7 @@ func (s *server) record(ctx context.Context, a *answer, refusal *paymentv1.Payme
 	default:
 		attrs = append(attrs, slog.String("status", string(a.payment.Status)))
 	}
-	if a.err == nil && !a.fresh { // the outcome is stored, and no money moves
+	if repeat {
 		attrs = append(attrs, slog.Bool("repeat", true))
 	}
 	logline.Write(ctx, s.log, level, "payment", logline.WithTrace(attrs, a.traceparent)...)

@@ -22,7 +22,7 @@ func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogLines()
 		logger := slog.New(slog.NewJSONHandler(log, nil))
-		s := &server{log: logger, refusals: rpc.NewSampler(logger), refused: newRefused()}
+		s := &server{log: logger, refusals: rpc.NewSampler(logger), refused: newRefused(), repeats: newRepeats(logger)}
 		say := func(id string, err error) {
 			c := fromCharge(newCharge(500))
 			a := answer{command: &c, err: err}
@@ -38,6 +38,7 @@ func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
 			<-time.After(time.Second)
 		}
 		s.refusals.Stop()
+		s.repeats.Stop()
 		own, together := 0, 0
 		for _, line := range log.lines {
 			switch {
@@ -68,6 +69,40 @@ func TestTheCommandsOfAnOutageAreToldTogether(t *testing.T) {
 		}
 		if !slices.Equal(counted, []float64{perSecond * seconds}) {
 			t.Errorf("counted %v, want %d of one reason", counted, perSecond*seconds)
+		}
+	})
+}
+
+// The topic of the outcomes is missing for half a minute, and a hundred orders are asked for again five times a second.
+// What was decided has a line each, and of the repeats none is left out.
+func TestRepeatsByTheThousandAreToldTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogLines()
+		logger := slog.New(slog.NewJSONHandler(log, nil))
+		s := &server{log: logger, repeats: newRepeats(logger)}
+		const orders, perSecond, seconds = 100, 500, 30
+		say := func(fresh bool) {
+			c := fromCharge(newCharge(500))
+			s.record(t.Context(), &answer{command: &c, fresh: fresh}, nil)
+		}
+		for range orders {
+			say(true)
+		}
+		for range seconds {
+			for range perSecond {
+				say(false)
+			}
+			<-time.After(time.Second)
+		}
+		s.repeats.Stop()
+		own, together := len(log.named("payment")), 0
+		for _, line := range log.named("payments") {
+			together += int(line["payments"].(float64))
+		}
+		if most := orders + 4*ownRepeats; own > most || own+together != orders+perSecond*seconds {
+			t.Errorf("got %d lines and %d told together, want %d lines at most, and %d in all",
+				own, together, most, orders+perSecond*seconds)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	paymentv1 "hosho/gen/payment/v1"
 	"hosho/internal/card"
 	"hosho/internal/daemon"
+	"hosho/internal/digest"
 	"hosho/internal/events"
 	"hosho/internal/page"
 	"hosho/internal/payment"
@@ -42,6 +43,7 @@ type server struct {
 
 	refusals *rpc.Sampler // of commands of streams and of events
 	refused  *prometheus.CounterVec
+	repeats  *digest.Digest[string] // by kind
 
 	patience    time.Duration // of a stream
 	cardTimeout time.Duration // how long the card network may take to answer; 0: as long as a call
@@ -65,7 +67,7 @@ func newServer(
 	s := &server{
 		store: paymentdb.NewOver(pools), network: simulate.network, loses: simulate.loses,
 		metrics: newMetrics(registry), log: log, events: events.NewLog(program.Name, daemon.Instance(), registry),
-		refusals: rpc.NewSampler(log), refused: newRefused(),
+		refusals: rpc.NewSampler(log), refused: newRefused(), repeats: newRepeats(log),
 		patience: streamPatience, cardTimeout: cardTimeout, sendTimeout: rpc.UnreadTimeout,
 		aside: newAside(maxAside), lanes: lanesOf(pools), room: newRoom(), fitness: newFitness(),
 		stopping: stopping, stop: stop,
