@@ -91,19 +91,19 @@ func (t *topics) ask(ctx context.Context, screen *terminal.Terminal,
 	promises, err := t.insist(ctx, connection, func(ctx context.Context) ([]broker.Promise, error) {
 		return question(connection, ctx, plan)
 	})
-	if err != nil {
-		return err
-	}
 	for _, p := range promises {
 		screen.Line("%s", screen.Paint(terminal.Bold, p.Topic))
 		for _, fact := range p.Facts {
 			screen.Line("  %s", fact)
 		}
+		for _, otherwise := range p.Otherwise {
+			screen.Line("  %s", otherwise)
+		}
 		for _, unsafe := range p.Unsafe {
 			screen.Line("  %s %s", screen.Paint(terminal.Yellow, "unsafe:"), unsafe)
 		}
 	}
-	return nil
+	return err
 }
 
 const (
@@ -114,7 +114,7 @@ const (
 )
 
 // insist asks again and again, until there is an answer or Wait is over, and says what it waits for. A flaw is an
-// answer, and so is that the user is not known: no time mends it.
+// answer, with what there is all the same, and so is that the user is not known: no time mends it.
 func (t *topics) insist(
 	ctx context.Context, connection broker.Broker, ask func(context.Context) ([]broker.Promise, error),
 ) ([]broker.Promise, error) {
@@ -129,7 +129,7 @@ func (t *topics) insist(
 			return promises, nil
 		}
 		if flaw, ok := errors.AsType[*broker.Flaw](err); ok {
-			return nil, finding(flaw.Error())
+			return promises, finding(flaw.Error())
 		}
 		if broker.IsDenied(err) {
 			return nil, err

@@ -19,8 +19,9 @@ func TestTheTopicsAreMadeAndLookedAt(t *testing.T) {
 	brokertest.Each(t, func(t *testing.T, kind string) {
 		server := brokertest.Start(t, kind)
 		output, code := overBroker(t, "check", server.URL())
-		if code != 1 || !strings.Contains(output, "hosho.orders") || !strings.Contains(output, "sagactl broker setup") {
-			t.Errorf("check before setup: got %d\n%s\nwant exit code 1, the topic, and what makes it", code, output)
+		if code != 1 || !strings.Contains(output, "hosho.orders.dlq") ||
+			!strings.Contains(output, "hosho.payments") || !strings.Contains(output, "sagactl broker setup") {
+			t.Errorf("check before setup: got %d\n%s\nwant exit code 1, the topics, and what makes them", code, output)
 		}
 		for _, verb := range []string{"setup", "setup", "check"} {
 			output, code := overBroker(t, verb, server.URL())
@@ -28,6 +29,9 @@ func TestTheTopicsAreMadeAndLookedAt(t *testing.T) {
 				if code != 0 || !strings.Contains("\n"+output, "\n"+topic+"\n  ") {
 					t.Errorf("%s: got %d\n%s\nwant exit code 0 and %s", verb, code, output, topic)
 				}
+			}
+			if !strings.Contains(output, "  group paymentd: 0 events wait\n") {
+				t.Errorf("%s: got\n%s\nwant how many events wait for paymentd", verb, output)
 			}
 			if !strings.Contains(output, "  unsafe: ") || !strings.Contains(output, "costs a resend, never money") {
 				t.Errorf("%s: got\n%s\nwant what is unsafe about one server", verb, output)

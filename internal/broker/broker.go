@@ -50,8 +50,8 @@ type Broker interface {
 	// Declare makes the topics of a plan, and the queues or consumers of their groups, or brings them to what it says
 	// where that loses nothing. It returns what Check would.
 	Declare(ctx context.Context, plan Plan) ([]Promise, error)
-	// Check tells what the topics of a plan can promise, in the order of the plan. A topic that is missing is an error
-	// that names it, a Flaw.
+	// Check tells what the topics of a plan can promise, in the order of the plan. Topics that are missing are an error
+	// that names them all, a Flaw; with it comes what the others promise.
 	Check(ctx context.Context, plan Plan) ([]Promise, error)
 	// Away says, in short, why there is no connection at present; nil where there is one.
 	Away() error
@@ -86,13 +86,19 @@ const (
 
 // Flaw is an error about a topic on a broker that is there: it is missing, or not as it must be. Time does not mend it;
 // a person does, and the error tells how.
-type Flaw struct{ Err error }
+type Flaw struct {
+	Err     error
+	missing bool // of the topic, or of a part of it: the others may be looked at
+}
 
 func (f *Flaw) Error() string { return f.Err.Error() }
 func (f *Flaw) Unwrap() error { return f.Err }
 
 // Flawed returns the Flaw that a text tells of, as fmt.Errorf has it.
-func Flawed(format string, args ...any) error { return &Flaw{fmt.Errorf(format, args...)} }
+func Flawed(format string, args ...any) error { return &Flaw{Err: fmt.Errorf(format, args...)} }
+
+// Missing returns the Flaw that a topic, or a part of it, is not there.
+func Missing(format string, args ...any) error { return &Flaw{fmt.Errorf(format, args...), true} }
 
 // Plan is the topics of the saga.
 type Plan struct {
@@ -111,7 +117,9 @@ type Topic struct {
 type Promise struct {
 	Topic string
 	Facts []string // in words, for people: "replicas 1", "acknowledged before it is on disk"
-	// Unsafe are settings by which a broker may lose what it confirmed, and what that costs: a resend, never money.
+	// Otherwise is what the plan asks for and the topic has not, in words: "asked for replicas 3, has 1: ...".
+	Otherwise []string
+	// Unsafe are settings by which a broker may lose what it confirmed, and what that costs.
 	Unsafe []string
 }
 

@@ -1,6 +1,8 @@
 package connect_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"hosho/internal/broker"
 	"hosho/internal/broker/connect"
 	"hosho/internal/lab/brokers/brokertest"
+	"hosho/internal/wait"
 )
 
 // An event that nobody gets is not delivered, whatever the broker makes of it.
@@ -76,9 +79,101 @@ func TestWhatATopicCanPromiseIsTold(t *testing.T) {
 				t.Errorf("got %+v, want facts about %s, and what is unsafe with one server", p, c.plan.Topics[i].Name)
 			}
 			for _, text := range p.Unsafe {
-				if !strings.HasSuffix(text, ": costs a resend, never money") {
+				if !strings.HasSuffix(text, broker.CostOf(p.Topic)) {
 					t.Errorf("%q: it does not say what that costs", text)
 				}
+			}
+		}
+	})
+}
+
+// What there is is told, and not what was asked for: one server is one, however often that is set up.
+func TestWhatIsAskedForAndIsNotSoIsTold(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		c := makeCorner(t, kind)
+		more, err := broker.PlanOf(c.prefix, 2*broker.MinRetention, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, ask := range map[string]func(context.Context, broker.Plan) ([]broker.Promise, error){
+			"setup": c.Declare, "check": c.Check,
+		} {
+			promises, err := ask(bound(t), more)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range promises {
+				said := strings.Join(append(p.Otherwise, p.Unsafe...), "\n")
+				if !strings.Contains(said, "asked for replicas 3, has ") ||
+					kind != connect.RabbitMQ && !strings.Contains(said, "one server has it") {
+					t.Errorf("%s of %s: got %+v, want that 3 were asked for, and that one is there", name, p.Topic, p)
+				}
+			}
+		}
+		promises, err := c.Declare(bound(t), c.plan) // less than there is
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range promises {
+			if said := strings.Join(p.Otherwise, "\n"); !strings.Contains(said, "asked for retention 1h0m0s, has ") {
+				t.Errorf("%s: got %+v, want that 1h was asked for", p.Topic, p)
+			}
+		}
+	})
+}
+
+// No server more comes of waiting: it is told at once.
+func TestReplicasForWhichThereAreNoServersAreRefused(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		if kind == connect.RabbitMQ {
+			t.Skip("which takes as many as there are")
+		}
+		c := makeCorner(t, kind)
+		plan, err := broker.PlanOf("t"+uuid.NewString()[:8], broker.MinRetention, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Declare(bound(t), plan)
+		if _, ok := errors.AsType[*broker.Flaw](err); !ok || !strings.Contains(err.Error(), "--replicas") {
+			t.Errorf("got %v, want a flaw that names --replicas", err)
+		}
+	})
+}
+
+// All that is missing is named at once, and the others are told all the same.
+func TestAllTopicsThatAreMissingAreNamed(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		c := makeCorner(t, kind)
+		there := c.plan.Topics
+		c.plan.Topics = []broker.Topic{{Name: c.prefix + ".a"}, there[0], {Name: c.prefix + ".b"}, there[1]}
+		promises, err := c.Check(bound(t), c.plan)
+		saysSetup(t, "check", err, c.prefix+".a")
+		saysSetup(t, "check", err, c.prefix+".b")
+		if len(promises) != 2 || promises[0].Topic != there[0].Name || promises[1].Topic != there[1].Name {
+			t.Errorf("got %+v, want what %s and %s promise", promises, there[0].Name, there[1].Name)
+		}
+	})
+}
+
+func TestHowManyEventsWaitForAGroupIsTold(t *testing.T) {
+	t.Parallel()
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		c := makeCorner(t, kind)
+		c.publish(t, c.events(3)...)
+		for ctx := bound(t); ; {
+			promises, err := c.Check(ctx, c.plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(promises[0].Facts, "group paymentd: 3 events wait") &&
+				slices.Contains(promises[2].Facts, "group relay: 0 events wait") {
+				break
+			}
+			if !wait.For(ctx, broker.KeepFor) { // RabbitMQ counts after a moment
+				t.Fatalf("got %+v, want 3 events that wait for paymentd, and none for the relay", promises)
 			}
 		}
 	})

@@ -129,7 +129,7 @@ func (b *Broker) explained(err error, topic string) error {
 	case err == nil:
 		return nil
 	case isGone(err):
-		return broker.Flawed("topic %s is not on Kafka at %s: sagactl broker setup makes it (%w)", topic, b.addresses,
+		return broker.Missing("topic %s is not on Kafka at %s: sagactl broker setup makes it (%w)", topic, b.addresses,
 			err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed),
 		errors.Is(err, kerr.ClusterAuthorizationFailed):

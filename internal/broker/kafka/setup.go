@@ -26,7 +26,12 @@ const (
 // Declare is broker.Broker's.
 func (b *Broker) Declare(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
 	for _, topic := range plan.Topics {
-		if err := b.declare(ctx, plan, topic); err != nil {
+		err := b.declare(ctx, plan, topic)
+		if errors.Is(err, kerr.InvalidReplicationFactor) {
+			return nil, broker.Flawed("topic %s: Kafka at %s does not set it up with %d replicas (%w): ask for fewer "+
+				"(--replicas), or have more servers", topic.Name, b.addresses, plan.Replicas, err)
+		}
+		if err != nil {
 			return nil, b.explained(err, topic.Name)
 		}
 	}
@@ -68,21 +73,61 @@ func (b *Broker) declare(ctx context.Context, plan broker.Plan, topic broker.Top
 
 // Check is broker.Broker's.
 func (b *Broker) Check(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
-	promises := make([]broker.Promise, 0, len(plan.Topics))
-	for _, topic := range plan.Topics {
+	return plan.Each(func(topic broker.Topic) (broker.Promise, error) {
 		promise, err := b.check(ctx, plan, topic.Name)
 		if err != nil {
-			return nil, b.explained(err, topic.Name)
+			return promise, b.explained(err, topic.Name)
 		}
-		promises = append(promises, promise)
-	}
-	return promises, nil
+		for _, group := range topic.Groups {
+			waiting, err := b.waiting(ctx, topic.Name, group)
+			if err != nil {
+				promise.Facts = append(promise.Facts, "group "+group+": how many events wait, this user is not told")
+				continue
+			}
+			promise.Facts = append(promise.Facts, broker.Waiting(group, waiting))
+		}
+		return promise, nil
+	})
 }
 
-// cost ends all that is unsafe.
-const cost = ": costs a resend, never money"
+// waiting returns how many events of a topic a group has not dealt with.
+func (b *Broker) waiting(ctx context.Context, topic, group string) (n int64, err error) {
+	first, err := b.admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = first.Error()
+	}
+	if err != nil {
+		return 0, err
+	}
+	end, err := b.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = end.Error()
+	}
+	if err != nil {
+		return 0, err
+	}
+	done, err := b.admin.FetchOffsets(ctx, groupOf(topic, group))
+	if err == nil {
+		err = done.Error()
+	}
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has ever been in it
+		return 0, err
+	}
+	end.Each(func(o kadm.ListedOffset) {
+		from := int64(0)
+		if at, ok := first.Lookup(topic, o.Partition); ok {
+			from = at.Offset
+		}
+		if at, ok := done.Lookup(topic, o.Partition); ok {
+			from = max(from, at.At)
+		}
+		n += o.Offset - from
+	})
+	return n, nil
+}
 
 func (b *Broker) check(ctx context.Context, plan broker.Plan, topic string) (broker.Promise, error) {
+	cost := broker.CostOf(topic)
 	topics, err := b.admin.ListTopics(ctx, topic)
 	if err == nil {
 		err = topics.Error()
@@ -99,6 +144,10 @@ func (b *Broker) check(ctx context.Context, plan broker.Plan, topic string) (bro
 	p := broker.Promise{Topic: topic, Facts: []string{
 		fmt.Sprintf("Kafka, %d partitions, replicas %d, acks=all", len(topics[topic].Partitions), replicas),
 	}}
+	if replicas != plan.Replicas {
+		p.AskedFor("replicas", plan.Replicas, replicas, "sagactl broker setup moves nothing that is there, "+
+			"kafka-reassign-partitions does")
+	}
 	if replicas < 2 {
 		p.Unsafe = append(p.Unsafe, "one server has it: with its disk goes what it confirmed"+cost)
 	}
@@ -112,6 +161,9 @@ func (b *Broker) check(ctx context.Context, plan broker.Plan, topic string) (bro
 	}
 	if kept, ok := settings.kept(); ok {
 		p.Facts = append(p.Facts, fmt.Sprintf("kept for %v", kept))
+		if kept > plan.Retention {
+			p.AskedFor("retention", plan.Retention, kept, "sagactl broker setup shortens none")
+		}
 		if kept < plan.Retention {
 			p.Unsafe = append(p.Unsafe, fmt.Sprintf("what nobody has fetched for %v is dropped, want %v%s", kept,
 				plan.Retention, cost))

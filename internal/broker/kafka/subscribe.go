@@ -58,7 +58,7 @@ type source struct {
 // Subscribe is broker.Broker's.
 func (b *Broker) Subscribe(topic, group string) broker.Subscription {
 	s := &source{
-		b: b, topic: topic, group: topic + "." + group, news: wait.NewBell(), commits: wait.NewBell(),
+		b: b, topic: topic, group: groupOf(topic, group), news: wait.NewBell(), commits: wait.NewBell(),
 		ledgers: map[int32]*ledger{},
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -70,6 +70,9 @@ func (b *Broker) Subscribe(topic, group string) broker.Subscription {
 	b.subscriptions = append(b.subscriptions, s.shelf)
 	return s.shelf
 }
+
+// groupOf returns the name of a group, which has one topic.
+func groupOf(topic, group string) string { return topic + "." + group }
 
 // join makes the client.
 func (s *source) join() (*kgo.Client, error) {

@@ -178,10 +178,10 @@ func (b *Broker) explained(err error, topic, group string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
-		return broker.Flawed("topic %s: there is no stream %s on NATS at %s: sagactl broker setup makes it (%w)",
+		return broker.Missing("topic %s: there is no stream %s on NATS at %s: sagactl broker setup makes it (%w)",
 			topic, streamOf(topic), b.addresses, err)
 	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted):
-		return broker.Flawed("topic %s: stream %s on NATS at %s has no consumer %s: sagactl broker setup makes it",
+		return broker.Missing("topic %s: stream %s on NATS at %s has no consumer %s: sagactl broker setup makes it",
 			topic, streamOf(topic), b.addresses, group)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
 		errors.Is(err, nats.ErrNoResponders):

@@ -68,7 +68,7 @@ func (b *Broker) explained(err error, topic, queue string) error {
 	case said == nil, !said.Server:
 		return fmt.Errorf("topic %s on RabbitMQ at %s: %w", topic, b.publishing.addresses, err)
 	case said.Code == amqp.NotFound:
-		return broker.Flawed("topic %s: its exchange or its queue %s is not on RabbitMQ at %s: sagactl broker setup "+
+		return broker.Missing("topic %s: its exchange or its queue %s is not on RabbitMQ at %s: sagactl broker setup "+
 			"makes it (%s)", topic, queue, b.publishing.addresses, said.Reason)
 	case said.Code == amqp.AccessRefused:
 		return broker.Flawed("topic %s: RabbitMQ at %s does not let this user: doc/security.md says what it may (%s)",

@@ -90,15 +90,10 @@ func (b *Broker) ask(ctx context.Context, question func(*amqp.Channel) error) er
 
 // Check is broker.Broker's.
 func (b *Broker) Check(ctx context.Context, plan broker.Plan) ([]broker.Promise, error) {
-	promises := make([]broker.Promise, 0, len(plan.Topics))
-	for _, topic := range plan.Topics {
+	return plan.Each(func(topic broker.Topic) (broker.Promise, error) {
 		promise, queue, err := b.check(ctx, plan, topic)
-		if err != nil {
-			return nil, b.explained(err, topic.Name, queue)
-		}
-		promises = append(promises, promise)
-	}
-	return promises, nil
+		return promise, b.explained(err, topic.Name, queue)
+	})
 }
 
 // check tells what a topic can promise. With an error it returns the queue that it is about.
@@ -110,7 +105,9 @@ func (b *Broker) check(
 		return p, "", err
 	}
 	version, _ := conn.Properties["version"].(string)
+	cost := broker.CostOf(topic.Name)
 	p = broker.Promise{Topic: topic.Name, Facts: []string{"RabbitMQ " + version + ", a fanout exchange"}}
+	p.AskedFor("retention", plan.Retention, "none", "an event is kept until it is done")
 	if plan.Replicas < 2 {
 		p.Unsafe = append(p.Unsafe, "one server is asked for: with its disk goes what it confirmed"+cost)
 	}
@@ -120,7 +117,7 @@ func (b *Broker) check(
 	if err != nil {
 		return p, topic.Name, err
 	}
-	for _, queue := range queuesOf(topic) {
+	for i, queue := range queuesOf(topic) {
 		var depth int
 		err := b.ask(ctx, func(ch *amqp.Channel) error {
 			found, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
@@ -130,8 +127,12 @@ func (b *Broker) check(
 		if err != nil {
 			return p, queue, err
 		}
-		p.Facts = append(p.Facts, fmt.Sprintf("queue %s: %d events, each kept until it is done", queue, depth))
-		p.Unsafe = append(p.Unsafe, b.kindOf(ctx, plan, queue, &p)...)
+		if len(topic.Groups) > 0 {
+			p.Facts = append(p.Facts, broker.Waiting(topic.Groups[i], int64(depth)))
+		} else {
+			p.Facts = append(p.Facts, fmt.Sprintf("queue %s: %d events", queue, depth))
+		}
+		b.kindOf(ctx, plan, queue, &p)
 	}
 	if limited(version) {
 		p.Unsafe = append(p.Unsafe, "since 4.0, RabbitMQ drops what it gave out 20 times, and tells nobody, unless "+
@@ -140,23 +141,27 @@ func (b *Broker) check(
 	return p, "", nil
 }
 
-// cost ends all that is unsafe.
-const cost = ": costs a resend, never money"
-
 // kindOf tells whether a queue is as Declare makes it, by declaring it once more: the protocol has no other question.
-func (b *Broker) kindOf(ctx context.Context, plan broker.Plan, queue string, p *broker.Promise) []string {
-	err := b.ask(ctx, func(ch *amqp.Channel) error { return declareQueue(ch, plan, queue) })
+func (b *Broker) kindOf(ctx context.Context, plan broker.Plan, queue string, p *broker.Promise) {
+	declared := func(plan broker.Plan) error {
+		return b.ask(ctx, func(ch *amqp.Channel) error { return declareQueue(ch, plan, queue) })
+	}
+	err := declared(plan)
+	if isOtherwise(err) && plan.Replicas > 1 && declared(broker.Plan{}) == nil {
+		p.AskedFor("replicas", plan.Replicas, "what queue "+queue+" was made with", "rabbitmq-queues grow NODE all "+
+			"has one more server take part, and rabbitmqctl list_queues name members tells which do")
+		err = nil
+	}
 	said, _ := errors.AsType[*amqp.Error](err)
 	switch {
 	case err == nil:
 		p.Facts = append(p.Facts, "queue "+queue+": a quorum queue (rabbitmqctl list_queues name members: who has it)")
 	case isOtherwise(err):
-		return []string{fmt.Sprintf("queue %s is set up otherwise (%s): unless it is a quorum queue of several "+
-			"servers, what it confirmed may go with one of them%s", queue, said.Reason, cost)}
+		p.Unsafe = append(p.Unsafe, fmt.Sprintf("queue %s is set up otherwise (%s): unless it is a quorum queue of "+
+			"several servers, what it confirmed may go with one of them%s", queue, said.Reason, broker.CostOf(p.Topic)))
 	default: // who may not declare is not told
 		p.Facts = append(p.Facts, "queue "+queue+": of what type it is, this user is not told")
 	}
-	return nil
 }
 
 // limited reports whether a server of a version drops what it gave out too often, as it comes.
