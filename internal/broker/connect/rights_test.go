@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"regexp"
 	"strings"
@@ -32,15 +33,54 @@ func rightsInDocs(t *testing.T) string {
 	return regexp.MustCompile(`\$[A-Z]+_PASSWORD`).ReplaceAllString(rights, password)
 }
 
-// guardNATS starts a NATS whose users have such rights, and makes the topics as the one who may.
-func guardNATS(t *testing.T, rights string) guarded {
+// permissionsInDocs returns RabbitMQ's definitions of the logins that the documentation has, with one password for all.
+func permissionsInDocs(t *testing.T) string {
 	t.Helper()
-	g := guarded{kind: brokers.NATS, certs: t.TempDir()}
+	text, err := os.ReadFile("../../../doc/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type user struct {
+		Name     string `json:"name"`
+		Password string `json:"password"`
+		Tags     string `json:"tags"`
+	}
+	type permission struct {
+		User      string `json:"user"`
+		VHost     string `json:"vhost"`
+		Configure string `json:"configure"`
+		Write     string `json:"write"`
+		Read      string `json:"read"`
+	}
+	var users []user
+	var permissions []permission
+	row := regexp.MustCompile("(?m)^\\| (\\w+) \\| `(\\^.*?)` \\| `(.*?)` \\| `(.*?)` \\|$")
+	for _, r := range row.FindAllStringSubmatch(string(text), -1) {
+		for i := range r {
+			r[i] = strings.ReplaceAll(r[i], `\|`, "|") // as a table wants it
+		}
+		users = append(users, user{Name: r[1], Password: password})
+		permissions = append(permissions, permission{r[1], "/", r[2], r[3], r[4]})
+	}
+	definitions, err := json.Marshal(map[string]any{
+		"vhosts": []map[string]string{{"name": "/"}}, "users": users, "permissions": permissions,
+	})
+	if err != nil || len(users) != 3 {
+		t.Fatalf("got the users %v, %v, want setup, relay and paymentd", users, err)
+	}
+	return string(definitions)
+}
+
+// guardBy starts a broker whose users have such rights.
+func guardBy(t *testing.T, kind, rights string) guarded {
+	t.Helper()
+	g := guarded{kind: kind, certs: t.TempDir()}
 	if _, err := authority.Fill(g.certs, []string{"broker"}, []string{"127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
 	g.url = brokertest.StartSecured(t, g.kind, &brokers.Secured{
-		Cert: g.file("broker", authority.CertFile), Key: g.file("broker", authority.KeyFile), Rights: rights,
+		Cert: g.file("broker", authority.CertFile), Key: g.file("broker", authority.KeyFile),
+		CA: g.file(authority.CAFile), Rights: rights,
 	}).URL()
 	return g
 }
@@ -66,9 +106,23 @@ var sides = []struct{ login, says, hears string }{
 	{broker.Paymentd, ".payments", ".orders"},
 }
 
-func TestANATSLoginWithTheRightsOfTheDocsDoesItsWork(t *testing.T) {
+func TestALoginWithTheRightsOfTheDocsDoesItsWork(t *testing.T) {
 	t.Parallel()
-	g := guardNATS(t, rightsInDocs(t))
+	brokertest.Each(t, func(t *testing.T, kind string) {
+		switch kind {
+		case brokers.NATS:
+			does(t, guardBy(t, kind, rightsInDocs(t)))
+		case brokers.RabbitMQ:
+			does(t, guardBy(t, kind, permissionsInDocs(t)))
+		default:
+			t.Skip("whose rights the documentation does not have")
+		}
+	})
+}
+
+// does has each login of a broker do its work, and nobody say what is another's.
+func does(t *testing.T, g guarded) {
+	t.Helper()
 	setup := g.as(t, "setup")
 	for range 2 { // to make them, and to change them
 		if _, err := setup.Declare(bound(t), setup.plan); err != nil {
@@ -84,6 +138,14 @@ func TestANATSLoginWithTheRightsOfTheDocsDoesItsWork(t *testing.T) {
 		said, dead := c.events(1)[0], c.events(1)[0]
 		said.Topic, dead.Topic, dead.Reason = c.prefix+side.says, broker.DeadLetters(c.prefix+side.hears), "unreadable"
 		c.publish(t, said, dead)
+		foreign := c.events(1)[0]
+		foreign.Topic = c.prefix + side.hears
+		ctx, cancel := context.WithTimeout(bound(t), time.Second)
+		err := c.Publish(ctx, []broker.Event{foreign})[0]
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "does not let this user: doc/security.md says what it may") {
+			t.Errorf("%s says what is another's: got %v, want an error about its rights", side.login, err)
+		}
 		heard[side.login] = c.Subscribe(c.prefix+side.hears, side.login)
 	}
 	for _, side := range sides {
@@ -105,7 +167,8 @@ func TestARightThatIsMissingOnNATSIsNamed(t *testing.T) {
 	for _, right := range rights {
 		t.Run(right[1], func(t *testing.T) {
 			t.Parallel()
-			g := guardNATS(t, strings.Replace(whole, own, strings.Replace(own, right[0], `"nothing"`, 1), 1))
+			without := strings.Replace(own, right[0], `"nothing"`, 1)
+			g := guardBy(t, brokers.NATS, strings.Replace(whole, own, without, 1))
 			setup := g.as(t, "setup")
 			if _, err := setup.Declare(bound(t), setup.plan); err != nil {
 				t.Fatal(err)

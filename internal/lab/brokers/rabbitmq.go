@@ -95,6 +95,9 @@ func (r *rabbitMQ) prepare(context.Context, string) error {
 		return err
 	}
 	if r.secured != nil {
+		if err := os.WriteFile(r.file(definitions), []byte(r.secured.Rights), 0o600); err != nil {
+			return err
+		}
 		if err := os.WriteFile(r.file("plugins"), []byte("["+byCertificate+"].\n"), 0o644); err != nil {
 			return err
 		}
@@ -120,6 +123,9 @@ func (r *rabbitMQ) prepare(context.Context, string) error {
 	return nil
 }
 
+// definitions is the file of who there is.
+const definitions = "definitions.json"
+
 // byCertificate is the plugin with which a certificate says who a client is.
 const byCertificate = "rabbitmq_auth_mechanism_ssl"
 
@@ -129,13 +135,16 @@ func (r *rabbitMQ) listeners() string {
 	if s == nil {
 		return fmt.Sprintf(`{tcp_listeners, [{"127.0.0.1", %d}]}`, r.port)
 	}
+	users := fmt.Sprintf("{default_user, <<%q>>}, {default_pass, <<%q>>}", s.User, s.Password)
+	if s.Rights != "" {
+		users = fmt.Sprintf("{load_definitions, %q}", r.file(definitions))
+	}
 	return fmt.Sprintf(`{tcp_listeners, []}, {ssl_listeners, [{"127.0.0.1", %d}]},
 	{ssl_options, [{certfile, %q}, {keyfile, %q}, {cacertfile, %q}, {verify, verify_peer},
 		{fail_if_no_peer_cert, %t}]},
 	{auth_mechanisms, ['PLAIN', 'EXTERNAL']},
 	{ssl_cert_login_from, common_name},
-	{default_user, <<%q>>}, {default_pass, <<%q>>}`, r.port, s.Cert, s.Key, s.CA, s.Mutual, s.User,
-		s.Password)
+	%s`, r.port, s.Cert, s.Key, s.CA, s.Mutual, users)
 }
 
 func (r *rabbitMQ) programs(data string) []program {

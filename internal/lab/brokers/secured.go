@@ -8,7 +8,7 @@ type Secured struct {
 	User, Password string
 	// Mutual has it take nobody who shows no certificate of the authority's, whatever he knows.
 	Mutual bool
-	// Rights is a text in the form of nats-server's own file, which says who there is, with what passwords, and what
-	// each may do; empty: User may do everything. Of NATS only.
+	// Rights says who there is, with what passwords, and what each may do, in the form of nats-server's own file or of
+	// RabbitMQ's definitions; empty: User may do everything. Kafka has none.
 	Rights string
 }
