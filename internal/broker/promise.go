@@ -10,7 +10,7 @@ import (
 // of the saga's nobody sends again.
 func CostOf(topic string) string {
 	if strings.HasSuffix(topic, deadLetters) {
-		return ": costs dead letters, which nobody sends again; what their orders need is"
+		return ": costs dead letters, which nobody sends again"
 	}
 	return ": costs a resend, never money"
 }

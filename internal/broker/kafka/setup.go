@@ -81,7 +81,8 @@ func (b *Broker) Check(ctx context.Context, plan broker.Plan) ([]broker.Promise,
 		for _, group := range topic.Groups {
 			waiting, err := b.waiting(ctx, topic.Name, group)
 			if err != nil {
-				promise.Facts = append(promise.Facts, "group "+group+": how many events wait, this user is not told")
+				unknown := fmt.Sprintf("group %s: how many events wait is not known (%v)", group, err)
+				promise.Facts = append(promise.Facts, unknown)
 				continue
 			}
 			promise.Facts = append(promise.Facts, broker.Waiting(group, waiting))
@@ -106,10 +107,7 @@ func (b *Broker) waiting(ctx context.Context, topic, group string) (n int64, err
 	if err != nil {
 		return 0, err
 	}
-	done, err := b.admin.FetchOffsets(ctx, groupOf(topic, group))
-	if err == nil {
-		err = done.Error()
-	}
+	done, err := b.committedBy(ctx, groupOf(topic, group))
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has ever been in it
 		return 0, err
 	}
@@ -124,6 +122,21 @@ func (b *Broker) waiting(ctx context.Context, topic, group string) (n int64, err
 		n += o.Offset - from
 	})
 	return n, nil
+}
+
+// committedBy returns what a group has committed. A server is not ready for groups until somebody has asked.
+func (b *Broker) committedBy(ctx context.Context, group string) (kadm.OffsetResponses, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	defer cancel()
+	for {
+		done, err := b.admin.FetchOffsets(ctx, group)
+		if err == nil {
+			err = done.Error()
+		}
+		if err == nil || !kerr.IsRetriable(err) || !wait.For(ctx, retryFirst) {
+			return done, err
+		}
+	}
 }
 
 func (b *Broker) check(ctx context.Context, plan broker.Plan, topic string) (broker.Promise, error) {
