@@ -213,7 +213,7 @@ alerts: postgres prometheus ## Cause each alert by its fault, watched by a Prome
 	@for run in $(alerts); do bin/sagactl chaos --alerts --quick --clients 8 --duration 1s $$run || exit 1; done
 
 .PHONY: mutants
-mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about 12 min.
+mutants: postgres ## Break each rule of the saga in the source, and see chaos find out: about half an hour.
 	@go run ./sagactl mutants
 
 .PHONY: bench
