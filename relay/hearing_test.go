@@ -193,7 +193,7 @@ func TestThatNobodyAnswersIsTold(t *testing.T) {
 	if err := m.server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is there", func() bool { return way().GetAway() == "" })
+	eventually(t, "both are there again", func() bool { return way().GetAway() == "" && m.broker.Away() == nil })
 	m.say(m.payments, o.ID, charged(o))
 	m.await(o.ID, order.Completed)
 	eventually(t, "the log tells", func() bool { return len(m.log.lines("payment events come again")) == 1 })
