@@ -12,4 +12,5 @@
 //	text, json   right after sh: its output. Ids, times, durations, addresses may differ; "..." stands for any lines,
 //	             or for any text in a line. Where the lines of json end is all the same
 //	text example is not compared, and neither is json example
+//	conf         a part of a server's file: the test that is named beside it takes it from there
 package doctest

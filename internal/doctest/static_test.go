@@ -81,7 +81,7 @@ func TestDiagramsBeginWithAKnownWord(t *testing.T) {
 // TestEveryFenceIsKnown finds a fence that nobody would check because of a slip.
 func TestEveryFenceIsKnown(t *testing.T) {
 	known := []string{"sh", "sh long", "sh docker", "text", "text example", "json", "json example", "mermaid", ""}
-	code := []string{"go", "sql", "proto", "yaml", "make", "diff", "python"}
+	code := []string{"go", "sql", "proto", "yaml", "conf", "make", "diff", "python"}
 	for _, p := range manual(t) {
 		for _, b := range p.blocks {
 			if !slices.Contains(known, b.info) && !slices.Contains(code, b.info) {
