@@ -111,7 +111,7 @@ over_each     = $$(awk '/^func Test/ { name = $$2; sub(/\(.*/, "", name) } \
 	/(brokertest\.Each|overBrokers)\(t,/ { print name }' $(among:=/*_test.go) | paste -s -d '|' -)
 
 .PHONY: test-brokers
-test-brokers: compiling postgres rabbitmq kafka ## Run the tests over brokers on NATS, RabbitMQ and Kafka: about 10 min.
+test-brokers: compiling postgres rabbitmq kafka ## Run the tests over brokers on NATS, RabbitMQ and Kafka: 5 to 10 min.
 	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 30m $(over_brokers)
 	HOSHO_TEST_BROKERS=nats,rabbitmq,kafka go test -p 1 -count=1 -timeout 1h -run "^($(over_each))$$" $(among)
 
