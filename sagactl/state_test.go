@@ -52,6 +52,14 @@ func TestARelayThatDeliversNothingIsNotWell(t *testing.T) {
 	if text := strings.Join(p.lines, "\n"); !strings.Contains(text, want) || strings.Contains(text, "VOID") {
 		t.Errorf("got %q, want %q and nothing of voids", text, want)
 	}
+	for process, want := range map[string]string{"a:1": "the broker is away", "b:1": "paymentd is away"} {
+		state.Daemons = []daemonState{{Ready: true, Process: process, Way: &wayState{Transport: "nats"}}}
+		p.lines = nil
+		p.verdict(state)
+		if text := strings.Join(p.lines, "\n"); !strings.Contains(text, want) {
+			t.Errorf("over a broker at %s: got %q, want %q", process, text, want)
+		}
+	}
 	state.Backlog[0].Open = nil
 	if !state.isWell() {
 		t.Error("got a system that is not well, and nothing is wrong with it")

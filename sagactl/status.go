@@ -173,7 +173,9 @@ func (p *statusPrinter) verdict(s systemState) {
 	for _, k := range s.Backlog {
 		if k.heldBack() {
 			who := "paymentd is away, or refuses the relay"
-			if slices.ContainsFunc(s.Daemons, func(d daemonState) bool { return d.Way.overBroker() }) {
+			if slices.ContainsFunc(s.Daemons, func(d daemonState) bool {
+				return d.Way.overBroker() && slices.Contains(k.Open, d.Process) // others may call at the same time
+			}) {
 				who = "the broker is away, or takes nothing"
 			}
 			p.add("%s", p.paint(terminal.Red, fmt.Sprintf("Each %s waits at relay %s: %s. The relay's log says why.",
